@@ -1,0 +1,523 @@
+/**
+ * Every number this package chooses, with its unit, its reason and its source.
+ *
+ * Numbers the protocol fixes are not here: they sit beside the code that enforces them, as in
+ * `wire/Frame.ts`. Relations between the numbers below are held by `test/Policy.test.ts`.
+ *
+ * @module
+ */
+import { Context, Duration } from "effect"
+
+export interface Policy {
+  // -- one connection ------------------------------------------------------------------------
+
+  /**
+   * Time for `version` and `verack` to be exchanged. On an outbound connection the same budget
+   * includes the TCP connect. Short on purpose: it keeps slow peers out of the peer set.
+   *
+   * Source: Zebra constants.rs, `HANDSHAKE_TIMEOUT`, 3 seconds.
+   */
+  readonly handshakeTimeout: Duration.Duration
+
+  /**
+   * Time for one message to be written, for a peer to answer one request, for a block advert to be
+   * written, and the longest time a peer's request slot may stay full.
+   *
+   * Source: Zebra constants.rs, `REQUEST_TIMEOUT`, 20 seconds.
+   */
+  readonly requestTimeout: Duration.Duration
+
+  /**
+   * Time between keep-alive pings on one connection, and the limit of one whole ping exchange.
+   * Prime, so that pings do not fall in step with crawls.
+   *
+   * Source: Zebra constants.rs, `HEARTBEAT_INTERVAL`, 59 seconds.
+   */
+  readonly pingInterval: Duration.Duration
+
+  /**
+   * Time that what was written may take to be flushed when a stream is closed; then it is cut. A peer
+   * that stopped reading must not hold up a shutdown.
+   */
+  readonly closeGrace: Duration.Duration
+
+  /**
+   * Block adverts that may wait to be written on one connection.
+   *
+   * Source: Zebra peer/handshake.rs (unnamed), 4.
+   */
+  readonly advertQueueCapacity: number
+
+  /**
+   * Addresses one answer to our `getaddr` may add to the book, so that one peer does not fill it.
+   *
+   * Source: Zebra constants.rs, `PEER_ADDR_RESPONSE_LIMIT`, 37.
+   */
+  readonly addressesPerAnswer: number
+
+  /**
+   * Addresses a connection keeps until the crawler asks for them.
+   *
+   * Source: Zebra peer/connection.rs, `MAX_ADDRS_IN_MESSAGE`, 1000.
+   */
+  readonly addressCacheCapacity: number
+
+  /**
+   * Time the program that uses us may take to answer one request of a peer.
+   *
+   * Source: zebrad components/inbound.rs, `MAX_INBOUND_RESPONSE_TIME`, 5 seconds.
+   */
+  readonly inboundTimeout: Duration.Duration
+
+  /**
+   * Requests of peers that are answered at the same time, over all connections; more are shed.
+   *
+   * Source: zebrad components/inbound.rs, `MAX_INBOUND_CONCURRENCY`, 200.
+   */
+  readonly inboundConcurrency: number
+
+  /**
+   * Time in which a second overload on one connection counts as a repetition.
+   *
+   * Source: Zebra constants.rs, `OVERLOAD_PROTECTION_INTERVAL`, 1 second.
+   */
+  readonly overloadInterval: Duration.Duration
+
+  /**
+   * Chance of closing a connection when we are overloaded: for a first overload, and right after another.
+   *
+   * Source: Zebra constants.rs, `MIN_OVERLOAD_DROP_PROBABILITY` and `MAX_OVERLOAD_DROP_PROBABILITY`.
+   */
+  readonly minOverloadDropProbability: number
+  readonly maxOverloadDropProbability: number
+
+  /**
+   * Blocks one `getdata` is answered with, at most.
+   *
+   * Source: zebrad components/inbound.rs, `GETDATA_MAX_BLOCK_COUNT`, 16.
+   */
+  readonly blocksPerAnswer: number
+
+  /**
+   * Bytes of blocks or transactions after which an answer to `getdata` ends. At least one item is sent.
+   *
+   * Source: zebrad components/inbound.rs, `GETDATA_SENT_BYTES_LIMIT`, 1 000 000.
+   */
+  readonly bytesPerAnswer: number
+
+  /**
+   * Items of one peer group (pushed transactions, advertised ids and blocks) that may be pending in
+   * the program that uses us.
+   *
+   * Source: zebrad components/inbound/downloads.rs, slots per peer, 5.
+   */
+  readonly pendingItemsPerSender: number
+
+  // -- load of a peer ------------------------------------------------------------------------
+
+  /**
+   * First estimate of a peer's answer time. Above `requestTimeout`, so that a new peer has to prove itself.
+   *
+   * Source: Zebra constants.rs, `EWMA_DEFAULT_RTT`, 21 seconds.
+   */
+  readonly initialAnswerTime: Duration.Duration
+
+  /**
+   * Time in which an estimate loses all but 1/e of its weight.
+   *
+   * Source: Zebra constants.rs, `EWMA_DECAY_TIME_NANOS`, 200 seconds.
+   */
+  readonly answerTimeDecay: Duration.Duration
+
+  // -- how many connections ------------------------------------------------------------------
+
+  /**
+   * Outbound connections to open at start, and the unit of the limits below.
+   *
+   * Source: Zebra constants.rs, `DEFAULT_PEERSET_INITIAL_TARGET_SIZE`, 25; setting `peerset_initial_target_size`.
+   */
+  readonly targetPeers: number
+
+  /**
+   * Outbound connections, as a multiple of `targetPeers`.
+   *
+   * Source: Zebra constants.rs, `OUTBOUND_PEER_LIMIT_MULTIPLIER`, 3.
+   */
+  readonly outboundMultiplier: number
+
+  /**
+   * Inbound connections, as a multiple of `targetPeers`. Above the outbound one, so that the network as a
+   * whole has spare places.
+   *
+   * Source: Zebra constants.rs, `INBOUND_PEER_LIMIT_MULTIPLIER`, 5.
+   */
+  readonly inboundMultiplier: number
+
+  /**
+   * Connections with one peer group (an IPv4 address or an IPv6 /64).
+   *
+   * Source: Zebra constants.rs, `DEFAULT_MAX_CONNS_PER_IP`, 1; setting `max_connections_per_ip`.
+   */
+  readonly connectionsPerGroup: number
+
+  // -- pace ----------------------------------------------------------------------------------
+
+  /**
+   * Time between two dials, whoever asks for them, so that the node is no flooding tool.
+   *
+   * Source: Zebra constants.rs, `MIN_OUTBOUND_PEER_CONNECTION_INTERVAL`, 100 milliseconds.
+   */
+  readonly dialInterval: Duration.Duration
+
+  /**
+   * Pause of the accept loop after it admitted a connection.
+   *
+   * Source: Zebra constants.rs, `MIN_INBOUND_PEER_CONNECTION_INTERVAL`, 1 second.
+   */
+  readonly acceptInterval: Duration.Duration
+
+  /**
+   * Pause of the accept loop after it refused a connection: junk clears quickly but still costs time.
+   *
+   * Source: Zebra constants.rs, `MIN_INBOUND_PEER_FAILED_CONNECTION_INTERVAL`, 10 milliseconds.
+   */
+  readonly refuseInterval: Duration.Duration
+
+  /**
+   * Time before an address we attempted may be attempted again, the window in which a peer group may
+   * connect to us `connectionsPerGroup` times, and the time after which a silent peer counts as gone.
+   *
+   * The longest a live connection can stay silent: `pingInterval + 3 × requestTimeout`.
+   *
+   * Source: Zebra constants.rs, `MIN_PEER_RECONNECTION_DELAY`, 119 seconds.
+   */
+  readonly reconnectDelay: Duration.Duration
+
+  // -- crawling ------------------------------------------------------------------------------
+
+  /**
+   * Time between crawls that nobody asked for. Prime, so that crawls do not fall in step with pings.
+   *
+   * Source: Zebra constants.rs, `DEFAULT_CRAWL_NEW_PEER_INTERVAL`, 61 seconds; setting `crawl_new_peer_interval`.
+   */
+  readonly crawlInterval: Duration.Duration
+
+  /**
+   * Time from the end of one crawl to the start of the next.
+   *
+   * Source: Zebra constants.rs, `MIN_PEER_GET_ADDR_INTERVAL`, 31 seconds.
+   */
+  readonly getaddrInterval: Duration.Duration
+
+  /**
+   * Time one crawl may take.
+   *
+   * Source: Zebra constants.rs, `PEER_GET_ADDR_TIMEOUT`, 8 seconds.
+   */
+  readonly crawlTimeout: Duration.Duration
+
+  /**
+   * Peers asked for addresses in one crawl.
+   *
+   * Source: Zebra constants.rs, `GET_ADDR_FANOUT`, 1.
+   */
+  readonly crawlFanout: number
+
+  /**
+   * Whether each tick of the crawl timer fills all spare outbound slots with ready candidates. `false`
+   * fills up to `targetPeers` and then grows with demand, as Zebra did before its 11th release.
+   *
+   * Source: Zebra peer_set/initialize.rs, timer crawl.
+   */
+  readonly fillSpareSlots: boolean
+
+  // -- addresses -----------------------------------------------------------------------------
+
+  /**
+   * Addresses the book keeps.
+   *
+   * Source: Zebra constants.rs, `MAX_ADDRS_IN_ADDRESS_BOOK`, 5000.
+   */
+  readonly addressBookCapacity: number
+
+  /**
+   * Gossiped addresses applied to the book in one synchronous run.
+   *
+   * Source: Zebra constants.rs, `GOSSIPED_ADDRS_PER_REQUEST`, 100.
+   */
+  readonly gossipChunk: number
+
+  /**
+   * Two changes of one address nearer than this are concurrent: the later may not move the state back.
+   *
+   * Source: Zebra meta_addr.rs, `CONCURRENT_ADDRESS_CHANGE_PERIOD`, 5 seconds.
+   */
+  readonly concurrentChangePeriod: Duration.Duration
+
+  /**
+   * Age up to which an address is passed on to others, and kept in the cache file.
+   *
+   * Source: Zebra constants.rs, `MAX_PEER_ACTIVE_FOR_GOSSIP`, 3 hours.
+   */
+  readonly gossipAge: Duration.Duration
+
+  /**
+   * Age up to which a failed address is tried again.
+   *
+   * Source: Zebra constants.rs, `MAX_RECENT_PEER_AGE`, 3 days.
+   */
+  readonly retryAge: Duration.Duration
+
+  /**
+   * Share of the book one `getaddr` answer tells: one in this many.
+   *
+   * Source: Zebra constants.rs, `ADDR_RESPONSE_LIMIT_DENOMINATOR`, 2.
+   */
+  readonly gossipShare: number
+
+  /**
+   * Age of the `addr` answer that all peers share, so that repeated asking shows nobody the whole book.
+   *
+   * Source: zebrad components/inbound/cached_peer_addr_response.rs, `CACHED_ADDRS_REFRESH_INTERVAL`, 10 minutes.
+   */
+  readonly addrAnswerAge: Duration.Duration
+
+  /**
+   * Own addresses remembered after a handshake proved that we had dialled ourselves.
+   */
+  readonly ownAddressCapacity: number
+
+  // -- seeds and files -----------------------------------------------------------------------
+
+  /**
+   * Time for one DNS seed to answer, and the pause before all seeds are asked again.
+   *
+   * Source: Zebra constants.rs, `DNS_LOOKUP_TIMEOUT`, 5 seconds.
+   */
+  readonly dnsTimeout: Duration.Duration
+
+  /**
+   * Time before the first write of the peer cache, and between tries until one stored something.
+   *
+   * Source: Zebra peer_cache_updater.rs, 4 × `DNS_LOOKUP_TIMEOUT`, 20 seconds.
+   */
+  readonly cacheFirstWrite: Duration.Duration
+
+  /**
+   * Time between writes of the peer cache.
+   *
+   * Source: Zebra constants.rs, `PEER_DISK_CACHE_UPDATE_INTERVAL`, 300 seconds.
+   */
+  readonly cacheInterval: Duration.Duration
+
+  /**
+   * Addresses in the peer cache.
+   *
+   * Source: Zebra constants.rs, `MAX_PEER_DISK_CACHE_SIZE`, 75.
+   */
+  readonly cacheCapacity: number
+
+  // -- misbehaviour and bans -----------------------------------------------------------------
+
+  /**
+   * Score at which a report bans the peer group.
+   *
+   * Source: Zebra constants.rs, `MAX_PEER_MISBEHAVIOR_SCORE`, 100.
+   */
+  readonly banScore: number
+
+  /**
+   * Time over which reports about one peer group are added up.
+   *
+   * Source: Zebra constants.rs, `MISBEHAVIOR_FLUSH_INTERVAL`, 30 seconds.
+   */
+  readonly misbehaviorInterval: Duration.Duration
+
+  /**
+   * Time a ban lasts unless the operator says otherwise.
+   *
+   * Source: Zebra constants.rs, `BAN_DURATION`, 24 hours.
+   */
+  readonly banDuration: Duration.Duration
+
+  /**
+   * Peer groups that can be banned at the same time; the ban that ends first makes room.
+   *
+   * Source: Zebra constants.rs, `MAX_BANNED_IPS`, 20 000.
+   */
+  readonly banCapacity: number
+
+  // -- asking the network --------------------------------------------------------------------
+
+  /**
+   * Requests that may stand at the door of the peer set.
+   *
+   * Source: Zebra constants.rs, `PEERSET_BUFFER_SIZE`, 3.
+   */
+  readonly requestBuffer: number
+
+  /**
+   * Block adverts under way at the same time.
+   *
+   * Source: Zebra constants.rs, `PEERSET_BUFFER_SIZE`, 3.
+   */
+  readonly advertsUnderWay: number
+
+  /**
+   * Time a request for one block waits for a busy peer that may have it.
+   *
+   * Source: Zebra constants.rs, `INVENTORY_BUSY_PEER_WAIT_TIMEOUT`, 1.5 seconds.
+   */
+  readonly busyPeerWait: Duration.Duration
+
+  /**
+   * Time a find request insists on a peer that serves blocks.
+   *
+   * Source: Zebra constants.rs, `FIND_BUSY_SERVING_PEER_WAIT_TIMEOUT`, 1.5 seconds.
+   */
+  readonly servingPeerWait: Duration.Duration
+
+  /**
+   * Find requests that may wait for a serving peer.
+   *
+   * Source: Zebra peer_set/set.rs, `MAX_QUEUED_FIND_REQUESTS`, 16.
+   */
+  readonly findQueueCapacity: number
+
+  /**
+   * Broadcasts go to one ready peer in this many, rounded up; on Regtest to all.
+   *
+   * Source: Zebra peer_set.rs (unnamed), 3.
+   */
+  readonly broadcastShare: number
+
+  /**
+   * Failed find requests in a row after which a peer is disconnected.
+   *
+   * Source: Zebra peer_set/stall_tracker.rs, `FIND_RESPONSE_STALL_THRESHOLD`, 3.
+   */
+  readonly stallThreshold: number
+
+  /**
+   * Time after which what peers advertised is forgotten: between one and two of these.
+   *
+   * Source: Zebra constants.rs, `INVENTORY_ROTATION_INTERVAL`, 53 seconds.
+   */
+  readonly inventoryRotation: Duration.Duration
+
+  /**
+   * Hashes remembered per inventory map, and per change.
+   *
+   * Source: Zebra peer_set/inventory_registry.rs, `MAX_INV_PER_MAP`, 1000.
+   */
+  readonly inventoryHashes: number
+
+  /**
+   * Peers remembered per hash.
+   *
+   * Source: Zebra peer_set/inventory_registry.rs, `MAX_PEERS_PER_INV`, 70.
+   */
+  readonly peersPerHash: number
+
+  /**
+   * Age of the best block up to which we count as being near the tip of the chain, inclusive.
+   *
+   * Source: zebra-chain chain_tip.rs, `AT_OR_NEAR_TIP_MAX_AGE`, 75 000 seconds.
+   */
+  readonly nearTipAge: Duration.Duration
+
+  /**
+   * Time between two status lines of the peer set in the log.
+   *
+   * Source: Zebra constants.rs, `MIN_PEER_SET_LOG_INTERVAL`, 60 seconds.
+   */
+  readonly statusLogInterval: Duration.Duration
+
+  /**
+   * Outbound connections up to which a failed dial is logged at info.
+   *
+   * Source: Zebra peer_set/initialize.rs, `MAX_CONNECTIONS_FOR_INFO_LOG`, 5.
+   */
+  readonly verboseDials: number
+
+  /**
+   * Events a slow reader of `NetworkEvents` may fall behind before it loses the oldest.
+   */
+  readonly eventBuffer: number
+}
+
+/** The reference's values. */
+export const defaults: Policy = {
+  handshakeTimeout: Duration.seconds(3),
+  requestTimeout: Duration.seconds(20),
+  pingInterval: Duration.seconds(59),
+  closeGrace: Duration.seconds(1),
+  advertQueueCapacity: 4,
+  addressesPerAnswer: 37,
+  addressCacheCapacity: 1000,
+  inboundTimeout: Duration.seconds(5),
+  inboundConcurrency: 200,
+  overloadInterval: Duration.seconds(1),
+  minOverloadDropProbability: 0.05,
+  maxOverloadDropProbability: 0.5,
+  blocksPerAnswer: 16,
+  bytesPerAnswer: 1_000_000,
+  pendingItemsPerSender: 5,
+  initialAnswerTime: Duration.seconds(21),
+  answerTimeDecay: Duration.seconds(200),
+  targetPeers: 25,
+  outboundMultiplier: 3,
+  inboundMultiplier: 5,
+  connectionsPerGroup: 1,
+  dialInterval: Duration.millis(100),
+  acceptInterval: Duration.seconds(1),
+  refuseInterval: Duration.millis(10),
+  reconnectDelay: Duration.seconds(119),
+  crawlInterval: Duration.seconds(61),
+  getaddrInterval: Duration.seconds(31),
+  crawlTimeout: Duration.seconds(8),
+  crawlFanout: 1,
+  fillSpareSlots: true,
+  addressBookCapacity: 5000,
+  gossipChunk: 100,
+  concurrentChangePeriod: Duration.seconds(5),
+  gossipAge: Duration.hours(3),
+  retryAge: Duration.days(3),
+  gossipShare: 2,
+  addrAnswerAge: Duration.minutes(10),
+  ownAddressCapacity: 256,
+  dnsTimeout: Duration.seconds(5),
+  cacheFirstWrite: Duration.seconds(20),
+  cacheInterval: Duration.seconds(300),
+  cacheCapacity: 75,
+  banScore: 100,
+  misbehaviorInterval: Duration.seconds(30),
+  banDuration: Duration.hours(24),
+  banCapacity: 20_000,
+  requestBuffer: 3,
+  advertsUnderWay: 3,
+  busyPeerWait: Duration.millis(1500),
+  servingPeerWait: Duration.millis(1500),
+  findQueueCapacity: 16,
+  broadcastShare: 3,
+  stallThreshold: 3,
+  inventoryRotation: Duration.seconds(53),
+  inventoryHashes: 1000,
+  peersPerHash: 70,
+  nearTipAge: Duration.seconds(75_000),
+  statusLogInterval: Duration.seconds(60),
+  verboseDials: 5,
+  eventBuffer: 1024
+}
+
+/** Provide another value to change it, in tests or from the command line. */
+export const Policy = Context.Reference<Policy>("network-effect/Policy", { defaultValue: () => defaults })
+
+/** Outbound connections, reserved ones included. */
+export const outboundLimit = (policy: Policy): number => policy.targetPeers * policy.outboundMultiplier
+
+/** Inbound connections, reserved ones included. */
+export const inboundLimit = (policy: Policy): number => policy.targetPeers * policy.inboundMultiplier
+
+/** Connections in all: also the nonces remembered for detecting connections to ourselves. */
+export const totalLimit = (policy: Policy): number => outboundLimit(policy) + inboundLimit(policy)

@@ -1,0 +1,45 @@
+/**
+ * Port: how far the program that uses us has validated the chain.
+ *
+ * The network layer asks only for height, hash and block time of one and the same block. They decide which peers are
+ * too old (`ProtocolVersion.minimumVersion`) and whether we are still catching up.
+ *
+ * @module
+ */
+import { Context, Duration, Effect, Layer, Option, SubscriptionRef } from "effect"
+import type { BlockHash } from "./Hash.ts"
+
+/** The best block of the program that uses us. */
+export interface Tip {
+  readonly height: number
+  readonly hash: BlockHash
+  /** Seconds since the Unix epoch, from the block's header. */
+  readonly blockTimeSeconds: number
+}
+
+export class ChainTip extends Context.Service<
+  ChainTip,
+  {
+    /** `None` while nothing is known: the least demanding versions are accepted, and we count as catching up. */
+    readonly tip: SubscriptionRef.SubscriptionRef<Option.Option<Tip>>
+  }
+>()("network-effect/chain/ChainTip") {
+  /** For programs without a chain: never any tip. */
+  static readonly layerNone = Layer.effect(
+    ChainTip,
+    Effect.map(SubscriptionRef.make(Option.none<Tip>()), (tip) => ChainTip.of({ tip }))
+  )
+
+  /** A tip that the holder of the reference moves. */
+  static readonly layerRef = (tip: SubscriptionRef.SubscriptionRef<Option.Option<Tip>>) =>
+    Layer.succeed(ChainTip, ChainTip.of({ tip }))
+}
+
+/**
+ * Whether a tip is at or near the tip of the network: its block is at most `nearTipAge` old, inclusive. A time in the
+ * future counts as near; no tip does not.
+ *
+ * Source: zebra-chain chain_tip.rs, `is_at_or_near_network_tip`.
+ */
+export const isNearTip = (tip: Option.Option<Tip>, nowSeconds: number, nearTipAge: Duration.Duration): boolean =>
+  Option.isSome(tip) && nowSeconds - tip.value.blockTimeSeconds <= Duration.toSeconds(nearTipAge)

@@ -1,0 +1,56 @@
+/**
+ * A peer's IP address and port, canonical by construction and redacted in logs.
+ *
+ * **Security**
+ *
+ * On a dual-stack socket an IPv4 peer appears as `::ffff:a.b.c.d`. A key made from one spelling and looked up with
+ * the other has crashed and fooled other nodes, so the brand can only be had from `make`, which unmaps IPv4 and drops
+ * IPv6 scopes.
+ *
+ * @module
+ */
+import { type Brand, Result } from "effect"
+import { NetAddress } from "effect/net"
+
+/** Equal and hashed by value. The only kind of address that transport, wire, book and peer set exchange. */
+export type PeerSocketAddress = NetAddress.InetAddress & Brand.Brand<"network-effect/PeerSocketAddress">
+
+/** Canonical: IPv4-mapped IPv6 becomes IPv4, other IPv6 loses its scope id. The port stays. */
+export const make = (address: NetAddress.InetAddress): PeerSocketAddress => {
+  const canonical = NetAddress.toCanonical(address)
+  return (
+    canonical._tag === "InetAddressV6" && canonical.scopeId !== 0
+      ? NetAddress.inetAddressUnsafe(canonical.address, canonical.port)
+      : canonical
+  ) as PeerSocketAddress
+}
+
+/** From an IP and a port in 0..65535; throws on another port, which would be our bug. */
+export const fromIp = (ip: NetAddress.IpAddress, port: number): PeerSocketAddress =>
+  make(NetAddress.inetAddressUnsafe(ip, port))
+
+/** From `ip:port` or `[ip6]:port`. */
+export const fromString = (text: string): Result.Result<PeerSocketAddress, NetAddress.NetAddressError> =>
+  Result.map(NetAddress.inetAddressFromString(text), make)
+
+/** As `fromString`, for addresses written in our own source. */
+export const fromStringUnsafe = (text: string): PeerSocketAddress => Result.getOrThrow(fromString(text))
+
+/** `ip:port` or `[ip6]:port`, in full. For the wire, files and the operator's eyes; never for logs. */
+export const format = (address: PeerSocketAddress): string =>
+  address._tag === "InetAddressV4"
+    ? `${NetAddress.formatIp(address.address)}:${address.port}`
+    : `[${NetAddress.formatIp(address.address)}]:${address.port}`
+
+/** `v4redacted:port` or `v6redacted:port`: what logs, spans and errors say. */
+export const redacted = (address: PeerSocketAddress): string =>
+  `${address._tag === "InetAddressV4" ? "v4" : "v6"}redacted:${address.port}`
+
+/** Exactly 127.0.0.1 or ::1, not the rest of 127/8. */
+export const isLocalhost = (address: PeerSocketAddress): boolean => {
+  const ip = NetAddress.formatIp(address.address)
+  return ip === "127.0.0.1" || ip === "::1"
+}
+
+/** 0.0.0.0 with port 0. */
+export const unspecified: PeerSocketAddress = fromIp(NetAddress.ipv4Unspecified, 0)

@@ -1,0 +1,152 @@
+/**
+ * A connection as the others see it.
+ *
+ * @module
+ */
+import type { Duration, Effect } from "effect"
+import { Data } from "effect"
+import type { BlockHash } from "../chain/Hash.ts"
+import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import type { FrameError } from "../wire/Frame.ts"
+import type { InventoryItem, MessageError, Version } from "../wire/Message.ts"
+import type { StreamClosed } from "../transport/Transport.ts"
+import type { ConnectionId, Request, ResponseOf } from "./Request.ts"
+
+/** The remote ended the stream between two messages. */
+export class ConnectionClosed extends Data.TaggedError("ConnectionClosed")<{}> {}
+/** Our side of the connection was disposed of. */
+export class ConnectionDropped extends Data.TaggedError("ConnectionDropped")<{}> {}
+/** We closed the connection on purpose. */
+export class ClientDropped extends Data.TaggedError("ClientDropped")<{}> {}
+/** The connection's fiber ended without saying why. */
+export class ConnectionTaskExited extends Data.TaggedError("ConnectionTaskExited")<{}> {}
+/** The heartbeat ended: its exchange took longer than `Policy.pingInterval`. */
+export class HeartbeatTaskExited extends Data.TaggedError("HeartbeatTaskExited")<{ readonly message: string }> {}
+/** A message could not be written in time: the peer does not read. */
+export class ConnectionSendTimeout extends Data.TaggedError("ConnectionSendTimeout")<{}> {}
+/** The peer did not answer in time. The connection stays open unless it was a ping. */
+export class ConnectionReceiveTimeout extends Data.TaggedError("ConnectionReceiveTimeout")<{}> {}
+/** Bad bytes, or a stream that broke. */
+export class Serialization extends Data.TaggedError("Serialization")<{
+  readonly cause: FrameError | MessageError | StreamClosed
+}> {}
+/** `version` or `verack` after the handshake. */
+export class DuplicateHandshake extends Data.TaggedError("DuplicateHandshake")<{}> {}
+/** This node was overloaded, and this peer was drawn. */
+export class PeerOverloaded extends Data.TaggedError("Overloaded")<{}> {}
+/** Answering this peer took too long, and it was drawn. */
+export class InboundTimeout extends Data.TaggedError("InboundTimeout")<{}> {}
+/** What answers peers is gone. */
+export class ServiceShutdown extends Data.TaggedError("ServiceShutdown")<{}> {}
+/** The peer was banned or outdated just before an advert was written. */
+export class AdvertAuthorizationRevoked extends Data.TaggedError("AdvertAuthorizationRevoked")<{}> {}
+/** The advert was not written; the connection stays open. */
+export class AdvertNotDelivered extends Data.TaggedError("AdvertNotDelivered")<{
+  readonly reason: "queueFull" | "timedOut"
+}> {}
+/** The peer has none of the requested items. Another may. */
+export class NotFoundResponse extends Data.TaggedError("NotFoundResponse")<{
+  readonly hashes: ReadonlyArray<InventoryItem>
+}> {}
+
+/** Why a request to one peer failed, or why its connection ended. */
+export type PeerError =
+  | ConnectionClosed
+  | ConnectionDropped
+  | ClientDropped
+  | ConnectionTaskExited
+  | HeartbeatTaskExited
+  | ConnectionSendTimeout
+  | ConnectionReceiveTimeout
+  | Serialization
+  | DuplicateHandshake
+  | PeerOverloaded
+  | InboundTimeout
+  | ServiceShutdown
+  | AdvertAuthorizationRevoked
+  | AdvertNotDelivered
+  | NotFoundResponse
+
+/** How the connection came about, and which addresses that leaves us with. */
+export type ConnectedAddress =
+  | { readonly _tag: "OutboundDirect"; readonly address: PeerSocketAddress }
+  | { readonly _tag: "InboundDirect"; readonly address: PeerSocketAddress }
+  | {
+      readonly _tag: "OutboundProxy"
+      readonly proxyAddress: PeerSocketAddress
+      readonly transientLocalAddress: PeerSocketAddress
+    }
+  | { readonly _tag: "InboundProxy"; readonly transientAddress: PeerSocketAddress }
+  | { readonly _tag: "Isolated" }
+
+export interface ConnectionInfo {
+  readonly connectedAddress: ConnectedAddress
+  /** The remote's `version` message. */
+  readonly remote: Version
+  /** The lower of our version and theirs. */
+  readonly negotiatedVersion: number
+}
+
+/** What a connection tells the node it belongs to. */
+export type PeerReport =
+  /** The handshake succeeded. */
+  | { readonly _tag: "Connected"; readonly info: ConnectionInfo }
+  | { readonly _tag: "PingSent"; readonly sentAtMillis: number }
+  | { readonly _tag: "Responded"; readonly roundTrip: Duration.Duration }
+  /** A heartbeat or the inbound stream failed. Services as in the handshake, when the stream failed. */
+  | { readonly _tag: "Failed"; readonly services: bigint | undefined }
+  /** The peer advertised these, or answered that it lacks them. At most `Policy.inventoryHashes`. */
+  | { readonly _tag: "InventoryAvailable"; readonly items: ReadonlyArray<InventoryItem> }
+  | { readonly _tag: "InventoryMissing"; readonly items: ReadonlyArray<InventoryItem> }
+
+/**
+ * What a connection needs of the node it belongs to, handed to it when it is made: `peer` knows neither the address
+ * book nor the ban list.
+ */
+export interface ConnectionHost {
+  /** Synchronous work only: the connection waits for it. `connection` is the id `Peer.id` will have. */
+  readonly report: (connection: ConnectionId, report: PeerReport) => Effect.Effect<void>
+  /** Whether a block advert may still go to this peer: not banned, not outdated. Read right before the write. */
+  readonly mayAdvertise: (info: ConnectionInfo) => Effect.Effect<boolean>
+}
+
+/** Whether a request can be put into the peer's slot now. */
+export type Readiness = "Ready" | "Busy" | "Failed"
+
+export interface Peer {
+  readonly id: ConnectionId
+  readonly info: ConnectionInfo
+  /** Key for logs and metrics of the remote; absent for isolated connections. */
+  readonly transientAddress: PeerSocketAddress | undefined
+  readonly isInbound: boolean
+
+  /** Now, without waiting. `Busy` from `enqueue` until the connection takes the request. */
+  readonly readiness: () => Readiness
+  /** Completes when the slot is free; fails with the connection's error when that ends first. */
+  readonly awaitReady: Effect.Effect<void, PeerError>
+
+  /**
+   * Puts a request into the slot now and returns the wait for its answer. Interrupting the wait cancels the request.
+   * Only while `readiness()` is `Ready`: otherwise it throws, which is our bug.
+   */
+  readonly enqueueUnsafe: <R extends Request>(request: R) => Effect.Effect<ResponseOf<R>, PeerError>
+
+  /** Waits for the slot, then for the answer. For programs that hold one peer, and isolated connections. */
+  readonly request: <R extends Request>(request: R) => Effect.Effect<ResponseOf<R>, PeerError>
+
+  /** Succeeds when the advert is with the transport. Never waits for a request in flight. */
+  readonly advertiseBlock: (hash: BlockHash) => Effect.Effect<void, PeerError>
+
+  /** The error the connection ended with; waits for the end. */
+  readonly awaitClosed: Effect.Effect<PeerError>
+  /** Ends the connection; the first error given is the one everybody sees. Does not wait for the socket. */
+  readonly close: (error: PeerError) => Effect.Effect<void>
+
+  /** Load estimate at `nowNanos` (monotonic): answer time × (pending + 1), in nanoseconds. */
+  readonly load: (nowNanos: bigint) => number
+  /** Last round trip of a ping. */
+  readonly roundTrip: () => Duration.Duration | undefined
+  /** Bytes so far, both ways. */
+  readonly bytesRead: () => number
+  readonly bytesWritten: () => number
+}

@@ -1,0 +1,96 @@
+/**
+ * Opens and accepts streams of bytes. The only door to the network.
+ *
+ * Everything above this service runs unchanged over TCP and over `simulation/SimNetwork.ts`.
+ *
+ * @module
+ */
+import { Context, type Effect, Schema, type Scope } from "effect"
+import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+
+/** We could not open a stream to the address. Another try later may work. */
+export class DialError extends Schema.TaggedError<DialError>()("DialError", {
+  /** `ip:port` as dialled, redacted. */
+  address: Schema.String,
+  /** As the platform names it: `ECONNREFUSED`, `EADDRNOTAVAIL`, …; the simulator uses the same names. */
+  code: Schema.String,
+  cause: Schema.Defect()
+}) {}
+
+/** We could not listen. Almost always the port is taken or forbidden. */
+export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
+  /** `ip:port` as asked for. It is our own address, so it is not redacted. */
+  address: Schema.String,
+  /** As the platform names it: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, …. */
+  code: Schema.String,
+  cause: Schema.Defect()
+}) {}
+
+/**
+ * The stream is over. `Eof`: the other side ended it. `Reset`: it broke. `Local`: we closed it. Every end is one of
+ * these; there is no other.
+ *
+ * A plain value and no `Error`: each connection ends with one, and a stack trace would cost more than the rest of it.
+ */
+export class StreamClosed {
+  readonly _tag = "StreamClosed"
+  readonly reason: "Eof" | "Reset" | "Local"
+  /** For `Reset`, as the platform names it: `ECONNRESET`, `EPIPE`, …; else empty. */
+  readonly code: string
+  constructor(fields: { readonly reason: "Eof" | "Reset" | "Local"; readonly code: string }) {
+    this.reason = fields.reason
+    this.code = fields.code
+  }
+}
+
+/** Bytes both ways between two addresses, before anybody agreed on anything. */
+export interface ByteStream {
+  /** Of an inbound stream the port is ephemeral: never gossip it. */
+  readonly remoteAddress: PeerSocketAddress
+  readonly localAddress: PeerSocketAddress
+
+  /**
+   * The next chunk, never empty. Nothing is read from the network until somebody asks, so a slow reader slows the
+   * sender. Interrupting it loses no bytes. One reader at a time. The caller copies what it keeps.
+   */
+  readonly read: Effect.Effect<Uint8Array, StreamClosed>
+
+  /** Hands over the bytes, which the caller leaves alone from then on; waits while the buffer is above its high-water mark. */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, StreamClosed>
+
+  /** Bytes so far, for accounts per peer. */
+  readonly bytesRead: () => number
+  readonly bytesWritten: () => number
+}
+
+/** An address that streams arrive at. */
+export interface BoundListener {
+  /** Its port is the real one when 0 was asked for. */
+  readonly address: PeerSocketAddress
+
+  /**
+   * Waits for the next stream, which closes when the scope closes. Up to `maxWaitingStreams` wait while nobody accepts;
+   * more are refused.
+   */
+  readonly accept: Effect.Effect<ByteStream, never, Scope.Scope>
+}
+
+/**
+ * Streams that may wait to be accepted, on any transport: about one kernel listen backlog. The accept loop decides its
+ * own pace, so a burst above the connection limit has to wait here to be looked at.
+ */
+export const maxWaitingStreams = 1024
+
+export class Transport extends Context.Service<
+  Transport,
+  {
+    /**
+     * Opens a stream, which closes when the scope closes: what was written is flushed for at most `Policy.closeGrace`,
+     * then it is cut. No time limit of its own: interrupting `dial` closes the socket.
+     */
+    readonly dial: (address: PeerSocketAddress) => Effect.Effect<ByteStream, DialError, Scope.Scope>
+
+    /** Listens until the scope closes. The caller sets the pace by accepting. */
+    readonly listen: (address: PeerSocketAddress) => Effect.Effect<BoundListener, ListenError, Scope.Scope>
+  }
+>()("network-effect/transport/Transport") {}

@@ -1,0 +1,42 @@
+/** The numbers agree with each other. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration } from "effect"
+import { defaults, inboundLimit, outboundLimit, totalLimit } from "../src/Policy.ts"
+
+const millis = (duration: Duration.Duration) => Duration.toMillis(duration)
+
+describe("the default policy", () => {
+  it("waits before a new dial as long as a live connection can be silent (peer 56 live_peer_duration, CO-1)", () => {
+    assert.strictEqual(
+      millis(defaults.reconnectDelay),
+      millis(defaults.pingInterval) + 3 * millis(defaults.requestTimeout)
+    )
+  })
+
+  it("has timeouts in order (peer 57 timeouts_consistent, CO-2)", () => {
+    assert.isAtMost(millis(defaults.handshakeTimeout), millis(defaults.requestTimeout))
+    assert.isAbove(millis(defaults.initialAnswerTime), millis(defaults.requestTimeout))
+    assert.isAbove(millis(defaults.answerTimeDecay), millis(defaults.requestTimeout))
+    const ratio = millis(defaults.reconnectDelay) / (defaults.addressBookCapacity * millis(defaults.dialInterval))
+    assert.isAtLeast(ratio, 0.2)
+    assert.isAtMost(ratio, 2)
+  })
+
+  it("tries addresses longer than it gossips them (peer 58 peer_age_limits_consistent, CO-3)", () => {
+    assert.isAtMost(millis(defaults.gossipAge), millis(defaults.retryAge))
+  })
+
+  it("has a book larger than what a crawl can bring (peer 59 address_limits_consistent, CO-4)", () => {
+    assert.isAtLeast(defaults.addressBookCapacity, defaults.crawlFanout * 1000)
+    assert.isAbove(defaults.addressBookCapacity / 2, 1000)
+    assert.isAtMost(defaults.addressBookCapacity, 5500)
+  })
+
+  it("forgets inventory before the next block of 75 s (peer 60 inventory_rotation_consistent, CO-5)", () => {
+    assert.isBelow(millis(defaults.inventoryRotation), 75_000)
+  })
+
+  it("has the reference's connection limits", () => {
+    assert.deepStrictEqual([outboundLimit(defaults), inboundLimit(defaults), totalLimit(defaults)], [75, 125, 200])
+  })
+})

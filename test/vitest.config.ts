@@ -1,0 +1,12 @@
+/** How the tests run: from the project's root, ending with one line that counts them. */
+import { defineConfig } from "vitest/config"
+import { CountReporter } from "./support/countReporter.ts"
+
+export default defineConfig({
+  root: new URL("..", import.meta.url).pathname,
+  test: {
+    include: ["test/**/*.test.ts"],
+    reporters: ["default", new CountReporter()],
+    testTimeout: 20_000
+  }
+})
