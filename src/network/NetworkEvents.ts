@@ -1,0 +1,109 @@
+/**
+ * What happened on the network, as a stream.
+ *
+ * One union for everybody who looks: `--json`, the status page, tests and the program that uses us. A reader that is
+ * slower than the network loses the oldest events and is told how many.
+ *
+ * @module
+ */
+import { Clock, Context, Effect, Layer, PubSub, Schema, Stream } from "effect"
+import { Policy } from "../Policy.ts"
+
+/** Past events a new reader gets first. */
+export const replayedEvents = 32
+
+/** Milliseconds since the Unix epoch, by our clock. */
+const at = Schema.Finite
+const connection = Schema.Int
+const direction = Schema.Literals(["inbound", "outbound"])
+/** `ip:port`, in full: events are for the operator. Logs say the redacted form. */
+const address = Schema.String
+/** Tag of the error that ended something. */
+const reason = Schema.String
+
+export const NetworkEvent = Schema.Union([
+  Schema.TaggedStruct("Listening", { at, address }),
+  /** Addresses from seeds, the cache file and the command line. */
+  Schema.TaggedStruct("InitialPeersFound", { at, count: Schema.Int }),
+  Schema.TaggedStruct("DialStarted", { at, address }),
+  Schema.TaggedStruct("DialFailed", { at, address, reason }),
+  Schema.TaggedStruct("InboundRefused", { at, address, reason: Schema.Literals(["banned", "capacity", "too-soon"]) }),
+  Schema.TaggedStruct("HandshakeFailed", { at, address, direction, reason }),
+  Schema.TaggedStruct("PeerConnected", {
+    at,
+    address,
+    direction,
+    connection,
+    userAgent: Schema.String,
+    version: Schema.Int
+  }),
+  Schema.TaggedStruct("PeerDisconnected", { at, address, direction, connection, reason }),
+  /** A crawl brought `count` addresses, of which `added` were new to the book. */
+  Schema.TaggedStruct("AddressesLearned", { at, count: Schema.Int, added: Schema.Int }),
+  /** A peer advertised blocks or transactions: ids in display order, at most 1000. */
+  Schema.TaggedStruct("InventoryAdvertised", {
+    at,
+    connection,
+    blocks: Schema.Array(Schema.String),
+    transactions: Schema.Array(Schema.String)
+  }),
+  Schema.TaggedStruct("PeerBanned", { at, group: Schema.String, reason, until: at }),
+  Schema.TaggedStruct("BanEnded", { at, group: Schema.String }),
+  Schema.TaggedStruct("BackgroundTaskExited", { at, task: Schema.String, reason }),
+  /** This reader was too slow: so many events are missing before the next one. */
+  Schema.TaggedStruct("EventsLost", { at, count: Schema.Int })
+])
+
+export type NetworkEvent = typeof NetworkEvent.Type
+
+type WithoutTime<E> = E extends NetworkEvent ? Omit<E, "at"> : never
+
+/** An event before it is stamped. */
+export type NewEvent = WithoutTime<Exclude<NetworkEvent, { readonly _tag: "EventsLost" }>>
+
+export class NetworkEvents extends Context.Service<
+  NetworkEvents,
+  {
+    /** Stamps an event with the time and hands it to every reader; never waits. */
+    readonly publish: (event: NewEvent) => Effect.Effect<void>
+    /**
+     * The latest `replayedEvents`, so that a program sees how its own node started, then all from now on. Each reader may
+     * fall `Policy.eventBuffer` events behind.
+     */
+    readonly stream: Stream.Stream<NetworkEvent>
+  }
+>()("network-effect/network/NetworkEvents") {
+  static readonly layer = Layer.effect(
+    NetworkEvents,
+    Effect.gen(function* () {
+      const policy = yield* Policy
+      const bus = yield* PubSub.sliding<{ readonly sequence: number; readonly event: NetworkEvent }>({
+        capacity: policy.eventBuffer,
+        replay: replayedEvents
+      })
+      yield* Effect.addFinalizer(() => PubSub.shutdown(bus))
+      let sequence = 0
+
+      const publish = (event: NewEvent) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          // The event is complete: `NewEvent` is each member of the union less its time.
+          PubSub.publish(bus, { sequence: sequence++, event: { ...event, at: now } as NetworkEvent })
+        )
+
+      const stream = Stream.suspend(() => {
+        let expected: number | undefined
+        return Stream.fromPubSub(bus).pipe(
+          Stream.flatMap((entry) => {
+            const lost = expected === undefined ? 0 : entry.sequence - expected
+            expected = entry.sequence + 1
+            return lost === 0
+              ? Stream.succeed(entry.event)
+              : Stream.make({ _tag: "EventsLost" as const, at: entry.event.at, count: lost }, entry.event)
+          })
+        )
+      })
+
+      return NetworkEvents.of({ publish, stream })
+    })
+  )
+}
