@@ -1,0 +1,286 @@
+/**
+ * `Transport` over TCP. The only file that knows `node:net`.
+ *
+ * A socket has neither fiber nor queue: its buffers are the kernel's and Node's, its events wake whoever waits. Sockets
+ * that wait to be accepted cost a socket each and nothing else: nothing is read from them before somebody accepts.
+ *
+ * **Security**
+ *
+ * Both buffers of a stream are bounded: Node stops reading from the kernel at its high-water mark of 64 KiB, and `write`
+ * waits above the same mark, so a peer that sends fast or reads slowly slows itself down.
+ *
+ * @module
+ */
+import * as net from "node:net"
+import { type Duration, Effect, Layer, type Scope } from "effect"
+import { NetAddress } from "effect/net"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { Policy } from "../Policy.ts"
+import {
+  type BoundListener,
+  type ByteStream,
+  DialError,
+  ListenError,
+  maxWaitingStreams,
+  StreamClosed,
+  Transport
+} from "./Transport.ts"
+
+/** Connections the kernel completes while Node is busy. The system may cap it, as Linux does at `net.core.somaxconn`. */
+const backlog = 1024
+
+const eof = new StreamClosed({ reason: "Eof", code: "" })
+const local = new StreamClosed({ reason: "Local", code: "" })
+
+const ignore = () => {}
+
+const codeOf = (cause: Error): string => ("code" in cause && typeof cause.code === "string" ? cause.code : "UNKNOWN")
+
+/** What the platform says of an end of a socket; nothing once the connection is gone. */
+const addressOf = (
+  ip: string | undefined,
+  port: number | undefined
+): PeerSocketAddress.PeerSocketAddress | undefined => {
+  if (ip === undefined || port === undefined) return undefined
+  // A link-local address comes as `fe80::1%eth0`; canonical addresses have no scope.
+  const zone = ip.indexOf("%")
+  return PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe(zone < 0 ? ip : ip.slice(0, zone)), port)
+}
+
+interface TcpStream extends ByteStream {
+  /** Flushes for at most the grace, then cuts. */
+  readonly close: Effect.Effect<void>
+}
+
+/** Nothing when the peer left before we looked at it. */
+const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): TcpStream | undefined => {
+  const remoteAddress = addressOf(socket.remoteAddress, socket.remotePort)
+  const localAddress = addressOf(socket.localAddress, socket.localPort)
+  if (remoteAddress === undefined || localAddress === undefined) return undefined
+
+  let ended = false
+  let closed: StreamClosed | undefined
+  let bytesRead = 0
+  let bytesWritten = 0
+  let reader: (() => void) | undefined
+  let writers: Set<() => void> | undefined
+
+  const wakeReader = () => reader?.()
+  const wakeWriters = () => {
+    for (const wake of writers ?? []) wake()
+  }
+  const end = (reason: StreamClosed) => {
+    closed ??= reason
+    wakeReader()
+    wakeWriters()
+  }
+
+  socket.on("end", () => {
+    ended = true
+    wakeReader()
+  })
+  socket.on("error", (cause) => end(new StreamClosed({ reason: "Reset", code: codeOf(cause) })))
+  socket.on("close", () => end(local))
+
+  const read: Effect.Effect<Uint8Array, StreamClosed> = Effect.suspend(() => {
+    if (closed === local) return Effect.fail(local)
+    // The listener comes with the first read, for it is what makes Node read from the kernel.
+    if (socket.listenerCount("readable") === 0) socket.on("readable", wakeReader)
+    const chunk: Buffer | null = socket.read()
+    if (chunk !== null) {
+      bytesRead += chunk.length
+      return Effect.succeed(chunk)
+    }
+    if (ended) return Effect.fail(eof)
+    return closed === undefined ? readable : Effect.fail(closed)
+  })
+
+  // Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing.
+  const readable = Effect.callback<Uint8Array, StreamClosed>((resume) => {
+    if (reader !== undefined) return resume(Effect.die("two fibers read one stream; each stream has one reader"))
+    reader = () => {
+      reader = undefined
+      resume(read)
+    }
+    return Effect.sync(() => {
+      reader = undefined
+    })
+  })
+
+  const drained = Effect.callback<void, StreamClosed>((resume) => {
+    if (writers === undefined) {
+      writers = new Set()
+      socket.on("drain", wakeWriters)
+    }
+    const waiting = writers
+    const wake = () => {
+      waiting.delete(wake)
+      resume(closed === undefined ? Effect.void : Effect.fail(closed))
+    }
+    waiting.add(wake)
+    return Effect.sync(() => waiting.delete(wake))
+  })
+
+  const write = (bytes: Uint8Array): Effect.Effect<void, StreamClosed> =>
+    Effect.suspend(() => {
+      if (closed !== undefined) return Effect.fail(closed)
+      // An interrupted write may have left the buffer full; without this each such write would add to it.
+      if (socket.writableNeedDrain) return Effect.andThen(drained, write(bytes))
+      bytesWritten += bytes.length
+      return socket.write(bytes) ? Effect.void : drained
+    })
+
+  const gone = Effect.callback<void>((resume) => {
+    socket.once("close", () => resume(Effect.void))
+  })
+
+  const close = Effect.suspend(() => {
+    end(local)
+    if (socket.destroyed) return Effect.void
+    if (socket.writableLength === 0) {
+      socket.destroy()
+      return Effect.void
+    }
+    socket.destroySoon()
+    return gone.pipe(
+      Effect.timeoutOption(closeGrace),
+      // A reset, for otherwise the kernel would keep its own buffer for a peer that does not read.
+      Effect.andThen(Effect.sync(() => socket.resetAndDestroy()))
+    )
+  })
+
+  return {
+    remoteAddress,
+    localAddress,
+    read,
+    write,
+    bytesRead: () => bytesRead,
+    bytesWritten: () => bytesWritten,
+    close
+  }
+}
+
+const connect = (
+  address: PeerSocketAddress.PeerSocketAddress,
+  localIp: NetAddress.IpAddress | undefined,
+  closeGrace: Duration.Duration
+): Effect.Effect<TcpStream, DialError> =>
+  Effect.callback((resume) => {
+    const failed = (code: string, cause: unknown) =>
+      resume(Effect.fail(new DialError({ address: PeerSocketAddress.redacted(address), code, cause })))
+    const onError = (cause: Error) => failed(codeOf(cause), cause)
+    const socket = new net.Socket({ allowHalfOpen: true })
+    socket.once("error", onError)
+    socket.once("connect", () => {
+      socket.off("error", onError)
+      const stream = makeStream(socket, closeGrace)
+      if (stream !== undefined) return resume(Effect.succeed(stream))
+      socket.destroy()
+      failed("ECONNRESET", "the peer left as soon as it was connected")
+    })
+    // Before it connects: Node would start to read at once.
+    socket.pause()
+    socket.setNoDelay(true)
+    socket.connect({
+      host: NetAddress.formatIp(address.address),
+      port: address.port,
+      ...(localIp === undefined ? {} : { localAddress: NetAddress.formatIp(localIp) })
+    })
+    return Effect.sync(() => socket.destroy())
+  })
+
+interface TcpListener extends BoundListener {
+  readonly close: Effect.Effect<void>
+}
+
+const bind = (
+  address: PeerSocketAddress.PeerSocketAddress,
+  closeGrace: Duration.Duration
+): Effect.Effect<TcpListener, ListenError> =>
+  Effect.callback((resume) => {
+    const waiting: Array<net.Socket> = []
+    const acceptors = new Set<() => void>()
+
+    const server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
+      // A socket that breaks while it waits must not break us; its reader will hear of it.
+      socket.on("error", ignore)
+      if (waiting.length >= maxWaitingStreams) return void socket.resetAndDestroy()
+      waiting.push(socket)
+      for (const wake of acceptors) wake()
+    })
+
+    const arrival = Effect.callback<void>((resume) => {
+      const wake = () => {
+        acceptors.delete(wake)
+        resume(Effect.void)
+      }
+      acceptors.add(wake)
+      return Effect.sync(() => acceptors.delete(wake))
+    })
+
+    // Only waiting may be interrupted: a socket that was taken is in the scope.
+    const accept: Effect.Effect<ByteStream, never, Scope.Scope> = Effect.uninterruptibleMask((restore) => {
+      const next: Effect.Effect<ByteStream, never, Scope.Scope> = Effect.suspend(() => {
+        const socket = waiting.shift()
+        if (socket === undefined) return Effect.andThen(restore(arrival), next)
+        const stream = makeStream(socket, closeGrace)
+        if (stream !== undefined) {
+          return Effect.as(
+            Effect.addFinalizer(() => stream.close),
+            stream
+          )
+        }
+        socket.destroy()
+        return next
+      })
+      return next
+    })
+
+    // Not waited for: a server counts as closed when the last of its sockets is.
+    const close = () => {
+      server.close()
+      for (const socket of waiting.splice(0)) socket.destroy()
+    }
+
+    // Stays for good: an error without a listener would end the process. Once bound, resuming again does nothing.
+    server.on("error", (cause) =>
+      resume(Effect.fail(new ListenError({ address: PeerSocketAddress.format(address), code: codeOf(cause), cause })))
+    )
+    server.listen({ host: NetAddress.formatIp(address.address), port: address.port, backlog }, () => {
+      const bound = server.address()
+      const port = bound === null || typeof bound === "string" ? address.port : bound.port
+      resume(
+        Effect.succeed({
+          address: PeerSocketAddress.fromIp(address.address, port),
+          accept,
+          close: Effect.sync(close)
+        })
+      )
+    })
+    return Effect.sync(close)
+  })
+
+const make = (localIp: NetAddress.IpAddress | undefined) =>
+  Layer.effect(
+    Transport,
+    Effect.gen(function* () {
+      const { closeGrace } = yield* Policy
+      return Transport.of({
+        dial: (address) =>
+          Effect.acquireRelease(connect(address, localIp, closeGrace), (stream) => stream.close, {
+            interruptible: true
+          }),
+        listen: (address) =>
+          Effect.acquireRelease(bind(address, closeGrace), (listener) => listener.close, { interruptible: true })
+      })
+    })
+  )
+
+/** TCP; the system chooses the address we dial from. */
+export const layer: Layer.Layer<Transport> = make(undefined)
+
+/**
+ * TCP, dialling from `localIp`, which has to be an address of this machine. For several nodes on one machine:
+ * limits count per host, and every address of 127/8 is one.
+ */
+export const layerFrom = (localIp: NetAddress.IpAddress): Layer.Layer<Transport> => make(localIp)
