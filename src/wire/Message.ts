@@ -3,32 +3,18 @@
  *
  * @module
  */
-import { Data } from "effect"
+import { Data, Result } from "effect"
+import { Reader } from "../bytes/Reader.ts"
+import { Writer } from "../bytes/Writer.ts"
 import type { Block, BlockHeader } from "../chain/Block.ts"
-import type { BlockHash, TxId, WtxId } from "../chain/Hash.ts"
+import { type BlockHash, zeroBlockHash } from "../chain/Hash.ts"
 import type { Transaction } from "../chain/Transaction.ts"
-import type { GossipedAddress, VersionAddress } from "./AddressCodec.ts"
+import { type Addr, readAddr, readAddrV2, writeAddr, writeAddrV2 } from "./AddressMessages.ts"
+import { BodyTooLong, type Frame, headerBytes, type Magic, seal } from "./Frame.ts"
+import { readVersion, type Version, writeVersion } from "./HandshakeMessages.ts"
+import { type InventoryItem, readInventory, writeInventory } from "./InventoryMessages.ts"
 
-/** One entry of `inv`, `getdata` or `notfound`. */
-export type InventoryItem =
-  | { readonly _tag: "Error" }
-  | { readonly _tag: "Tx"; readonly id: TxId }
-  | { readonly _tag: "Block"; readonly hash: BlockHash }
-  | { readonly _tag: "FilteredBlock"; readonly hash: BlockHash }
-  | { readonly _tag: "Wtx"; readonly id: WtxId }
-
-export interface Version {
-  readonly _tag: "Version"
-  readonly version: number
-  readonly services: bigint
-  readonly timestamp: bigint
-  readonly addressReceiver: VersionAddress
-  readonly addressFrom: VersionAddress
-  readonly nonce: bigint
-  readonly userAgent: string
-  readonly startHeight: number
-  readonly relay: boolean
-}
+export type { Addr, InventoryItem, Version }
 
 export type Message =
   | Version
@@ -43,8 +29,7 @@ export type Message =
       readonly data?: Uint8Array
     }
   | { readonly _tag: "GetAddr" }
-  /** `addr` and `addrv2` alike; we only ever write `addr`. */
-  | { readonly _tag: "Addr"; readonly addresses: ReadonlyArray<GossipedAddress> }
+  | Addr
   | { readonly _tag: "GetBlocks"; readonly known: ReadonlyArray<BlockHash>; readonly stop: BlockHash | undefined }
   | { readonly _tag: "GetHeaders"; readonly known: ReadonlyArray<BlockHash>; readonly stop: BlockHash | undefined }
   | { readonly _tag: "Inv"; readonly items: ReadonlyArray<InventoryItem> }
@@ -58,6 +43,10 @@ export type Message =
   | { readonly _tag: "FilterAdd" }
   | { readonly _tag: "FilterClear" }
 
+/** Constructors, `$is` and `$match`: `Message.Ping({ nonce })`. */
+export const Message = Data.taggedEnum<Message>()
+
+/** The body means something forbidden. */
 export class WireParse extends Data.TaggedError("WireParse")<{ readonly command: string; readonly reason: string }> {}
 /** The body ended inside a field. */
 export class WireEof extends Data.TaggedError("WireEof")<{ readonly command: string; readonly field: string }> {}
@@ -65,3 +54,169 @@ export class WireEof extends Data.TaggedError("WireEof")<{ readonly command: str
 export class WireBalance extends Data.TaggedError("WireBalance")<{ readonly command: string }> {}
 
 export type MessageError = WireParse | WireEof | WireBalance
+
+/** The name a message has on the wire. */
+export const commandOf = (message: Message): string => commands[message._tag]
+
+const commands: Record<Message["_tag"], string> = {
+  Version: "version",
+  Verack: "verack",
+  Ping: "ping",
+  Pong: "pong",
+  Reject: "reject",
+  GetAddr: "getaddr",
+  Addr: "addr",
+  GetBlocks: "getblocks",
+  GetHeaders: "getheaders",
+  Inv: "inv",
+  GetData: "getdata",
+  NotFound: "notfound",
+  Headers: "headers",
+  Block: "block",
+  Tx: "tx",
+  Mempool: "mempool",
+  FilterLoad: "filterload",
+  FilterAdd: "filteradd",
+  FilterClear: "filterclear"
+}
+
+export interface DecodeOptions {
+  /** The smaller of both sides' versions; before the handshake ends, our own. */
+  readonly negotiatedVersion: number
+}
+
+export interface EncodeOptions {
+  readonly magic: Magic
+  readonly negotiatedVersion: number
+  /** `Frame.maxHandshakeBodyBytes` or `Frame.maxBodyBytes`. */
+  readonly maxBodyBytes: number
+}
+
+/**
+ * What a frame says. `undefined` for a command we do not know, which is to be ignored. Bytes after the last field are
+ * ignored too.
+ */
+export const decode = (frame: Frame, options: DecodeOptions): Result.Result<Message | undefined, MessageError> => {
+  const reader = new Reader(frame.body)
+  const message = read(frame.command, reader, options)
+  const failure = reader.failure
+  if (failure === undefined) return Result.succeed(message)
+  return Result.fail(
+    failure._tag === "EndOfData"
+      ? new WireEof({ command: frame.command, field: failure.field })
+      : new WireParse({ command: frame.command, reason: failure.reason })
+  )
+}
+
+/** Header and body as one. Fails on what the receiver would refuse; nothing of it may be sent then. */
+export const encode = (
+  message: Message,
+  options: EncodeOptions
+): Result.Result<Uint8Array, MessageError | BodyTooLong> =>
+  finish(commandOf(message), options, (writer) => write(writer, message, options))
+
+/** As `addrv2`, for tests and scripted peers: nodes never send it. */
+export const encodeAddrV2 = (
+  message: Addr,
+  options: EncodeOptions
+): Result.Result<Uint8Array, MessageError | BodyTooLong> =>
+  finish("addrv2", options, (writer) => writeAddrV2(writer, message))
+
+const finish = (
+  command: string,
+  { magic, maxBodyBytes }: EncodeOptions,
+  writeBody: (writer: Writer) => void
+): Result.Result<Uint8Array, MessageError | BodyTooLong> => {
+  const writer = new Writer()
+  writer.zeros(headerBytes)
+  writeBody(writer)
+  if (writer.failure !== undefined) return Result.fail(new WireParse({ command, reason: writer.failure.reason }))
+  const length = writer.position - headerBytes
+  if (length > maxBodyBytes) return Result.fail(new BodyTooLong({ command, length, limit: maxBodyBytes }))
+  const bytes = writer.finish()
+  seal(bytes, magic, command)
+  return Result.succeed(bytes)
+}
+
+const read = (command: string, reader: Reader, options: DecodeOptions): Message | undefined => {
+  switch (command) {
+    case "version":
+      return readVersion(reader)
+    case "verack":
+      return { _tag: "Verack" }
+    case "ping":
+      return { _tag: "Ping", nonce: reader.u64("nonce") }
+    case "pong":
+      return { _tag: "Pong", nonce: reader.u64("nonce") }
+    case "getaddr":
+      return { _tag: "GetAddr" }
+    case "addr":
+      return readAddr(reader)
+    case "addrv2":
+      return readAddrV2(reader)
+    case "inv":
+      return { _tag: "Inv", items: readInventory(reader) }
+    case "getdata":
+      return { _tag: "GetData", items: readInventory(reader) }
+    case "notfound":
+      return { _tag: "NotFound", items: readInventory(reader) }
+    case "getblocks":
+      return { _tag: "GetBlocks", ...readLocator(reader, options) }
+    case "getheaders":
+      return { _tag: "GetHeaders", ...readLocator(reader, options) }
+    case "mempool":
+      return { _tag: "Mempool" }
+    case "filterclear":
+      return { _tag: "FilterClear" }
+    default:
+      return undefined
+  }
+}
+
+const write = (writer: Writer, message: Message, options: EncodeOptions): void => {
+  switch (message._tag) {
+    case "Version":
+      return writeVersion(writer, message)
+    case "Ping":
+    case "Pong":
+      return writer.u64(message.nonce)
+    case "Addr":
+      return writeAddr(writer, message)
+    case "Inv":
+    case "GetData":
+    case "NotFound":
+      return writeInventory(writer, message.items)
+    case "GetBlocks":
+    case "GetHeaders":
+      return writeLocator(writer, message, options)
+    case "Block":
+      return writer.bytes(message.block.bytes)
+    case "Tx":
+      return writer.bytes(message.transaction.bytes)
+    default:
+      return
+  }
+}
+
+interface Locator {
+  readonly known: ReadonlyArray<BlockHash>
+  readonly stop: BlockHash | undefined
+}
+
+const maxLocatorHashes = 101
+
+const readLocator = (reader: Reader, { negotiatedVersion }: DecodeOptions): Locator => {
+  if (reader.u32("version") !== negotiatedVersion) reader.refuse("version is not the negotiated one")
+  const count = reader.compactSize(maxLocatorHashes, "locator count")
+  const known: Array<BlockHash> = []
+  for (let i = 0; i < count && reader.failure === undefined; i++) known.push(reader.displayHash("locator") as BlockHash)
+  const stop = reader.displayHash("stop") as BlockHash
+  return { known, stop: stop === zeroBlockHash ? undefined : stop }
+}
+
+const writeLocator = (writer: Writer, { known, stop }: Locator, { negotiatedVersion }: EncodeOptions): void => {
+  writer.u32(negotiatedVersion)
+  writer.count(known.length, maxLocatorHashes, "locator count")
+  for (const hash of known) writer.displayHash(hash)
+  writer.displayHash(stop ?? zeroBlockHash)
+}

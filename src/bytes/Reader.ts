@@ -1,0 +1,202 @@
+/**
+ * A cursor over bytes a stranger sent. Every length in this package is checked here.
+ *
+ * Reading past the end, or a value the format forbids, records the first failure and returns a harmless value (0, or
+ * no bytes) from then on: nothing throws and nothing moves. Whoever reads in a loop looks at `failure` once a turn;
+ * whoever reads a few fields looks at it once at the end.
+ *
+ * @module
+ */
+import { isUtf8 } from "node:buffer"
+
+/** The bytes ended inside `field`. */
+export interface EndOfData {
+  readonly _tag: "EndOfData"
+  readonly field: string
+}
+
+/** The bytes are there and mean something forbidden. */
+export interface Malformed {
+  readonly _tag: "Malformed"
+  readonly reason: string
+}
+
+export type ReadFailure = EndOfData | Malformed
+
+/**
+ * Largest count or length outside transactions: 2 MiB.
+ *
+ * Source: zebra-chain serialization/compact_size.rs, `CompactSizeMessage`.
+ */
+export const maxMessageCompactSize = 2_097_152
+
+/**
+ * Largest count or length inside a transaction.
+ *
+ * Source: librustzcash zcash_encoding, `MAX_COMPACT_SIZE`.
+ */
+export const maxTransactionCompactSize = 0x0200_0000
+
+/**
+ * Longest byte string in a message: 2 MiB less the 5 bytes of its own length.
+ *
+ * Source: zebra-chain serialization/zcash_deserialize.rs, `MAX_U8_ALLOCATION`.
+ */
+export const maxByteStringLength = 2_097_147
+
+const noBytes = Buffer.alloc(0)
+
+/** A `Buffer` over the same memory. */
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+/** Where a hash is turned round on its way to hexadecimal digits. Never seen outside one call. */
+const scratch = Buffer.alloc(32)
+
+export class Reader {
+  readonly bytes: Buffer
+  /** Index of the next byte. */
+  position: number
+  /** Index after the last byte that may be read. */
+  end: number
+  /** What went wrong first; nothing is read after that. */
+  failure: ReadFailure | undefined
+
+  /** Reads `bytes` from `start` to before `end`. */
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
+    this.bytes = asBuffer(bytes)
+    this.position = start
+    this.end = end
+    this.failure = undefined
+  }
+
+  get remaining(): number {
+    return this.end - this.position
+  }
+
+  /** Records that the value just read is forbidden. The first failure stays. */
+  refuse(reason: string): void {
+    this.failure ??= { _tag: "Malformed", reason }
+  }
+
+  /** Whether `count` more bytes are there; if not, the failure is recorded. */
+  has(count: number, field: string): boolean {
+    if (this.failure !== undefined) return false
+    if (count <= this.end - this.position) return true
+    this.failure = { _tag: "EndOfData", field }
+    return false
+  }
+
+  u8(field: string): number {
+    return this.has(1, field) ? this.bytes[this.position++]! : 0
+  }
+
+  /** The only big-endian integer of the protocol: a port. */
+  u16be(field: string): number {
+    if (!this.has(2, field)) return 0
+    const at = this.position
+    this.position += 2
+    return (this.bytes[at]! << 8) | this.bytes[at + 1]!
+  }
+
+  u32(field: string): number {
+    if (!this.has(4, field)) return 0
+    const at = this.position
+    this.position += 4
+    const { bytes } = this
+    return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+  }
+
+  u64(field: string): bigint {
+    if (!this.has(8, field)) return 0n
+    const at = this.position
+    this.position += 8
+    return this.bytes.readBigUInt64LE(at)
+  }
+
+  i64(field: string): bigint {
+    if (!this.has(8, field)) return 0n
+    const at = this.position
+    this.position += 8
+    return this.bytes.readBigInt64LE(at)
+  }
+
+  /** The next `length` bytes, as a view. */
+  view(length: number, field: string): Buffer {
+    if (!this.has(length, field)) return noBytes
+    const at = this.position
+    this.position += length
+    return this.bytes.subarray(at, this.position)
+  }
+
+  skip(length: number, field: string): void {
+    if (this.has(length, field)) this.position += length
+  }
+
+  /** 32 bytes in the order of the wire, as hexadecimal digits in display order: reversed. */
+  displayHash(field: string): string {
+    if (!this.has(32, field)) return ""
+    const last = this.position + 31
+    this.position += 32
+    const { bytes } = this
+    for (let i = 0; i < 32; i++) scratch[i] = bytes[last - i]!
+    return scratch.toString("hex")
+  }
+
+  /** A count or length of at most `max`, in its shortest form. */
+  compactSize(max: number, field: string): number {
+    const value = this.compactSizeOrMore(field)
+    if (value > max) {
+      this.refuse(`${field} above its limit`)
+      return 0
+    }
+    return value
+  }
+
+  /** A 64-bit value in its shortest form. */
+  compactSize64(field: string): bigint {
+    if (!this.has(1, field)) return 0n
+    if (this.bytes[this.position] !== 0xff) return BigInt(this.compactSizeOrMore(field))
+    this.position++
+    const value = this.u64(field)
+    if (this.failure === undefined && value < 0x1_0000_0000n) this.refuse("CompactSize not in its shortest form")
+    return this.failure === undefined ? value : 0n
+  }
+
+  /** Any CompactSize; those of nine bytes lose precision above 2^53, where every limit has long been passed. */
+  private compactSizeOrMore(field: string): number {
+    const first = this.u8(field)
+    if (first < 0xfd || this.failure !== undefined) return first
+    const width = first === 0xfd ? 2 : first === 0xfe ? 4 : 8
+    if (!this.has(width, field)) return 0
+    const { bytes } = this
+    const at = this.position
+    this.position += width
+    let value = bytes[at]! | (bytes[at + 1]! << 8)
+    let least = 0xfd
+    if (width > 2) {
+      value = (value | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+      least = 0x1_0000
+    }
+    if (width > 4) {
+      value += bytes.readUInt32LE(at + 4) * 0x1_0000_0000
+      least = 0x1_0000_0000
+    }
+    if (value < least) {
+      this.refuse("CompactSize not in its shortest form")
+      return 0
+    }
+    return value
+  }
+
+  /** A length of at most `max` and that many bytes of UTF-8. */
+  text(max: number, field: string): string {
+    const bytes = this.view(this.compactSize(max, `${field} length`), field)
+    if (this.failure !== undefined) return ""
+    if (!isUtf8(bytes)) {
+      this.refuse(`${field} is not UTF-8`)
+      return ""
+    }
+    return bytes.toString("utf8")
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Appends fields to a growing buffer. The inverse of `Reader.ts`.
+ *
+ * A value that `Reader` would refuse (too many, too long) is recorded as the failure, as there. A number outside its
+ * field or a hash without digits is our bug and throws.
+ *
+ * @module
+ */
+import type { Malformed } from "./Reader.ts"
+
+/** Big enough for every short message, so that those never grow. */
+const defaultCapacity = 256
+
+const scratch = Buffer.alloc(32)
+
+export class Writer {
+  private buffer: Buffer
+  private length = 0
+  /** Why the receiver would refuse what was written, if it would. */
+  failure: Malformed | undefined
+
+  /** `capacity` is how many bytes are expected; more are taken, with a copy. */
+  constructor(capacity: number = defaultCapacity) {
+    this.buffer = Buffer.allocUnsafeSlow(capacity)
+    this.failure = undefined
+  }
+
+  /** Records that what is written would be refused. The first failure stays. */
+  refuse(reason: string): void {
+    this.failure ??= { _tag: "Malformed", reason }
+  }
+
+  /** How many bytes were written. */
+  get position(): number {
+    return this.length
+  }
+
+  /** Everything written so far. The writer must not be used afterwards. */
+  finish(): Buffer {
+    return this.buffer.subarray(0, this.length)
+  }
+
+  /** Makes room for `count` more bytes and returns where they start. */
+  private advance(count: number): number {
+    const at = this.length
+    const needed = at + count
+    if (needed > this.buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2))
+      this.buffer.copy(larger, 0, 0, at)
+      this.buffer = larger
+    }
+    this.length = needed
+    return at
+  }
+
+  u8(value: number): void {
+    this.buffer.writeUInt8(value, this.advance(1))
+  }
+
+  /** A port. */
+  u16be(value: number): void {
+    this.buffer.writeUInt16BE(value, this.advance(2))
+  }
+
+  u32(value: number): void {
+    this.buffer.writeUInt32LE(value, this.advance(4))
+  }
+
+  u64(value: bigint): void {
+    this.buffer.writeBigUInt64LE(value, this.advance(8))
+  }
+
+  i64(value: bigint): void {
+    this.buffer.writeBigInt64LE(value, this.advance(8))
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.buffer.set(bytes, this.advance(bytes.length))
+  }
+
+  /** Zero bytes. */
+  zeros(count: number): void {
+    const at = this.advance(count)
+    this.buffer.fill(0, at, at + count)
+  }
+
+  /** A hash in display order: 64 hexadecimal digits, written reversed as the wire has it. */
+  displayHash(digits: string, start = 0): void {
+    if (digits.length < start + 64 || scratch.write(digits.slice(start, start + 64), "hex") !== 32) {
+      throw new Error(`a hash has 64 hexadecimal digits: ${digits}`)
+    }
+    const at = this.advance(32)
+    for (let i = 0; i < 32; i++) this.buffer[at + i] = scratch[31 - i]!
+  }
+
+  /** A count or length, in its shortest form. */
+  compactSize(value: number): void {
+    if (value < 0xfd) {
+      this.u8(value)
+    } else if (value <= 0xffff) {
+      this.u8(0xfd)
+      this.buffer.writeUInt16LE(value, this.advance(2))
+    } else {
+      this.u8(0xfe)
+      this.u32(value)
+    }
+  }
+
+  /** A 64-bit value, in its shortest form. */
+  compactSize64(value: bigint): void {
+    if (value <= 0xffff_ffffn) {
+      this.compactSize(Number(value))
+    } else {
+      this.u8(0xff)
+      this.u64(value)
+    }
+  }
+
+  /** A count of at most `max`. */
+  count(value: number, max: number, field: string): void {
+    if (value > max) this.refuse(`${field} above its limit`)
+    this.compactSize(value)
+  }
+
+  /** A length of at most `max` and that many bytes of UTF-8. */
+  text(text: string, max: number, field: string): void {
+    const bytes = Buffer.from(text, "utf8")
+    this.count(bytes.length, max, `${field} length`)
+    this.bytes(bytes)
+  }
+}

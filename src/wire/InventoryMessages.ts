@@ -1,0 +1,90 @@
+/**
+ * `inv`, `getdata` and `notfound`: names of blocks and transactions.
+ *
+ * Source: Zebra protocol/external/inv.rs; ZIP 239.
+ *
+ * @module
+ */
+import type { Reader } from "../bytes/Reader.ts"
+import type { Writer } from "../bytes/Writer.ts"
+import type { BlockHash, TxId, WtxId } from "../chain/Hash.ts"
+
+/** One entry of `inv`, `getdata` or `notfound`. */
+export type InventoryItem =
+  /** Names nothing; its 32 bytes are not kept. */
+  | { readonly _tag: "Error" }
+  /** A transaction of version 1 to 4. */
+  | { readonly _tag: "Tx"; readonly id: TxId }
+  | { readonly _tag: "Block"; readonly hash: BlockHash }
+  /** Parsed, never acted on. */
+  | { readonly _tag: "FilteredBlock"; readonly hash: BlockHash }
+  /** A transaction of version 5 or later. */
+  | { readonly _tag: "Wtx"; readonly id: WtxId }
+
+/**
+ * Most items of one message.
+ *
+ * Source: Zebra inv.rs, `MAX_INV_IN_MESSAGE`: the smaller of 50,000 and what fits 2 MiB.
+ */
+export const maxInventoryItems = 50_000
+
+const errorItem: InventoryItem = { _tag: "Error" }
+
+const readItem = (reader: Reader): InventoryItem => {
+  switch (reader.u32("inventory type")) {
+    case 0:
+      reader.skip(32, "inventory hash")
+      return errorItem
+    case 1:
+      return { _tag: "Tx", id: reader.displayHash("inventory hash") as TxId }
+    case 2:
+      return { _tag: "Block", hash: reader.displayHash("inventory hash") as BlockHash }
+    case 3:
+      return { _tag: "FilteredBlock", hash: reader.displayHash("inventory hash") as BlockHash }
+    case 5:
+      return {
+        _tag: "Wtx",
+        id: (reader.displayHash("inventory hash") + reader.displayHash("inventory digest")) as WtxId
+      }
+    default:
+      reader.refuse("unknown inventory type")
+      return errorItem
+  }
+}
+
+/** A count and that many items of 36 or 68 bytes. */
+export const readInventory = (reader: Reader): ReadonlyArray<InventoryItem> => {
+  const count = reader.compactSize(maxInventoryItems, "inventory count")
+  const items: Array<InventoryItem> = []
+  for (let i = 0; i < count && reader.failure === undefined; i++) items.push(readItem(reader))
+  return items
+}
+
+export const writeInventory = (writer: Writer, items: ReadonlyArray<InventoryItem>): void => {
+  writer.count(items.length, maxInventoryItems, "inventory count")
+  for (const item of items) {
+    switch (item._tag) {
+      case "Error":
+        writer.u32(0)
+        writer.zeros(32)
+        break
+      case "Tx":
+        writer.u32(1)
+        writer.displayHash(item.id)
+        break
+      case "Block":
+        writer.u32(2)
+        writer.displayHash(item.hash)
+        break
+      case "FilteredBlock":
+        writer.u32(3)
+        writer.displayHash(item.hash)
+        break
+      case "Wtx":
+        writer.u32(5)
+        writer.displayHash(item.id)
+        writer.displayHash(item.id, 64)
+        break
+    }
+  }
+}
