@@ -1,0 +1,138 @@
+/**
+ * Who is connected: by id, by address, by peer group, and ready or busy.
+ *
+ * Plain state with no waiting in it; `PeerSet.ts` decides when it changes.
+ *
+ * @module
+ */
+import { NetAddress } from "effect/net"
+import { limitKey } from "../addresses/AddressRules.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import type { Peer } from "../peer/Peer.ts"
+import type { ConnectionId } from "../peer/Request.ts"
+import { NODE_NETWORK } from "../wire/AddressCodec.ts"
+import * as PeerChoice from "./PeerChoice.ts"
+
+/** A peer of the set. What is learnt of this connection lives here, so nothing of it can touch a later one. */
+export interface Member {
+  readonly peer: Peer
+  readonly serving: boolean
+  /** Inbound from an address the operator trusts. */
+  readonly sidecar: boolean
+  /** `ip:port`; absent for a peer without an address. */
+  readonly address: string | undefined
+  /** What limits and bans count by; absent for a peer without an address. */
+  readonly group: string | undefined
+  /** Find requests it failed in a row. */
+  stalls: number
+}
+
+/** What the set knows of a peer before it joins. `trusted` holds canonical IPs. */
+export const makeMember = (peer: Peer, trusted: ReadonlySet<string>): Member => {
+  const address = peer.transientAddress
+  return {
+    peer,
+    serving: (peer.info.remote.services & NODE_NETWORK) !== 0n,
+    sidecar:
+      peer.info.connectedAddress._tag === "InboundDirect" &&
+      address !== undefined &&
+      trusted.has(NetAddress.formatIp(address.address)),
+    address: address === undefined ? undefined : PeerSocketAddress.format(address),
+    group: address === undefined ? undefined : limitKey(address),
+    stalls: 0
+  }
+}
+
+export class ConnectedPeers {
+  readonly pools = PeerChoice.makePools()
+  readonly #members = new Map<ConnectionId, Member>()
+  readonly #byAddress = new Map<string, ConnectionId>()
+  readonly #groups = new Map<string, number>()
+  readonly #sidecars = new Set<ConnectionId>()
+  #inbound = 0
+
+  get size(): number {
+    return this.#members.size
+  }
+
+  get inbound(): number {
+    return this.#inbound
+  }
+
+  get sidecars(): ReadonlySet<ConnectionId> {
+    return this.#sidecars
+  }
+
+  get(id: ConnectionId): Member | undefined {
+    return this.#members.get(id)
+  }
+
+  at(address: string): ConnectionId | undefined {
+    return this.#byAddress.get(address)
+  }
+
+  /** Members of a peer group. */
+  inGroup(group: string): number {
+    return this.#groups.get(group) ?? 0
+  }
+
+  /** Peer groups with more than one member. */
+  sharedGroups(): number {
+    let shared = 0
+    for (const count of this.#groups.values()) if (count > 1) shared++
+    return shared
+  }
+
+  values(): IterableIterator<Member> {
+    return this.#members.values()
+  }
+
+  /** Joins as busy. */
+  add(member: Member): void {
+    const { id } = member.peer
+    this.#members.set(id, member)
+    if (member.address !== undefined) this.#byAddress.set(member.address, id)
+    if (member.group !== undefined) this.#groups.set(member.group, this.inGroup(member.group) + 1)
+    if (member.sidecar) this.#sidecars.add(id)
+    if (member.peer.isInbound) this.#inbound++
+    this.#busy(member).add(id)
+  }
+
+  /** `undefined` when it is not there, which is no error: it may leave for several reasons at once. */
+  remove(id: ConnectionId): Member | undefined {
+    const member = this.#members.get(id)
+    if (member === undefined) return undefined
+    this.#members.delete(id)
+    if (member.address !== undefined) this.#byAddress.delete(member.address)
+    if (member.group !== undefined) {
+      const left = this.inGroup(member.group) - 1
+      if (left === 0) this.#groups.delete(member.group)
+      else this.#groups.set(member.group, left)
+    }
+    this.#sidecars.delete(id)
+    if (member.peer.isInbound) this.#inbound--
+    this.#ready(member).remove(id)
+    this.#busy(member).remove(id)
+    return member
+  }
+
+  isReady(id: ConnectionId): boolean {
+    return this.pools.readyServing.has(id) || this.pools.readyOther.has(id)
+  }
+
+  markReady(member: Member): void {
+    if (this.#busy(member).remove(member.peer.id)) this.#ready(member).add(member.peer.id)
+  }
+
+  markBusy(member: Member): void {
+    if (this.#ready(member).remove(member.peer.id)) this.#busy(member).add(member.peer.id)
+  }
+
+  #ready(member: Member): PeerChoice.PeerPool {
+    return member.serving ? this.pools.readyServing : this.pools.readyOther
+  }
+
+  #busy(member: Member): PeerChoice.PeerPool {
+    return member.serving ? this.pools.busyServing : this.pools.busyOther
+  }
+}
