@@ -1,0 +1,89 @@
+/**
+ * How a connection came about, and what follows from it.
+ *
+ * **Security**
+ *
+ * Nothing here but `alternates` looks at what the remote claims, and those only become gossip of that remote: a peer
+ * cannot name the record that its connection changes.
+ *
+ * Pure.
+ *
+ * Source: Zebra peer/handshake.rs, `ConnectedAddr`.
+ *
+ * @module
+ */
+import { Equal } from "effect"
+import { NetAddress } from "effect/net"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { type GossipedAddress, NODE_NETWORK } from "../wire/AddressCodec.ts"
+import type { ConnectedAddress } from "./Peer.ts"
+
+export type { ConnectedAddress }
+
+/** Key of the connection in the peer set and the inventory. Of an inbound one the port is ephemeral. */
+export const transientAddress = (connected: ConnectedAddress): PeerSocketAddress.PeerSocketAddress | undefined => {
+  switch (connected._tag) {
+    case "OutboundDirect":
+    case "InboundDirect":
+      return connected.address
+    case "OutboundProxy":
+      return connected.transientLocalAddress
+    case "InboundProxy":
+      return connected.transientAddress
+    case "Isolated":
+      return undefined
+  }
+}
+
+export const isInbound = (connected: ConnectedAddress): boolean =>
+  connected._tag === "InboundDirect" || connected._tag === "InboundProxy"
+
+/** Dialled by this node for the network; an isolated connection is not. */
+export const isOutbound = (connected: ConnectedAddress): boolean =>
+  connected._tag === "OutboundDirect" || connected._tag === "OutboundProxy"
+
+/** What logs and spans say: never the IP. */
+export const label = (connected: ConnectedAddress): string => {
+  const address = transientAddress(connected)
+  return address === undefined ? "isolated" : PeerSocketAddress.redacted(address)
+}
+
+/**
+ * Where else the remote may listen, by its own word and by where its stream came from: the first entries of the
+ * connection's address cache.
+ */
+export const alternates = (
+  connected: ConnectedAddress,
+  stated: PeerSocketAddress.PeerSocketAddress,
+  nowSeconds: number
+): ReadonlyArray<GossipedAddress> =>
+  alternateAddresses(connected, stated).map((address) => ({
+    address,
+    services: NODE_NETWORK,
+    lastSeenSeconds: nowSeconds
+  }))
+
+const alternateAddresses = (
+  connected: ConnectedAddress,
+  stated: PeerSocketAddress.PeerSocketAddress
+): ReadonlyArray<PeerSocketAddress.PeerSocketAddress> => {
+  switch (connected._tag) {
+    case "OutboundDirect": {
+      const { address } = connected
+      const completed = PeerSocketAddress.fromIp(
+        NetAddress.isUnspecified(stated.address) ? address.address : stated.address,
+        stated.port === 0 ? address.port : stated.port
+      )
+      return Equal.equals(completed, address) ? [] : [completed]
+    }
+    case "InboundDirect": {
+      const guess = PeerSocketAddress.fromIp(connected.address.address, stated.port)
+      return Equal.equals(guess, stated) ? [stated] : [stated, guess]
+    }
+    case "OutboundProxy":
+    case "InboundProxy":
+      return [stated]
+    case "Isolated":
+      return []
+  }
+}

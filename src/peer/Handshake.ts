@@ -1,0 +1,266 @@
+/**
+ * Service: version and verack, both ways; a stream that agreed becomes a `Peer`.
+ *
+ *     us                                    them
+ *      ├── version ──────────────────────────▶│     whoever dialled: nobody waits for the other to begin
+ *      │◀────────────── anything, ignored ────┤
+ *      │◀───────────────────────── version ───┤
+ *      │ 1. our own nonce?  2. too old?  3. useless while we catch up?
+ *      ├── verack ───────────────────────────▶│
+ *      │◀────────────── anything, ignored ────┤
+ *      │◀────────────────────────── verack ───┤
+ *      ▼
+ *     Connection
+ *
+ * On a failed check nothing is sent; the stream just ends.
+ *
+ * **Security**
+ *
+ * Until the peer's `verack` a message may have 1024 bytes. The whole exchange has one budget of time. Nonces stay in the
+ * set when a handshake is over: whoever saw one on its way could otherwise make us forget it, and then make us connect to
+ * ourselves. Which of them are forgotten when the set is full depends on their age alone.
+ *
+ * Source: Zebra peer/handshake.rs, `negotiate_version`.
+ *
+ * @module
+ */
+import { Clock, Context, Data, Effect, Layer, Option, type Scope, SubscriptionRef } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { NetAddress } from "effect/net"
+import { ChainParams } from "../chain/ChainParams.ts"
+import { ChainTip, isNearTip, type Tip } from "../chain/ChainTip.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { minimumVersion, ourProtocolVersion } from "../chain/ProtocolVersion.ts"
+import { Policy, totalLimit } from "../Policy.ts"
+import type { ByteStream } from "../transport/Transport.ts"
+import { NODE_NETWORK } from "../wire/AddressCodec.ts"
+import { Message, type Version } from "../wire/Message.ts"
+import * as ConnectedAddress from "./ConnectedAddress.ts"
+import * as Connection from "./Connection.ts"
+import * as ConnectionMetrics from "./ConnectionMetrics.ts"
+import { InboundRequests } from "./InboundRequests.ts"
+import { MessageStream } from "./MessageStream.ts"
+import type { ConnectionClosed, ConnectionHost, Peer, Serialization } from "./Peer.ts"
+
+/** The remote's nonce is one of ours: we talk to ourselves, or to somebody who echoes. */
+export class RemoteNonceReuse extends Data.TaggedError("RemoteNonceReuse")<{}> {}
+/** The nonce we drew is in use. Chance, once in 2^64; another try draws another. */
+export class LocalDuplicateNonce extends Data.TaggedError("LocalDuplicateNonce")<{}> {}
+/** The peer speaks a protocol older than the chain's state demands. */
+export class ObsoleteVersion extends Data.TaggedError("ObsoleteVersion")<{
+  readonly version: number
+  readonly minimumVersion: number
+}> {}
+/** We dialled to catch up, and the peer serves no blocks. It may be useful later, so this says nothing about its address. */
+export class MissingRequiredServices extends Data.TaggedError("MissingRequiredServices")<{
+  readonly services: bigint
+}> {}
+/** No agreement within `Policy.handshakeTimeout`. */
+export class HandshakeTimeout extends Data.TaggedError("HandshakeTimeout")<{}> {}
+
+export type HandshakeReason =
+  | RemoteNonceReuse
+  | LocalDuplicateNonce
+  | ObsoleteVersion
+  | MissingRequiredServices
+  | HandshakeTimeout
+  /** The remote ended the stream between two messages. */
+  | ConnectionClosed
+  /** Bad bytes, a message too long for a handshake, or a stream that broke. */
+  | Serialization
+
+/**
+ * No agreement was reached. Callers that only retry match on this; callers that punish or report match on `reason`.
+ */
+export class HandshakeError extends Data.TaggedError("HandshakeError")<{ readonly reason: HandshakeReason }> {}
+
+/** What our `version` messages say of us, besides what the chain and the listener decide. */
+export interface LocalNode {
+  /** At most 256 bytes of UTF-8. */
+  readonly userAgent: string
+  /** `NODE_NETWORK` for a node that serves blocks, else 0n. */
+  readonly services: bigint
+  /** Whether we want transactions announced. */
+  readonly relay: boolean
+  /** Where others reach us, when that is not where we listen. */
+  readonly externalAddress: PeerSocketAddress.PeerSocketAddress | undefined
+}
+
+/** Without a program's own: kept equal to the version in package.json by a test. */
+export const defaultUserAgent = "/network-effect:0.0.0/"
+
+/** Provide another value to say something else. */
+export const LocalNode = Context.Reference<LocalNode>("network-effect/peer/LocalNode", {
+  defaultValue: () => ({
+    userAgent: defaultUserAgent,
+    services: NODE_NETWORK,
+    relay: true,
+    externalAddress: undefined
+  })
+})
+
+/** `version.timestamp` is rounded down to a multiple of this: our clock is a fingerprint. Source: Zebra peer/handshake.rs. */
+const timestampGranularitySeconds = 300
+
+export class Handshake extends Context.Service<
+  Handshake,
+  {
+    /**
+     * Shakes hands on `stream` and starts the connection in the current scope, which has to close when
+     * `Peer.awaitClosed` does. All of it within `Policy.handshakeTimeout`; interrupting it leaves nothing but the stream,
+     * which is the scope's.
+     *
+     * `Connected` is reported to `host` before the peer is returned; a failure is not reported.
+     */
+    readonly run: (
+      stream: ByteStream,
+      connected: ConnectedAddress.ConnectedAddress,
+      host: ConnectionHost
+    ) => Effect.Effect<Peer, HandshakeError, Scope.Scope>
+
+    /** Where we listen, as later `version` messages state it: the port that was really bound. Nothing until then. */
+    readonly setListenAddress: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<void>
+
+    /** Nonces remembered; at most as many as there may be connections. */
+    readonly nonceCount: Effect.Effect<number>
+  }
+>()("network-effect/peer/Handshake") {
+  static readonly layer = Layer.effect(
+    Handshake,
+    Effect.suspend(() => make)
+  )
+}
+
+const make = Effect.gen(function* () {
+  const policy = yield* Policy
+  const chain = yield* ChainParams
+  const { tip } = yield* ChainTip
+  const inbound = yield* InboundRequests
+  const secureRandom = yield* SecureRandom.SecureRandom
+  const local = yield* LocalNode
+
+  const nonces = new Set<bigint>()
+  let listenAddress = PeerSocketAddress.unspecified
+  let connections = 0
+
+  const nonce = Effect.map(secureRandom.randomBytes(8), (bytes) => Buffer.from(bytes).readBigUInt64LE(0))
+
+  /** A nonce that is remembered before anybody sees it. */
+  const rememberedNonce = Effect.flatMap(nonce, (nonce) => {
+    if (nonces.has(nonce)) return Effect.fail(new LocalDuplicateNonce())
+    nonces.add(nonce)
+    for (const oldest of nonces) {
+      if (nonces.size <= totalLimit(policy)) break
+      nonces.delete(oldest)
+    }
+    return Effect.succeed(nonce)
+  })
+
+  const ourVersion = (
+    connected: ConnectedAddress.ConnectedAddress,
+    nonce: bigint,
+    nowMillis: number,
+    tip: Option.Option<Tip>
+  ) => {
+    const nowSeconds = Math.floor(nowMillis / 1000)
+    const isolated = connected._tag === "Isolated"
+    const nowhere = PeerSocketAddress.fromIp(NetAddress.ipv4Unspecified, chain.defaultPort)
+    return Message.Version({
+      version: ourProtocolVersion,
+      services: isolated ? 0n : local.services,
+      timestamp: BigInt(Math.floor(nowSeconds / timestampGranularitySeconds) * timestampGranularitySeconds),
+      addressReceiver: { address: ConnectedAddress.transientAddress(connected) ?? nowhere, services: NODE_NETWORK },
+      addressFrom: isolated
+        ? { address: nowhere, services: 0n }
+        : { address: local.externalAddress ?? listenAddress, services: local.services },
+      nonce,
+      userAgent: local.userAgent,
+      startHeight: isolated || Option.isNone(tip) ? 0 : tip.value.height,
+      relay: !isolated && local.relay
+    })
+  }
+
+  const check = (
+    theirs: Version,
+    connected: ConnectedAddress.ConnectedAddress,
+    oldest: number,
+    isSyncing: boolean
+  ): RemoteNonceReuse | ObsoleteVersion | MissingRequiredServices | undefined => {
+    if (nonces.has(theirs.nonce)) return new RemoteNonceReuse()
+    if (theirs.version < oldest) return new ObsoleteVersion({ version: theirs.version, minimumVersion: oldest })
+    if (isSyncing && ConnectedAddress.isOutbound(connected) && (theirs.services & NODE_NETWORK) === 0n) {
+      return new MissingRequiredServices({ services: theirs.services })
+    }
+    return undefined
+  }
+
+  /** The exchange alone. */
+  const negotiate = Effect.fnUntraced(function* (
+    messages: MessageStream,
+    connected: ConnectedAddress.ConnectedAddress,
+    counts: ConnectionMetrics.HandshakeCount
+  ) {
+    const nonce = yield* rememberedNonce
+    const nowMillis = yield* Clock.currentTimeMillis
+    const atStart = yield* SubscriptionRef.get(tip)
+    const isSyncing = !isNearTip(atStart, nowMillis / 1000, policy.nearTipAge)
+    yield* messages.send(ourVersion(connected, nonce, nowMillis, atStart))
+
+    const theirs = yield* expect(messages, "Version")
+    yield* counts.versionReceived(theirs)
+    const height = Option.match(yield* SubscriptionRef.get(tip), { onNone: () => 0, onSome: ({ height }) => height })
+    const oldest = minimumVersion(chain, height)
+    const refusal = check(theirs, connected, oldest, isSyncing)
+    if (refusal !== undefined) return yield* refusal
+    const negotiatedVersion = Math.min(ourProtocolVersion, theirs.version)
+    yield* counts.accepted(theirs.version, negotiatedVersion, oldest)
+
+    yield* messages.send(Message.Verack())
+    yield* expect(messages, "Verack")
+    return { connectedAddress: connected, remote: theirs, negotiatedVersion }
+  })
+
+  const run = Effect.fnUntraced(function* (
+    stream: ByteStream,
+    connected: ConnectedAddress.ConnectedAddress,
+    host: ConnectionHost
+  ) {
+    const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
+    const counts = yield* ConnectionMetrics.handshake(chain, connected)
+    const info = yield* negotiate(messages, connected, counts).pipe(
+      // Both limits are ours; a peer that does not read fails the handshake, whichever is shorter.
+      Effect.catchTag("ConnectionSendTimeout", () => Effect.fail(new HandshakeTimeout())),
+      (exchange) => Effect.onExit(exchange, counts.exchanged),
+      Effect.timeoutOrElse({
+        duration: policy.handshakeTimeout,
+        orElse: () => Effect.fail(new HandshakeTimeout())
+      }),
+      (exchange) => Effect.onExit(exchange, counts.decided),
+      Effect.mapError((reason) => new HandshakeError({ reason }))
+    )
+    messages.agree(info.negotiatedVersion)
+    return yield* Connection.make({ id: ++connections, info, messages, host, inbound, policy, nonce })
+  })
+
+  return Handshake.of({
+    run,
+    setListenAddress: (address) =>
+      Effect.sync(() => {
+        listenAddress = address
+      }),
+    nonceCount: Effect.sync(() => nonces.size)
+  })
+})
+
+/** The next message of a kind; everything else before it is ignored, however often it comes. The budget ends that. */
+const expect = Effect.fnUntraced(function* <Tag extends Message["_tag"]>(messages: MessageStream, tag: Tag) {
+  for (;;) {
+    const message = yield* messages.receive
+    if (isTagged(message, tag)) return message
+  }
+})
+
+const isTagged = <Tag extends Message["_tag"]>(
+  message: Message,
+  tag: Tag
+): message is Extract<Message, { _tag: Tag }> => message._tag === tag

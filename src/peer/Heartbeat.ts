@@ -1,0 +1,42 @@
+/**
+ * Ping, pong, round-trip time.
+ *
+ * The only sign of life a connection needs: there is no other idle timer.
+ *
+ *     tick ─▶ PingSent ─▶ slot ─▶ connection takes it ─▶ ping … pong ─▶ Responded ─▶ next tick
+ *             └──────────── at most `pingInterval` ────────────┘
+ *
+ * Source: Zebra peer/handshake.rs, `send_periodic_heartbeats_run_loop`.
+ *
+ * @module
+ */
+import { Clock, Duration, Effect } from "effect"
+import { HeartbeatTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
+
+export interface Options {
+  /** `Policy.pingInterval`: from tick to tick, and the limit of one exchange. */
+  readonly interval: Duration.Duration
+  /** Waits for the heartbeat's slot, then for the answer. */
+  readonly ping: Effect.Effect<Duration.Duration, PeerError>
+  readonly report: (report: PeerReport) => Effect.Effect<void>
+}
+
+/** Pings until a ping fails. A late tick moves those after it: pings never come in bursts. */
+export const run = ({ interval, ping, report }: Options): Effect.Effect<never, PeerError> => {
+  const exchange = Effect.gen(function* () {
+    yield* report({ _tag: "PingSent", sentAtMillis: yield* Clock.currentTimeMillis })
+    const roundTrip = yield* Effect.timeoutOrElse(ping, {
+      duration: interval,
+      orElse: () => Effect.fail(new HeartbeatTaskExited({ message: "no answer to a ping within its interval" }))
+    })
+    yield* report({ _tag: "Responded", roundTrip })
+  })
+  const beatAfter = (pause: Duration.Duration): Effect.Effect<never, PeerError> =>
+    Effect.andThen(
+      Effect.sleep(pause),
+      Effect.flatMap(Effect.timed(exchange), ([took]) =>
+        beatAfter(Duration.max(Duration.zero, Duration.subtract(interval, took)))
+      )
+    )
+  return beatAfter(interval)
+}

@@ -1,0 +1,63 @@
+/**
+ * One connection that tells nothing about this node.
+ *
+ * For sending a private transaction, or for asking one peer. Nothing it says or does depends on the node's state: no
+ * services, no height, no address of ours, no nonces shared with other connections; it serves nothing but `pong`, is in
+ * no peer set and no address book, and nothing it brings names where it came from.
+ *
+ * What still tells it from others: the timestamp in steps of five minutes, `NODE_NETWORK` in the receiver's address, a ping
+ * every 59 s, and silence on requests for data. Over TCP, whoever watches the network sees both addresses.
+ *
+ * Source: Zebra isolated.rs.
+ *
+ * @module
+ */
+import { Effect, Layer, type Scope } from "effect"
+import type { SecureRandom } from "effect/crypto"
+import type { ChainParams } from "../chain/ChainParams.ts"
+import { ChainTip } from "../chain/ChainTip.ts"
+import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import { type ByteStream, type DialError, Transport } from "../transport/Transport.ts"
+import { Handshake, type HandshakeError, LocalNode } from "./Handshake.ts"
+import { InboundRequests } from "./InboundRequests.ts"
+import type { ConnectionHost, Peer } from "./Peer.ts"
+
+export interface Options {
+  /** What the peer is told we are; the empty text says least. At most 256 bytes of UTF-8. */
+  readonly userAgent: string
+}
+
+/** Hears nothing, and lets no advert pass. */
+const nobody: ConnectionHost = {
+  report: () => Effect.void,
+  mayAdvertise: () => Effect.succeed(false)
+}
+
+/**
+ * Shakes hands over a stream of any kind. The connection ends with the scope, which also has to close the stream. Bounded
+ * by `Policy.handshakeTimeout`.
+ */
+export const overStream = (
+  stream: ByteStream,
+  options: Options
+): Effect.Effect<Peer, HandshakeError, Scope.Scope | ChainParams | SecureRandom.SecureRandom> =>
+  Effect.flatMap(Handshake, (handshake) => handshake.run(stream, { _tag: "Isolated" }, nobody)).pipe(
+    // A handshake of its own: its nonces must not tell that both connections are one node's.
+    Effect.provide(Layer.fresh(Handshake.layer).pipe(Layer.provide([ChainTip.layerNone, InboundRequests.layerNone]))),
+    Effect.provideService(LocalNode, {
+      userAgent: options.userAgent,
+      services: 0n,
+      relay: false,
+      externalAddress: undefined
+    })
+  )
+
+/** Dials `address` and shakes hands. The dial has no time limit: bound the whole. */
+export const connect = (
+  address: PeerSocketAddress,
+  options: Options
+): Effect.Effect<Peer, DialError | HandshakeError, Scope.Scope | Transport | ChainParams | SecureRandom.SecureRandom> =>
+  Effect.gen(function* () {
+    const transport = yield* Transport
+    return yield* overStream(yield* transport.dial(address), options)
+  })

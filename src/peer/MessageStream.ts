@@ -1,0 +1,133 @@
+/**
+ * Stream of bytes ↔ messages.
+ *
+ *     read ─▶ chunk ─▶ FrameDecoder ─▶ frame ─▶ Message       poll, receive
+ *     write ◀─────────────────────────── bytes ◀─ Message     send
+ *
+ * **Security**
+ *
+ * A chunk is read only when no whole message is left of the last ones, so at most one unfinished message and one chunk
+ * are held (`maxBufferedBytes`), and a peer that floods us fills its own window. One message is encoded at a time, and the
+ * next only when the transport took it, so a peer that does not read costs one message above the transport's high-water
+ * mark. Every write has a time limit.
+ *
+ * @module
+ */
+import { type Context, Effect, Result } from "effect"
+import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
+import type { Policy } from "../Policy.ts"
+import type { ByteStream, StreamClosed } from "../transport/Transport.ts"
+import { FrameDecoder, headerBytes, type Magic, maxBodyBytes, maxHandshakeBodyBytes } from "../wire/Frame.ts"
+import * as Wire from "../wire/Message.ts"
+import { ConnectionClosed, ConnectionSendTimeout, Serialization } from "./Peer.ts"
+import * as PeerMetrics from "./PeerMetrics.ts"
+
+/**
+ * Largest chunk a transport hands over at once, in bytes: what Node reads from a socket, and `SimNetwork` keeps to it.
+ *
+ * Source: Node lib/net.js and libuv, the read buffer of a stream.
+ */
+const maxChunkBytes = 65_536
+
+/** Bytes of input one connection holds, at most: a message that lacks its last byte, and the chunk that brings it. */
+export const maxBufferedBytes = headerBytes + maxBodyBytes + maxChunkBytes
+
+/** Why nothing more is received. */
+export type ReceiveError = ConnectionClosed | Serialization
+
+/** Why a message was not sent; nothing more may be sent then, for part of it may be on the way. */
+export type SendError = Serialization | ConnectionSendTimeout
+
+export class MessageStream {
+  readonly #stream: ByteStream
+  readonly #magic: Magic
+  readonly #policy: Pick<Policy, "requestTimeout">
+  readonly #context: Context.Context<never>
+  readonly #decoder: FrameDecoder
+  #negotiatedVersion = ourProtocolVersion
+  #maxBodyBytes = maxHandshakeBodyBytes
+
+  /** In the state of before the handshake. `context` is where metrics are registered. */
+  constructor(
+    stream: ByteStream,
+    magic: Magic,
+    policy: Pick<Policy, "requestTimeout">,
+    context: Context.Context<never>
+  ) {
+    this.#stream = stream
+    this.#magic = magic
+    this.#policy = policy
+    this.#context = context
+    this.#decoder = new FrameDecoder(magic, maxHandshakeBodyBytes)
+  }
+
+  /** The handshake succeeded: from the next message on, bodies may be long, and locators state the agreed version. */
+  agree(negotiatedVersion: number): void {
+    this.#negotiatedVersion = negotiatedVersion
+    this.#maxBodyBytes = maxBodyBytes
+    this.#decoder.setMaxBodyBytes(maxBodyBytes)
+  }
+
+  readonly bytesRead = (): number => this.#stream.bytesRead()
+  readonly bytesWritten = (): number => this.#stream.bytesWritten()
+  /** Bytes received and not yet decoded. */
+  readonly bufferedBytes = (): number => this.#decoder.bufferedBytes()
+
+  /** The next message of what was read already; `undefined` when more has to be read. Unknown commands are passed over. */
+  poll(): Result.Result<Wire.Message | undefined, Serialization> {
+    for (;;) {
+      const frame = this.#decoder.next()
+      if (Result.isFailure(frame)) return failed(frame.failure)
+      if (frame.success === undefined) return nothingYet
+      PeerMetrics.bytesReceived.updateUnsafe(headerBytes + frame.success.body.length, this.#context)
+      const message = Wire.decode(frame.success, { negotiatedVersion: this.#negotiatedVersion })
+      if (Result.isFailure(message)) return failed(message.failure)
+      if (message.success !== undefined) return Result.succeed(message.success)
+    }
+  }
+
+  /** Reads one chunk. Only when `poll` found nothing: that keeps what is held within `maxBufferedBytes`. */
+  readonly fill: Effect.Effect<void, ReceiveError> = Effect.suspend(() =>
+    Effect.matchEffect(this.#stream.read, {
+      onSuccess: (chunk) => Effect.sync(() => this.#decoder.push(chunk)),
+      onFailure: (closed) => Effect.fail(this.#endOf(closed))
+    })
+  )
+
+  /** The next message. Interrupting it loses none. */
+  readonly receive: Effect.Effect<Wire.Message, ReceiveError> = Effect.suspend(() => {
+    const polled = this.poll()
+    if (Result.isFailure(polled)) return Effect.fail(polled.failure)
+    return polled.success === undefined ? Effect.andThen(this.fill, this.receive) : Effect.succeed(polled.success)
+  })
+
+  /** Hands one message to the transport, within `Policy.requestTimeout`. Fails before the first byte when it is too long. */
+  send(message: Wire.Message): Effect.Effect<void, SendError> {
+    const encoded = Wire.encode(message, {
+      magic: this.#magic,
+      negotiatedVersion: this.#negotiatedVersion,
+      maxBodyBytes: this.#maxBodyBytes
+    })
+    if (Result.isFailure(encoded)) return Effect.fail(new Serialization({ cause: encoded.failure }))
+    const bytes = encoded.success
+    PeerMetrics.bytesSent.updateUnsafe(bytes.length, this.#context)
+    // Costs a timer only when the transport has no room.
+    return this.#stream.write(bytes).pipe(
+      Effect.mapError((cause) => new Serialization({ cause })),
+      Effect.timeoutOrElse({
+        duration: this.#policy.requestTimeout,
+        orElse: () => Effect.fail(new ConnectionSendTimeout())
+      })
+    )
+  }
+
+  #endOf(closed: StreamClosed): ReceiveError {
+    if (closed.reason !== "Eof") return new Serialization({ cause: closed })
+    const end = this.#decoder.end()
+    return Result.isFailure(end) ? new Serialization({ cause: end.failure }) : new ConnectionClosed()
+  }
+}
+
+const nothingYet = Result.succeed(undefined)
+
+const failed = (cause: Serialization["cause"]) => Result.fail(new Serialization({ cause }))

@@ -1,0 +1,140 @@
+/**
+ * What connections count, under the names and labels of the reference, so that its dashboards work.
+ *
+ * Every label has a fixed set of values, written down here: a peer can make us count, but not keep another series.
+ *
+ * Source: Zebra peer/{connection,handshake}.rs and protocol/external/codec.rs.
+ *
+ * @module
+ */
+import { Metric } from "effect"
+import { commandOf, type Message } from "../wire/Message.ts"
+import type { InboundRequest, Ping, Request, Response } from "./Request.ts"
+
+export type Counter = Metric.Counter<number>
+
+/** One series for each of `values`. */
+const counters = <Value extends string>(
+  id: string,
+  label: string,
+  description: string,
+  values: ReadonlyArray<Value>
+): Readonly<Record<Value, Metric.Counter<number>>> => {
+  const series = values.map((value) => [
+    value,
+    Metric.counter(id, { description, incremental: true, attributes: { [label]: value } })
+  ])
+  return Object.fromEntries(series)
+}
+
+const counter = (id: string, description: string) => Metric.counter(id, { description, incremental: true })
+
+const commands = [
+  "version",
+  "verack",
+  "ping",
+  "pong",
+  "reject",
+  "getaddr",
+  "addr",
+  "getblocks",
+  "getheaders",
+  "inv",
+  "getdata",
+  "notfound",
+  "headers",
+  "block",
+  "tx",
+  "mempool",
+  "filterload",
+  "filteradd",
+  "filterclear"
+] as const
+
+type Command = (typeof commands)[number]
+
+const requests = [
+  "Peers",
+  "Ping",
+  "BlocksByHash",
+  "BlockDownload",
+  "TransactionsById",
+  "FindBlocks",
+  "FindHeaders",
+  "PushTransaction",
+  "AdvertiseTransactionIds",
+  "AdvertiseBlock",
+  "MempoolTransactionIds"
+] as const satisfies ReadonlyArray<(Request | InboundRequest | Ping)["_tag"]>
+
+const responses = [
+  "Nil",
+  "Peers",
+  "Pong",
+  "BlockHashes",
+  "BlockHeaders",
+  "TransactionIds",
+  "Blocks",
+  "Transactions"
+] as const satisfies ReadonlyArray<Response["_tag"]>
+
+const received = counters("zcash.net.in.messages", "command", "messages received after the handshake", commands)
+const sent = counters("zcash.net.out.messages", "command", "messages sent after the handshake", commands)
+
+export const messageReceived = (message: Message) => received[commandOf(message) as Command]
+export const messageSent = (message: Message) => sent[commandOf(message) as Command]
+
+/** Header and body of every message of every connection, handshakes included. */
+export const bytesReceived = counter("zcash.net.in.bytes.total", "bytes of messages received")
+export const bytesSent = counter("zcash.net.out.bytes.total", "bytes of messages sent")
+
+/** By the tag of what was wrong with the stream of a peer. */
+export const streamFailed = counters("zebra.net.in.errors", "error", "streams that broke or held bad bytes", [
+  "WrongMagic",
+  "BodyTooLong",
+  "BadChecksum",
+  "Truncated",
+  "WireParse",
+  "WireEof",
+  "WireBalance",
+  "StreamClosed"
+])
+
+export const requestSent = counters("zebra.net.out.requests", "command", "requests sent to peers", requests)
+export const requestCanceled = counters(
+  "zebra.net.out.requests.canceled",
+  "command",
+  "requests nobody waited for any more when their turn came",
+  requests
+)
+export const canceled = counter("peer.canceled", "requests and adverts nobody waited for any more")
+export const responseReceived = counters("zebra.net.in.responses", "command", "answers of peers", responses)
+export const requestReceived = counters("zebra.net.in.requests", "command", "requests of peers", requests)
+export const responseSent = counters("zebra.net.out.responses", "command", "answers to peers", responses)
+
+export const closedForOverload = counter("pool.closed.loadshed", "connections closed because we were overloaded")
+export const closedForTimeout = counter("pool.closed.inbound.timeout", "connections closed because we were too slow")
+export const ignoredForOverload = counter("pool.ignored.loadshed", "requests shed because we were overloaded")
+export const ignoredForTimeout = counter("pool.ignored.inbound.timeout", "requests given up because we were too slow")
+
+/** `AwaitingResponse` is by what is awaited. */
+export const awaitingResponse = (request: (Request | Ping)["_tag"]) => `AwaitingResponse(${request})` as const
+
+const states = [
+  "AwaitingRequest",
+  "Failed",
+  ...requests.map((request) => `AwaitingResponse(${request})` as const)
+] as const
+
+export type StateName = (typeof states)[number]
+
+const gauge = (state: StateName) =>
+  Metric.gauge("zebra.net.connection.state", {
+    description: "live connections in a state",
+    attributes: { command: state }
+  })
+
+/** Live connections by what they do now. */
+export const connectionsInState = Object.fromEntries(states.map((state) => [state, gauge(state)])) as Readonly<
+  Record<StateName, Metric.Gauge<number>>
+>
