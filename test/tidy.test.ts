@@ -35,7 +35,7 @@ const banned: ReadonlyArray<readonly [RegExp, string, ReadonlyArray<string>]> = 
     ["src/simulation/SimRuntime.ts", "layers/main.ts"]
   ],
   [/\bas any\b|: any\b|<any>|any\[\]/, "a type", []],
-  [/\basync\b|\bawait\b/, "Effect.gen", []],
+  [/\basync\b|(?<!\.)\bawait\b/, "Effect.gen", []],
   [/\b(Queue|PubSub)\.unbounded\b/, "a bounded one: a peer decides how fast it fills", []],
   [/\bEffect\.forkDetach\b/, "Effect.forkScoped or Effect.forkIn", []],
   [/@ts-ignore|@ts-expect-error|oxlint-disable|eslint-disable/, "code that needs no exception", []],
