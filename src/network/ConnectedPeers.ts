@@ -1,5 +1,5 @@
 /**
- * Who is connected: by id, by address, by peer group, and ready or busy.
+ * Who is connected: by id, by address, by peer group, ready or busy, and in the order of find requests.
  *
  * Plain state with no waiting in it; `PeerSet.ts` decides when it changes.
  *
@@ -11,6 +11,7 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Peer } from "../peer/Peer.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
+import { FindRotation } from "./FindRotation.ts"
 import * as PeerChoice from "./PeerChoice.ts"
 
 /** A peer of the set. What is learnt of this connection lives here, so nothing of it can touch a later one. */
@@ -43,11 +44,14 @@ export const makeMember = (peer: Peer, trusted: ReadonlySet<string>): Member => 
   }
 }
 
+const nobody: ReadonlySet<ConnectionId> = new Set()
+
 export class ConnectedPeers {
   readonly pools = PeerChoice.makePools()
+  readonly rotation = new FindRotation()
   readonly #members = new Map<ConnectionId, Member>()
   readonly #byAddress = new Map<string, ConnectionId>()
-  readonly #groups = new Map<string, number>()
+  readonly #groups = new Map<string, Set<ConnectionId>>()
   readonly #sidecars = new Set<ConnectionId>()
   #inbound = 0
 
@@ -71,15 +75,15 @@ export class ConnectedPeers {
     return this.#byAddress.get(address)
   }
 
-  /** Members of a peer group. */
-  inGroup(group: string): number {
-    return this.#groups.get(group) ?? 0
+  /** The members of a peer group. */
+  inGroup(group: string): ReadonlySet<ConnectionId> {
+    return this.#groups.get(group) ?? nobody
   }
 
   /** Peer groups with more than one member. */
   sharedGroups(): number {
     let shared = 0
-    for (const count of this.#groups.values()) if (count > 1) shared++
+    for (const ids of this.#groups.values()) if (ids.size > 1) shared++
     return shared
   }
 
@@ -92,10 +96,15 @@ export class ConnectedPeers {
     const { id } = member.peer
     this.#members.set(id, member)
     if (member.address !== undefined) this.#byAddress.set(member.address, id)
-    if (member.group !== undefined) this.#groups.set(member.group, this.inGroup(member.group) + 1)
+    if (member.group !== undefined) {
+      const group = this.#groups.get(member.group)
+      if (group === undefined) this.#groups.set(member.group, new Set([id]))
+      else group.add(id)
+    }
     if (member.sidecar) this.#sidecars.add(id)
     if (member.peer.isInbound) this.#inbound++
     this.#busy(member).add(id)
+    this.rotation.join(id, member.serving)
   }
 
   /** `undefined` when it is not there, which is no error: it may leave for several reasons at once. */
@@ -105,10 +114,11 @@ export class ConnectedPeers {
     this.#members.delete(id)
     if (member.address !== undefined) this.#byAddress.delete(member.address)
     if (member.group !== undefined) {
-      const left = this.inGroup(member.group) - 1
-      if (left === 0) this.#groups.delete(member.group)
-      else this.#groups.set(member.group, left)
+      const group = this.#groups.get(member.group)
+      group?.delete(id)
+      if (group?.size === 0) this.#groups.delete(member.group)
     }
+    this.rotation.leave(id)
     this.#sidecars.delete(id)
     if (member.peer.isInbound) this.#inbound--
     this.#ready(member).remove(id)

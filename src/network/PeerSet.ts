@@ -1,40 +1,54 @@
 /**
  * Asks the network, not a peer.
  *
- * Every connected peer is here, ready or busy; every request finds its peer here, or waits here for one.
+ * Every connected peer is here, ready or busy, and every request finds its peer here or waits here for one
+ * (`RequestRouter.ts`).
  *
  * Nothing is polled. Whatever happens (a peer joins, becomes ready, leaves; something is advertised, an answer fails, a
- * caller gives up) is one synchronous step that ends with `settle`: waiting requests are routed in their order until
- * nothing more can be. Only what happened is looked at, never all peers.
+ * caller gives up) is one synchronous step, after which no request waits that could be routed. Only what happened is
+ * looked at, never all peers.
  *
- *     request ─▶ door ─▶ peer                      a peer is ready
- *                 │ └──▶ find queue ──▶ peer       finds, while only peers that do not serve are ready
- *                 └────▶ waiting blocks ──▶ peer   single blocks, while only busy peers may have them
+ *     add ─▶ busy ◀──── request ──── ready        remove, ban, minimum version, end of the connection,
+ *             └─────── slot is free ───▲          `Policy.requestTimeout` without a free slot ─▶ gone
  *
- * Source: Zebra peer_set/set.rs.
+ * Source: Zebra peer_set/set.rs and peer_set/unready_service.rs.
  *
  * @module
  */
-import { Clock, Context, Data, Deferred, Effect, Exit, Fiber, FiberSet, Layer, Random, Schema } from "effect"
+import {
+  Cause,
+  Clock,
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  FiberSet,
+  Layer,
+  Option,
+  Random,
+  Schema,
+  Stream,
+  SubscriptionRef
+} from "effect"
+import { AddressBook } from "../addresses/AddressBook.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
+import { ChainTip, isNearTip } from "../chain/ChainTip.ts"
+import { minimumVersion } from "../chain/ProtocolVersion.ts"
 import { ClientDropped, type Peer, type PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response, ResponseOf } from "../peer/Request.ts"
-import { outboundLimit, Policy } from "../Policy.ts"
-import type { InventoryItem } from "../wire/Message.ts"
+import { outboundLimit, Policy, totalLimit } from "../Policy.ts"
 import { ConnectedPeers, makeMember, type Member } from "./ConnectedPeers.ts"
 import * as Demand from "./Demand.ts"
+import { InventoryRegistry } from "./InventoryRegistry.ts"
 import * as PeerChoice from "./PeerChoice.ts"
+import * as PeerSetMetrics from "./PeerSetMetrics.ts"
+import { makeCall, type NotFoundRegistry, RequestRouter, singleBlock } from "./RequestRouter.ts"
+import * as StallTracker from "./StallTracker.ts"
+import { Steps } from "./Steps.ts"
+import { TrustedPeers } from "./TrustedPeers.ts"
 
-/** No peer could take the request. Another try later may work. */
-export class NoReadyPeers extends Data.TaggedError("NoReadyPeers")<{}> {}
-
-/**
- * No connected peer may have these, or none of those who may became free in time. Nobody was asked. What peers lack is
- * forgotten after at most twice `Policy.inventoryRotation`, so another try later may work.
- */
-export class NotFoundRegistry extends Data.TaggedError("NotFoundRegistry")<{
-  readonly hashes: ReadonlyArray<InventoryItem>
-}> {}
+export { NotFoundRegistry } from "./RequestRouter.ts"
 
 /** The network was closed. */
 export class NetworkClosed extends Schema.TaggedError<NetworkClosed>()("NetworkClosed", {}) {}
@@ -62,8 +76,8 @@ export class NodeOutdated extends Schema.TaggedError<NodeOutdated>()("NodeOutdat
 /** The end of the network: every pending and later request fails with the same one. */
 export type PeerSetClosed = NetworkClosed | BackgroundTaskExited | NodeOutdated
 
-/** Why a request failed: no peer for it, the peer's own failure, or the end of the network. */
-export type PeerSetError = NoReadyPeers | NotFoundRegistry | PeerError | PeerSetClosed
+/** Why a request failed: no peer may have it, the peer's own failure, or the end of the network. */
+export type PeerSetError = NotFoundRegistry | PeerError | PeerSetClosed
 
 export interface RequestOptions {
   /**
@@ -101,6 +115,9 @@ export class PeerSet extends Context.Service<
     /** Lets a peer go: closes it with the error (`ClientDropped` unless given). Takes effect before it returns. */
     readonly remove: (id: ConnectionId, error?: PeerError) => Effect.Effect<void>
 
+    /** Peers that a block advert goes to now, ready or busy: a random part and every trusted one, or all. */
+    readonly advertTargets: (to: "some" | "all") => Effect.Effect<ReadonlyArray<Peer>>
+
     /** How many more connections are wanted. */
     readonly demand: Demand.Demand<PeerSetClosed>
 
@@ -130,205 +147,246 @@ export class PeerSet extends Context.Service<
     error._tag === "NetworkClosed" || error._tag === "BackgroundTaskExited" || error._tag === "NodeOutdated"
 }
 
-/** What the caller of a request does next. */
-type Next = Effect.Effect<Response, PeerSetError>
-
-/** One request, from its caller's asking to the caller's end. */
-interface Call {
-  readonly request: Request
-  readonly exclude: ReadonlySet<ConnectionId>
-  /** Completed when the wait of the caller is over. */
-  waiter: Deferred.Deferred<Next> | undefined
-  /** The waits for the peers' answers. */
-  flights: ReadonlyArray<Fiber.Fiber<Response, PeerError>>
-}
-
 const nobody: ReadonlySet<ConnectionId> = new Set()
 
 const make = Effect.gen(function* () {
   const policy = yield* Policy
-  yield* ChainParams
+  const chain = yield* ChainParams
+  const { tip } = yield* ChainTip
+  const book = yield* AddressBook
+  const registry = yield* InventoryRegistry
+  const trusted = yield* TrustedPeers
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
+  const metrics = PeerSetMetrics.make(chain.kind, yield* Effect.context<never>())
   const fibers = yield* FiberSet.make<unknown, unknown>()
   const run = yield* FiberSet.runtime(fibers)<never>()
 
   const connected = new ConnectedPeers()
   const { pools } = connected
-  const door = new Set<Call>()
-  const arrivals = new Set<{
-    readonly peers: number
-    readonly resume: (effect: Effect.Effect<void, PeerSetClosed>) => void
-  }>()
+  const arrivals = new Set<Arrival>()
   const closed = yield* Deferred.make<never, PeerSetClosed>()
-  let ended: PeerSetClosed | undefined
   const demand = Demand.make(outboundLimit(policy), closed)
+  let ended: PeerSetClosed | undefined
 
+  const steps = new Steps(() => settle())
   const draw = (bound: number) => Math.floor(random.nextDoubleUnsafe() * bound)
-
-  // -- steps ---------------------------------------------------------------------------------
-
-  let depth = 0
-  const afterwards: Array<() => void> = []
-
-  /** To be done when the state is settled: what may run other code, which may come back here. */
-  const later = (action: () => void) => {
-    afterwards.push(action)
-  }
-
-  /** Runs one change of state and all that follows from it. */
-  const step = <A>(change: () => A): A => {
-    depth++
-    let result: A
-    try {
-      result = change()
-      if (depth === 1) settle()
-    } finally {
-      depth--
-    }
-    if (depth === 0) for (let action = afterwards.shift(); action !== undefined; action = afterwards.shift()) action()
-    return result
-  }
-
-  /** Routes what waits, until nothing more can be. */
-  const settle = () => {
-    if (ended !== undefined) return
-    while (door.size > 0 && PeerChoice.readyCount(pools) > 0) letIn()
-    if (door.size > 0) later(demand.offerUnsafe)
-    for (const { peers, resume } of arrivals) if (connected.size >= peers) later(() => resume(Effect.void))
-  }
+  const log = (effect: Effect.Effect<void>) => steps.later(() => run(effect))
+  const isRegtest = chain.kind === "regtest"
 
   // -- peers ---------------------------------------------------------------------------------
 
-  const close = (peer: Peer, error: PeerError) => later(() => run(peer.close(error)))
+  const close = (peer: Peer, error: PeerError) => steps.later(() => run(peer.close(error)))
 
   const drop = (id: ConnectionId, error: PeerError): void => {
     const member = connected.remove(id)
-    if (member !== undefined) close(member.peer, error)
+    if (member === undefined) return
+    close(member.peer, error)
+    router.note({ _tag: "PeersChanged" })
   }
 
-  /** Waits until a busy peer is ready again, at most `Policy.requestTimeout`. */
+  /** A busy peer becomes ready when its slot is free, and is let go when that takes too long. */
   const watchReadiness = (member: Member) => {
     const { peer } = member
-    const becameReady = () => step(() => connected.markReady(member))
-    if (peer.readiness() === "Ready") return becameReady()
-    const wait = peer.awaitReady.pipe(
-      Effect.timeoutOption(policy.requestTimeout),
-      Effect.match({
-        onFailure: () => step(() => drop(peer.id, new ClientDropped())),
-        // Room at the very end of the time wins.
-        onSuccess: () => (peer.readiness() === "Ready" ? becameReady() : step(() => drop(peer.id, new ClientDropped())))
+    const ready = () =>
+      steps.run(() => {
+        connected.markReady(member)
+        router.note({ _tag: "PeerReady" })
       })
-    )
-    run(wait)
+    if (peer.readiness() === "Ready") return ready()
+    const outcome = Effect.match(Effect.timeoutOption(peer.awaitReady, policy.requestTimeout), {
+      onFailure: (error) => steps.run(() => drop(peer.id, error)),
+      onSuccess: (inTime) => {
+        // Room at the very end of the time wins.
+        if (Option.isSome(inTime) || peer.readiness() === "Ready") return ready()
+        steps.run(() => {
+          log(Effect.logDebug("a peer was busy for too long"))
+          drop(peer.id, new ClientDropped())
+        })
+      }
+    })
+    run(outcome)
+  }
+
+  const becameBusy = (member: Member) => {
+    connected.markBusy(member)
+    watchReadiness(member)
   }
 
   const admit = (member: Member): boolean => {
+    const { address, group, peer } = member
     if (ended !== undefined) return false
-    if (member.address !== undefined && connected.at(member.address) !== undefined) return false
-    if (
-      member.group !== undefined &&
-      !member.sidecar &&
-      connected.inGroup(member.group) >= policy.connectionsPerGroup
-    ) {
+    // Of two connections with one address the older stays, or they could replace each other for ever.
+    if (address !== undefined && connected.at(address) !== undefined) return false
+    if (group !== undefined && !member.sidecar && connected.inGroup(group).size >= policy.connectionsPerGroup) {
       return false
     }
+    if (!isAcceptable(member)) return false
+    if (connected.size >= totalLimit(policy)) {
+      throw new Error(`${connected.size} peers are connected, and there are slots for ${totalLimit(policy)}`)
+    }
     connected.add(member)
-    run(Effect.flatMap(member.peer.awaitClosed, (error) => Effect.sync(() => step(() => drop(member.peer.id, error)))))
+    run(Effect.map(peer.awaitClosed, (error) => steps.run(() => drop(peer.id, error))))
     watchReadiness(member)
+    router.note({ _tag: "PeersChanged" })
     return true
   }
 
   const add = (peer: Peer): Effect.Effect<boolean> =>
     Effect.suspend(() =>
-      step(() => admit(makeMember(peer, new Set())))
+      steps.run(() => admit(makeMember(peer, trusted)))
         ? Effect.succeed(true)
         : Effect.as(peer.close(new ClientDropped()), false)
     )
 
+  // -- who may stay --------------------------------------------------------------------------
+
+  let knownTip = SubscriptionRef.getUnsafe(tip)
+  const heightOf = (tip: typeof knownTip) => (Option.isSome(tip) ? tip.value.height : 0)
+  let minimum = minimumVersion(chain, heightOf(knownTip))
+
+  const isAcceptable = ({ peer }: Member) => peer.info.remote.version >= minimum
+
+  /** Lets go whom the chain has left behind. */
+  const followTip = () => {
+    const now = SubscriptionRef.getUnsafe(tip)
+    if (now === knownTip) return
+    knownTip = now
+    const before = minimum
+    minimum = minimumVersion(chain, heightOf(now))
+    if (minimum <= before) return
+    for (const member of [...connected.values()]) if (!isAcceptable(member)) drop(member.peer.id, new ClientDropped())
+  }
+
   // -- requests ------------------------------------------------------------------------------
 
-  /** Puts the request into the peer's slot. The peer is busy from here on. */
-  const ask = (call: Call, member: Member): Next => {
-    const wait = member.peer.enqueueUnsafe(call.request)
-    connected.markBusy(member)
-    const flight = run(wait)
-    call.flights = [flight]
-    watchReadiness(member)
-    return Effect.flatMap(Fiber.await(flight), (exit): Next =>
-      Exit.isFailure(exit) && ended !== undefined ? Effect.fail(ended) : exit
-    )
-  }
+  const isNear = () =>
+    isNearTip(SubscriptionRef.getUnsafe(tip), clock.currentTimeMillisUnsafe() / 1000, policy.nearTipAge)
 
-  /** Decides about a request while a peer is ready. */
-  const route = (call: Call): Next => {
-    const now = clock.monotonicTimeNanosUnsafe()
-    const load = (id: ConnectionId) => connected.get(id)?.peer.load(now) ?? Infinity
-    const others = PeerChoice.among(PeerChoice.readyPools(pools), call.exclude)
-    const candidates = others.size > 0 ? others : PeerChoice.among(PeerChoice.readyPools(pools))
-    const id = PeerChoice.lessLoaded(candidates, draw, load)
-    const member = id === undefined ? undefined : connected.get(id)
-    return member === undefined ? Effect.andThen(Effect.yieldNow, Effect.fail(new NoReadyPeers())) : ask(call, member)
-  }
-
-  const letIn = () => {
-    for (const call of door) {
-      door.delete(call)
-      proceed(call, route(call))
-      return
+  /** Learns from how a request to a peer ended. */
+  const landed = (request: Request, member: Member, exit: Exit.Exit<Response, PeerError>) => {
+    const { id } = member.peer
+    if (ended !== undefined || connected.get(id) !== member) return
+    const hash = singleBlock(request)
+    if (hash !== undefined) {
+      if (isFailedDelivery(exit)) run(registry.recordFailure(id, { _tag: "Block", hash }))
+    } else if ((request._tag === "FindBlocks" || request._tag === "FindHeaders") && !member.sidecar) {
+      member.stalls = StallTracker.stallsAfter(member.stalls, StallTracker.classify(request, exit, isNear))
+      if (member.stalls < policy.stallThreshold) return
+      log(Effect.logInfo("a peer failed too many requests for hashes in a row"))
+      drop(id, new ClientDropped())
     }
   }
 
-  /** Lets the caller wait until it is told how to proceed. */
-  const park = (call: Call): Next => {
-    const waiter = Deferred.makeUnsafe<Next>()
-    call.waiter = waiter
-    return Effect.flatten(Deferred.await(waiter))
-  }
-
-  const proceed = (call: Call, next: Next) => {
-    const { waiter } = call
-    if (waiter !== undefined) later(() => Deferred.doneUnsafe(waiter, Exit.succeed(next)))
-  }
-
-  const enter = (call: Call): Next => {
-    if (ended !== undefined) return Effect.fail(ended)
-    if (door.size === 0 && PeerChoice.readyCount(pools) > 0) return route(call)
-    door.add(call)
-    return park(call)
-  }
-
-  /** The caller is gone, or has its answer. */
-  const leave = (call: Call) => {
-    door.delete(call)
-    for (const flight of call.flights) later(() => flight.interruptUnsafe())
-  }
+  const router = new RequestRouter({
+    policy,
+    regtest: isRegtest,
+    connected,
+    steps,
+    metrics,
+    draw,
+    nowNanos: () => clock.monotonicTimeNanosUnsafe(),
+    recordOf: registry.record,
+    run,
+    becameBusy,
+    lostTrack: (member) =>
+      member.peer.readiness() === "Failed" ? drop(member.peer.id, new ClientDropped()) : becameBusy(member),
+    landed: (request, member, exit) => steps.run(() => landed(request, member, exit))
+  })
 
   const request = <R extends Request>(request: R, options?: RequestOptions) =>
     Effect.uninterruptibleMask((restore) => {
-      const call: Call = { request, exclude: options?.exclude ?? nobody, waiter: undefined, flights: [] }
-      const next = step(() => enter(call))
+      const call = makeCall(request, options?.exclude ?? nobody)
+      const next = steps.run(() => router.enter(call))
       return Effect.ensuring(
         restore(next),
-        Effect.sync(() => step(() => leave(call)))
+        Effect.sync(() => steps.run(() => router.leave(call)))
       )
-      // The peer answers a request of type `R` with its own kind of answer, or fails.
+      // A peer answers a request of type `R` with its own kind of answer, or fails.
     }) as Effect.Effect<ResponseOf<R>, PeerSetError>
+
+  const advertTargets = (to: "some" | "all") =>
+    Effect.sync(() => {
+      // Whoever became too old or was banned since is not to hear of the block.
+      steps.run(followTip)
+      const everyone = PeerChoice.allPools(pools)
+      const count =
+        to === "all" ? connected.size : PeerChoice.broadcastSize(connected.size, policy.broadcastShare, isRegtest)
+      const chosen = PeerChoice.subset(PeerChoice.among(everyone, connected.sidecars), count, draw)
+      return [...connected.sidecars, ...chosen].flatMap((id) => connected.get(id)?.peer ?? [])
+    })
+
+  // -- what every step ends with ---------------------------------------------------------------
+
+  const shown = { ready: 0, busy: 0, nextStatusMillis: undefined as number | undefined }
+
+  const settle = () => {
+    if (ended !== undefined) return
+    followTip()
+    router.settle()
+    if (router.takeDemand()) steps.later(demand.offerUnsafe)
+    for (const { peers, resume } of arrivals) if (connected.size >= peers) steps.later(() => resume(Effect.void))
+    showCounts()
+    showStatus()
+  }
+
+  const showCounts = () => {
+    const ready = PeerChoice.readyCount(pools)
+    const busy = PeerChoice.busyCount(pools)
+    if (ready === shown.ready && busy === shown.busy) return
+    shown.ready = ready
+    shown.busy = busy
+    metrics.peers(ready, busy)
+  }
+
+  /** Tells the operator at most every `Policy.statusLogInterval` what may need a hand. */
+  const showStatus = () => {
+    const now = Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+    const isDue = shown.nextStatusMillis !== undefined && now >= shown.nextStatusMillis
+    if (!isDue && shown.nextStatusMillis !== undefined) return
+    shown.nextStatusMillis = now + Duration.toMillis(policy.statusLogInterval)
+    if (!isDue) return
+    const sharing = connected.sharedGroups()
+    if (sharing > 0) {
+      log(Effect.logInfo("some hosts are connected more than once").pipe(Effect.annotateLogs({ hosts: sharing })))
+    }
+    if (shown.ready > 0) return
+    const facts = { busy: shown.busy, ...SubscriptionRef.getUnsafe(book.metrics) }
+    log(
+      (shown.busy > 0
+        ? Effect.logInfo("all peers are busy")
+        : Effect.logWarning("no peer is connected: check the network connection and the firewall")
+      ).pipe(Effect.annotateLogs(facts))
+    )
+  }
 
   // -- the end -------------------------------------------------------------------------------
 
   const end = (error: PeerSetClosed) => {
     if (ended !== undefined) return
     ended = error
-    for (const call of door) proceed(call, Effect.fail(error))
-    door.clear()
+    router.end(error)
     for (const { peer } of [...connected.values()]) drop(peer.id, new ClientDropped())
-    later(() => Deferred.doneUnsafe(closed, Exit.fail(error)))
-    later(demand.closeUnsafe)
-    for (const { resume } of arrivals) later(() => resume(Effect.fail(error)))
+    metrics.peers(0, 0)
+    steps.later(() => Deferred.doneUnsafe(closed, Exit.fail(error)))
+    steps.later(demand.closeUnsafe)
+    for (const { resume } of arrivals) steps.later(() => resume(Effect.fail(error)))
   }
 
-  yield* Effect.addFinalizer(() => Effect.sync(() => step(() => end(new NetworkClosed()))))
+  // Runs before the fibers are interrupted, so that callers hear why.
+  yield* Effect.addFinalizer(() => Effect.sync(() => steps.run(() => end(new NetworkClosed()))))
+
+  yield* registry.onChange((item) => {
+    if (item === undefined) steps.run(() => router.note({ _tag: "PeersChanged" }))
+    else if (item._tag === "Block" && router.isWaitingFor(item.hash)) {
+      steps.run(() => router.note({ _tag: "BlockChanged", hash: item.hash }))
+    }
+  })
+
+  yield* SubscriptionRef.changes(tip).pipe(
+    Stream.runForEach(() => Effect.sync(() => steps.run(followTip))),
+    Effect.forkScoped
+  )
 
   const awaitPeers = ({ peers }: { readonly peers: number }) =>
     Effect.callback<void, PeerSetClosed>((resume) => {
@@ -342,7 +400,8 @@ const make = Effect.gen(function* () {
   return PeerSet.of({
     request,
     add,
-    remove: (id, error = new ClientDropped()) => Effect.sync(() => step(() => drop(id, error))),
+    remove: (id, error = new ClientDropped()) => Effect.sync(() => steps.run(() => drop(id, error))),
+    advertTargets,
     demand: demand.demand,
     peers: Effect.sync(() => Array.from(connected.values(), ({ peer }) => peer)),
     counts: Effect.sync(() => ({
@@ -352,7 +411,21 @@ const make = Effect.gen(function* () {
       outbound: connected.size - connected.inbound
     })),
     awaitPeers,
-    fail: (error) => Effect.sync(() => step(() => end(error))),
+    fail: (error) => Effect.sync(() => steps.run(() => end(error))),
     awaitEnd: Deferred.await(closed)
   })
 })
+
+/** Somebody who waits for so many peers. */
+interface Arrival {
+  readonly peers: number
+  readonly resume: (effect: Effect.Effect<void, PeerSetClosed>) => void
+}
+
+/** The peer neither delivered, nor said that it lacks the block, nor was it us who gave up. */
+const isFailedDelivery = (exit: Exit.Exit<Response, PeerError>): boolean =>
+  Exit.isFailure(exit) &&
+  Option.match(Cause.findErrorOption(exit.cause), {
+    onNone: () => false,
+    onSome: (error) => error._tag !== "NotFoundResponse"
+  })

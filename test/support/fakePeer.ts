@@ -1,6 +1,6 @@
 /** A peer whose other end is the test: it sees what it is asked and advertised, and decides when and how to answer. */
 import { Deferred, Effect, Exit } from "effect"
-import { type BlockHash, zeroBlockHash } from "../../src/chain/Hash.ts"
+import type { BlockHash } from "../../src/chain/Hash.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import {
@@ -215,7 +215,3 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
     closedWith: () => error
   }
 }
-
-/** A hash of 32 bytes of the same value. */
-export const blockHash = (byte: number): BlockHash =>
-  byte === 0 ? zeroBlockHash : (byte.toString(16).padStart(2, "0").repeat(32) as BlockHash)

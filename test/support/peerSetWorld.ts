@@ -1,0 +1,77 @@
+/** A peer set among scripted peers. */
+import { Effect, type Fiber, Layer, Option, SubscriptionRef } from "effect"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
+import { ChainTip } from "../../src/chain/ChainTip.ts"
+import { type BlockHash, zeroBlockHash } from "../../src/chain/Hash.ts"
+import { InventoryRegistry } from "../../src/network/InventoryRegistry.ts"
+import { PeerSet } from "../../src/network/PeerSet.ts"
+import { TrustedPeers } from "../../src/network/TrustedPeers.ts"
+import type { BlocksByHash } from "../../src/peer/Request.ts"
+import { defaults, Policy } from "../../src/Policy.ts"
+import { fakePeer, type FakePeer, type FakePeerOptions } from "./fakePeer.ts"
+
+export interface WorldOptions {
+  readonly chain?: ChainParamsShape
+  readonly policy?: Partial<Policy>
+  /** Canonical IPs. */
+  readonly trusted?: ReadonlyArray<string>
+}
+
+const metrics = {
+  responded: 0,
+  neverAttempted: 0,
+  failed: 0,
+  attemptPending: 0,
+  recentlyLive: 0,
+  recentlyStoppedResponding: 0,
+  total: 0,
+  limit: 5000
+}
+
+/** Any number of connections per host, unless the policy says otherwise. */
+export const world = (options: WorldOptions = {}) =>
+  PeerSet.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(InventoryRegistry.layer, ChainTip.layerNone)),
+    Layer.provide(
+      Layer.mergeAll(
+        Layer.succeed(ChainParams, options.chain ?? mainnet),
+        Layer.unwrap(Effect.map(SubscriptionRef.make(metrics), (metrics) => Layer.mock(AddressBook, { metrics }))),
+        Layer.succeed(TrustedPeers, new Set(options.trusted))
+      )
+    ),
+    Layer.provideMerge(Layer.succeed(Policy, { ...defaults, connectionsPerGroup: 1000, ...options.policy }))
+  )
+
+/** Runs until it waits. */
+export const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
+
+export const isPending = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.pollUnsafe() === undefined
+
+/** A peer of this number at 127.0.0.1, connected. */
+export const join = (id: number, options: Partial<FakePeerOptions> = {}): Effect.Effect<FakePeer, never, PeerSet> =>
+  Effect.gen(function* () {
+    const peer = fakePeer({ id, address: `127.0.0.1:${id}`, ...options })
+    yield* (yield* PeerSet).add(peer)
+    return peer
+  })
+
+/** A hash of 32 bytes of the same value. */
+export const blockHash = (byte: number): BlockHash =>
+  byte === 0 ? zeroBlockHash : (byte.toString(16).padStart(2, "0").repeat(32) as BlockHash)
+
+/** A request for the block of 32 bytes of the same value. */
+export const block = (byte: number): BlocksByHash => ({ _tag: "BlocksByHash", hashes: new Set([blockHash(byte)]) })
+
+/** The number of the block that a request asks for. */
+export const numberOf = (request: { readonly _tag: string }): number | string => {
+  const { hash, hashes } = request as { readonly hash?: BlockHash; readonly hashes?: ReadonlySet<BlockHash> }
+  const [asked = hash] = hashes ?? []
+  return asked === undefined ? request._tag : Number.parseInt(asked.slice(0, 2), 16)
+}
+
+/** The tip of the program that uses us reaches a height. */
+export const reach = (height: number, blockTimeSeconds = 0): Effect.Effect<void, never, ChainTip> =>
+  Effect.flatMap(ChainTip, ({ tip }) =>
+    SubscriptionRef.set(tip, Option.some({ height, hash: zeroBlockHash, blockTimeSeconds }))
+  )
