@@ -6,22 +6,22 @@
  *           ▲                                        │
  *           └── answered, cancelled, 20 s are over ──┘          any error ─▶ closed
  *
- * A loop owns the state and everything that is written. It looks for work in a fixed order and waits only when there is
- * none. While idle: a message, an advert, a request. While waiting for an answer: cancellation, the time limit, a message,
- * an advert. Messages come before requests so that nothing that was sent before our request is taken for its answer; the
- * time limit comes before messages so that a peer cannot talk its way past it; adverts come after messages so that no peer
- * takes one for the answer to its `getblocks`.
+ * A loop owns the state and everything that is written. It does one piece of work after the other, always the first it
+ * finds in a fixed order, and waits only when there is none. While idle: a message, an advert, a request. While waiting for
+ * an answer: cancellation, the time limit, a message, an advert. Messages come before requests so that nothing that was
+ * sent before our request is taken for its answer; the time limit comes before messages so that a peer cannot talk its way
+ * past it; adverts come after messages so that no peer takes one for the answer to its `getblocks`.
  *
- * Three fibers: the loop; a reader, which reads one chunk when the loop has no message left; the heartbeat.
+ * While idle a connection has three fibers: the loop, and as its children one that reads a chunk and the heartbeat.
  *
  * **Security**
  *
  * What a peer can make grow: one message and one chunk of input (`MessageStream.maxBufferedBytes`), one message of output
  * above the transport's high-water mark, `Policy.addressCacheCapacity` addresses. While one of its requests is answered or
  * one of our messages is written, nothing is read. Whoever asked something is answered exactly once, however the connection
- * ends: `#end` gives every waiter the first error, in whatever state the loop is interrupted.
+ * ends: `#end` gives every waiter the first error, whatever the loop was doing.
  *
- * Source: Zebra peer/connection.rs and peer/connection/peer_tx.rs.
+ * Source: Zebra peer/connection.rs.
  *
  * @module
  */
@@ -42,13 +42,14 @@ import {
 import type { BlockHash } from "../chain/Hash.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import type { Policy } from "../Policy.ts"
-import { type InventoryItem, Message } from "../wire/Message.ts"
+import { Message } from "../wire/Message.ts"
 import * as AddressCache from "./AddressCache.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import { inventoryOf, meaningOf, messagesOf } from "./InboundMessages.ts"
 import type { InboundRequests } from "./InboundRequests.ts"
 import type { MessageStream, ReceiveError, SendError } from "./MessageStream.ts"
+import { type Advert, type Asked, Outbox } from "./Outbox.ts"
 import * as Overload from "./Overload.ts"
 import {
   AdvertAuthorizationRevoked,
@@ -63,22 +64,14 @@ import {
   type Peer,
   type PeerError,
   PeerOverloaded,
+  type PeerReport,
   type Readiness,
   ServiceShutdown
 } from "./Peer.ts"
 import * as PeerLoad from "./PeerLoad.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
-import type {
-  ConnectionId,
-  InboundRequest,
-  InventoryResponse,
-  Ping,
-  Request,
-  Response,
-  ResponseOf,
-  Source
-} from "./Request.ts"
-import { ask, blockItems, type Matcher, transactionItems } from "./ResponseMatcher.ts"
+import type { ConnectionId, InboundRequest, Ping, Request, Response, ResponseOf, Source } from "./Request.ts"
+import { ask, blockItems, type Matcher, missingIn } from "./ResponseMatcher.ts"
 
 export interface Options {
   readonly id: ConnectionId
@@ -90,39 +83,21 @@ export interface Options {
   readonly policy: Policy
   /** A number no peer can guess. */
   readonly nonce: Effect.Effect<bigint>
+  /** Tells of a bug, of this node or of the program that answers. What sets it off is up to peers, so it limits itself. */
+  readonly logDefect: (message: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>
 }
 
-/** A request and whoever waits for its answer. */
-interface Asked {
-  readonly request: Request | Ping
-  readonly answer: Deferred.Deferred<Response, PeerError>
-  /** Of the monotonic clock; `undefined` for pings, which say nothing about load. */
-  readonly askedAtNanos: bigint | undefined
-  isCancelled: boolean
-  isSettled: boolean
-}
-
-interface InFlight {
-  readonly asked: Asked
+/** What the answer to the current request is told by, and until when. */
+interface Waiting {
   readonly matcher: Matcher
   /** Milliseconds of the monotonic clock. */
   readonly deadlineMillis: number
 }
 
-interface Advert {
-  readonly hash: BlockHash
-  readonly written: Deferred.Deferred<void, PeerError>
-  isAbandoned: boolean
-}
-
 /** Starts the connection; it ends with the scope, or before by its own. `Connected` is reported before anything is read. */
 export const make = (options: Options): Effect.Effect<Peer, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    const clock = yield* Clock.Clock
-    const random = yield* Random.Random
-    const context = yield* Effect.context<never>()
-    const connection = new Connection(options, scope, clock, random, context)
+    const connection = new Connection(options, yield* Clock.Clock, yield* Random.Random, yield* Effect.context<never>())
     yield* options.host.report(options.id, { _tag: "Connected", info: options.info })
     yield* connection.start
     return connection
@@ -135,20 +110,18 @@ class Connection implements Peer {
   readonly isInbound: boolean
 
   readonly #options: Options
-  readonly #scope: Scope.Scope
   readonly #clock: Clock.Clock
   readonly #random: Random.Random
   readonly #context: Context.Context<never>
   readonly #source: Source | undefined
 
-  /** At most one request of the client and one ping, in the order they came. */
-  #queue: Array<Asked> = []
-  /** Taken from the queue, and its message not yet written. */
-  #sending: Asked | undefined
-  #inFlight: InFlight | undefined
-  #adverts: Array<Advert> = []
-  #advertBeingSent: Advert | undefined
-  #readyWaiters: Array<Deferred.Deferred<void, PeerError>> = []
+  readonly #outbox = new Outbox()
+  /** Taken from the outbox and not yet answered. */
+  #current: Asked | undefined
+  /** Set from when the message of `#current` was written. */
+  #waiting: Waiting | undefined
+  /** Taken from the outbox and not yet written. */
+  #advert: Advert | undefined
 
   #addresses: AddressCache.AddressCache
   #overloadedAtNanos: bigint | undefined
@@ -161,30 +134,24 @@ class Connection implements Peer {
   /** The same for those who wait; a defect of ours stays one. */
   #failure: Exit.Exit<never, PeerError> | undefined
   readonly #closed = Deferred.makeUnsafe<PeerError>()
-  #fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>> = []
+  #fiber: Fiber.Fiber<void> | undefined
 
   /** Something may have changed since the loop last looked. */
   #isPoked = false
-  #wakeLoop: ((continuation: Effect.Effect<void>) => void) | undefined
-  #wakeReader: ((continuation: Effect.Effect<void>) => void) | undefined
+  #wake: ((continuation: Effect.Effect<void>) => void) | undefined
+  #isReading = false
   #inputEnd: ReceiveError | undefined
   /** When the alarm rings, in milliseconds of the monotonic clock. */
   #alarmAt = Number.POSITIVE_INFINITY
+  #state: PeerMetrics.StateName | undefined
 
-  constructor(
-    options: Options,
-    scope: Scope.Scope,
-    clock: Clock.Clock,
-    random: Random.Random,
-    context: Context.Context<never>
-  ) {
+  constructor(options: Options, clock: Clock.Clock, random: Random.Random, context: Context.Context<never>) {
     this.id = options.id
     this.info = options.info
     const { connectedAddress, remote } = options.info
     this.transientAddress = ConnectedAddress.transientAddress(connectedAddress)
     this.isInbound = ConnectedAddress.isInbound(connectedAddress)
     this.#options = options
-    this.#scope = scope
     this.#clock = clock
     this.#random = random
     this.#context = context
@@ -200,43 +167,37 @@ class Connection implements Peer {
 
   // -- as others see it ----------------------------------------------------------------------
 
-  readonly readiness = (): Readiness => (this.#error !== undefined ? "Failed" : this.#hasRoom() ? "Ready" : "Busy")
+  readiness(): Readiness {
+    if (this.#error !== undefined) return "Failed"
+    return this.#outbox.hasRoom ? "Ready" : "Busy"
+  }
 
   get awaitReady(): Effect.Effect<void, PeerError> {
-    return Effect.suspend(() => {
-      if (this.#failure !== undefined) return this.#failure
-      if (this.#hasRoom()) return Effect.void
-      const ready = Deferred.makeUnsafe<void, PeerError>()
-      this.#readyWaiters.push(ready)
-      return Effect.onInterrupt(Deferred.await(ready), () =>
-        Effect.sync(() => {
-          this.#readyWaiters = this.#readyWaiters.filter((waiter) => waiter !== ready)
-        })
-      )
-    })
+    return Effect.suspend(() => this.#failure ?? this.#outbox.awaitRoom)
   }
 
-  readonly enqueueUnsafe = <R extends Request>(request: R): Effect.Effect<ResponseOf<R>, PeerError> => {
+  enqueueUnsafe<R extends Request>(request: R): Effect.Effect<ResponseOf<R>, PeerError> {
     if (this.#failure !== undefined) return this.#failure
-    if (!this.#hasRoom()) throw new Error("a request was put into a slot that is full; await readiness first")
+    if (!this.#outbox.hasRoom) throw new Error("a request was put into a slot that is full; await readiness first")
     this.#unfinished++
     // The matcher of a request makes no other kind of response.
-    return this.#enqueue(request, this.#nowNanos()) as Effect.Effect<ResponseOf<R>, PeerError>
+    return this.#enqueue(request) as Effect.Effect<ResponseOf<R>, PeerError>
   }
 
-  readonly request = <R extends Request>(request: R): Effect.Effect<ResponseOf<R>, PeerError> =>
-    Effect.suspend(() =>
-      this.readiness() === "Busy" ? Effect.andThen(this.awaitReady, this.request(request)) : this.enqueueUnsafe(request)
+  request<R extends Request>(request: R): Effect.Effect<ResponseOf<R>, PeerError> {
+    return Effect.suspend(() =>
+      this.readiness() === "Busy"
+        ? Effect.flatMap(this.awaitReady, () => this.request(request))
+        : this.enqueueUnsafe(request)
     )
+  }
 
-  readonly advertiseBlock = (hash: BlockHash): Effect.Effect<void, PeerError> =>
-    Effect.suspend(() => {
+  advertiseBlock(hash: BlockHash): Effect.Effect<void, PeerError> {
+    return Effect.suspend(() => {
       if (this.#failure !== undefined) return this.#failure
       const { advertQueueCapacity, requestTimeout } = this.#options.policy
-      if (this.#adverts.length >= advertQueueCapacity)
-        return Effect.fail(new AdvertNotDelivered({ reason: "queueFull" }))
-      const advert: Advert = { hash, written: Deferred.makeUnsafe(), isAbandoned: false }
-      this.#adverts.push(advert)
+      const advert = this.#outbox.putAdvert(hash, advertQueueCapacity)
+      if (advert === undefined) return Effect.fail(new AdvertNotDelivered({ reason: "queueFull" }))
       this.#poke()
       return Deferred.await(advert.written).pipe(
         Effect.timeoutOrElse({
@@ -250,116 +211,180 @@ class Connection implements Peer {
         )
       )
     })
+  }
 
   get awaitClosed(): Effect.Effect<PeerError> {
     return Deferred.await(this.#closed)
   }
 
-  readonly close = (error: PeerError): Effect.Effect<void> => Effect.sync(() => this.#end(error, Exit.fail(error)))
+  close(error: PeerError): Effect.Effect<void> {
+    return Effect.sync(() => this.#end(error, Exit.fail(error)))
+  }
 
-  readonly load = (nowNanos: bigint): number =>
-    PeerLoad.load(this.#estimate, this.#unfinished, nowNanos, this.#decayNanos())
+  load(nowNanos: bigint): number {
+    return PeerLoad.load(this.#estimate, this.#unfinished, nowNanos, this.#decayNanos())
+  }
 
-  readonly roundTrip = (): Duration.Duration | undefined => this.#roundTrip
-  readonly bytesRead = (): number => this.#options.messages.bytesRead()
-  readonly bytesWritten = (): number => this.#options.messages.bytesWritten()
+  roundTrip(): Duration.Duration | undefined {
+    return this.#roundTrip
+  }
+
+  bytesRead(): number {
+    return this.#messages.bytesRead()
+  }
+
+  bytesWritten(): number {
+    return this.#messages.bytesWritten()
+  }
 
   // -- start and end -------------------------------------------------------------------------
 
-  readonly start: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
-    const { host, policy } = this.#options
-    this.#enter("AwaitingRequest")
-    const heartbeat = Heartbeat.run({
-      interval: policy.pingInterval,
-      ping: Effect.suspend(() => this.#ping),
-      report: (report) => host.report(this.id, report)
+  get start(): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      this.#enter("AwaitingRequest")
+      const scope = yield* Effect.scope
+      this.#fiber = yield* Effect.forkIn(this.#guarded(this.#run), scope)
+      // Added last and so the first to run: whoever waits hears why before anything is taken apart.
+      yield* Scope.addFinalizer(
+        scope,
+        Effect.suspend(() => {
+          const dropped = new ConnectionDropped()
+          this.#end(dropped, Exit.fail(dropped))
+          return Effect.logDebug("connection ended").pipe(
+            Effect.annotateLogs({ peer: this.#label, error: this.#error?._tag })
+          )
+        })
+      )
     })
-    this.#fibers = yield* Effect.all([
-      this.#supervised(this.#read()),
-      this.#supervised(this.#loop()),
-      this.#supervised(Effect.tapError(heartbeat, () => host.report(this.id, { _tag: "Failed", services: undefined })))
-    ])
-    // Added last and so the first to run: whoever waits hears why before anything is taken apart.
-    const dropped = new ConnectionDropped()
-    yield* Scope.addFinalizer(this.#scope, this.close(dropped))
-  })
+  }
 
-  /** A fiber of the connection: however it ends, the connection ends with it. */
-  #supervised(work: Effect.Effect<void, PeerError>): Effect.Effect<Fiber.Fiber<void>> {
-    return work.pipe(
-      Effect.catchCause((cause) => {
-        const error = Cause.findErrorOption(cause)
-        if (Option.isSome(error)) return Effect.sync(() => this.#end(error.value, Exit.fail(error.value)))
-        if (Cause.hasInterruptsOnly(cause)) return Effect.void
-        const defect = Exit.failCause(Cause.fromReasons<never>(cause.reasons.filter(Cause.isDieReason)))
-        return Effect.andThen(
-          Effect.logError("a connection failed by a defect of this node", cause),
-          Effect.sync(() => this.#end(new ConnectionTaskExited(), defect))
-        )
-      }),
-      Effect.forkIn(this.#scope)
+  get #run(): Effect.Effect<void, PeerError> {
+    return Effect.flatMap(Effect.forkChild(this.#guarded(this.#heartbeat)), () =>
+      Effect.whileLoop({ while: () => true, body: () => this.#work(), step: () => undefined })
     )
   }
 
-  /** The first call decides. Everything that waits on this connection hears of it now. */
+  /** Work of the connection: however it ends, the connection ends with it. */
+  #guarded(work: Effect.Effect<void, PeerError>): Effect.Effect<void> {
+    return Effect.catchCause(work, (cause) => {
+      const error = Cause.findErrorOption(cause)
+      if (Option.isSome(error)) return this.close(error.value)
+      if (Cause.hasInterruptsOnly(cause)) return Effect.void
+      const defects = Exit.failCause(Cause.fromReasons<never>(cause.reasons.filter(Cause.isDieReason)))
+      return Effect.andThen(
+        this.#options.logDefect("a connection ended by a defect of this node", cause),
+        Effect.sync(() => this.#end(new ConnectionTaskExited(), defects))
+      )
+    })
+  }
+
+  /** The first call decides. Everybody who waits on this connection hears of it now. */
   #end(error: PeerError, failure: Exit.Exit<never, PeerError>): void {
     if (this.#error !== undefined) return
     this.#leave()
     this.#error = error
     this.#failure = failure
-    const asked = [this.#inFlight?.asked, this.#sending, ...this.#queue]
-    const adverts = [this.#advertBeingSent, ...this.#adverts]
-    const readyWaiters = this.#readyWaiters
-    this.#inFlight = undefined
-    this.#sending = undefined
-    this.#queue = []
-    this.#advertBeingSent = undefined
-    this.#adverts = []
-    this.#readyWaiters = []
+    this.#fiber?.interruptUnsafe()
+    const asked = this.#current
+    const advert = this.#advert
+    this.#current = undefined
+    this.#waiting = undefined
+    this.#advert = undefined
     this.#addresses = []
-    // The heartbeat before its ping is answered: an ending that was not its doing is no failure of the peer.
-    for (const fiber of this.#fibers) fiber.interruptUnsafe()
-    for (const each of asked) if (each !== undefined) this.#settle(each, failure)
-    for (const advert of adverts) if (advert !== undefined) Deferred.doneUnsafe(advert.written, failure)
-    for (const ready of readyWaiters) Deferred.doneUnsafe(ready, failure)
+    if (asked !== undefined) this.#settle(asked, failure)
+    for (const each of this.#outbox.end(failure)) this.#settle(each, failure)
+    if (advert !== undefined) Deferred.doneUnsafe(advert.written, failure)
     Deferred.doneUnsafe(this.#closed, Exit.succeed(error))
   }
 
-  // -- requests ------------------------------------------------------------------------------
+  // -- the loop ------------------------------------------------------------------------------
 
-  #hasRoom(): boolean {
-    return !this.#queue.some((asked) => asked.askedAtNanos !== undefined)
+  /** The next piece of work. */
+  #work(): Effect.Effect<unknown, PeerError> {
+    this.#isPoked = false
+    const current = this.#current
+    const waiting = this.#waiting
+    if (current !== undefined && waiting !== undefined) {
+      if (current.isCancelled) this.#becomeIdle()
+      else if (this.#nowMillis() >= waiting.deadlineMillis) return this.#timedOut(current)
+    }
+    const polled = this.#messages.poll()
+    if (Result.isFailure(polled)) return this.#streamFailed(polled.failure)
+    if (polled.success !== undefined) return this.#receive(polled.success)
+    if (this.#inputEnd !== undefined) return this.#streamFailed(this.#inputEnd)
+    // What the transport has already comes before what we want to say.
+    if (!this.#isReading) return this.#read()
+    if (this.#outbox.hasAdvert) return this.#advertise()
+    if (this.#waiting !== undefined) return Effect.andThen(this.#setAlarm(this.#waiting.deadlineMillis), this.#change)
+    return this.#outbox.hasRequest ? this.#take() : this.#change
   }
 
-  #enqueue(request: Request | Ping, askedAtNanos: bigint | undefined): Effect.Effect<Response, PeerError> {
-    const asked: Asked = { request, answer: Deferred.makeUnsafe(), askedAtNanos, isCancelled: false, isSettled: false }
-    this.#queue.push(asked)
+  /** Starts to read a chunk; done at once if there is one. */
+  #read(): Effect.Effect<unknown> {
+    this.#isReading = true
+    const read = Effect.match(this.#messages.fill, {
+      onSuccess: () => this.#hasRead(undefined),
+      onFailure: (end) => this.#hasRead(end)
+    })
+    return Effect.forkChild(read, { startImmediately: true })
+  }
+
+  #hasRead(end: ReceiveError | undefined): void {
+    this.#isReading = false
+    this.#inputEnd = end
     this.#poke()
-    return Effect.onInterrupt(Deferred.await(asked.answer), () => Effect.sync(() => this.#cancel(asked)))
   }
 
-  get #ping(): Effect.Effect<Duration.Duration, PeerError> {
-    if (this.#failure !== undefined) return this.#failure
-    return Effect.flatMap(this.#options.nonce, (nonce) =>
-      Effect.map(this.#enqueue({ _tag: "Ping", nonce }, undefined), (response) => {
-        this.#roundTrip = response._tag === "Pong" ? response.roundTrip : Duration.zero
-        return this.#roundTrip
+  /** Waits until something may have changed. */
+  get #change(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      if (this.#isPoked) return resume(Effect.void)
+      this.#wake = resume
+      return Effect.sync(() => {
+        this.#wake = undefined
+      })
+    })
+  }
+
+  /** The loop goes on through the scheduler, never inside of whoever changed something. */
+  #poke(): void {
+    this.#isPoked = true
+    const wake = this.#wake
+    this.#wake = undefined
+    wake?.(Effect.yieldNow)
+  }
+
+  /** Wakes the loop at the deadline. An alarm that is set stays: most requests are answered long before theirs. */
+  #setAlarm(atMillis: number): Effect.Effect<unknown> {
+    if (this.#alarmAt <= atMillis) return Effect.void
+    this.#alarmAt = atMillis
+    const alarm = Effect.map(Effect.sleep(Duration.millis(atMillis - this.#nowMillis())), () => {
+      this.#alarmAt = Number.POSITIVE_INFINITY
+      this.#poke()
+    })
+    return Effect.forkChild(alarm, { startImmediately: true })
+  }
+
+  // -- our requests --------------------------------------------------------------------------
+
+  #enqueue(request: Request | Ping): Effect.Effect<Response, PeerError> {
+    const asked = this.#outbox.putRequest(request, this.#nowNanos())
+    this.#poke()
+    return Effect.onInterrupt(Deferred.await(asked.answer), () =>
+      Effect.sync(() => {
+        if (Deferred.isDoneUnsafe(asked.answer)) return
+        asked.isCancelled = true
+        this.#settle(asked, cancelled)
+        this.#poke()
       })
     )
   }
 
-  #cancel(asked: Asked): void {
-    if (asked.isSettled) return
-    asked.isCancelled = true
-    this.#settle(asked, Exit.fail(new ConnectionDropped()))
-    this.#poke()
-  }
-
   /** Ends the wait for an answer, once. */
   #settle(asked: Asked, exit: Exit.Exit<Response, PeerError>): void {
-    if (asked.isSettled) return
-    asked.isSettled = true
-    if (asked.askedAtNanos !== undefined) {
+    if (Deferred.isDoneUnsafe(asked.answer)) return
+    // Pings say nothing about how long a request takes.
+    if (asked.request._tag !== "Ping") {
       const now = this.#nowNanos()
       this.#unfinished--
       this.#estimate = PeerLoad.observed(this.#estimate, Number(now - asked.askedAtNanos), now, this.#decayNanos())
@@ -367,33 +392,26 @@ class Connection implements Peer {
     Deferred.doneUnsafe(asked.answer, exit)
   }
 
-  /** Takes the next request out of its slot and sends it. */
+  /** Takes the next request out of its place and sends it. */
   #take(): Effect.Effect<void, PeerError> {
-    return Effect.gen({ self: this }, function* () {
-      const asked = this.#queue.shift()
-      if (asked === undefined) return
-      if (asked.askedAtNanos !== undefined) this.#announceRoom()
-      const { request } = asked
-      if (asked.isCancelled) return this.#countCancelled(request._tag)
-      this.#count(PeerMetrics.requestSent[request._tag])
-      if (request._tag === "Peers" && this.#addresses.length > 0) {
-        return yield* this.#answered(asked, this.#takeAddresses([]))
-      }
-      const { message, matcher } = ask(request, this.#source, this.#nowNanos())
-      this.#sending = asked
-      yield* this.#send(message)
-      this.#sending = undefined
-      if (matcher === undefined) return yield* this.#answered(asked, { _tag: "Nil" })
+    const asked = this.#outbox.takeRequest()
+    if (asked === undefined) return Effect.void
+    const { request } = asked
+    if (asked.isCancelled) {
+      this.#countCancelled(request._tag)
+      return Effect.void
+    }
+    this.#current = asked
+    this.#count(PeerMetrics.requestSent[request._tag])
+    if (request._tag === "Peers" && this.#addresses.length > 0) return this.#answered(asked, this.#takeAddresses([]))
+    const { matcher, message } = ask(request, this.#source, this.#nowNanos())
+    return Effect.flatMap(this.#send(message), () => {
+      if (matcher === undefined) return this.#answered(asked, { _tag: "Nil" })
       const limit = Duration.toMillis(this.#options.policy.requestTimeout)
-      this.#inFlight = { asked, matcher, deadlineMillis: this.#nowMillis() + limit }
+      this.#waiting = { matcher, deadlineMillis: this.#nowMillis() + limit }
       this.#enter(PeerMetrics.awaitingResponse(request._tag))
+      return Effect.void
     })
-  }
-
-  #announceRoom(): void {
-    const waiters = this.#readyWaiters
-    this.#readyWaiters = []
-    for (const ready of waiters) Deferred.doneUnsafe(ready, Exit.void)
   }
 
   #answered(asked: Asked, response: Response): Effect.Effect<void> {
@@ -403,26 +421,28 @@ class Connection implements Peer {
 
   /** Reports what the peer turned out to lack, then answers. */
   #complete(asked: Asked, exit: Exit.Exit<Response, PeerError>): Effect.Effect<void> {
-    this.#becomeIdle()
     const missing = missingIn(asked.request, exit, this.#options.policy.inventoryHashes)
-    const settle = Effect.sync(() => this.#settle(asked, exit))
-    if (missing.length === 0 || this.#source === undefined) return settle
-    return Effect.andThen(this.#options.host.report(this.id, { _tag: "InventoryMissing", items: missing }), settle)
+    const answer = Effect.sync(() => {
+      this.#becomeIdle()
+      this.#settle(asked, exit)
+    })
+    return missing.length === 0 || this.#source === undefined
+      ? answer
+      : Effect.andThen(this.#report({ _tag: "InventoryMissing", items: missing }), answer)
   }
 
   #becomeIdle(): void {
-    this.#inFlight = undefined
+    this.#current = undefined
+    this.#waiting = undefined
     this.#enter("AwaitingRequest")
   }
 
   /** The answer did not come in time. A peer that does not even answer a ping is gone. */
-  #timedOut({ asked }: InFlight): Effect.Effect<void, PeerError> {
+  #timedOut(asked: Asked): Effect.Effect<void, PeerError> {
     const error = new ConnectionReceiveTimeout()
-    if (asked.request._tag !== "Ping") return this.#complete(asked, Exit.fail(error))
-    return Effect.andThen(
-      this.#options.host.report(this.id, { _tag: "Failed", services: undefined }),
-      Effect.fail(error)
-    )
+    return asked.request._tag === "Ping"
+      ? Effect.andThen(this.#report({ _tag: "Failed", services: undefined }), Effect.fail(error))
+      : this.#complete(asked, Exit.fail(error))
   }
 
   #takeAddresses(fresh: AddressCache.AddressCache): Response {
@@ -434,60 +454,53 @@ class Connection implements Peer {
     return { _tag: "Peers", addresses: taken }
   }
 
-  // -- adverts -------------------------------------------------------------------------------
+  get #heartbeat(): Effect.Effect<void, PeerError> {
+    const heartbeat = Heartbeat.run({
+      interval: this.#options.policy.pingInterval,
+      ping: Effect.suspend(() => this.#ping),
+      report: (report) => this.#report(report)
+    })
+    // When the connection ended for another reason, a ping without an answer is no news.
+    return Effect.tapError(heartbeat, () =>
+      this.#error === undefined ? this.#report({ _tag: "Failed", services: undefined }) : Effect.void
+    )
+  }
+
+  get #ping(): Effect.Effect<Duration.Duration, PeerError> {
+    return Effect.flatMap(this.#options.nonce, (nonce) =>
+      Effect.map(this.#failure ?? this.#enqueue({ _tag: "Ping", nonce }), (response) => {
+        this.#roundTrip = response._tag === "Pong" ? response.roundTrip : Duration.zero
+        return this.#roundTrip
+      })
+    )
+  }
 
   /** Writes the oldest advert, unless nobody waits for it or the peer may not know of our blocks any more. */
   #advertise(): Effect.Effect<void, PeerError> {
-    return Effect.gen({ self: this }, function* () {
-      const advert = this.#adverts.shift()
-      if (advert === undefined) return
-      if (advert.isAbandoned) return this.#countCancelled("AdvertiseBlock")
-      this.#count(PeerMetrics.requestSent.AdvertiseBlock)
-      this.#advertBeingSent = advert
-      // Right before the write: it may have waited long, and neither a banned nor an outdated peer may get it.
-      if (!(yield* this.#options.host.mayAdvertise(this.info))) return yield* new AdvertAuthorizationRevoked()
-      yield* this.#send(Message.Inv({ items: blockItems([advert.hash]) }))
-      this.#advertBeingSent = undefined
-      Deferred.doneUnsafe(advert.written, Exit.void)
-    })
+    const advert = this.#outbox.takeAdvert()
+    if (advert === undefined) return Effect.void
+    if (advert.isAbandoned) {
+      this.#countCancelled("AdvertiseBlock")
+      return Effect.void
+    }
+    this.#advert = advert
+    this.#count(PeerMetrics.requestSent.AdvertiseBlock)
+    // Right before the write: it may have waited long, and neither a banned nor an outdated peer may get it.
+    return Effect.flatMap(this.#options.host.mayAdvertise(this.info), (isAllowed): Effect.Effect<void, PeerError> =>
+      isAllowed
+        ? Effect.map(this.#send(Message.Inv({ items: blockItems([advert.hash]) })), () => {
+            this.#advert = undefined
+            Deferred.doneUnsafe(advert.written, Exit.void)
+          })
+        : Effect.fail(new AdvertAuthorizationRevoked())
+    )
   }
 
-  #countCancelled(request: (Request | Ping)["_tag"] | "AdvertiseBlock"): void {
-    this.#count(PeerMetrics.canceled)
-    this.#count(PeerMetrics.requestCanceled[request])
-  }
+  // -- what the peer says --------------------------------------------------------------------
 
-  // -- messages ------------------------------------------------------------------------------
-
-  #loop(): Effect.Effect<never, PeerError> {
-    return Effect.gen({ self: this }, function* () {
-      for (;;) {
-        this.#isPoked = false
-        const inFlight = this.#inFlight
-        if (inFlight !== undefined) {
-          if (inFlight.asked.isCancelled) {
-            this.#becomeIdle()
-            continue
-          }
-          if (this.#nowMillis() >= inFlight.deadlineMillis) {
-            yield* this.#timedOut(inFlight)
-            continue
-          }
-        }
-        const polled = this.#messages.poll()
-        if (Result.isFailure(polled)) return yield* this.#streamFailed(polled.failure)
-        if (polled.success !== undefined) yield* this.#receive(polled.success)
-        else if (this.#inputEnd !== undefined) return yield* this.#streamFailed(this.#inputEnd)
-        // What the transport has already comes before what we want to say.
-        else if (this.#readNow()) continue
-        else if (this.#adverts.length > 0) yield* this.#advertise()
-        else if (inFlight === undefined && this.#queue.length > 0) yield* this.#take()
-        else {
-          if (inFlight !== undefined) yield* this.#setAlarm(inFlight.deadlineMillis)
-          yield* this.#change()
-        }
-      }
-    })
+  /** Never the IP. */
+  get #label(): string {
+    return ConnectedAddress.label(this.info.connectedAddress)
   }
 
   get #messages(): MessageStream {
@@ -500,18 +513,14 @@ class Connection implements Peer {
       this.#source === undefined ? undefined : inventoryOf(message, this.#options.policy.inventoryHashes)
     return inventory === undefined
       ? this.#dispatch(message)
-      : Effect.andThen(
-          this.#options.host.report(this.id, inventory),
-          Effect.suspend(() => this.#dispatch(message))
-        )
+      : Effect.flatMap(this.#report(inventory), () => this.#dispatch(message))
   }
 
   /** Offers the message to the request in flight first. */
   #dispatch(message: Message): Effect.Effect<void, PeerError> {
-    const inFlight = this.#inFlight
-    if (inFlight === undefined) return this.#handle(message)
-    const { asked } = inFlight
-    const verdict = inFlight.matcher(message, this.#nowNanos())
+    const asked = this.#current
+    if (asked === undefined || this.#waiting === undefined) return this.#handle(message)
+    const verdict = this.#waiting.matcher(message, this.#nowNanos())
     switch (verdict._tag) {
       case "Unrelated":
         return this.#handle(message)
@@ -522,10 +531,10 @@ class Connection implements Peer {
       case "Answered":
         return this.#answered(asked, verdict.response)
       case "AnsweredBefore":
-        return Effect.andThen(this.#answered(asked, verdict.response), this.#handle(message))
+        return Effect.flatMap(this.#answered(asked, verdict.response), () => this.#handle(message))
       case "NotFound": {
         const completed = this.#complete(asked, Exit.fail(verdict.error))
-        return verdict.alsoUnrelated ? Effect.andThen(completed, this.#handle(message)) : completed
+        return verdict.alsoUnrelated ? Effect.flatMap(completed, () => this.#handle(message)) : completed
       }
     }
   }
@@ -572,14 +581,14 @@ class Connection implements Peer {
       }
       const error = Cause.findErrorOption(exit.cause)
       if (Option.isNone(error)) {
-        yield* Effect.logError("the program failed on a request of a peer", exit.cause)
+        yield* this.#options.logDefect("the program that answers peers failed", exit.cause)
         return yield* new ServiceShutdown()
       }
       if (error.value._tag === "Overloaded") return yield* this.#overloaded("overload")
       yield* Effect.logDebug("no answer to a request of a peer").pipe(
-        Effect.annotateLogs({ request: request._tag, cause: error.value.cause })
+        Effect.annotateLogs({ peer: this.#label, request: request._tag, cause: error.value.cause })
       )
-    }).pipe(Effect.withSpan("msg_as_req", { attributes: { msg: request._tag } }))
+    }).pipe(Effect.withSpan("msg_as_req", { attributes: { msg: request._tag } }, { captureStackTrace: false }))
   }
 
   #overloaded(reason: "overload" | "timeout"): Effect.Effect<void, PeerError> {
@@ -603,77 +612,7 @@ class Connection implements Peer {
   #streamFailed(error: ReceiveError): Effect.Effect<never, PeerError> {
     if (error._tag === "ConnectionClosed") return Effect.fail(error)
     this.#count(PeerMetrics.streamFailed[error.cause._tag])
-    return Effect.andThen(
-      this.#options.host.report(this.id, { _tag: "Failed", services: this.info.remote.services }),
-      Effect.fail(error)
-    )
-  }
-
-  // -- waiting -------------------------------------------------------------------------------
-
-  /** Waits until something may have changed. Woken through the scheduler, never inside of whoever changed it. */
-  #change(): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      if (this.#isPoked) return resume(Effect.void)
-      this.#wakeLoop = resume
-      return Effect.sync(() => {
-        this.#wakeLoop = undefined
-      })
-    })
-  }
-
-  #poke(): void {
-    this.#isPoked = true
-    const wake = this.#wakeLoop
-    this.#wakeLoop = undefined
-    wake?.(Effect.yieldNow)
-  }
-
-  /** Reads a chunk each time the loop asks for one. */
-  #read(): Effect.Effect<never, PeerError> {
-    return Effect.gen({ self: this }, function* () {
-      for (;;) {
-        yield* this.#hunger()
-        const end = yield* Effect.match(this.#messages.fill, { onSuccess: () => undefined, onFailure: (end) => end })
-        this.#inputEnd = end
-        this.#poke()
-        if (end !== undefined) return yield* Effect.never
-      }
-    })
-  }
-
-  #hunger(): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      this.#wakeReader = resume
-      return Effect.sync(() => {
-        this.#wakeReader = undefined
-      })
-    })
-  }
-
-  /** Makes the reader read if it does not already. Whether there was something to read. */
-  #readNow(): boolean {
-    const wake = this.#wakeReader
-    if (wake === undefined) return false
-    this.#wakeReader = undefined
-    wake(Effect.void)
-    return this.#wakeReader !== undefined || this.#inputEnd !== undefined
-  }
-
-  /** Wakes the loop at the deadline. An alarm that is set stays: most requests are answered long before theirs. */
-  #setAlarm(atMillis: number): Effect.Effect<void> {
-    if (this.#alarmAt <= atMillis) return Effect.void
-    this.#alarmAt = atMillis
-    return Effect.sleep(Duration.millis(Math.max(0, atMillis - this.#nowMillis()))).pipe(
-      Effect.andThen(
-        Effect.sync(() => {
-          this.#alarmAt = Number.POSITIVE_INFINITY
-          this.#poke()
-        })
-      ),
-      Effect.forkIn(this.#scope, { startImmediately: true }),
-      Effect.asVoid
-    )
+    return Effect.andThen(this.#report({ _tag: "Failed", services: this.info.remote.services }), Effect.fail(error))
   }
 
   #nowNanos(): bigint {
@@ -688,9 +627,11 @@ class Connection implements Peer {
     return Number(Duration.toNanosUnsafe(this.#options.policy.answerTimeDecay))
   }
 
-  // -- metrics -------------------------------------------------------------------------------
+  #report(report: PeerReport): Effect.Effect<void> {
+    return this.#options.host.report(this.id, report)
+  }
 
-  #state: PeerMetrics.StateName | undefined
+  // -- metrics -------------------------------------------------------------------------------
 
   #enter(state: PeerMetrics.StateName): void {
     if (this.#error !== undefined || this.#state === state) return
@@ -705,36 +646,15 @@ class Connection implements Peer {
     this.#state = undefined
   }
 
+  #countCancelled(request: keyof typeof PeerMetrics.requestCanceled): void {
+    this.#count(PeerMetrics.canceled)
+    this.#count(PeerMetrics.requestCanceled[request])
+  }
+
   #count(counter: PeerMetrics.Counter): void {
     counter.updateUnsafe(1, this.#context)
   }
 }
 
-/** What the peer turned out to lack. Only its own word counts: an error of ours or of the stream proves nothing. */
-const missingIn = (
-  request: Request | Ping,
-  exit: Exit.Exit<Response, PeerError>,
-  limit: number
-): ReadonlyArray<InventoryItem> => {
-  if (Exit.isSuccess(exit)) {
-    const response = exit.value
-    if (response._tag === "Blocks") return blockItems(idsMissing(response.items)).slice(0, limit)
-    if (response._tag === "Transactions") return transactionItems(idsMissing(response.items), limit)
-    return []
-  }
-  const error = Cause.findErrorOption(exit.cause)
-  if (Option.isNone(error) || error.value._tag !== "NotFoundResponse") return []
-  switch (request._tag) {
-    case "BlocksByHash":
-      return blockItems(request.hashes).slice(0, limit)
-    case "BlockDownload":
-      return blockItems([request.hash])
-    case "TransactionsById":
-      return transactionItems(request.ids, limit)
-    default:
-      return []
-  }
-}
-
-const idsMissing = <A, Id>(items: ReadonlyArray<InventoryResponse<A, Id>>): ReadonlyArray<Id> =>
-  items.flatMap((item) => (item._tag === "Missing" ? [item.id] : []))
+/** What the answer of a cancelled request completes with; nobody waits for it. */
+const cancelled = Exit.fail(new ConnectionDropped())

@@ -24,7 +24,7 @@
  *
  * @module
  */
-import { Clock, Context, Data, Effect, Layer, Option, type Scope, SubscriptionRef } from "effect"
+import { Clock, Context, Data, Duration, Effect, Layer, Option, type Scope, SubscriptionRef } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -139,6 +139,13 @@ const make = Effect.gen(function* () {
   const secureRandom = yield* SecureRandom.SecureRandom
   const local = yield* LocalNode
 
+  if (local.externalAddress !== undefined) {
+    yield* Effect.logInfo("stating an external address").pipe(
+      Effect.annotateLogs({ address: PeerSocketAddress.format(local.externalAddress) })
+    )
+  }
+
+  const logDefect = makeDefectLog(policy.statusLogInterval)
   const nonces = new Set<bigint>()
   let listenAddress = PeerSocketAddress.unspecified
   let connections = 0
@@ -208,6 +215,11 @@ const make = Effect.gen(function* () {
 
     const theirs = yield* expect(messages, "Version")
     yield* counts.versionReceived(theirs)
+    if (theirs.services !== theirs.addressFrom.services) {
+      yield* Effect.logDebug("a peer states two kinds of services").pipe(
+        Effect.annotateLogs({ services: theirs.services, ofAddress: theirs.addressFrom.services })
+      )
+    }
     const height = Option.match(yield* SubscriptionRef.get(tip), { onNone: () => 0, onSome: ({ height }) => height })
     const oldest = minimumVersion(chain, height)
     const refusal = check(theirs, connected, oldest, isSyncing)
@@ -236,10 +248,11 @@ const make = Effect.gen(function* () {
         orElse: () => Effect.fail(new HandshakeTimeout())
       }),
       (exchange) => Effect.onExit(exchange, counts.decided),
-      Effect.mapError((reason) => new HandshakeError({ reason }))
+      Effect.mapError((reason) => new HandshakeError({ reason })),
+      Effect.withSpan("negotiator", { attributes: { peer: ConnectedAddress.label(connected) } })
     )
     messages.agree(info.negotiatedVersion)
-    return yield* Connection.make({ id: ++connections, info, messages, host, inbound, policy, nonce })
+    return yield* Connection.make({ id: ++connections, info, messages, host, inbound, policy, nonce, logDefect })
   })
 
   return Handshake.of({
@@ -264,3 +277,14 @@ const isTagged = <Tag extends Message["_tag"]>(
   message: Message,
   tag: Tag
 ): message is Extract<Message, { _tag: Tag }> => message._tag === tag
+
+/** Errors at most once per `interval`, for peers may repeat what sets a bug off; the others at debug level. */
+const makeDefectLog = (interval: Duration.Duration): Connection.Options["logDefect"] => {
+  let quietUntilMillis = Number.NEGATIVE_INFINITY
+  return (message, cause) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (now < quietUntilMillis) return Effect.logDebug(message, cause)
+      quietUntilMillis = now + Duration.toMillis(interval)
+      return Effect.logError(message, cause)
+    })
+}

@@ -68,10 +68,18 @@ export class MessageStream {
     this.#decoder.setMaxBodyBytes(maxBodyBytes)
   }
 
-  readonly bytesRead = (): number => this.#stream.bytesRead()
-  readonly bytesWritten = (): number => this.#stream.bytesWritten()
-  /** Bytes received and not yet decoded. */
-  readonly bufferedBytes = (): number => this.#decoder.bufferedBytes()
+  bytesRead(): number {
+    return this.#stream.bytesRead()
+  }
+
+  bytesWritten(): number {
+    return this.#stream.bytesWritten()
+  }
+
+  /** Bytes received and not yet decoded: at most `maxBufferedBytes`. */
+  bufferedBytes(): number {
+    return this.#decoder.bufferedBytes()
+  }
 
   /** The next message of what was read already; `undefined` when more has to be read. Unknown commands are passed over. */
   poll(): Result.Result<Wire.Message | undefined, Serialization> {
@@ -87,19 +95,23 @@ export class MessageStream {
   }
 
   /** Reads one chunk. Only when `poll` found nothing: that keeps what is held within `maxBufferedBytes`. */
-  readonly fill: Effect.Effect<void, ReceiveError> = Effect.suspend(() =>
-    Effect.matchEffect(this.#stream.read, {
+  get fill(): Effect.Effect<void, ReceiveError> {
+    return Effect.matchEffect(this.#stream.read, {
       onSuccess: (chunk) => Effect.sync(() => this.#decoder.push(chunk)),
       onFailure: (closed) => Effect.fail(this.#endOf(closed))
     })
-  )
+  }
 
   /** The next message. Interrupting it loses none. */
-  readonly receive: Effect.Effect<Wire.Message, ReceiveError> = Effect.suspend(() => {
-    const polled = this.poll()
-    if (Result.isFailure(polled)) return Effect.fail(polled.failure)
-    return polled.success === undefined ? Effect.andThen(this.fill, this.receive) : Effect.succeed(polled.success)
-  })
+  get receive(): Effect.Effect<Wire.Message, ReceiveError> {
+    return Effect.suspend(() => {
+      const polled = this.poll()
+      if (Result.isFailure(polled)) return Effect.fail(polled.failure)
+      return polled.success === undefined
+        ? Effect.flatMap(this.fill, () => this.receive)
+        : Effect.succeed(polled.success)
+    })
+  }
 
   /** Hands one message to the transport, within `Policy.requestTimeout`. Fails before the first byte when it is too long. */
   send(message: Wire.Message): Effect.Effect<void, SendError> {

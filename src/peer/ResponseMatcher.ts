@@ -11,13 +11,13 @@
  *
  * @module
  */
-import { Duration } from "effect"
+import { Cause, Duration, Exit, Option } from "effect"
 import type { Block } from "../chain/Block.ts"
 import { type BlockHash, isWitnessed, type TransactionId } from "../chain/Hash.ts"
 import type { Transaction } from "../chain/Transaction.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import { type InventoryItem, Message } from "../wire/Message.ts"
-import { NotFoundResponse } from "./Peer.ts"
+import { NotFoundResponse, type PeerError } from "./Peer.ts"
 import type { InventoryResponse, Ping, Request, Response, Source } from "./Request.ts"
 
 /** Most transactions in an `inv` we send. Source: Zebra constants.rs, `MAX_TX_INV_IN_SENT_MESSAGE`. */
@@ -222,3 +222,35 @@ const transactionIds: Matcher = (message) => {
   }
   return answered({ _tag: "TransactionIds", ids })
 }
+
+/**
+ * What a peer turned out to lack, by its answer to `request`: at most `limit` items. Only its own word counts; an error of
+ * ours or of the stream proves nothing, and what we concluded ourselves would be kept alive by counting it again.
+ */
+export const missingIn = (
+  request: Request | Ping,
+  exit: Exit.Exit<Response, PeerError>,
+  limit: number
+): ReadonlyArray<InventoryItem> => {
+  if (Exit.isSuccess(exit)) {
+    const response = exit.value
+    if (response._tag === "Blocks") return blockItems(idsMissing(response.items, limit))
+    if (response._tag === "Transactions") return transactionItems(idsMissing(response.items, limit))
+    return []
+  }
+  const error = Cause.findErrorOption(exit.cause)
+  if (Option.isNone(error) || error.value._tag !== "NotFoundResponse") return []
+  switch (request._tag) {
+    case "BlocksByHash":
+      return blockItems([...request.hashes].slice(0, limit))
+    case "BlockDownload":
+      return blockItems([request.hash])
+    case "TransactionsById":
+      return transactionItems(request.ids, limit)
+    default:
+      return []
+  }
+}
+
+const idsMissing = <A, Id>(items: ReadonlyArray<InventoryResponse<A, Id>>, limit: number): ReadonlyArray<Id> =>
+  items.flatMap((item) => (item._tag === "Missing" ? [item.id] : [])).slice(0, limit)

@@ -159,7 +159,7 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
   }
   const nonce = Effect.map(Random.nextInt, (n) => BigInt(Math.abs(n)))
   const peer = yield* Scope.provide(
-    Connection.make({ id: options.id ?? 1, info, messages, host, inbound, policy, nonce }),
+    Connection.make({ id: options.id ?? 1, info, messages, host, inbound, policy, nonce, logDefect: Effect.logError }),
     alicesScope
   )
   return {

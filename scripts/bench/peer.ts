@@ -1,0 +1,254 @@
+/**
+ * What a connection costs: request round trips per second over loopback TCP with 1, 50 and 200 peers, beside a bare echo of
+ * frames over node:net in the same run, and heap bytes of an idle peer at 1,000 and 10,000.
+ *
+ *     npm run bench -- peer [--seconds 3] [--idle 1000,10000]
+ *
+ * A round trip is `mempool` and the empty `inv` that answers it: both ends are connections of ours and share one process,
+ * as both ends of the bare echo do. Idle peers are held by a second process, which needs as many open files as there are
+ * peers. Writes nothing.
+ */
+import { fork } from "node:child_process"
+import * as net from "node:net"
+import { parseArgs } from "node:util"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { Deferred, Effect, Exit, Result } from "effect"
+import { regtest } from "../../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
+import * as Connection from "../../src/peer/Connection.ts"
+import type { InboundRequests } from "../../src/peer/InboundRequests.ts"
+import { MessageStream } from "../../src/peer/MessageStream.ts"
+import type { ConnectionHost, Peer } from "../../src/peer/Peer.ts"
+import { defaults } from "../../src/Policy.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import { type ByteStream, Transport } from "../../src/transport/Transport.ts"
+import * as Frame from "../../src/wire/Frame.ts"
+
+const peerCounts = [1, 50, 200]
+
+/** Of `mempool` and of an empty `inv`. */
+const question: Frame.Frame = { command: "mempool", body: new Uint8Array() }
+const answer: Frame.Frame = { command: "inv", body: Uint8Array.of(0) }
+
+// -- round trips -------------------------------------------------------------------------------
+
+/** Runs `trip` over and over on each of `peers` until the time is over. Returns trips per second. */
+const rate = Effect.fnUntraced(function* <A>(
+  peers: ReadonlyArray<A>,
+  seconds: number,
+  trip: (peer: A) => Effect.Effect<unknown>
+) {
+  let trips = 0
+  let isOver = false
+  const started = process.hrtime.bigint()
+  yield* Effect.forkChild(
+    Effect.map(Effect.sleep(seconds * 1000), () => {
+      isOver = true
+    })
+  )
+  yield* Effect.forEach(
+    peers,
+    (peer) =>
+      Effect.whileLoop({
+        while: () => !isOver,
+        body: () => trip(peer),
+        step: () => {
+          trips++
+        }
+      }),
+    { concurrency: "unbounded", discard: true }
+  )
+  return trips / (Number(process.hrtime.bigint() - started) / 1e9)
+})
+
+/** A socket that hands over whole frames and takes frames. */
+const framed = (socket: net.Socket, onFrame: (frame: Frame.Frame) => void) => {
+  const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+  socket.setNoDelay(true)
+  socket.on("error", () => socket.destroy())
+  socket.on("data", (chunk: Buffer) => {
+    decoder.push(chunk)
+    for (let frame = next(decoder); frame !== undefined; frame = next(decoder)) onFrame(frame)
+  })
+  return (frame: Frame.Frame) => socket.write(Frame.encode(regtest.magic, frame))
+}
+
+const next = (decoder: Frame.FrameDecoder): Frame.Frame | undefined => Result.getOrThrow(decoder.next())
+
+/** Frames over node:net, without anything of ours above them. */
+const bareRate = Effect.fnUntraced(function* (count: number, seconds: number) {
+  const server = yield* Effect.acquireRelease(
+    Effect.callback<net.Server>((resume) => {
+      const server = net.createServer((socket) => {
+        const send = framed(socket, () => send(answer))
+      })
+      server.listen(0, "127.0.0.1", 1024, () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  )
+  const { port } = server.address() as net.AddressInfo
+  const trips = yield* Effect.forEach(Array.from({ length: count }), () =>
+    Effect.acquireRelease(
+      Effect.callback<{ readonly socket: net.Socket; readonly trip: Effect.Effect<void> }>((resume) => {
+        const socket = net.connect(port, "127.0.0.1", () => {
+          let answered = () => {}
+          const send = framed(socket, () => answered())
+          const trip = Effect.callback<void>((resume) => {
+            answered = () => resume(Effect.void)
+            send(question)
+          })
+          resume(Effect.succeed({ socket, trip }))
+        })
+      }),
+      ({ socket }) => Effect.sync(() => socket.destroy())
+    )
+  )
+  return yield* rate(trips, seconds, ({ trip }) => trip)
+}, Effect.scoped)
+
+const host: ConnectionHost = { report: () => Effect.void, mayAdvertise: () => Effect.succeed(true) }
+
+const inbound: InboundRequests["Service"] = {
+  answer: () => Effect.succeed({ _tag: "TransactionIds", ids: [] })
+}
+
+/** A connection as after a handshake. */
+const connection = Effect.fnUntraced(function* (stream: ByteStream) {
+  const messages = new MessageStream(stream, regtest.magic, defaults, yield* Effect.context<never>())
+  messages.agree(ourProtocolVersion)
+  return yield* Connection.make({
+    id: 1,
+    info: {
+      connectedAddress: { _tag: "OutboundDirect", address: stream.remoteAddress },
+      remote: {
+        _tag: "Version",
+        version: ourProtocolVersion,
+        services: 1n,
+        timestamp: 0n,
+        addressReceiver: { address: stream.localAddress, services: 1n },
+        addressFrom: { address: stream.remoteAddress, services: 1n },
+        nonce: 1n,
+        userAgent: "/bench:1.0.0/",
+        startHeight: 0,
+        relay: true
+      },
+      negotiatedVersion: ourProtocolVersion
+    },
+    messages,
+    host,
+    inbound,
+    policy: defaults,
+    nonce: Effect.succeed(1n),
+    logDefect: Effect.logError
+  })
+})
+
+const listen = Effect.flatMap(Transport, (transport) =>
+  transport.listen(PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"))
+)
+
+/** Requests through connections of ours. */
+const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
+  const transport = yield* Transport
+  const listener = yield* listen
+  const peers: Array<Peer> = []
+  for (let i = 0; i < count; i++) {
+    peers.push(yield* Effect.flatMap(transport.dial(listener.address), connection))
+    yield* Effect.flatMap(listener.accept, connection)
+  }
+  return yield* rate(peers, seconds, (peer) => Effect.orDie(peer.request({ _tag: "MempoolTransactionIds" })))
+}, Effect.scoped)
+
+// -- idle peers --------------------------------------------------------------------------------
+
+const heapBytes = (): number => {
+  setFlagsFromString("--expose-gc")
+  const collect: () => void = runInNewContext("gc")
+  collect()
+  collect()
+  return process.memoryUsage().heapUsed
+}
+
+/** Heap per idle connection. `open` brings the stream below it. */
+const idleBytes = Effect.fnUntraced(function* <E, R>(count: number, open: Effect.Effect<ByteStream, E, R>) {
+  const before = heapBytes()
+  const peers: Array<Peer> = []
+  for (let i = 0; i < count; i++) peers.push(yield* Effect.flatMap(open, connection))
+  yield* Effect.sleep("200 millis")
+  const bytes = (heapBytes() - before) / peers.length
+  return bytes
+})
+
+/** A stream of nothing: what is left is the connection alone. */
+const noStream: ByteStream = {
+  remoteAddress: PeerSocketAddress.fromStringUnsafe("192.0.2.1:8233"),
+  localAddress: PeerSocketAddress.fromStringUnsafe("192.0.2.2:8233"),
+  read: Effect.never,
+  write: () => Effect.void,
+  bytesRead: () => 0,
+  bytesWritten: () => 0
+}
+
+const idleOverTcp = Effect.fnUntraced(function* (count: number) {
+  const listener = yield* listen
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => fork(import.meta.filename, [String(listener.address.port), String(count)])),
+    (child) => Effect.sync(() => child.kill())
+  )
+  const failed = Deferred.makeUnsafe<never, string>()
+  child.on("exit", (code) => Deferred.doneUnsafe(failed, Exit.fail(`the second process ended with ${code}`)))
+  return yield* Effect.raceFirst(idleBytes(count, listener.accept), Deferred.await(failed))
+}, Effect.scoped)
+
+/** The second process: connects so often and stays. */
+const holdPeers = (port: number, count: number) => {
+  const connectNext = (left: number) => {
+    if (left === 0) return
+    const socket = net.connect(port, "127.0.0.1", () => connectNext(left - 1))
+    socket.on("error", () => process.exit(1))
+  }
+  connectNext(count)
+}
+
+// -- the table ---------------------------------------------------------------------------------
+
+const perSecond = (n: number) => `${Math.round(n).toLocaleString("en")}/s`
+
+export const main = (args: ReadonlyArray<string>): Promise<void> => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seconds: { type: "string", default: "3" },
+      idle: { type: "string", default: "1000,10000" }
+    }
+  })
+  const seconds = Number(values.seconds)
+  const program = Effect.gen(function* () {
+    const trips: Array<Record<string, string | number>> = []
+    for (const count of peerCounts) {
+      const bare = yield* bareRate(count, seconds)
+      const ours = yield* ourRate(count, seconds)
+      trips.push({
+        peers: count,
+        "bare frames": perSecond(bare),
+        Connection: perSecond(ours),
+        share: `${Math.round((100 * ours) / bare)} %`
+      })
+    }
+    console.table(trips)
+    const idle: Array<Record<string, string | number>> = []
+    for (const count of values.idle.split(",").map(Number)) {
+      const alone = yield* Effect.scoped(idleBytes(count, Effect.succeed(noStream)))
+      const overTcp = yield* idleOverTcp(count)
+      idle.push({ "idle peers": count, "heap bytes each": Math.round(alone), "with its socket": Math.round(overTcp) })
+    }
+    console.table(idle)
+  })
+  return Effect.runPromise(Effect.provide(Effect.scoped(program), TcpTransport.layer))
+}
+
+if (process.send !== undefined && process.argv[1] === import.meta.filename) {
+  holdPeers(Number(process.argv[2]), Number(process.argv[3]))
+}
