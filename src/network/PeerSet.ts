@@ -366,11 +366,12 @@ const make = Effect.gen(function* () {
     if (ended !== undefined) return
     ended = error
     router.end(error)
-    for (const { peer } of [...connected.values()]) drop(peer.id, new ClientDropped())
-    metrics.peers(0, 0)
+    // Before the connections end, so that whoever waits for one hears the reason.
     steps.later(() => Deferred.doneUnsafe(closed, Exit.fail(error)))
     steps.later(demand.closeUnsafe)
     for (const { resume } of arrivals) steps.later(() => resume(Effect.fail(error)))
+    for (const { peer } of [...connected.values()]) drop(peer.id, new ClientDropped())
+    metrics.peers(0, 0)
   }
 
   // Runs before the fibers are interrupted, so that callers hear why.
