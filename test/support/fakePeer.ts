@@ -45,7 +45,7 @@ export interface Advert {
 export interface FakePeer extends Peer {
   /** Takes the oldest request out of the slot; `undefined` when nothing was asked. */
   readonly take: () => Asked | undefined
-  /** As `take`, for all of them. */
+  /** As `take`, for all that are there now: taking them makes room for others. */
   readonly takeAll: () => ReadonlyArray<Asked>
   /** Requests that wait to be taken. */
   readonly queued: () => number
@@ -205,7 +205,10 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
     take,
     takeAll: () => {
       const taken: Array<Asked> = []
-      for (let one = take(); one !== undefined; one = take()) taken.push(one)
+      for (let left = queue.length; left > 0; left--) {
+        const asked = take()
+        if (asked !== undefined) taken.push(asked)
+      }
       return taken
     },
     queued: () => queue.length,

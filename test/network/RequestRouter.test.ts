@@ -1,0 +1,613 @@
+/**
+ * Which peer is asked, and what waits for one. The peers are scripted.
+ *
+ * Mostly with two: Sam serves blocks, Nina does not. "Busy" is a peer whose two places are taken, "freed" when it took
+ * both requests out. Nothing else is asked after the event a test is about, so nothing but the event can move things.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { InventoryRegistry } from "../../src/network/InventoryRegistry.ts"
+import { NotFoundRegistry, PeerSet, type PeerSetError } from "../../src/network/PeerSet.ts"
+import { ConnectionClosed, ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
+import type { BlockDownload, Request, Response } from "../../src/peer/Request.ts"
+import { defaults } from "../../src/Policy.ts"
+import type { FakePeer } from "../support/fakePeer.ts"
+import { block, blockHash, isPending, join, numberOf, start, world } from "../support/peerSetWorld.ts"
+
+/** How long a single block waits for a busy peer, and a find for one that serves. */
+const patience = defaults.busyPeerWait
+const part = (share: number) => Duration.times(patience, share)
+const justAfter = Duration.sum(patience, Duration.millis(1))
+
+const ask = (request: Request) => Effect.flatMap(PeerSet, (peerSet) => start(peerSet.request(request)))
+
+const sam = join(1)
+const nina = join(2, { serving: false })
+
+/** Fills both places of the peer that is asked first. */
+const fill = (peer: FakePeer) =>
+  Effect.gen(function* () {
+    const first = yield* ask(block(1))
+    const second = yield* ask(block(9))
+    assert.strictEqual(peer.queued(), 2)
+    return [first, second] as const
+  })
+
+const find: Request = { _tag: "FindBlocks", known: [], stop: undefined }
+const findHeaders: Request = { _tag: "FindHeaders", known: [], stop: undefined }
+const noHashes: Response = { _tag: "BlockHashes", hashes: [], source: undefined }
+const noBlocks: Response = { _tag: "Blocks", items: [] }
+
+const numbers = (peer: FakePeer) => peer.takeAll().map(({ request }) => numberOf(request))
+
+const item = (byte: number) => ({ _tag: "Block", hash: blockHash(byte) }) as const
+
+const advertise = (id: number, ...bytes: ReadonlyArray<number>) =>
+  Effect.flatMap(InventoryRegistry, (registry) => registry.register(id, "available", bytes.map(item)))
+
+const lacks = (id: number, ...bytes: ReadonlyArray<number>) =>
+  Effect.flatMap(InventoryRegistry, (registry) => registry.register(id, "missing", bytes.map(item)))
+
+const nobody: ReadonlySet<number> = new Set()
+
+const recordOf = (byte: number) => Effect.map(InventoryRegistry, (registry) => registry.record(item(byte)))
+
+const notFound = (byte: number) => Exit.fail(new NotFoundRegistry({ hashes: [item(byte)] }))
+
+const answer = (fiber: Fiber.Fiber<Response, PeerSetError>) => Effect.sync(() => fiber.pollUnsafe())
+
+/** Asks for a block and lets whoever is asked fail it. */
+const failAt = (peer: FakePeer, byte: number) =>
+  Effect.gen(function* () {
+    const fiber = yield* ask(block(byte))
+    peer.take()!.fail(new ConnectionReceiveTimeout())
+    assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
+  })
+
+describe("a single block or transaction", () => {
+  it.effect("goes to exactly one peer while nothing is known of it (network 43)", () =>
+    Effect.gen(function* () {
+      const peers = [yield* join(1), yield* join(2)]
+      yield* ask(block(0))
+      assert.deepStrictEqual(peers.map((peer) => peer.asked.length).sort(), [0, 1])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each([{ advertiser: 1 }, { advertiser: 2 }])("goes to its advertiser, $advertiser (network 46)", (_) =>
+    Effect.gen(function* () {
+      const peers = [yield* join(1), yield* join(2)]
+      yield* advertise(_.advertiser, 0)
+      yield* ask(block(0))
+      assert.deepStrictEqual(
+        peers.filter((peer) => peer.asked.length === 1).map(({ id }) => id),
+        [_.advertiser]
+      )
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each([{ missing: 1 }, { missing: 2 }])("goes around the peer that lacks it, $missing (network 47)", (_) =>
+    Effect.gen(function* () {
+      const peers = [yield* join(1), yield* join(2)]
+      yield* lacks(_.missing, 0)
+      yield* ask(block(0))
+      assert.deepStrictEqual(
+        peers.filter((peer) => peer.asked.length === 0).map(({ id }) => id),
+        [_.missing]
+      )
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is refused without asking when every peer lacks it (network 48)", () =>
+    Effect.gen(function* () {
+      const bob = yield* join(1)
+      yield* lacks(1, 0)
+      const fiber = yield* ask(block(0))
+      assert.deepStrictEqual(yield* Fiber.await(fiber), notFound(0))
+      assert.deepStrictEqual(bob.asked, [])
+      // The refusal itself is no evidence: the record is what the peer said, and ends with it.
+      assert.deepStrictEqual((yield* recordOf(0)).missing, new Set([1]))
+      yield* TestClock.adjust(Duration.times(defaults.inventoryRotation, 2))
+      assert.deepStrictEqual((yield* recordOf(0)).missing, new Set())
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each([{ order: "first" }, { order: "last" }])(
+    "prefers the peer that serves, joined $order (network 106)",
+    (_) =>
+      Effect.gen(function* () {
+        const peers = _.order === "first" ? [yield* sam, yield* nina] : [yield* nina, yield* sam]
+        yield* ask(block(2))
+        assert.deepStrictEqual(
+          peers.filter((peer) => peer.asked.length === 1).map(({ id }) => id),
+          [1]
+        )
+      }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("waits for a busy peer that serves, in order (network 107)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const two = yield* ask(block(2))
+      const three = yield* ask(block(3))
+      assert.deepStrictEqual(n.asked, [])
+      s.takeAll()
+      const [second, third] = [s.take(), s.take()]
+      assert.deepStrictEqual(
+        [second, third].map((asked) => numberOf(asked!.request)),
+        [2, 3]
+      )
+      second!.answer(noBlocks)
+      assert.deepStrictEqual(yield* Fiber.join(two), noBlocks)
+      third!.answer(noBlocks)
+      assert.deepStrictEqual(yield* Fiber.join(three), noBlocks)
+      assert.deepStrictEqual(n.asked, [])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is refused when the busy peer is not free in time, and not sent after that (network 108, 109)", () =>
+    Effect.gen(function* () {
+      const [s] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const two = yield* ask(block(2))
+      yield* TestClock.adjust(part(1 / 2))
+      assert.isTrue(isPending(two))
+      yield* TestClock.adjust(part(1 / 2))
+      assert.deepStrictEqual(yield* Fiber.await(two), notFound(2))
+      assert.deepStrictEqual(numbers(s), [1, 9])
+      assert.strictEqual(s.queued(), 0)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("goes to a peer that does not serve while its advertiser is busy (network 110)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      yield* advertise(1, 2)
+      yield* ask(block(2))
+      assert.deepStrictEqual(numbers(n), [2])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("waits although somebody who is not connected advertised it (network 111)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      yield* advertise(77, 2)
+      const two = yield* ask(block(2))
+      assert.isTrue(isPending(two))
+      assert.deepStrictEqual(n.asked, [])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("goes to peers that do not serve when there are no others (network 112)", () =>
+    Effect.gen(function* () {
+      const peers = [yield* nina, yield* join(3, { serving: false })]
+      for (const byte of [1, 2, 3, 4]) yield* ask(block(byte))
+      assert.deepStrictEqual(peers.flatMap(numbers).sort(), [1, 2, 3, 4])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("waits for a busy peer that does not serve only if somebody advertised it (network 113)", () =>
+    Effect.gen(function* () {
+      const [, n] = [yield* sam, yield* nina]
+      yield* lacks(1, 1, 9, 2, 3)
+      yield* fill(n)
+      const two = yield* ask(block(2))
+      yield* TestClock.adjust(part(1 / 2))
+      assert.deepStrictEqual(yield* answer(two), notFound(2))
+      yield* advertise(2, 3)
+      const three = yield* ask(block(3))
+      yield* TestClock.adjust(part(1 / 2))
+      assert.isTrue(isPending(three))
+      yield* TestClock.adjust(part(1 / 2))
+      assert.deepStrictEqual(yield* answer(three), notFound(3))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is refused at once when even the busy peer lacks it (network 114)", () =>
+    Effect.gen(function* () {
+      const [s] = [yield* sam, yield* nina]
+      yield* fill(s)
+      yield* lacks(1, 2)
+      yield* lacks(2, 2)
+      const two = yield* ask(block(2))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(yield* answer(two), notFound(2))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("of a transaction is refused at once while the only other peer is busy (network 115)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const id = "ab".repeat(32) as never
+      yield* (yield* InventoryRegistry).register(2, "missing", [{ _tag: "Tx", id }])
+      const fiber = yield* ask({ _tag: "TransactionsById", ids: new Set([id]) })
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(yield* answer(fiber), Exit.fail(new NotFoundRegistry({ hashes: [{ _tag: "Tx", id }] })))
+      assert.deepStrictEqual(n.asked, [])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("avoids who failed to deliver it, for this block alone (network 116)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* failAt(s, 2)
+      yield* ask(block(2))
+      assert.deepStrictEqual(numbers(n), [2])
+      yield* ask(block(3))
+      assert.deepStrictEqual(numbers(s), [3])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("goes to who failed to deliver it as a last resort (network 117)", () =>
+    Effect.gen(function* () {
+      const s = yield* sam
+      yield* failAt(s, 2)
+      yield* ask(block(2))
+      assert.deepStrictEqual(numbers(s), [2])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each([{ serving: true }, { serving: false }])(
+    "waits for a busy peer that failed, as a last resort (network 118, 119; serving: $serving)",
+    ({ serving }) =>
+      Effect.gen(function* () {
+        const [first, other] = [yield* join(1, { serving }), yield* nina]
+        yield* lacks(2, 2, 1, 9)
+        yield* failAt(first, 2)
+        yield* fill(first)
+        const two = yield* ask(block(2))
+        assert.isTrue(isPending(two))
+        first.take()
+        first.take()
+        assert.deepStrictEqual(numbers(first), [2])
+        assert.deepStrictEqual(other.asked, [])
+      }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("leaves the next free peer to the request at the door (network 120)", () =>
+    Effect.gen(function* () {
+      const [first, second] = [yield* join(1), yield* join(2)]
+      yield* lacks(2, 1, 9, 2, 3, 4)
+      yield* fill(first)
+      yield* ask({ _tag: "Peers" })
+      yield* ask({ _tag: "Peers" })
+      assert.strictEqual(second.queued(), 2)
+      // Nobody is ready: to stand in the queue they have to be let in first.
+      second.take()
+      for (const byte of [2, 3, 4]) yield* ask(block(byte))
+      yield* ask({ _tag: "MempoolTransactionIds" })
+      assert.strictEqual(second.queued(), 2)
+      yield* ask(find)
+      const order: Array<number | string> = []
+      for (let asked = first.take(); asked !== undefined; asked = first.take()) order.push(numberOf(asked.request))
+      assert.deepStrictEqual(order, [1, 9, 2, "FindBlocks", 3, 4])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("gets the peer that was kept for the door when what was let in does not use it (network 121)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      // Nina is ready, so blocks 2 and 3 are let in and wait for Sam; then she is busy too.
+      yield* fill(s)
+      const [two, three] = [yield* ask(block(2)), yield* ask(block(3))]
+      yield* ask({ _tag: "Peers" })
+      yield* ask({ _tag: "Peers" })
+      assert.strictEqual(n.queued(), 2)
+      // At the door: a block that nobody has.
+      yield* lacks(1, 4)
+      yield* lacks(2, 4)
+      const four = yield* ask(block(4))
+      assert.isTrue(isPending(four))
+      s.take()
+      assert.deepStrictEqual(s.asked.map(numberOf), [1, 9, 2])
+      assert.isTrue(isPending(four))
+      // The next place is kept for block 4, which is refused; block 3 gets it in the same step.
+      s.take()
+      assert.deepStrictEqual(s.asked.map(numberOf), [1, 9, 2, 3])
+      assert.deepStrictEqual(yield* Fiber.await(four), notFound(4))
+      assert.isTrue(isPending(two) && isPending(three))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("goes to the advertiser it came with, unless that one lacks it or failed (network 123)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      const download = (byte: number): BlockDownload => ({
+        _tag: "BlockDownload",
+        hash: blockHash(byte),
+        advertiser: n.transientAddress
+      })
+      yield* ask(download(2))
+      assert.deepStrictEqual(numbers(n), [2])
+      yield* lacks(2, 3)
+      yield* ask(download(3))
+      assert.deepStrictEqual(numbers(s), [3])
+      const failing = yield* ask(download(4))
+      n.take()!.fail(new ConnectionReceiveTimeout())
+      yield* Fiber.await(failing)
+      yield* ask(download(4))
+      assert.deepStrictEqual(numbers(s), [4])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("waits as long as its caller does when it is a download", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const fiber = yield* ask({ _tag: "BlockDownload", hash: blockHash(2), advertiser: undefined })
+      yield* TestClock.adjust("19 seconds")
+      assert.isTrue(isPending(fiber))
+      s.takeAll()
+      assert.deepStrictEqual(numbers(s), [2])
+      assert.deepStrictEqual(n.asked, [])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("does not go to peers that do not serve because its advertiser failed (network 124)", () =>
+    Effect.gen(function* () {
+      const [s, n, other] = [yield* sam, yield* nina, yield* join(3, { serving: false })]
+      yield* advertise(2, 2)
+      yield* failAt(n, 2)
+      yield* fill(s)
+      const two = yield* ask(block(2))
+      assert.isTrue(isPending(two))
+      s.takeAll()
+      assert.deepStrictEqual(numbers(s), [2])
+      assert.deepStrictEqual([n.asked.length, other.asked.length], [1, 0])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each([{ event: "failure" }, { event: "removal" }, { event: "advertisement" }])(
+    "that waits moves on when things change: $event (network 125)",
+    ({ event }) =>
+      Effect.gen(function* () {
+        const [s, n] = [yield* sam, yield* nina]
+        yield* ask(block(2))
+        yield* ask(block(9))
+        const working = s.take()
+        yield* ask(block(1))
+        assert.strictEqual(s.queued(), 2)
+        const two = yield* ask(block(2))
+        assert.isTrue(isPending(two))
+        assert.deepStrictEqual(n.asked, [])
+        if (event === "failure") working!.fail(new ConnectionReceiveTimeout())
+        if (event === "removal") yield* (yield* PeerSet).remove(1)
+        if (event === "advertisement") yield* advertise(2, 2)
+        assert.deepStrictEqual(numbers(n), [2])
+      }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("that its caller gave up says nothing about the peer (network 126)", () =>
+    Effect.gen(function* () {
+      const [s] = [yield* sam, yield* nina]
+      const fiber = yield* ask(block(2))
+      assert.strictEqual(numberOf(s.take()!.request), 2)
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual((yield* recordOf(2)).failed, new Set())
+      yield* ask(block(2))
+      assert.deepStrictEqual(numbers(s), [2])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("marks who was silent as failed, and who said it lacks it not (network 127)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      const missing = yield* ask(block(2))
+      // The connection reports what the peer lacks before it answers.
+      yield* lacks(1, 2)
+      s.take()!.fail(new NotFoundResponse({ hashes: [item(2)] }))
+      yield* Fiber.await(missing)
+      assert.deepStrictEqual(yield* recordOf(2), { advertised: nobody, missing: new Set([1]), failed: nobody })
+      yield* failAt(s, 3)
+      assert.deepStrictEqual(yield* recordOf(3), { advertised: nobody, missing: nobody, failed: new Set([1]) })
+      yield* ask(block(2))
+      yield* ask(block(3))
+      assert.deepStrictEqual(numbers(n), [2, 3])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each([{ when: "now" }, { when: "before a rotation" }, { when: "late" }])(
+    "is asked of a new connection on the address of one that failed, $when (network 128)",
+    ({ when }) =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const [s, n] = [yield* sam, yield* nina]
+        const two = yield* ask(block(2))
+        const asked = s.take()!
+        if (when !== "late") asked.fail(new ConnectionReceiveTimeout())
+        if (when === "before a rotation") yield* TestClock.adjust(defaults.inventoryRotation)
+        yield* peerSet.remove(1)
+        asked.fail(new ConnectionReceiveTimeout())
+        yield* Fiber.await(two)
+        const successor = yield* join(3, { address: "127.0.0.1:1" })
+        assert.isFalse((yield* recordOf(2)).failed.has(3))
+        yield* ask(block(2))
+        assert.deepStrictEqual(numbers(successor), [2])
+        assert.deepStrictEqual(n.asked, [])
+      }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is not asked again of a connection its caller excludes while another is ready", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const [s, n] = [yield* sam, yield* nina]
+      yield* start(peerSet.request(block(2), { exclude: new Set([1]) }))
+      assert.deepStrictEqual(numbers(n), [2])
+      yield* start(peerSet.request(block(3), { exclude: new Set([1, 2]) }))
+      assert.deepStrictEqual(numbers(s).concat(numbers(n)), [3])
+      const id = "ab".repeat(32) as never
+      yield* (yield* InventoryRegistry).register(1, "available", [{ _tag: "Tx", id }])
+      yield* start(peerSet.request({ _tag: "TransactionsById", ids: new Set([id]) }, { exclude: new Set([1]) }))
+      assert.deepStrictEqual(n.takeAll().length, 1)
+      for (let i = 0; i < 10; i++) {
+        const fiber = yield* start(peerSet.request({ _tag: "Peers" }, { exclude: new Set([1]) }))
+        assert.strictEqual(n.takeAll().length, 1)
+        yield* Fiber.interrupt(fiber)
+      }
+      yield* start(peerSet.request(find, { exclude: new Set([1, 2]) }))
+      assert.deepStrictEqual(numbers(s), ["FindBlocks"])
+    }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("a find request", () => {
+  const both = [{ request: find }, { request: findHeaders }]
+
+  it.effect.each(both)("goes to the peer that serves, never to the other (network 97; $request._tag)", ({ request }) =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      for (let i = 0; i < 4; i++) {
+        yield* ask(request)
+        assert.deepStrictEqual(numbers(s), [request._tag])
+      }
+      assert.deepStrictEqual(n.asked, [])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each(both)("goes to a peer that does not serve when there is no other (network 98; $request._tag)", (_) =>
+    Effect.gen(function* () {
+      const n = yield* nina
+      yield* ask(_.request)
+      assert.deepStrictEqual(numbers(n), [_.request._tag])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each(both)("waits for a busy peer that serves (network 99; $request._tag)", ({ request }) =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const fiber = yield* ask(request)
+      yield* TestClock.adjust(part(1 / 4))
+      assert.deepStrictEqual(n.asked, [])
+      s.takeAll()
+      s.take()!.answer(noHashes)
+      assert.deepStrictEqual(yield* Fiber.join(fiber), noHashes)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("comes before blocks that waited longer (network 100)", () =>
+    Effect.gen(function* () {
+      const [s] = [yield* sam, yield* nina]
+      yield* fill(s)
+      yield* ask(block(2))
+      yield* ask(find)
+      s.take()
+      s.take()
+      assert.deepStrictEqual(numbers(s), ["FindBlocks", 2])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each(both)(
+    "goes to any ready peer once it waited long enough (network 101; $request._tag)",
+    ({ request }) =>
+      Effect.gen(function* () {
+        const [s, n] = [yield* sam, yield* nina]
+        yield* fill(s)
+        yield* ask(request)
+        yield* TestClock.adjust(part(1 / 2))
+        assert.deepStrictEqual(n.asked, [])
+        yield* TestClock.adjust(Duration.subtract(justAfter, part(1 / 2)))
+        assert.deepStrictEqual(numbers(n), [request._tag])
+        s.takeAll()
+        assert.strictEqual(s.queued(), 0)
+      }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("that was given up while it waited is not sent (network 102)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      yield* Fiber.interrupt(yield* ask(find))
+      s.takeAll()
+      assert.strictEqual(s.queued(), 0)
+      yield* TestClock.adjust(justAfter)
+      assert.deepStrictEqual([s.queued(), n.queued()], [0, 0])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("goes to any ready peer when no peer that serves is left (network 103)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      yield* ask(find)
+      yield* TestClock.adjust(part(1 / 4))
+      yield* s.close(new ConnectionClosed())
+      assert.deepStrictEqual(numbers(n), ["FindBlocks"])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("does not wait behind sixteen others, but one that was given up makes room (network 104)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const queued: Array<Fiber.Fiber<Response, PeerSetError>> = []
+      for (let i = 0; i < defaults.findQueueCapacity; i++) queued.push(yield* ask(find))
+      yield* Fiber.interrupt(queued[0]!)
+      yield* ask(find)
+      assert.strictEqual(n.queued(), 0)
+      yield* ask(find)
+      assert.strictEqual(n.queued(), 1)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("comes before the request at the door each time a place is free (network 105)", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      yield* ask(find)
+      yield* ask(find)
+      yield* ask({ _tag: "Peers" })
+      yield* ask({ _tag: "Peers" })
+      assert.strictEqual(n.queued(), 2)
+      yield* ask(block(4))
+      const order: Array<number | string> = []
+      for (let asked = s.take(); asked !== undefined; asked = s.take()) order.push(numberOf(asked.request))
+      assert.deepStrictEqual(order, [1, 9, "FindBlocks", "FindBlocks", 4])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("rotates past a peer that answers fast with nothing, and past reconnections (network 95)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const quick = yield* join(1, { serving: false })
+      const slow = yield* join(2, { serving: false, load: 60e9 })
+      const answered: Array<number> = []
+      const next = (peers: ReadonlyArray<FakePeer>) =>
+        Effect.gen(function* () {
+          yield* ask(find)
+          for (const peer of peers) {
+            for (const asked of peer.takeAll()) {
+              answered.push(peer.id)
+              asked.answer(noHashes)
+            }
+          }
+        })
+      for (let i = 0; i < 4; i++) yield* next([quick, slow])
+      assert.deepStrictEqual(answered, [1, 2, 1, 2])
+      // The first keeps two without taking them; the second has its own turns, and the next one.
+      yield* ask(find)
+      yield* next([slow])
+      yield* ask(find)
+      yield* next([slow])
+      yield* next([slow])
+      assert.deepStrictEqual([quick.queued(), answered.slice(4)], [2, [2, 2, 2]])
+      quick.takeAll()
+      yield* next([quick, slow])
+      yield* next([quick, slow])
+      assert.deepStrictEqual(answered.slice(7), [1, 2])
+      // Given up at the first: the second is next all the same.
+      yield* Fiber.interrupt(yield* ask(find))
+      yield* next([quick, slow])
+      assert.deepStrictEqual(answered.slice(9), [2])
+      yield* peerSet.remove(1)
+      const again = yield* join(3, { serving: false, address: "127.0.0.1:1" })
+      yield* next([slow, again])
+      yield* next([slow, again])
+      assert.deepStrictEqual(answered.slice(10), [2, 3])
+    }).pipe(Effect.provide(world()))
+  )
+})
