@@ -40,7 +40,7 @@ export class Writer {
     return this.buffer.subarray(0, this.length)
   }
 
-  /** Makes room for `count` more bytes and returns where they start. */
+  /** Makes room for `count` more bytes and returns where they start. Before `buffer` is looked at: it may be another then. */
   private advance(count: number): number {
     const at = this.length
     const needed = at + count
@@ -54,28 +54,34 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.buffer.writeUInt8(value, this.advance(1))
+    const at = this.advance(1)
+    this.buffer.writeUInt8(value, at)
   }
 
   /** A port. */
   u16be(value: number): void {
-    this.buffer.writeUInt16BE(value, this.advance(2))
+    const at = this.advance(2)
+    this.buffer.writeUInt16BE(value, at)
   }
 
   u32(value: number): void {
-    this.buffer.writeUInt32LE(value, this.advance(4))
+    const at = this.advance(4)
+    this.buffer.writeUInt32LE(value, at)
   }
 
   u64(value: bigint): void {
-    this.buffer.writeBigUInt64LE(value, this.advance(8))
+    const at = this.advance(8)
+    this.buffer.writeBigUInt64LE(value, at)
   }
 
   i64(value: bigint): void {
-    this.buffer.writeBigInt64LE(value, this.advance(8))
+    const at = this.advance(8)
+    this.buffer.writeBigInt64LE(value, at)
   }
 
   bytes(bytes: Uint8Array): void {
-    this.buffer.set(bytes, this.advance(bytes.length))
+    const at = this.advance(bytes.length)
+    this.buffer.set(bytes, at)
   }
 
   /** Zero bytes. */
@@ -99,7 +105,8 @@ export class Writer {
       this.u8(value)
     } else if (value <= 0xffff) {
       this.u8(0xfd)
-      this.buffer.writeUInt16LE(value, this.advance(2))
+      const at = this.advance(2)
+      this.buffer.writeUInt16LE(value, at)
     } else {
       this.u8(0xfe)
       this.u32(value)
