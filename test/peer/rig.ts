@@ -1,5 +1,5 @@
 /** Alice is us, with one real connection over a simulated network. What Bob says is written out, message by message. */
-import { Effect, Exit, Layer, Metric, Option, Random, Result, Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Metric, Option, Random, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type ChainParamsShape, regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -10,6 +10,7 @@ import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectedAddress, ConnectionHost, ConnectionInfo, PeerReport } from "../../src/peer/Peer.ts"
 import type { InboundRequest, Response } from "../../src/peer/Request.ts"
 import { Policy } from "../../src/Policy.ts"
+import * as LinkRule from "../../src/simulation/LinkRule.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import type { ByteStream } from "../../src/transport/Transport.ts"
@@ -32,6 +33,19 @@ export const settle: Effect.Effect<void> = Effect.gen(function* () {
 /** Lets time pass, and what it sets off run. */
 export const pass = (time: Parameters<typeof TestClock.adjust>[0]) =>
   Effect.andThen(settle, Effect.andThen(TestClock.adjust(time), settle))
+
+/** Runs an effect beside the test, which looks at it from time to time. */
+export const start = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.map(Effect.forkChild(effect, { startImmediately: true }), (fiber) => ({
+    /** What it succeeded or failed with. A defect is thrown; so is an interruption. */
+    result: (): "pending" | A | E => {
+      const exit = fiber.pollUnsafe()
+      if (exit === undefined) return "pending"
+      return Exit.isSuccess(exit) ? exit.value : Option.getOrThrow(Cause.findErrorOption(exit.cause))
+    },
+    exit: () => fiber.pollUnsafe(),
+    cancel: Fiber.interrupt(fiber)
+  }))
 
 /** Bob's end of a stream. He reads only when a test says so. */
 export const remoteEnd = (stream: ByteStream, chain: ChainParamsShape = regtest) => {
@@ -133,6 +147,7 @@ export const streams = Effect.gen(function* () {
 export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
   const { alices, alicesScope, bobs, bobsScope } = yield* streams
   const policy = yield* Policy
+  const network = yield* SimNetwork
   const reports: Array<PeerReport> = []
   const asked: Array<InboundRequest> = []
   const info: ConnectionInfo = {
@@ -172,16 +187,15 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
     closeAlice: Scope.close(alicesScope, Exit.void),
     /** Bob hangs up. */
     closeBob: Scope.close(bobsScope, Exit.void),
-    /** The error the connection ended with, if it did. */
-    ended: Effect.andThen(
-      settle,
-      Effect.suspend(() =>
-        Effect.map(Effect.forkChild(peer.awaitClosed, { startImmediately: true }), (fiber) => {
-          const exit = fiber.pollUnsafe()
-          if (exit === undefined) fiber.interruptUnsafe()
-          return exit === undefined || Exit.isFailure(exit) ? Option.none() : Option.some(exit.value)
-        })
-      )
-    )
+    /** From now on nothing that Alice writes leaves her host, as when Bob does not read. */
+    stall: network.addRule(LinkRule.blackHole({ from: [alice], to: [bobAddress] })),
+    /** The error the connection ended with; `undefined` while it goes on. */
+    ended: Effect.gen(function* () {
+      const closed = yield* start(peer.awaitClosed)
+      yield* settle
+      const result = closed.result()
+      yield* closed.cancel
+      return result === "pending" ? undefined : result
+    })
   }
 })
