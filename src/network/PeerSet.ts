@@ -169,7 +169,10 @@ const make = Effect.gen(function* () {
   const demand = Demand.make(outboundLimit(policy), closed)
   let ended: PeerSetClosed | undefined
 
-  const steps = new Steps(() => settle())
+  const steps = new Steps(
+    () => followTip(),
+    () => settle()
+  )
   const draw = (bound: number) => Math.floor(random.nextDoubleUnsafe() * bound)
   const log = (effect: Effect.Effect<void>) => steps.later(() => run(effect))
   const isRegtest = chain.kind === "regtest"
@@ -194,11 +197,15 @@ const make = Effect.gen(function* () {
         router.note({ _tag: "PeerReady" })
       })
     if (peer.readiness() === "Ready") return ready()
-    const outcome = Effect.match(Effect.timeoutOption(peer.awaitReady, policy.requestTimeout), {
+    const inTime = Effect.timeoutOrElse(Effect.as(peer.awaitReady, true), {
+      duration: policy.requestTimeout,
+      // A slot that is free at the very end of the time is free in time.
+      orElse: () => Effect.sync(() => peer.readiness() === "Ready")
+    })
+    const outcome = Effect.match(inTime, {
       onFailure: (error) => steps.run(() => drop(peer.id, error)),
-      onSuccess: (inTime) => {
-        // Room at the very end of the time wins.
-        if (Option.isSome(inTime) || peer.readiness() === "Ready") return ready()
+      onSuccess: (isReady) => {
+        if (isReady) return ready()
         steps.run(() => {
           log(Effect.logDebug("a peer was busy for too long"))
           drop(peer.id, new ClientDropped())
@@ -307,8 +314,8 @@ const make = Effect.gen(function* () {
 
   const advertTargets = (to: "some" | "all") =>
     Effect.sync(() => {
-      // Whoever became too old or was banned since is not to hear of the block.
-      steps.run(followTip)
+      // A step of its own: whoever became too old since must not hear of the block.
+      steps.run(() => undefined)
       const everyone = PeerChoice.allPools(pools)
       const count =
         to === "all" ? connected.size : PeerChoice.broadcastSize(connected.size, policy.broadcastShare, isRegtest)
@@ -322,7 +329,6 @@ const make = Effect.gen(function* () {
 
   const settle = () => {
     if (ended !== undefined) return
-    followTip()
     router.settle()
     if (router.takeDemand()) steps.later(demand.offerUnsafe)
     for (const { peers, resume } of arrivals) if (connected.size >= peers) steps.later(() => resume(Effect.void))
@@ -385,7 +391,7 @@ const make = Effect.gen(function* () {
   })
 
   yield* SubscriptionRef.changes(tip).pipe(
-    Stream.runForEach(() => Effect.sync(() => steps.run(followTip))),
+    Stream.runForEach(() => Effect.sync(() => steps.run(() => undefined))),
     Effect.forkScoped
   )
 

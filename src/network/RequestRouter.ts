@@ -55,6 +55,8 @@ export interface Call {
   isLate: boolean
   /** The waits for the peers' answers. */
   flights: ReadonlyArray<Fiber.Fiber<Response, PeerError>>
+  /** The caller has its answer or has given up. */
+  isOver: boolean
 }
 
 export const makeCall = (request: Request, exclude: ReadonlySet<ConnectionId>): Call => ({
@@ -63,7 +65,8 @@ export const makeCall = (request: Request, exclude: ReadonlySet<ConnectionId>): 
   waiter: undefined,
   block: undefined,
   isLate: false,
-  flights: []
+  flights: [],
+  isOver: false
 })
 
 interface BlockEntry extends WaitingBlock {
@@ -142,9 +145,14 @@ export class RequestRouter {
 
   /** The caller has its answer or has given up: frees its place, and cancels what it waits for. */
   leave(call: Call): void {
+    call.isOver = true
     if (this.#door.delete(call) && this.#door.size === 0) this.#endTurn()
     this.#finds.delete(call)
     if (call.block !== undefined) this.#blocks.remove(call.block)
+    this.#cancel(call)
+  }
+
+  #cancel(call: Call): void {
     for (const flight of call.flights) this.#around.steps.later(() => flight.interruptUnsafe())
   }
 
@@ -294,7 +302,7 @@ export class RequestRouter {
     const member = this.#usable(id)
     if (member === undefined) return undefined
     const flight = this.#send(call.request, member)
-    call.flights = [flight]
+    this.#board(call, [flight])
     return Effect.flatMap(Fiber.await(flight), (exit): Next =>
       Exit.isFailure(exit) && this.#ended !== undefined ? Effect.fail(this.#ended) : exit
     )
@@ -317,6 +325,12 @@ export class RequestRouter {
     becameBusy(member)
     flight.addObserver((exit) => landed(request, member, exit))
     return flight
+  }
+
+  #board(call: Call, flights: Call["flights"]): void {
+    call.flights = flights
+    // Given up while it was being sent.
+    if (call.isOver) this.#cancel(call)
   }
 
   get #pools(): PeerChoice.PeerPools {
@@ -520,7 +534,7 @@ export class RequestRouter {
     const members = ids.map((id) => this.#usable(id)).filter((member) => member !== undefined)
     if (members.length === 0 && ids.length > 0) return undefined
     const flights = members.map((member) => this.#send(call.request, member))
-    call.flights = flights
+    this.#board(call, flights)
     return Effect.flatMap(
       Effect.forEach(flights, (flight) => Fiber.await(flight)),
       (exits): Next =>

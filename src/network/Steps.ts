@@ -1,18 +1,20 @@
 /**
  * Changes of state that run one at a time, from any callback, with nothing in between.
  *
- * A step changes state and then settles it. What a step sets off outside (callers that resume, connections that close) is
+ * A step brings state up to date, changes it and then settles it. What a step sets off outside (callers that resume, connections that close) is
  * put off until the state is settled, because it may lead straight back here.
  *
  * @module
  */
 export class Steps {
+  readonly #prepare: () => void
   readonly #settle: () => void
   readonly #afterwards: Array<() => void> = []
   #depth = 0
 
-  /** `settle` ends every outermost step. */
-  constructor(settle: () => void) {
+  /** `prepare` begins every outermost step, and `settle` ends it. */
+  constructor(prepare: () => void, settle: () => void) {
+    this.#prepare = prepare
     this.#settle = settle
   }
 
@@ -21,6 +23,7 @@ export class Steps {
     this.#depth++
     let result: A
     try {
+      if (this.#depth === 1) this.#prepare()
       result = change()
       if (this.#depth === 1) this.#settle()
     } finally {
