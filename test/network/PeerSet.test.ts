@@ -1,11 +1,31 @@
 /** Who is connected, who may stay, and how it ends. Every peer is scripted: `test/support/fakePeer.ts`. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Option, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { BackgroundTaskExited, PeerSet } from "../../src/network/PeerSet.ts"
-import { ConnectionClosed } from "../../src/peer/Peer.ts"
-import { fakePeer } from "../support/fakePeer.ts"
-import { block, isPending, join, start, world } from "../support/peerSetWorld.ts"
+import { mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
+import { minimumVersion } from "../../src/chain/ProtocolVersion.ts"
+import type { Transaction } from "../../src/chain/Transaction.ts"
+import { BackgroundTaskExited, NetworkClosed, PeerSet } from "../../src/network/PeerSet.ts"
+import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
+import type { AdvertiseTransactionIds, PushTransaction, Request } from "../../src/peer/Request.ts"
+import { defaults } from "../../src/Policy.ts"
+import { fakePeer, type FakePeer } from "../support/fakePeer.ts"
+import { block, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
+
+/** Exactly those with an acceptable version are connected, the others closed; requests wait if nobody is. */
+const checkPeers = (peers: ReadonlyArray<FakePeer>, minimum: number) =>
+  Effect.gen(function* () {
+    const peerSet = yield* PeerSet
+    const expected = peers.filter((peer) => peer.info.remote.version >= minimum)
+    assert.deepStrictEqual(yield* peerSet.peers, expected)
+    for (const peer of peers) assert.strictEqual(peer.closedWith() === undefined, expected.includes(peer))
+    const fiber = yield* start(peerSet.request({ _tag: "Peers" }))
+    assert.strictEqual(peers.flatMap((peer) => peer.takeAll()).length, expected.length === 0 ? 0 : 1)
+    yield* Fiber.interrupt(fiber)
+  })
+
+const joinAll = (versions: ReadonlyArray<number>) =>
+  Effect.forEach(versions, (version, index) => join(index + 1, { version }))
 
 describe("PeerSet", () => {
   it.effect("asks the one peer there is, and another thing after the first was given up (network 40)", () =>
@@ -76,5 +96,530 @@ describe("PeerSet", () => {
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
       assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
     }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("who may stay", () => {
+  it.effect("frees the place of a busy peer of a host as soon as it is removed (network 45)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const bob = yield* join(1, { places: 0 })
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 1, inbound: 0, outbound: 1 })
+      yield* peerSet.remove(1)
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
+      assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
+      assert.isTrue(yield* peerSet.add(fakePeer({ id: 2, address: "127.0.0.1:2" })))
+      // A removal that comes late does not touch the newcomer.
+      yield* peerSet.remove(1)
+      assert.strictEqual((yield* peerSet.counts).outbound, 1)
+    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 } })))
+  )
+
+  it.effect("refuses a second connection with an address, whatever the limit per host", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const bob = yield* join(1)
+      const again = fakePeer({ id: 2, address: "127.0.0.1:1" })
+      assert.isFalse(yield* peerSet.add(again))
+      assert.strictEqual(again.closedWith()?._tag, "ClientDropped")
+      assert.deepStrictEqual(yield* peerSet.peers, [bob])
+      // When the first is gone, the address is free, and the first one's end does not end the second.
+      yield* bob.close(new ConnectionClosed())
+      const successor = yield* join(3, { address: "127.0.0.1:1" })
+      assert.deepStrictEqual(yield* peerSet.peers, [successor])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("counts an IPv6 /64 as one host, and not a trusted one", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      assert.isTrue(yield* peerSet.add(fakePeer({ id: 1, address: "[2001:db8::1]:1" })))
+      assert.isFalse(yield* peerSet.add(fakePeer({ id: 2, address: "[2001:db8::2]:1" })))
+      assert.isTrue(yield* peerSet.add(fakePeer({ id: 3, address: "[2001:db8:0:1::1]:1" })))
+      for (const id of [4, 5]) {
+        assert.isTrue(yield* peerSet.add(fakePeer({ id, inbound: true, address: `192.0.2.1:${id}` })))
+      }
+      // Dialled by us: somebody else may listen on that port of the trusted host.
+      assert.isFalse(yield* peerSet.add(fakePeer({ id: 6, address: "192.0.2.1:6" })))
+    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 }, trusted: ["192.0.2.1"] })))
+  )
+
+  it.effect("lets go of a peer that is busy for 20 seconds, who hears of no more blocks (network 122)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const [sam, nina] = [yield* join(1), yield* join(2, { serving: false })]
+      yield* TestClock.adjust("7 seconds")
+      yield* start(peerSet.request(block(1)))
+      yield* start(peerSet.request(block(9)))
+      yield* TestClock.adjust("19999 millis")
+      assert.isUndefined(sam.closedWith())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(sam.closedWith()?._tag, "ClientDropped")
+      assert.deepStrictEqual(yield* peerSet.advertTargets("all"), [nina])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("lets go of a peer that is never ready, 20 seconds after it joined (network 69 to 71, 137)", () =>
+    Effect.gen(function* () {
+      const bob = yield* join(1, { places: 0 })
+      for (const _ of [5, 10, 15]) {
+        yield* TestClock.adjust("5 seconds")
+        assert.isUndefined(bob.closedWith())
+      }
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("keeps a peer that is ready after exactly 20 seconds, and starts anew (network 69)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const bob = yield* join(1, { places: 1 })
+      yield* start(
+        Effect.delay(
+          Effect.sync(() => bob.take()),
+          "20 seconds"
+        )
+      )
+      yield* start(peerSet.request({ _tag: "Peers" }))
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 1, busy: 0, inbound: 0, outbound: 1 })
+      yield* start(peerSet.request({ _tag: "Peers" }))
+      yield* TestClock.adjust("19 seconds")
+      assert.isUndefined(bob.closedWith())
+    }).pipe(Effect.provide(world()))
+  )
+
+  const version = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 170_100, maximum: 170_200 })))
+  const versions = Schema.NonEmptyArray(version)
+  const chain = Schema.Literals(["mainnet", "testnet", "regtest"])
+  const height = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 5_000_000 })))
+  const chains = { mainnet, testnet, regtest }
+
+  it.effect.prop(
+    "accepts exactly the peers that are not outdated (network 55)",
+    { chain, height: Schema.Option(height), versions },
+    ({ chain, height, versions }) =>
+      Effect.gen(function* () {
+        if (Option.isSome(height)) yield* reach(height.value)
+        const peers = yield* joinAll(versions)
+        yield* checkPeers(
+          peers,
+          minimumVersion(
+            chains[chain],
+            Option.getOrElse(height, () => 0)
+          )
+        )
+      }).pipe(Effect.provide(world({ chain: chains[chain] }))),
+    { arbitrary: { runs: 50 } }
+  )
+
+  it.effect.prop(
+    "lets go of peers that an upgrade leaves behind (network 56)",
+    { chain, before: height, after: height, versions },
+    ({ after, before, chain, versions }) =>
+      Effect.gen(function* () {
+        yield* reach(Math.min(before, after))
+        const peers = yield* joinAll(versions)
+        yield* checkPeers(peers, minimumVersion(chains[chain], Math.min(before, after)))
+        yield* reach(Math.max(before, after))
+        // Nothing else is needed but a moment.
+        yield* TestClock.adjust(0)
+        yield* checkPeers(peers, minimumVersion(chains[chain], Math.max(before, after)))
+      }).pipe(Effect.provide(world({ chain: chains[chain] }))),
+    { arbitrary: { runs: 50 } }
+  )
+
+  it.effect("accepts the successor of an outdated peer on its address (network 131)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      yield* reach(mainnet.activationHeights["NU6.3"]!)
+      const old = fakePeer({ id: 1, address: "127.0.0.1:1", version: 170_150 })
+      assert.isFalse(yield* peerSet.add(old))
+      const successor = yield* join(2, { address: "127.0.0.1:1" })
+      assert.strictEqual(old.closedWith()?._tag, "ClientDropped")
+      yield* start(peerSet.request({ _tag: "Peers" }))
+      assert.strictEqual(successor.queued(), 1)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is a bug of ours when there are more peers than slots", () =>
+    Effect.gen(function* () {
+      for (let id = 1; id <= 8; id++) yield* join(id)
+      const exit = yield* Effect.exit(join(9))
+      assert.isTrue(Exit.hasDies(exit))
+      assert.strictEqual((yield* (yield* PeerSet).peers).length, 8)
+    }).pipe(Effect.provide(world({ policy: { targetPeers: 1 } })))
+  )
+})
+
+describe("stalls", () => {
+  const find = { _tag: "FindBlocks", known: [], stop: undefined } as const
+  const findHeaders = { _tag: "FindHeaders", known: [], stop: undefined } as const
+
+  const ask = (request: typeof find | typeof findHeaders) =>
+    Effect.flatMap(PeerSet, (peerSet) => start(peerSet.request(request)))
+
+  const fail = (peer: FakePeer, request: typeof find | typeof findHeaders = find) =>
+    Effect.gen(function* () {
+      const fiber = yield* ask(request)
+      peer.take()!.fail(new ConnectionReceiveTimeout())
+      yield* Fiber.await(fiber)
+    })
+
+  const answer = (peer: FakePeer, request: typeof find | typeof findHeaders = find) =>
+    Effect.gen(function* () {
+      const fiber = yield* ask(request)
+      peer
+        .take()!
+        .answer(
+          request._tag === "FindBlocks"
+            ? { _tag: "BlockHashes", hashes: [], source: undefined }
+            : { _tag: "BlockHeaders", headers: [], source: undefined }
+        )
+      yield* Fiber.join(fiber)
+    })
+
+  it.effect.each([
+    { request: find, tips: [] },
+    { request: findHeaders, tips: [2_490_000, 2_600_000] }
+  ])("end the connection at the third in a row, whatever heights say (network 91; $request._tag)", (_) =>
+    Effect.gen(function* () {
+      const [first, later] = _.tips
+      if (first !== undefined) yield* reach(first)
+      const bob = yield* join(1, { startHeight: first === undefined ? 0 : 2_500_000 })
+      yield* fail(bob, _.request)
+      yield* fail(bob, _.request)
+      assert.isUndefined(bob.closedWith())
+      if (later !== undefined) yield* reach(later)
+      yield* fail(bob, _.request)
+      assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
+      assert.deepStrictEqual(yield* (yield* PeerSet).peers, [])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("are not requests that their callers gave up (network 92)", () =>
+    Effect.gen(function* () {
+      const bob = yield* join(1)
+      for (let i = 0; i < 4; i++) {
+        const fiber = yield* start(Effect.timeoutOption((yield* PeerSet).request(find), "6 seconds"))
+        const asked = bob.take()!
+        yield* TestClock.adjust("6 seconds")
+        assert.isTrue(asked.isCanceled())
+        assert.deepStrictEqual(yield* Fiber.join(fiber), Option.none())
+      }
+      assert.isUndefined(bob.closedWith())
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("are forgotten with each answer, also an empty one (network 93)", () =>
+    Effect.gen(function* () {
+      const bob = yield* join(1, { startHeight: 100 })
+      yield* fail(bob)
+      yield* fail(bob)
+      yield* answer(bob)
+      yield* fail(bob, findHeaders)
+      yield* fail(bob)
+      yield* reach(2_000_000)
+      yield* answer(bob, findHeaders)
+      assert.isUndefined(bob.closedWith())
+      yield* fail(bob)
+      yield* fail(bob)
+      assert.isUndefined(bob.closedWith())
+      yield* fail(bob)
+      assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("are not empty answers, wherever the tip is (network 94)", () =>
+    Effect.gen(function* () {
+      const bob = yield* join(1, { startHeight: 1_000_000 })
+      for (const tip of [undefined, 1_000_100, 100]) {
+        if (tip !== undefined) yield* reach(tip)
+        for (let i = 0; i < 4; i++) yield* answer(bob, i % 2 === 0 ? find : findHeaders)
+      }
+      assert.isUndefined(bob.closedWith())
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("of an earlier connection do not count for its successor (network 96)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const old = yield* join(1, { places: 4 })
+      const pending = yield* Effect.forEach([1, 2, 3, 4], () => ask(find))
+      const asked = old.takeAll()
+      yield* peerSet.remove(1)
+      const successor = yield* join(2, { address: "127.0.0.1:1" })
+      // Whatever comes late from the old one has nobody to tell.
+      for (const late of asked) late.fail(new ConnectionReceiveTimeout())
+      for (const fiber of pending) assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), new ClientDropped())
+      yield* fail(successor)
+      yield* fail(successor)
+      assert.isUndefined(successor.closedWith())
+      yield* fail(successor)
+      assert.strictEqual(successor.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("of an outdated peer do not count for its successor (network 132)", () =>
+    Effect.gen(function* () {
+      const old = yield* join(1, { version: 170_150 })
+      yield* fail(old)
+      yield* fail(old)
+      const third = yield* ask(find)
+      const asked = old.take()!
+      yield* reach(mainnet.activationHeights["NU6.3"]!)
+      const waiting = yield* start((yield* PeerSet).request({ _tag: "Peers" }))
+      assert.strictEqual(old.closedWith()?._tag, "ClientDropped")
+      asked.fail(new ConnectionReceiveTimeout())
+      yield* Fiber.await(third)
+      const successor = yield* join(2, { address: "127.0.0.1:1" })
+      yield* Fiber.interrupt(waiting)
+      yield* fail(successor)
+      yield* fail(successor)
+      assert.isUndefined(successor.closedWith())
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("of a trusted peer do not end its connection (network 53)", () =>
+    Effect.gen(function* () {
+      yield* reach(3_000_000)
+      const sidecar = yield* join(1, { inbound: true, address: "[::ffff:127.0.0.1]:1" })
+      for (let i = 0; i < 4; i++) yield* fail(sidecar)
+      assert.isUndefined(sidecar.closedWith())
+    }).pipe(Effect.provide(world({ trusted: ["127.0.0.1"] })))
+  )
+
+  it.effect("are not silence in answer to FindBlocks while we are near the tip", () =>
+    Effect.gen(function* () {
+      const bob = yield* join(1)
+      yield* reach(3_000_000, 0)
+      for (let i = 0; i < 5; i++) yield* fail(bob)
+      assert.isUndefined(bob.closedWith())
+      yield* TestClock.adjust(Duration.sum(defaults.nearTipAge, Duration.seconds(1)))
+      for (let i = 0; i < 3; i++) yield* fail(bob)
+      assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("broadcasts", () => {
+  const advert: AdvertiseTransactionIds = { _tag: "AdvertiseTransactionIds", ids: new Set(), source: undefined }
+  const push: PushTransaction = {
+    _tag: "PushTransaction",
+    transaction: { id: "a transaction" } as unknown as Transaction,
+    source: undefined
+  }
+
+  const reached = (peers: ReadonlyArray<FakePeer>) => peers.filter((peer) => peer.takeAll().length === 1).length
+
+  it.effect.prop(
+    "reach a third of the peers, rounded up (network 57)",
+    { total: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 99 }))) },
+    ({ total }) =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const peers = yield* joinAll(Array.from({ length: total }, () => 170_160))
+        const expected = Math.ceil(total / 3)
+        assert.isTrue(expected >= 1 && (total === 1 || expected < total))
+        const fiber = yield* start(peerSet.request(advert))
+        assert.strictEqual(peers.filter((peer) => peer.queued() === 1).length, expected)
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(peers.filter((peer) => peer.asked.length === 1).length, expected)
+        // Given up before anybody took it: nobody has to send it.
+        assert.strictEqual(peers.filter((peer) => peer.queued() === 1).length, 0)
+      }).pipe(Effect.provide(world())),
+    { arbitrary: { runs: 30 } }
+  )
+
+  it.effect.each([2, 3, 4, 5, 6, 7, 8, 9].map((total) => ({ total })))(
+    "reach a third of who is left, as long as somebody is; of $total (network 58, 59)",
+    ({ total }) =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const peers = [...(yield* joinAll(Array.from({ length: total }, () => 170_160)))]
+        for (;;) {
+          const removed = peers.shift()!
+          yield* peerSet.remove(removed.id)
+          if (peers.length === 0) break
+          yield* checkPeers(peers, 170_150)
+          yield* start(peerSet.request(advert))
+          assert.strictEqual(reached(peers), Math.ceil(peers.length / 3))
+        }
+        // Nobody is left: a broadcast waits for somebody like any other request.
+        const fiber = yield* start(peerSet.request(advert))
+        assert.isTrue(isPending(fiber))
+        const late = yield* join(100)
+        assert.strictEqual(late.queued(), 1)
+      }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("answer when everybody has, whether well or not", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const peers = yield* joinAll([170_190, 170_190, 170_190, 170_190])
+      const fiber = yield* start(peerSet.request(advert))
+      const [first, second] = peers.flatMap((peer) => peer.takeAll())
+      first!.answer({ _tag: "Nil" })
+      assert.isTrue(isPending(fiber))
+      second!.fail(new ConnectionClosed())
+      assert.deepStrictEqual(yield* Fiber.join(fiber), { _tag: "Nil" })
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("reach everybody on Regtest", () =>
+    Effect.gen(function* () {
+      const peers = yield* joinAll([170_190, 170_190, 170_190, 170_190])
+      yield* start((yield* PeerSet).request(advert))
+      assert.strictEqual(reached(peers), 4)
+    }).pipe(Effect.provide(world({ chain: regtest })))
+  )
+
+  it.effect("of transactions reach every trusted peer too (network 60)", () =>
+    Effect.gen(function* () {
+      const sidecar = yield* join(0, { inbound: true, address: "[::ffff:127.0.0.1]:1" })
+      const peers = yield* Effect.forEach(
+        Array.from({ length: 58 }, (_, index) => index + 1),
+        (id) => join(id, { inbound: true, address: `10.0.0.${id}:8233`, version: 170_160 })
+      )
+      yield* start((yield* PeerSet).request(push))
+      assert.strictEqual(sidecar.queued(), 1)
+      assert.strictEqual(reached(peers), 20)
+    }).pipe(Effect.provide(world({ trusted: ["127.0.0.1"] })))
+  )
+
+  it.effect("of transactions reach a busy trusted peer when it is ready, the latest one only", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const sidecar = yield* join(1, { inbound: true, address: "127.0.0.1:1", places: 1 })
+      const leaving = yield* join(2, { inbound: true, address: "127.0.0.1:2", places: 1 })
+      for (let i = 0; i < 2; i++) yield* start(peerSet.request({ _tag: "Peers" }))
+      yield* join(3, { address: "10.0.0.1:8233", places: 9 })
+      const early = { ...push, source: { connection: 9, address: sidecar.transientAddress! } }
+      const first = yield* start(peerSet.request(early))
+      yield* start(peerSet.request(push))
+      yield* leaving.close(new ConnectionClosed())
+      assert.strictEqual(sidecar.take()?.request._tag, "Peers")
+      const asked = sidecar.take()
+      assert.strictEqual(asked?.request, push)
+      // Its callers are not needed for it.
+      yield* Fiber.interrupt(first)
+      assert.isFalse(asked?.isCanceled())
+      asked?.answer({ _tag: "Nil" })
+      assert.strictEqual(sidecar.queued(), 0)
+    }).pipe(Effect.provide(world({ trusted: ["127.0.0.1"] })))
+  )
+})
+
+describe("waiting at the door", () => {
+  it.effect("is in order, and whoever gives up makes room", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const waiting = yield* Effect.forEach([1, 2, 3, 4, 5], (byte) => start(peerSet.request(block(byte))))
+      yield* Fiber.interrupt(waiting[1]!)
+      yield* Fiber.interrupt(waiting[4]!)
+      const bob = yield* join(1, { places: 1 })
+      const order: Array<number | string> = []
+      for (let asked = bob.take(); asked !== undefined; asked = bob.take()) order.push(numberOf(asked.request))
+      assert.deepStrictEqual(order, [1, 3, 4])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("asks for one more peer, not more than there are places for, and only while somebody waits", () =>
+    Effect.gen(function* () {
+      const { demand, request } = yield* PeerSet
+      const bob = yield* join(1, { places: 1 })
+      assert.isFalse(demand.takeUnsafe())
+      yield* start(request({ _tag: "Peers" }))
+      assert.isFalse(demand.takeUnsafe())
+      const waiting = yield* start(request({ _tag: "Peers" }))
+      assert.isTrue(demand.takeUnsafe())
+      assert.isFalse(demand.takeUnsafe())
+      yield* bob.close(new ConnectionClosed())
+      assert.isTrue(demand.takeUnsafe())
+      yield* Fiber.interrupt(waiting)
+      assert.isFalse(demand.takeUnsafe())
+      for (let i = 0; i < 3; i++) assert.isTrue(yield* demand.offer)
+      assert.isFalse(yield* demand.offer)
+    }).pipe(Effect.provide(world({ policy: { targetPeers: 1 } })))
+  )
+
+  it.effect("frees the peer when its caller gives up as it is asked", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
+      const victims: Array<Fiber.Fiber<unknown, unknown>> = []
+      const hasty = {
+        ...bob,
+        enqueueUnsafe: <R extends Request>(request: R) => {
+          const wait = bob.enqueueUnsafe(request)
+          for (const victim of victims) victim.interruptUnsafe()
+          return wait
+        }
+      }
+      victims.push(yield* start(peerSet.request({ _tag: "Peers" })))
+      yield* peerSet.add(hasty)
+      assert.deepStrictEqual([bob.asked.length, bob.queued()], [1, 0])
+      // The same for one that does not have to wait.
+      const atOnce = yield* Effect.forkChild(peerSet.request({ _tag: "Peers" }))
+      victims.push(atOnce)
+      yield* Fiber.await(atOnce)
+      assert.deepStrictEqual([bob.asked.length, bob.queued()], [2, 0])
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 1, busy: 0, inbound: 0, outbound: 1 })
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("goes around a peer that ended or was asked by somebody else, though nobody said so yet", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const [bob, carol] = [yield* join(1, { places: 1 }), yield* join(2, { load: 60e9 })]
+      // Somebody who holds the peer itself. Bob is the less loaded all the same.
+      yield* start(bob.request({ _tag: "Peers" }))
+      for (let i = 0; i < 2; i++) yield* start(peerSet.request({ _tag: "MempoolTransactionIds" }))
+      assert.deepStrictEqual([bob.queued(), carol.queued()], [1, 2])
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 2, inbound: 0, outbound: 2 })
+    }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("the number of peers", () => {
+  it.effect("can be waited for", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const two = yield* start(peerSet.awaitPeers({ peers: 2 }))
+      yield* join(1, { inbound: true, places: 0 })
+      assert.isTrue(isPending(two))
+      yield* join(2)
+      yield* Fiber.join(two)
+      yield* peerSet.awaitPeers({ peers: 2 })
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 1, busy: 1, inbound: 1, outbound: 1 })
+    }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("the end of the scope", () => {
+  it.effect("ends the peer set, its peers and its requests (network 138, 140, 141)", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const peerSet = Context.get(yield* Layer.buildWithScope(world(), scope), PeerSet)
+      const bob = fakePeer({ id: 1, address: "127.0.0.1:1", places: 1 })
+      yield* peerSet.add(bob)
+      const answered = yield* start(peerSet.request({ _tag: "Peers" }))
+      bob.take()!.answer({ _tag: "Peers", addresses: [] })
+      assert.deepStrictEqual(yield* Fiber.join(answered), { _tag: "Peers", addresses: [] })
+      const given = yield* start(peerSet.request({ _tag: "Peers" }))
+      yield* Fiber.interrupt(given)
+      const running = yield* start(peerSet.request({ _tag: "Peers" }))
+      const waiting = yield* start(peerSet.request({ _tag: "Peers" }))
+      const watching = yield* start(peerSet.awaitEnd)
+      yield* Scope.close(scope, Exit.void)
+      for (const fiber of [running, waiting]) {
+        assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), new NetworkClosed())
+      }
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(watching)), new NetworkClosed())
+      assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
+      assert.deepStrictEqual(yield* Effect.flip(peerSet.request({ _tag: "Peers" })), new NetworkClosed())
+      assert.isFalse(yield* peerSet.add(fakePeer({ id: 2, address: "127.0.0.1:2" })))
+    })
   )
 })

@@ -7,13 +7,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { mainnet } from "../../src/chain/ChainParams.ts"
 import { InventoryRegistry } from "../../src/network/InventoryRegistry.ts"
 import { NotFoundRegistry, PeerSet, type PeerSetError } from "../../src/network/PeerSet.ts"
 import { ConnectionClosed, ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
 import type { BlockDownload, Request, Response } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
 import type { FakePeer } from "../support/fakePeer.ts"
-import { block, blockHash, isPending, join, numberOf, start, world } from "../support/peerSetWorld.ts"
+import { block, blockHash, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
 
 /** How long a single block waits for a busy peer, and a find for one that serves. */
 const patience = defaults.busyPeerWait
@@ -378,6 +379,22 @@ describe("a single block or transaction", () => {
         if (event === "removal") yield* (yield* PeerSet).remove(1)
         if (event === "advertisement") yield* advertise(2, 2)
         assert.deepStrictEqual(numbers(n), [2])
+      }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each([{ lacking: false }, { lacking: true }])(
+    "does not wait for a busy peer that became outdated (network 130; the other lacks it: $lacking)",
+    ({ lacking }) =>
+      Effect.gen(function* () {
+        const [s, n] = [yield* join(1, { version: 170_150 }), yield* nina]
+        yield* fill(s)
+        if (lacking) yield* lacks(2, 2)
+        const two = yield* ask(block(2))
+        assert.isTrue(isPending(two))
+        yield* reach(mainnet.activationHeights["NU6.3"]!)
+        yield* TestClock.adjust(0)
+        if (lacking) assert.deepStrictEqual(yield* answer(two), notFound(2))
+        assert.deepStrictEqual(numbers(n), lacking ? [] : [2])
       }).pipe(Effect.provide(world()))
   )
 

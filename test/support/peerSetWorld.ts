@@ -70,8 +70,8 @@ export const numberOf = (request: { readonly _tag: string }): number | string =>
   return asked === undefined ? request._tag : Number.parseInt(asked.slice(0, 2), 16)
 }
 
-/** The tip of the program that uses us reaches a height. */
-export const reach = (height: number, blockTimeSeconds = 0): Effect.Effect<void, never, ChainTip> =>
+/** The tip of the program that uses us reaches a height, with a block from long ago unless said otherwise. */
+export const reach = (height: number, blockTimeSeconds = -1_000_000): Effect.Effect<void, never, ChainTip> =>
   Effect.flatMap(ChainTip, ({ tip }) =>
     SubscriptionRef.set(tip, Option.some({ height, hash: zeroBlockHash, blockTimeSeconds }))
   )
