@@ -38,17 +38,18 @@ import { minimumVersion } from "../chain/ProtocolVersion.ts"
 import { ClientDropped, type Peer, type PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response, ResponseOf } from "../peer/Request.ts"
 import { outboundLimit, Policy, totalLimit } from "../Policy.ts"
+import { makeCall, type NotFoundRegistry } from "./Asking.ts"
 import { ConnectedPeers, makeMember, type Member } from "./ConnectedPeers.ts"
 import * as Demand from "./Demand.ts"
 import { InventoryRegistry } from "./InventoryRegistry.ts"
 import * as PeerChoice from "./PeerChoice.ts"
 import * as PeerSetMetrics from "./PeerSetMetrics.ts"
-import { makeCall, type NotFoundRegistry, RequestRouter, singleBlock } from "./RequestRouter.ts"
+import { RequestRouter, singleBlock } from "./RequestRouter.ts"
 import * as StallTracker from "./StallTracker.ts"
 import { Steps } from "./Steps.ts"
 import { TrustedPeers } from "./TrustedPeers.ts"
 
-export { NotFoundRegistry } from "./RequestRouter.ts"
+export { NotFoundRegistry } from "./Asking.ts"
 
 /** The network was closed. */
 export class NetworkClosed extends Schema.TaggedError<NetworkClosed>()("NetworkClosed", {}) {}
@@ -262,7 +263,7 @@ const make = Effect.gen(function* () {
     const before = minimum
     minimum = minimumVersion(chain, heightOf(now))
     if (minimum <= before) return
-    for (const member of [...connected.values()]) if (!isAcceptable(member)) drop(member.peer.id, new ClientDropped())
+    for (const member of connected.values()) if (!isAcceptable(member)) drop(member.peer.id, new ClientDropped())
   }
 
   // -- requests ------------------------------------------------------------------------------
@@ -287,7 +288,7 @@ const make = Effect.gen(function* () {
 
   const router = new RequestRouter({
     policy,
-    regtest: isRegtest,
+    isRegtest,
     connected,
     steps,
     metrics,
@@ -376,7 +377,7 @@ const make = Effect.gen(function* () {
     steps.later(() => Deferred.doneUnsafe(closed, Exit.fail(error)))
     steps.later(demand.closeUnsafe)
     for (const { resume } of arrivals) steps.later(() => resume(Effect.fail(error)))
-    for (const { peer } of [...connected.values()]) drop(peer.id, new ClientDropped())
+    for (const { peer } of connected.values()) drop(peer.id, new ClientDropped())
     metrics.peers(0, 0)
   }
 
