@@ -17,7 +17,7 @@ const advertise = Effect.flatMap(BlockAdvertiser, (advertiser) => start(advertis
 const advertiseToAll = Effect.flatMap(BlockAdvertiser, (advertiser) => start(advertiser.advertiseToAll(hash)))
 
 const acknowledge = (...peers: ReadonlyArray<FakePeer>) => {
-  for (const peer of peers) for (const advert of [...peer.adverts]) advert.acknowledge()
+  for (const peer of peers) for (const advert of peer.adverts.slice()) advert.acknowledge()
 }
 
 /** The error a caller failed with. */

@@ -160,9 +160,9 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
     Effect.sync(() => {
       if (error !== undefined) return
       error = reason
-      for (const entry of [...pending]) settle(entry, Exit.fail(reason))
+      for (const entry of pending) settle(entry, Exit.fail(reason))
       queue.length = 0
-      for (const { outcome } of [...adverts]) Deferred.doneUnsafe(outcome, Exit.fail(reason))
+      for (const { outcome } of adverts.slice()) Deferred.doneUnsafe(outcome, Exit.fail(reason))
       wake()
       Deferred.doneUnsafe(closed, Exit.succeed(reason))
     })
