@@ -14,7 +14,7 @@ export interface Demand<E> {
   /** Takes one if there is one. */
   readonly takeUnsafe: () => boolean
   /** Waits until there is one to take, and takes none; fails when the network has ended. Interrupting it loses nothing. */
-  readonly await: Effect.Effect<void, E>
+  readonly awaitOne: Effect.Effect<void, E>
   /** Waits for one and takes it. Interrupting it loses nothing. */
   readonly take: Effect.Effect<void, E>
 }
@@ -55,7 +55,7 @@ export const make = <E>(
   )
 
   return {
-    demand: { offer: Effect.sync(offerUnsafe), takeUnsafe, await: awaitDemand, take },
+    demand: { offer: Effect.sync(offerUnsafe), takeUnsafe, awaitOne: awaitDemand, take },
     offerUnsafe,
     closeUnsafe: () => {
       closed = true

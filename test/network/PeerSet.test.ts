@@ -90,7 +90,7 @@ describe("PeerSet", () => {
       assert.deepStrictEqual(yield* Fiber.await(running), Exit.fail(error))
       assert.deepStrictEqual(yield* Fiber.await(waiting), Exit.fail(error))
       assert.deepStrictEqual(yield* Effect.exit(peerSet.request({ _tag: "Peers" })), Exit.fail(error))
-      assert.deepStrictEqual(yield* Effect.exit(peerSet.demand.await), Exit.fail(error))
+      assert.deepStrictEqual(yield* Effect.exit(peerSet.demand.awaitOne), Exit.fail(error))
       assert.deepStrictEqual(yield* Effect.exit(peerSet.awaitPeers({ peers: 1 })), Exit.fail(error))
       assert.isFalse(yield* peerSet.demand.offer)
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
