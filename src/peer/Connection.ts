@@ -199,10 +199,15 @@ class Connection implements Peer {
       const advert = this.#outbox.putAdvert(hash, advertQueueCapacity)
       if (advert === undefined) return Effect.fail(new AdvertNotDelivered({ reason: "queueFull" }))
       this.#poke()
-      return Deferred.await(advert.written).pipe(
+      const written = Deferred.await(advert.written)
+      return written.pipe(
         Effect.timeoutOrElse({
           duration: requestTimeout,
-          orElse: () => Effect.fail(new AdvertNotDelivered({ reason: "timedOut" }))
+          // A write that has begun has a limit of its own, and its outcome says more.
+          orElse: () =>
+            this.#advert === advert || Deferred.isDoneUnsafe(advert.written)
+              ? written
+              : Effect.fail(new AdvertNotDelivered({ reason: "timedOut" }))
         }),
         Effect.ensuring(
           Effect.sync(() => {

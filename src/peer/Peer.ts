@@ -134,7 +134,10 @@ export interface Peer {
   /** Waits for the slot, then for the answer. For programs that hold one peer, and isolated connections. */
   readonly request: <R extends Request>(request: R) => Effect.Effect<ResponseOf<R>, PeerError>
 
-  /** Succeeds when the advert is with the transport. Never waits for a request in flight. */
+  /**
+   * Succeeds when the advert is with the transport. Never waits for a request in flight. Fails with `AdvertNotDelivered`
+   * at once when too many wait already, and after `Policy.requestTimeout` when its write has not begun.
+   */
   readonly advertiseBlock: (hash: BlockHash) => Effect.Effect<void, PeerError>
 
   /** The error the connection ended with; waits for the end. */

@@ -136,8 +136,9 @@ export interface RigOptions {
 export const streams = Effect.gen(function* () {
   const network = yield* SimNetwork
   const listener = yield* network.host(bobAddress).listen(PeerSocketAddress.fromIp(bobAddress.address, 0))
-  const alicesScope = yield* Scope.fork(yield* Effect.scope)
+  // Alice's closes first: what Bob could not send to her needs no flushing then.
   const bobsScope = yield* Scope.fork(yield* Effect.scope)
+  const alicesScope = yield* Scope.fork(yield* Effect.scope)
   const alices = yield* Scope.provide(network.host(alice).dial(listener.address), alicesScope)
   const bobs = yield* Scope.provide(listener.accept, bobsScope)
   return { alices, bobs, alicesScope, bobsScope }

@@ -1,0 +1,172 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import type { Request } from "../../src/peer/Request.ts"
+import { Message } from "../../src/wire/Message.ts"
+import { bob as bobAddress } from "../support/addresses.ts"
+import { hash } from "./items.ts"
+import { pass, type RemoteEnd, rig, settle, start, world } from "./rig.ts"
+
+const connected = { _tag: "OutboundDirect", address: bobAddress } as const
+const peers: Request = { _tag: "Peers" }
+
+const pingHeard = Effect.fnUntraced(function* (bob: RemoteEnd) {
+  const [message, ...others] = yield* bob.heard
+  assert.deepStrictEqual(others, [])
+  assert(message?._tag === "Ping")
+  return message.nonce
+})
+
+describe("the heartbeat (peer 71)", () => {
+  it.effect("comes first after 59 s, and every 59 s", () =>
+    Effect.gen(function* () {
+      const { bob, reports } = yield* rig({ connected })
+      yield* pass("58999 millis")
+      assert.deepStrictEqual(yield* bob.heard, [])
+      yield* pass("1 millis")
+      const first = yield* pingHeard(bob)
+      yield* bob.says(Message.Pong({ nonce: first }))
+      yield* pass("58999 millis")
+      assert.deepStrictEqual(yield* bob.heard, [])
+      yield* pass("1 millis")
+      const second = yield* pingHeard(bob)
+      assert.notStrictEqual(second, first)
+      assert.deepStrictEqual(
+        reports.map(({ _tag }) => _tag),
+        ["Connected", "PingSent", "Responded", "PingSent"]
+      )
+      assert.deepStrictEqual(reports[1], { _tag: "PingSent", sentAtMillis: 59_000 })
+      assert.deepStrictEqual(reports[3], { _tag: "PingSent", sentAtMillis: 118_000 })
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("measures the time from ping to pong (peer 15, ping_pong_round_trip)", () =>
+    Effect.gen(function* () {
+      const { bob, peer, reports } = yield* rig({ connected })
+      assert.strictEqual(peer.roundTrip(), undefined)
+      yield* pass("59 seconds")
+      const nonce = yield* pingHeard(bob)
+      yield* pass("42 millis")
+      yield* bob.says(Message.Pong({ nonce }))
+      yield* settle
+      assert.deepStrictEqual(reports.at(-1), { _tag: "Responded", roundTrip: Duration.nanos(42_000_000n) })
+      assert.strictEqual(Duration.toMillis(peer.roundTrip() ?? Duration.zero), 42)
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("does not take another nonce, nor that of an earlier ping (advisory P6)", () =>
+    Effect.gen(function* () {
+      const { bob, ended, reports } = yield* rig({ connected })
+      yield* pass("59 seconds")
+      const first = yield* pingHeard(bob)
+      yield* bob.says(Message.Pong({ nonce: first }))
+      yield* pass("59 seconds")
+      const second = yield* pingHeard(bob)
+      yield* bob.says(Message.Pong({ nonce: first }), Message.Pong({ nonce: second + 1n }))
+      yield* settle
+      assert.strictEqual(reports.at(-1)?._tag, "PingSent")
+      yield* bob.says(Message.Pong({ nonce: second }))
+      yield* settle
+      assert.strictEqual(reports.at(-1)?._tag, "Responded")
+      assert.strictEqual(yield* ended, undefined)
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("without an answer ends the connection after 59 + 20 s", () =>
+    Effect.gen(function* () {
+      const { ended, reports } = yield* rig({ connected })
+      yield* pass("78999 millis")
+      assert.strictEqual(yield* ended, undefined)
+      yield* pass("1 millis")
+      assert.strictEqual((yield* ended)?._tag, "ConnectionReceiveTimeout")
+      assert.deepStrictEqual(reports.slice(1), [
+        { _tag: "PingSent", sentAtMillis: 59_000 },
+        { _tag: "Failed", services: undefined }
+      ])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("that the connection has no time for ends it after 59 + 59 s", () =>
+    Effect.gen(function* () {
+      const { bob, ended, reports } = yield* rig({
+        connected,
+        answer: () => Effect.as(Effect.sleep("4 seconds"), { _tag: "Nil" })
+      })
+      // Enough to keep it at work all the time.
+      yield* bob.says(...Array.from({ length: 40 }, () => Message.Mempool()))
+      yield* pass("59 seconds")
+      assert.strictEqual(reports.at(-1)?._tag, "PingSent")
+      yield* pass("58999 millis")
+      assert.strictEqual(yield* ended, undefined)
+      yield* pass("1 millis")
+      assert.strictEqual((yield* ended)?._tag, "HeartbeatTaskExited")
+      assert.deepStrictEqual(reports.at(-1), { _tag: "Failed", services: undefined })
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("waits behind a request in flight and one in its place, and all of that has 59 s", () =>
+    Effect.gen(function* () {
+      const { bob, ended, peer } = yield* rig({ connected })
+      yield* pass("59 seconds")
+      const nonce = yield* pingHeard(bob)
+      yield* bob.says(Message.Pong({ nonce }))
+      yield* pass("58999 millis")
+      const inFlight = yield* start(peer.request({ _tag: "MempoolTransactionIds" }))
+      assert.deepStrictEqual(yield* bob.heard, [Message.Mempool()])
+      const queued = yield* start(peer.request(peers))
+      // The ping is behind both, and neither is answered.
+      yield* pass("20 seconds")
+      assert.notStrictEqual(inFlight.result(), "pending")
+      assert.deepStrictEqual(yield* bob.heard, [Message.GetAddr()])
+      yield* pass("20 seconds")
+      assert.notStrictEqual(queued.result(), "pending")
+      yield* pingHeard(bob)
+      yield* pass("18 seconds")
+      assert.strictEqual(yield* ended, undefined)
+      yield* pass("1001 millis")
+      assert.strictEqual((yield* ended)?._tag, "HeartbeatTaskExited")
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("does not count as load, and leaves the place of requests alone", () =>
+    Effect.gen(function* () {
+      const { bob, peer } = yield* rig({
+        connected,
+        answer: () => Effect.as(Effect.sleep("4 seconds"), { _tag: "Nil" })
+      })
+      yield* pass("58 seconds")
+      yield* bob.says(Message.Inv({ items: [{ _tag: "Block", hash: hash(1) }] }))
+      yield* pass("1 second")
+      assert.strictEqual(peer.readiness(), "Ready")
+      assert.isBelow(peer.load(59_000_000_000n), 21e9)
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("stops with the connection, and then a ping without an answer is no failure", () =>
+    Effect.gen(function* () {
+      const { bob, closeBob, ended, reports } = yield* rig({ connected })
+      yield* pass("59 seconds")
+      yield* pingHeard(bob)
+      yield* closeBob
+      assert.strictEqual((yield* ended)?._tag, "ConnectionClosed")
+      yield* pass("10 minutes")
+      assert.deepStrictEqual(
+        reports.map(({ _tag }) => _tag),
+        ["Connected", "PingSent"]
+      )
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("reports nothing when we close the connection ourselves", () =>
+    Effect.gen(function* () {
+      const { bob, closeAlice, reports } = yield* rig({ connected })
+      yield* pass("59 seconds")
+      yield* pingHeard(bob)
+      yield* closeAlice
+      yield* pass("10 minutes")
+      assert.deepStrictEqual(
+        reports.map(({ _tag }) => _tag),
+        ["Connected", "PingSent"]
+      )
+    }).pipe(Effect.provide(world))
+  )
+})
