@@ -1,16 +1,16 @@
 /**
  * Changes of state that run one at a time, from any callback, with nothing in between.
  *
- * A step brings state up to date, changes it and then settles it. What a step sets off outside (callers that resume, connections that close) is
- * put off until the state is settled, because it may lead straight back here.
+ * A step brings state up to date, changes it and then settles it. What a step sets off outside (callers that resume,
+ * connections that close) is put off until the state is settled, because it may lead straight back here.
  *
  * @module
  */
 export class Steps {
   readonly #prepare: () => void
   readonly #settle: () => void
-  readonly #afterwards: Array<() => void> = []
-  #depth = 0
+  #afterwards: Array<() => void> = []
+  #isRunning = false
 
   /** `prepare` begins every outermost step, and `settle` ends it. */
   constructor(prepare: () => void, settle: () => void) {
@@ -20,18 +20,20 @@ export class Steps {
 
   /** Runs a change at once. Within another step it is a part of that. */
   run<A>(change: () => A): A {
-    this.#depth++
+    if (this.#isRunning) return change()
+    this.#isRunning = true
     let result: A
     try {
-      if (this.#depth === 1) this.#prepare()
+      this.#prepare()
       result = change()
-      if (this.#depth === 1) this.#settle()
+      this.#settle()
     } finally {
-      this.#depth--
+      this.#isRunning = false
     }
-    if (this.#depth === 0) {
-      for (let action = this.#afterwards.shift(); action !== undefined; action = this.#afterwards.shift()) action()
-    }
+    // Each step does its own, so that a thousand of them in a row are not a thousand deep on the stack.
+    const actions = this.#afterwards
+    this.#afterwards = []
+    for (const action of actions) action()
     return result
   }
 
