@@ -4,12 +4,7 @@ import { Schema } from "effect"
 import * as BlockRouting from "../../src/network/BlockRouting.ts"
 import type { HashRecord } from "../../src/network/InventoryRegistry.ts"
 import * as PeerChoice from "../../src/network/PeerChoice.ts"
-
-interface Someone {
-  readonly id: number
-  readonly ready: boolean
-  readonly serving: boolean
-}
+import { naiveOutcome, type Outcome, type Someone } from "../support/naiveRouting.ts"
 
 const poolsOf = (peers: ReadonlyArray<Someone>) => {
   const pools = PeerChoice.makePools()
@@ -31,8 +26,6 @@ const record = (sets: { advertised?: Array<number>; missing?: Array<number>; fai
   missing: new Set(sets.missing),
   failed: new Set(sets.failed)
 })
-
-type Outcome = string | ReadonlyArray<number>
 
 const outcomeOf = (route: BlockRouting.Route): Outcome => {
   switch (route._tag) {
@@ -84,26 +77,6 @@ describe("one block", () => {
     }
   )
 
-  /** The table, read line by line with a pass over all peers for each question. */
-  const naive = (peers: ReadonlyArray<Someone>, { advertised, failed, missing }: HashRecord): Outcome => {
-    const ready = peers.filter((peer) => peer.ready)
-    const busy = peers.filter((peer) => !peer.ready)
-    const mayHave = ({ id }: Someone) => !missing.has(id) && !failed.has(id)
-    const known = peers.some(({ id }) => advertised.has(id) && !failed.has(id))
-    const qualifies = busy.some((peer) => mayHave(peer) && (peer.serving || known))
-    const lines: ReadonlyArray<ReadonlyArray<Someone> | string> = [
-      ready.filter(({ id }) => advertised.has(id) && !failed.has(id)),
-      ready.filter((peer) => peer.serving && mayHave(peer)),
-      known || !qualifies ? ready.filter((peer) => !peer.serving && mayHave(peer)) : [],
-      qualifies ? `wait for ${known ? "any" : "serving"}` : [],
-      ready.filter(({ id }) => failed.has(id) && !missing.has(id)),
-      busy.some(({ id }) => failed.has(id) && !missing.has(id)) ? "wait for any" : [],
-      "refuse"
-    ]
-    const line = lines.find((line) => line.length > 0)!
-    return typeof line === "string" ? line : line.map(({ id }) => id).sort((a, b) => a - b)
-  }
-
   /** One peer, and what is known of it. `left` is registered but not connected any more. */
   const someone = Schema.Struct({
     state: Schema.Literals(["ready", "busy", "left"]),
@@ -128,7 +101,7 @@ describe("one block", () => {
     { crowd: Schema.Array(someone) },
     ({ crowd }) => {
       const { known, peers } = given(crowd)
-      assert.deepStrictEqual(outcomeOf(BlockRouting.routeBlock(poolsOf(peers), known)), naive(peers, known))
+      assert.deepStrictEqual(outcomeOf(BlockRouting.routeBlock(poolsOf(peers), known)), naiveOutcome(peers, known))
     },
     { arbitrary: { runs: 2000 } }
   )
@@ -138,7 +111,7 @@ describe("one block", () => {
     { crowd: Schema.Tuple([someone, someone]) },
     ({ crowd }) => {
       const { known, peers } = given(crowd)
-      assert.deepStrictEqual(outcomeOf(BlockRouting.routeBlock(poolsOf(peers), known)), naive(peers, known))
+      assert.deepStrictEqual(outcomeOf(BlockRouting.routeBlock(poolsOf(peers), known)), naiveOutcome(peers, known))
     },
     { arbitrary: { runs: 1000 } }
   )

@@ -1,16 +1,30 @@
 /** Who is connected, who may stay, and how it ends. Every peer is scripted: `test/support/fakePeer.ts`. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Exit, Fiber, Layer, Option, Schema, Scope } from "effect"
+import {
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Metric,
+  Option,
+  References,
+  Schema,
+  Scope
+} from "effect"
 import { TestClock } from "effect/testing"
 import { mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
 import { minimumVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { Transaction } from "../../src/chain/Transaction.ts"
+import { InventoryRegistry } from "../../src/network/InventoryRegistry.ts"
 import { BackgroundTaskExited, NetworkClosed, PeerSet } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import type { AdvertiseTransactionIds, PushTransaction, Request } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
 import { fakePeer, type FakePeer } from "../support/fakePeer.ts"
-import { block, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
+import { block, blockHash, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
 
 /** Exactly those with an acceptable version are connected, the others closed; requests wait if nobody is. */
 const checkPeers = (peers: ReadonlyArray<FakePeer>, minimum: number) =>
@@ -622,4 +636,89 @@ describe("the end of the scope", () => {
       assert.isFalse(yield* peerSet.add(fakePeer({ id: 2, address: "127.0.0.1:2" })))
     })
   )
+})
+
+describe("what the operator sees", () => {
+  const find = { _tag: "FindBlocks", known: [], stop: undefined } as const
+
+  /** Every metric that is not zero: `name{labels}` and its value. */
+  const metrics = Effect.map(Metric.snapshot, (snapshot) =>
+    Object.fromEntries(
+      snapshot.flatMap((metric) => {
+        const value = metric.type === "Counter" ? metric.state.count : metric.type === "Gauge" ? metric.state.value : 0
+        return value === 0 ? [] : [[`${metric.id} ${Object.values(metric.attributes ?? {}).join(" ")}`, value]]
+      })
+    )
+  )
+
+  it.effect("counts peers, queued finds and blocks, fallbacks and refusals by their names", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const registry = yield* InventoryRegistry
+      const sam = yield* join(1, { places: 1 })
+      yield* join(2, { serving: false, places: 30 })
+      assert.deepStrictEqual(yield* metrics, { "pool.num_ready mainnet": 2, "zcash.net.peers mainnet": 2 })
+      yield* start(peerSet.request(block(1)))
+      yield* start(peerSet.request(block(2)))
+      for (let i = 0; i < 17; i++) yield* start(peerSet.request(find))
+      yield* registry.register(1, "missing", [{ _tag: "Block", hash: blockHash(3) }])
+      yield* registry.register(2, "missing", [{ _tag: "Block", hash: blockHash(3) }])
+      yield* Effect.exit(peerSet.request(block(3)))
+      yield* TestClock.adjust("1600 millis")
+      assert.deepStrictEqual(yield* metrics, {
+        "pool.num_ready mainnet": 1,
+        "pool.num_unready mainnet": 1,
+        "zcash.net.peers mainnet": 2,
+        "zcash.net.peer_set.find_queued mainnet": 16,
+        "zcash.net.peer_set.find_fallback mainnet queue_full": 1,
+        "zcash.net.peer_set.find_fallback mainnet expired": 16,
+        "zcash.net.peer_set.inventory_queued mainnet": 1,
+        "zcash.net.peer_set.inventory_refusal mainnet instant": 1,
+        "zcash.net.peer_set.inventory_refusal mainnet waited": 1
+      })
+      yield* sam.close(new ConnectionClosed())
+      yield* start(peerSet.request(find))
+      const alone = yield* metrics
+      assert.strictEqual(alone["zcash.net.peer_set.find_fallback mainnet no_serving_peer"], 1)
+      yield* peerSet.fail(new NetworkClosed())
+      const ended = yield* metrics
+      assert.isUndefined(ended["zcash.net.peers mainnet"])
+    }).pipe(Effect.provide(world()), Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+
+  it.effect("logs at most once a minute that peers are missing or busy, and no address", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ fiber, logLevel, message }) => {
+      const annotations = fiber.getRef(References.CurrentLogAnnotations)
+      lines.push(`${logLevel} ${String(message)} ${JSON.stringify(annotations)}`)
+    })
+    return Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      /** Somebody asks now and again. */
+      const pass = (seconds: number) =>
+        Effect.gen(function* () {
+          for (let i = 0; i < seconds; i++) {
+            const fiber = yield* start(peerSet.request({ _tag: "Peers" }))
+            yield* TestClock.adjust("1 second")
+            yield* Fiber.interrupt(fiber)
+          }
+          return lines.splice(0)
+        })
+      // The first opportunity only starts the time.
+      assert.deepStrictEqual(yield* pass(59), [])
+      const [alone, ...more] = yield* pass(2)
+      assert.match(alone ?? "", /^Warn no peer is connected.*"limit":5000/)
+      assert.deepStrictEqual([more, yield* pass(58)], [[], []])
+      for (const id of [1, 2]) yield* join(id, { places: 0 })
+      const [sharing, busy, ...others] = yield* pass(5)
+      assert.match(sharing ?? "", /^Info some hosts are connected more than once.*"hosts":1/)
+      assert.match(busy ?? "", /^Info all peers are busy.*"busy":2/)
+      assert.deepStrictEqual(others, [])
+      assert.notMatch([alone, sharing, busy].join(), /127\.0\.0/)
+    }).pipe(
+      Effect.provide(world()),
+      Effect.provide(Logger.layer([logger])),
+      Effect.provideService(References.MinimumLogLevel, "Info")
+    )
+  })
 })

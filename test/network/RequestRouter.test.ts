@@ -5,7 +5,7 @@
  * both requests out. Nothing else is asked after the event a test is about, so nothing but the event can move things.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber } from "effect"
+import { Duration, Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import { InventoryRegistry } from "../../src/network/InventoryRegistry.ts"
@@ -13,7 +13,8 @@ import { NotFoundRegistry, PeerSet, type PeerSetError } from "../../src/network/
 import { ConnectionClosed, ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
 import type { BlockDownload, Request, Response } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
-import type { FakePeer } from "../support/fakePeer.ts"
+import { type Asked, fakePeer, type FakePeer } from "../support/fakePeer.ts"
+import { naiveOutcome } from "../support/naiveRouting.ts"
 import { block, blockHash, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
 
 /** How long a single block waits for a busy peer, and a find for one that serves. */
@@ -626,5 +627,139 @@ describe("a find request", () => {
       yield* next([slow, again])
       assert.deepStrictEqual(answered.slice(10), [2, 3])
     }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("whatever happens", () => {
+  const small = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 3 })))
+  const event = Schema.Struct({
+    kind: Schema.Literals([
+      "join serving",
+      "join other",
+      "leave",
+      "ask",
+      "ask",
+      "ask for anything",
+      "take",
+      "take",
+      "answer",
+      "fail",
+      "advertise",
+      "lack",
+      "give up",
+      "rotate"
+    ]),
+    a: small,
+    b: small
+  })
+
+  it.effect.prop(
+    "no block waits that a naive reading of the table would not let wait",
+    { events: Schema.Array(event).pipe(Schema.check(Schema.isMinLength(10), Schema.isMaxLength(60))) },
+    ({ events }) =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const registry = yield* InventoryRegistry
+        const peers: Array<FakePeer> = []
+        const taken: Array<{ readonly by: FakePeer; readonly asked: Asked }> = []
+        const calls: Array<{ readonly request: BlockDownload; readonly fiber: Fiber.Fiber<unknown, unknown> }> = []
+        let nextId = 1
+        for (const { a, b, kind } of events) {
+          const peer = peers[a % Math.max(1, peers.length)]
+          switch (kind) {
+            case "join serving":
+            case "join other":
+              peers.push(yield* join(nextId++, { serving: kind === "join serving", places: (b % 2) + 1 }))
+              break
+            case "leave":
+              if (peer !== undefined) {
+                yield* peer.close(new ConnectionClosed())
+                peers.splice(peers.indexOf(peer), 1)
+              }
+              break
+            case "ask": {
+              const request: BlockDownload = { _tag: "BlockDownload", hash: blockHash(b), advertiser: undefined }
+              calls.push({ request, fiber: yield* ask(request) })
+              break
+            }
+            case "ask for anything":
+              yield* ask({ _tag: "Peers" })
+              break
+            case "take": {
+              const asked = peer?.take()
+              if (peer !== undefined && asked !== undefined) taken.push({ by: peer, asked })
+              break
+            }
+            case "answer":
+              taken.shift()?.asked.answer(noBlocks)
+              break
+            case "fail":
+              taken.shift()?.asked.fail(new ConnectionReceiveTimeout())
+              break
+            case "advertise":
+              if (peer !== undefined) yield* advertise(peer.id, b)
+              break
+            case "lack":
+              if (peer !== undefined) yield* lacks(peer.id, b)
+              break
+            case "give up":
+              if (calls.length > 0) yield* Fiber.interrupt(calls[b % calls.length]!.fiber)
+              break
+            case "rotate":
+              if (b === 0) yield* TestClock.adjust("10 seconds")
+          }
+          // A refusal yields before it fails.
+          yield* TestClock.adjust(0)
+          const crowd = peers
+            .filter((peer) => peer.closedWith() === undefined)
+            .map((peer) => ({
+              id: peer.id,
+              ready: peer.readiness() === "Ready",
+              serving: peer.info.remote.services !== 0n
+            }))
+          assert.strictEqual((yield* peerSet.counts).ready, crowd.filter(({ ready }) => ready).length)
+          // While nobody is ready they may all stand at the door.
+          if (!crowd.some(({ ready }) => ready)) continue
+          for (const { fiber, request } of calls) {
+            if (!isPending(fiber) || peers.some((peer) => peer.asked.includes(request))) continue
+            if (taken.some(({ asked }) => asked.request === request)) continue
+            const outcome = naiveOutcome(crowd, registry.record({ _tag: "Block", hash: request.hash }))
+            assert.match(String(outcome), /^wait/)
+          }
+        }
+      }).pipe(Effect.provide(world())),
+    { arbitrary: { runs: 200 } }
+  )
+
+  it.effect("a decision looks at as few peers among 1,000 as among 10", () =>
+    Effect.gen(function* () {
+      const looks = yield* Effect.forEach([10, 1000], (count) =>
+        Effect.gen(function* () {
+          const peerSet = yield* PeerSet
+          let looks = 0
+          for (let id = 1; id <= count; id++) {
+            const bob = fakePeer({ id, address: `10.0.${id >> 8}.${id & 255}:8233` })
+            yield* peerSet.add({
+              ...bob,
+              load: (now) => {
+                looks++
+                return bob.load(now)
+              },
+              readiness: () => {
+                looks++
+                return bob.readiness()
+              }
+            })
+          }
+          for (let id = 1; id <= 5; id++) yield* lacks(id, 2)
+          looks = 0
+          yield* ask({ _tag: "Peers" })
+          yield* ask(block(2))
+          yield* ask(find)
+          return looks
+        }).pipe(Effect.provide(world({ policy: { targetPeers: 200 } })))
+      )
+      assert.strictEqual(looks[0], looks[1])
+    })
   )
 })
