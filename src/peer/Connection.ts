@@ -47,7 +47,7 @@ import * as AddressCache from "./AddressCache.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import { inventoryOf, meaningOf, messagesOf } from "./InboundMessages.ts"
-import type { InboundRequests } from "./InboundRequests.ts"
+import { type InboundRequests, outcomeOf } from "./InboundRequests.ts"
 import type { MessageStream, ReceiveError, SendError } from "./MessageStream.ts"
 import { type Advert, type Asked, Outbox } from "./Outbox.ts"
 import * as Overload from "./Overload.ts"
@@ -296,6 +296,7 @@ class Connection implements Peer {
     this.#waiting = undefined
     this.#advert = undefined
     this.#addresses = []
+    this.#messages.release()
     if (asked !== undefined) this.#settle(asked, failure)
     for (const each of this.#outbox.end(failure)) this.#settle(each, failure)
     if (advert !== undefined) Deferred.doneUnsafe(advert.written, failure)
@@ -571,41 +572,38 @@ class Connection implements Peer {
       this.#count(PeerMetrics.requestReceived[request._tag])
       // A turn for others before and after: a peer that asks without end must not have all of them.
       yield* Effect.yieldNow
-      const { inbound, policy } = this.#options
-      const exit = yield* Effect.exit(
-        Effect.timeoutOption(
-          Effect.suspend(() => inbound.answer(request)),
-          policy.inboundTimeout
-        )
-      )
-      if (Exit.isSuccess(exit)) {
-        if (Option.isNone(exit.value)) return yield* this.#overloaded("timeout")
-        this.#count(PeerMetrics.responseSent[exit.value.value._tag])
-        for (const message of messagesOf(exit.value.value)) yield* this.#send(message)
-        return yield* Effect.yieldNow
+      const { inbound, logDefect, policy } = this.#options
+      const outcome = yield* outcomeOf(inbound, request, policy.inboundTimeout)
+      switch (outcome._tag) {
+        case "Answered":
+          this.#count(PeerMetrics.responseSent[outcome.response._tag])
+          for (const message of messagesOf(outcome.response)) yield* this.#send(message)
+          return yield* Effect.yieldNow
+        case "Overloaded":
+          if (!this.#isDrawn()) return this.#count(PeerMetrics.ignoredForOverload)
+          this.#count(PeerMetrics.closedForOverload)
+          return yield* new PeerOverloaded()
+        case "TooSlow":
+          if (!this.#isDrawn()) return this.#count(PeerMetrics.ignoredForTimeout)
+          this.#count(PeerMetrics.closedForTimeout)
+          return yield* new InboundTimeout()
+        case "Failed":
+          return yield* Effect.logDebug("no answer to a request of a peer").pipe(
+            Effect.annotateLogs({ peer: this.#label, request: request._tag, cause: outcome.cause })
+          )
+        case "Broken":
+          yield* logDefect("the program that answers peers failed", outcome.cause)
+          return yield* new ServiceShutdown()
       }
-      const error = Cause.findErrorOption(exit.cause)
-      if (Option.isNone(error)) {
-        yield* this.#options.logDefect("the program that answers peers failed", exit.cause)
-        return yield* new ServiceShutdown()
-      }
-      if (error.value._tag === "Overloaded") return yield* this.#overloaded("overload")
-      yield* Effect.logDebug("no answer to a request of a peer").pipe(
-        Effect.annotateLogs({ peer: this.#label, request: request._tag, cause: error.value.cause })
-      )
     }).pipe(Effect.withSpan("msg_as_req", { attributes: { msg: request._tag } }, { captureStackTrace: false }))
   }
 
-  #overloaded(reason: "overload" | "timeout"): Effect.Effect<void, PeerError> {
+  /** Whether this connection has to go for overloading us now. */
+  #isDrawn(): boolean {
     const now = this.#nowNanos()
     const probability = Overload.dropProbability(now, this.#overloadedAtNanos, this.#options.policy)
     this.#overloadedAtNanos = now
-    if (this.#random.nextDoubleUnsafe() >= probability) {
-      this.#count(reason === "overload" ? PeerMetrics.ignoredForOverload : PeerMetrics.ignoredForTimeout)
-      return Effect.void
-    }
-    this.#count(reason === "overload" ? PeerMetrics.closedForOverload : PeerMetrics.closedForTimeout)
-    return Effect.fail(reason === "overload" ? new PeerOverloaded() : new InboundTimeout())
+    return this.#random.nextDoubleUnsafe() < probability
   }
 
   #send(message: Message): Effect.Effect<void, SendError> {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Context, Data, Effect, Layer } from "effect"
+import { Cause, Context, Data, type Duration, Effect, Exit, Layer, Option } from "effect"
 import type { InboundRequest, Response } from "./Request.ts"
 
 /** This node has too much to do. The connection may be closed, by chance, more likely when it asks again at once. */
@@ -17,7 +17,10 @@ export class AnswerFailed extends Data.TaggedError("AnswerFailed")<{ readonly ca
 export class InboundRequests extends Context.Service<
   InboundRequests,
   {
-    /** Answers one request of a peer. Interrupted after `Policy.inboundTimeout`. `Nil` sends nothing. */
+    /**
+     * Answers one request of a peer. Interrupted after `Policy.inboundTimeout`, and when the connection ends. `Nil` sends
+     * nothing. Until it is done the connection reads nothing more: hand long work over and answer `Nil`.
+     */
     readonly answer: (request: InboundRequest) => Effect.Effect<Response, Overloaded | AnswerFailed>
   }
 >()("network-effect/peer/InboundRequests") {
@@ -27,3 +30,36 @@ export class InboundRequests extends Context.Service<
     InboundRequests.of({ answer: () => Effect.succeed({ _tag: "Nil" }) })
   )
 }
+
+/** What became of a request of a peer. */
+export type Outcome =
+  | { readonly _tag: "Answered"; readonly response: Response }
+  | { readonly _tag: "Overloaded" }
+  | { readonly _tag: "TooSlow" }
+  | { readonly _tag: "Failed"; readonly cause: unknown }
+  /** A bug of the program that answers, or it was shut down meanwhile. */
+  | { readonly _tag: "Broken"; readonly cause: Cause.Cause<unknown> }
+
+/** Asks for one answer, within `limit`. Whatever the program does, the result is one of the outcomes. */
+export const outcomeOf = (
+  service: InboundRequests["Service"],
+  request: InboundRequest,
+  limit: Duration.Duration
+): Effect.Effect<Outcome> =>
+  Effect.map(
+    Effect.exit(
+      Effect.timeoutOption(
+        // A program may also throw before there is an effect.
+        Effect.suspend(() => service.answer(request)),
+        limit
+      )
+    ),
+    (exit): Outcome => {
+      if (Exit.isSuccess(exit)) {
+        return Option.isSome(exit.value) ? { _tag: "Answered", response: exit.value.value } : { _tag: "TooSlow" }
+      }
+      const error = Cause.findErrorOption(exit.cause)
+      if (Option.isNone(error)) return { _tag: "Broken", cause: exit.cause }
+      return error.value._tag === "Overloaded" ? { _tag: "Overloaded" } : { _tag: "Failed", cause: error.value.cause }
+    }
+  )

@@ -7,9 +7,9 @@
  * **Security**
  *
  * A chunk is read only when no whole message is left of the last ones, so at most one unfinished message and one chunk
- * are held (`maxBufferedBytes`), and a peer that floods us fills its own window. One message is encoded at a time, and the
- * next only when the transport took it, so a peer that does not read costs one message above the transport's high-water
- * mark. Every write has a time limit.
+ * are held (`maxBufferedBytes`, 2.1 MB), and a peer that floods us fills its own window. One message is encoded at a time,
+ * and the next only when the transport took it, so a peer that does not read costs one message above the transport's
+ * high-water mark (`maxUnsentBytes`, 2.1 MB). Every write has a time limit.
  *
  * @module
  */
@@ -31,6 +31,9 @@ const maxChunkBytes = 65_536
 
 /** Bytes of input one connection holds, at most: a message that lacks its last byte, and the chunk that brings it. */
 export const maxBufferedBytes = headerBytes + maxBodyBytes + maxChunkBytes
+
+/** Bytes of output one connection holds, at most: a message, above a transport that is full to its high-water mark. */
+export const maxUnsentBytes = headerBytes + maxBodyBytes + maxChunkBytes
 
 /** Why nothing more is received. */
 export type ReceiveError = ConnectionClosed | Serialization
@@ -111,6 +114,11 @@ export class MessageStream {
         ? Effect.flatMap(this.fill, () => this.receive)
         : Effect.succeed(polled.success)
     })
+  }
+
+  /** Drops what was received: nobody will look at it. */
+  release(): void {
+    this.#decoder.release()
   }
 
   /** Hands one message to the transport, within `Policy.requestTimeout`. Fails before the first byte when it is too long. */

@@ -1,40 +1,578 @@
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { ChainParams, regtest } from "../../src/chain/ChainParams.ts"
-import { ChainTip } from "../../src/chain/ChainTip.ts"
-import { Handshake } from "../../src/peer/Handshake.ts"
+import { Context, Effect, Exit, Layer, Metric, Option, Scope, SubscriptionRef } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { TestClock } from "effect/testing"
+import { ChainParams, type ChainParamsShape, mainnet, regtest, testnet, upgrades } from "../../src/chain/ChainParams.ts"
+import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
+import { zeroBlockHash } from "../../src/chain/Hash.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { minimumVersion, ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
+import { defaultUserAgent, Handshake, HandshakeError, LocalNode } from "../../src/peer/Handshake.ts"
 import { InboundRequests } from "../../src/peer/InboundRequests.ts"
-import type { ConnectionHost } from "../../src/peer/Peer.ts"
-import { alice, bob } from "../support/addresses.ts"
-import { streams, world } from "./rig.ts"
+import type { ConnectedAddress, ConnectionHost, PeerReport } from "../../src/peer/Peer.ts"
+import { defaults, totalLimit } from "../../src/Policy.ts"
+import * as LinkRule from "../../src/simulation/LinkRule.ts"
+import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import * as Frame from "../../src/wire/Frame.ts"
+import { Message, type Version } from "../../src/wire/Message.ts"
+import { alice, bob as bobAddress, mallory } from "../support/addresses.ts"
+import { policyWith } from "../support/policy.ts"
+import { bobsVersion, pass, remoteEnd, settle, start, streams, world } from "./rig.ts"
+
+const outbound: ConnectedAddress = { _tag: "OutboundDirect", address: bobAddress }
+const inbound: ConnectedAddress = { _tag: "InboundDirect", address: bobAddress }
+const proxied: ConnectedAddress = { _tag: "OutboundProxy", proxyAddress: mallory, transientLocalAddress: bobAddress }
+const isolated: ConnectedAddress = { _tag: "Isolated" }
 
 const nobody: ConnectionHost = { report: () => Effect.void, mayAdvertise: () => Effect.succeed(true) }
 
-const node = Layer.fresh(Handshake.layer).pipe(
-  Layer.provide([ChainTip.layerNone, InboundRequests.layerNone, Layer.succeed(ChainParams, regtest)])
-)
+const nowSeconds = 1_800_000_000
+const tipOf = (height: number, ageSeconds = 0): Option.Option<Tip> =>
+  Option.some({ height, hash: zeroBlockHash, blockTimeSeconds: nowSeconds - ageSeconds })
 
-describe("two nodes", () => {
-  it.effect("shake hands", () =>
+/** A node's handshake. */
+const node = (options: { readonly chain?: ChainParamsShape; readonly tip?: Option.Option<Tip> } = {}) =>
+  Handshake.layer.pipe(
+    Layer.provide([
+      InboundRequests.layerNone,
+      Layer.succeed(ChainParams, options.chain ?? regtest),
+      Layer.unwrap(Effect.map(SubscriptionRef.make(options.tip ?? Option.none<Tip>()), ChainTip.layerRef))
+    ]),
+    Layer.provideMerge(world)
+  )
+
+/** Alice shakes hands on a new stream. Bob does what the test says. */
+const shake = Effect.fnUntraced(function* (connected: ConnectedAddress = inbound, chain: ChainParamsShape = regtest) {
+  const { alices, alicesScope, bobs, bobsScope } = yield* streams
+  const handshake = yield* Handshake
+  const reports: Array<PeerReport> = []
+  const host: ConnectionHost = {
+    report: (_, report) => Effect.sync(() => reports.push(report)),
+    mayAdvertise: () => Effect.succeed(true)
+  }
+  const run = yield* start(Scope.provide(handshake.run(alices, connected, host), alicesScope))
+  return {
+    bob: remoteEnd(bobs, chain),
+    reports,
+    run,
+    /** The peer, or why there is none. */
+    outcome: Effect.map(settle, () => {
+      const result = run.result()
+      return result === "pending" ? result : result instanceof HandshakeError ? result.reason : "agreed"
+    }),
+    peer: Effect.map(settle, () => {
+      const result = run.result()
+      assert(result !== "pending" && !(result instanceof HandshakeError))
+      return result
+    }),
+    closeBob: Scope.close(bobsScope, Exit.void),
+    closeAlice: Scope.close(alicesScope, Exit.void)
+  }
+})
+
+type Shake = Effect.Success<ReturnType<typeof shake>>
+
+const hearVersion = ({ bob }: Shake) =>
+  Effect.map(bob.hears, (message): Version => {
+    assert(message._tag === "Version")
+    return message
+  })
+
+const tagOf = (outcome: { readonly _tag: string } | string) => (typeof outcome === "string" ? outcome : outcome._tag)
+
+describe("shaking hands", () => {
+  it.effect.each([outbound, inbound, isolated])("needs nobody to begin: $_tag", (connected) =>
+    Effect.gen(function* () {
+      const all = yield* shake(connected)
+      yield* hearVersion(all)
+      yield* all.bob.says(bobsVersion())
+      assert.deepStrictEqual(yield* all.bob.hears, Message.Verack())
+      assert.strictEqual(yield* all.outcome, "pending")
+      assert.deepStrictEqual(all.reports, [])
+      yield* all.bob.says(Message.Verack())
+      assert.strictEqual(yield* all.outcome, "agreed")
+      assert.deepStrictEqual(all.reports, [
+        {
+          _tag: "Connected",
+          info: { connectedAddress: connected, remote: bobsVersion(), negotiatedVersion: ourProtocolVersion }
+        }
+      ])
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("works between two of us", () =>
     Effect.gen(function* () {
       const { alices, bobs } = yield* streams
-      const one = yield* Layer.build(node)
-      const other = yield* Layer.build(node)
-      const [a, b] = yield* Effect.all(
+      const [bobsHandshake, alicesHandshake] = [yield* handshakeOfItsOwn, yield* handshakeOfItsOwn]
+      const [toBob, toAlice] = yield* Effect.all(
         [
-          Effect.flatMap(Handshake, (h) => h.run(alices, { _tag: "OutboundDirect", address: bob }, nobody)).pipe(
-            Effect.provide(one)
-          ),
-          Effect.flatMap(Handshake, (h) => h.run(bobs, { _tag: "InboundDirect", address: alice }, nobody)).pipe(
-            Effect.provide(other)
-          )
+          alicesHandshake.run(alices, outbound, nobody),
+          bobsHandshake.run(bobs, { _tag: "InboundDirect", address: alice }, nobody)
         ],
         { concurrency: 2 }
       )
-      assert.strictEqual(a.isInbound, false)
-      assert.strictEqual(b.isInbound, true)
-      const { addresses } = yield* b.request({ _tag: "Peers" })
+      assert.deepStrictEqual([toBob.isInbound, toAlice.isInbound], [false, true])
+      assert.strictEqual(toBob.info.negotiatedVersion, ourProtocolVersion)
+      assert.deepStrictEqual(toAlice.transientAddress, alice)
+      const { addresses } = yield* toAlice.request({ _tag: "Peers" })
       assert.strictEqual(addresses.length, 2)
     }).pipe(Effect.provide(world))
+  )
+
+  it.effect("agrees on the lower version and widens the limit of messages (peer 78)", () =>
+    Effect.gen(function* () {
+      const all = yield* shake()
+      yield* all.bob.says(bobsVersion({ version: 170_160 }), Message.Verack())
+      const peer = yield* all.peer
+      assert.strictEqual(peer.info.negotiatedVersion, 170_160)
+      const locator = new Uint8Array(4 + 1 + 32)
+      new DataView(locator.buffer).setUint32(0, 170_160, true)
+      yield* all.bob.saysRaw("getblocks", locator)
+      yield* all.bob.saysRaw("odd", new Uint8Array(Frame.maxHandshakeBodyBytes + 1))
+      yield* all.bob.says(Message.Ping({ nonce: 3n }))
+      const heard = yield* all.bob.heard
+      assert.deepStrictEqual(heard.at(-1), Message.Pong({ nonce: 3n }))
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("loses nothing that came with the verack", () =>
+    Effect.gen(function* () {
+      const all = yield* shake()
+      yield* all.bob.says(bobsVersion(), Message.Verack(), Message.Ping({ nonce: 3n }))
+      assert.strictEqual(yield* all.outcome, "agreed")
+      assert.deepStrictEqual((yield* all.bob.heard).at(-1), Message.Pong({ nonce: 3n }))
+    }).pipe(Effect.provide(node()))
+  )
+})
+
+const handshakeOfItsOwn = Effect.map(
+  Layer.build(
+    Layer.fresh(Handshake.layer).pipe(
+      Layer.provide([ChainTip.layerNone, InboundRequests.layerNone, Layer.succeed(ChainParams, regtest)])
+    )
+  ),
+  Context.get(Handshake)
+)
+
+describe("our version message", () => {
+  it.effect("says who we are, where the peer is, and not quite what time it is", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime((nowSeconds + 299) * 1000)
+      const handshake = yield* Handshake
+      const bound = PeerSocketAddress.fromStringUnsafe("192.0.2.1:18555")
+      yield* handshake.setListenAddress(bound)
+      const { nonce, ...version } = yield* Effect.flatMap(shake(outbound, mainnet), hearVersion)
+      assert.isTrue(nonce >= 0n)
+      assert.deepStrictEqual(version, {
+        _tag: "Version",
+        version: 170_190,
+        services: NODE_NETWORK,
+        timestamp: BigInt(nowSeconds),
+        addressReceiver: { address: bobAddress, services: NODE_NETWORK },
+        // The port that was bound, whatever was configured.
+        addressFrom: { address: bound, services: NODE_NETWORK },
+        userAgent: defaultUserAgent,
+        startHeight: 3_000_000,
+        relay: true
+      })
+    }).pipe(Effect.provide(node({ chain: mainnet, tip: tipOf(3_000_000) })))
+  )
+
+  it.effect("states the external address, and height 0 without a tip", () =>
+    Effect.gen(function* () {
+      yield* (yield* Handshake).setListenAddress(alice)
+      const version = yield* Effect.flatMap(shake(), hearVersion)
+      assert.deepStrictEqual(version.addressFrom, { address: mallory, services: 0n })
+      assert.strictEqual(version.services, 0n)
+      assert.strictEqual(version.startHeight, 0)
+      assert.strictEqual(version.relay, false)
+      assert.strictEqual(version.userAgent, "/wallet:1.0/")
+    }).pipe(
+      Effect.provide(node()),
+      Effect.provideService(LocalNode, {
+        userAgent: "/wallet:1.0/",
+        services: 0n,
+        relay: false,
+        externalAddress: mallory
+      })
+    )
+  )
+
+  it.effect("names no port while we do not listen, so that nobody dials it", () =>
+    Effect.gen(function* () {
+      const version = yield* Effect.flatMap(shake(), hearVersion)
+      assert.strictEqual(PeerSocketAddress.format(version.addressFrom.address), "0.0.0.0:0")
+    }).pipe(Effect.provide(node()))
+  )
+
+  it("carries the version of the package", () => {
+    const manifest: { readonly version: string } = JSON.parse(
+      readFileSync(new URL("../../package.json", import.meta.url), "utf8")
+    )
+    assert.strictEqual(defaultUserAgent, `/network-effect:${manifest.version}/`)
+  })
+})
+
+describe("a peer that serves no blocks", () => {
+  const idle = bobsVersion({ services: 0n })
+
+  it.effect.each([
+    ["33, outbound_direct_rejects_non_serving_peer_while_syncing", outbound, "MissingRequiredServices"],
+    ["34, outbound_proxy_rejects_non_serving_peer_while_syncing", proxied, "MissingRequiredServices"],
+    ["35, inbound_direct_accepts_non_serving_peer", inbound, "agreed"],
+    ["36, isolated_accepts_non_serving_peer", isolated, "agreed"]
+  ] as ReadonlyArray<[string, ConnectedAddress, string]>)("while we catch up (peer %s)", ([, connected, expected]) =>
+    Effect.gen(function* () {
+      const { bob, outcome, reports } = yield* shake(connected, mainnet)
+      yield* bob.says(idle, Message.Verack())
+      const result = yield* outcome
+      assert.strictEqual(tagOf(result), expected)
+      if (typeof result !== "string") {
+        assert(result._tag === "MissingRequiredServices")
+        assert.strictEqual(result.services, 0n)
+        // Its address keeps what is known of it (peer 39, rejected_non_serving_peer_is_not_recorded_with_services).
+        assert.deepStrictEqual(reports, [])
+        // And it is told nothing: our version, no verack.
+        assert.strictEqual((yield* bob.heard).length, 1)
+      } else {
+        assert(reports[0]?._tag === "Connected")
+        assert.strictEqual(reports[0].info.remote.services, 0n)
+      }
+    }).pipe(Effect.provide(node({ chain: mainnet })))
+  )
+
+  it.effect.each([
+    ["block of this moment (peer 37, outbound_direct_accepts_non_serving_peer_at_tip)", tipOf(3_000_000), "agreed"],
+    ["block of 75,000 s ago (peer 101)", tipOf(3_000_000, 75_000), "agreed"],
+    ["block of 75,001 s ago (peer 101)", tipOf(3_000_000, 75_001), "MissingRequiredServices"],
+    ["block of the next hour (peer 101)", tipOf(3_000_000, -3600), "agreed"],
+    ["no tip (peer 101)", Option.none<Tip>(), "MissingRequiredServices"]
+  ] as ReadonlyArray<[string, Option.Option<Tip>, string]>)("with a tip: %s", ([, tip, expected]) =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(nowSeconds * 1000)
+      const { bob, outcome } = yield* shake(outbound, mainnet)
+      yield* bob.says(idle, Message.Verack())
+      assert.strictEqual(tagOf(yield* outcome), expected)
+    }).pipe((test) => Effect.provide(test, node({ chain: mainnet, tip })))
+  )
+
+  it.effect("is not one that does (peer 38, outbound_direct_accepts_serving_peer)", () =>
+    Effect.gen(function* () {
+      const { bob, outcome } = yield* shake(outbound, mainnet)
+      yield* bob.says(bobsVersion(), Message.Verack())
+      assert.strictEqual(yield* outcome, "agreed")
+    }).pipe(Effect.provide(node({ chain: mainnet })))
+  )
+})
+
+describe("a peer of another time", () => {
+  const heights = (chain: ChainParamsShape) =>
+    upgrades.flatMap((upgrade) => {
+      const height = chain.activationHeights[upgrade]
+      return height === undefined ? [] : [height]
+    })
+
+  it.effect.each(
+    [mainnet, testnet].flatMap((chain) =>
+      [undefined, ...heights(chain)].map(
+        (height) => [`${chain.name} at ${height ?? "no height"}`, chain, height] as const
+      )
+    )
+  )("has to speak what the height of the chain demands (peer 40 and 41): %s", ([, chain, height]) =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(nowSeconds * 1000)
+      const oldest = minimumVersion(chain, height ?? 0)
+      assert.isAtLeast(oldest, 170_150)
+      for (const [version, expected] of [
+        [oldest, "agreed"],
+        [oldest - 1, "ObsoleteVersion"],
+        [0, "ObsoleteVersion"],
+        [4_294_967_295, "agreed"]
+      ] as const) {
+        const { bob, outcome } = yield* shake(inbound, chain)
+        yield* bob.says(bobsVersion({ version }), Message.Verack())
+        const result = yield* outcome
+        assert.strictEqual(tagOf(result), expected)
+        if (typeof result !== "string") {
+          assert(result._tag === "ObsoleteVersion")
+          assert.deepStrictEqual([result.version, result.minimumVersion], [version, oldest])
+        }
+      }
+    }).pipe((test) => Effect.provide(test, node({ chain, tip: height === undefined ? Option.none() : tipOf(height) })))
+  )
+
+  it.effect("is judged by the tip of the moment its version comes", () =>
+    Effect.gen(function* () {
+      const tip = yield* SubscriptionRef.make(tipOf(3_364_600))
+      const layer = Handshake.layer.pipe(
+        Layer.provide([InboundRequests.layerNone, Layer.succeed(ChainParams, mainnet), ChainTip.layerRef(tip)])
+      )
+      yield* Effect.gen(function* () {
+        const { bob, outcome } = yield* shake(inbound, mainnet)
+        yield* SubscriptionRef.set(tip, tipOf(3_428_143))
+        yield* bob.says(bobsVersion({ version: 170_150 }), Message.Verack())
+        assert.strictEqual(tagOf(yield* outcome), "ObsoleteVersion")
+      }).pipe(Effect.provide(layer))
+    }).pipe(Effect.provide(world))
+  )
+})
+
+describe("a peer that is ourselves", () => {
+  it.effect("shows our nonce, while we shake hands and ever after (peer 69)", () =>
+    Effect.gen(function* () {
+      const first = yield* shake()
+      const { nonce } = yield* hearVersion(first)
+      yield* first.bob.says(bobsVersion({ nonce }))
+      assert.strictEqual(tagOf(yield* first.outcome), "RemoteNonceReuse")
+
+      const second = yield* shake()
+      const later = (yield* hearVersion(second)).nonce
+      yield* second.bob.says(bobsVersion(), Message.Verack())
+      assert.strictEqual(yield* second.outcome, "agreed")
+      for (const old of [nonce, later]) {
+        const third = yield* shake()
+        yield* third.bob.says(bobsVersion({ nonce: old }))
+        assert.strictEqual(tagOf(yield* third.outcome), "RemoteNonceReuse")
+      }
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("is that before it is anything else (peer 68)", () =>
+    Effect.gen(function* () {
+      const all = yield* shake(outbound)
+      const { nonce } = yield* hearVersion(all)
+      yield* all.bob.says(bobsVersion({ nonce, version: 1, services: 0n }))
+      assert.strictEqual(tagOf(yield* all.outcome), "RemoteNonceReuse")
+      const other = yield* shake(outbound)
+      yield* other.bob.says(bobsVersion({ version: 1, services: 0n }))
+      assert.strictEqual(tagOf(yield* other.outcome), "ObsoleteVersion")
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect(
+    "is recognised among as many nonces as there may be connections (peer 63, remnant_nonces_from_outbound_connections_are_limited)",
+    () =>
+      Effect.gen(function* () {
+        const handshake = yield* Handshake
+        for (let attempt = 1; attempt <= 47; attempt++) {
+          const { closeBob, outcome } = yield* shake(outbound)
+          yield* closeBob
+          assert.strictEqual(tagOf(yield* outcome), "ConnectionClosed")
+          assert.strictEqual(yield* handshake.nonceCount, Math.min(attempt, 24))
+        }
+      }).pipe(Effect.provide(node().pipe(Layer.provide(policyWith({ targetPeers: 3 })))))
+  )
+
+  it("has as many nonces as connections (peer 63)", () => {
+    assert.strictEqual(totalLimit({ ...defaults, targetPeers: 3 }), 24)
+  })
+
+  it.effect("cannot be told from a nonce drawn twice, so that one says nothing", () =>
+    Effect.gen(function* () {
+      yield* shake()
+      const { bob, outcome } = yield* shake()
+      assert.strictEqual(tagOf(yield* outcome), "LocalDuplicateNonce")
+      assert.deepStrictEqual(yield* bob.heard, [])
+    }).pipe(
+      Effect.provide(
+        Handshake.layer.pipe(
+          Layer.provide([
+            ChainTip.layerNone,
+            InboundRequests.layerNone,
+            Layer.succeed(ChainParams, regtest),
+            Layer.succeed(
+              SecureRandom.SecureRandom,
+              SecureRandom.make((size) => new Uint8Array(size).fill(1))
+            )
+          ]),
+          Layer.provideMerge(world)
+        )
+      )
+    )
+  )
+})
+
+describe("wrong messages (peer 68)", () => {
+  const chatter = [
+    Message.Ping({ nonce: 1n }),
+    Message.GetAddr(),
+    Message.Inv({ items: [{ _tag: "Block", hash: zeroBlockHash }] }),
+    Message.Reject({ message: "version", code: 0x11, reason: "obsolete" }),
+    Message.Mempool(),
+    Message.Pong({ nonce: 1n })
+  ]
+
+  it.effect("that are well formed are dropped, before version and before verack", () =>
+    Effect.gen(function* () {
+      const { bob, outcome, reports } = yield* shake()
+      yield* bob.says(...chatter)
+      yield* bob.saysRaw("unheard", new Uint8Array(5))
+      yield* bob.says(bobsVersion(), ...chatter, bobsVersion({ nonce: 8n }))
+      assert.strictEqual(yield* outcome, "pending")
+      yield* bob.saysRaw("sendaddrv2", new Uint8Array())
+      yield* bob.says(Message.Verack())
+      assert.strictEqual(yield* outcome, "agreed")
+      // None was answered, then or now.
+      assert.deepStrictEqual(
+        (yield* bob.heard).map(({ _tag }) => _tag),
+        ["Version", "Verack"]
+      )
+      // The first version counts.
+      assert(reports[0]?._tag === "Connected")
+      assert.strictEqual(reports[0].info.remote.nonce, 7n)
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("do not count later: a verack before version is none", () =>
+    Effect.gen(function* () {
+      const { bob, outcome } = yield* shake()
+      yield* bob.says(Message.Verack(), bobsVersion())
+      yield* pass("3 seconds")
+      assert.strictEqual(tagOf(yield* outcome), "HandshakeTimeout")
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("that come without end do not extend the time", () =>
+    Effect.gen(function* () {
+      const { bob, outcome } = yield* shake()
+      for (let i = 0; i < 29; i++) {
+        yield* bob.says(...chatter)
+        yield* pass("100 millis")
+      }
+      assert.strictEqual(yield* outcome, "pending")
+      yield* pass("100 millis")
+      assert.strictEqual(tagOf(yield* outcome), "HandshakeTimeout")
+    }).pipe(Effect.provide(node()))
+  )
+
+  const valid = Frame.encode(regtest.magic, { command: "ping", body: new Uint8Array(8) })
+  const changed = (from: number, to: number, value: number) => Uint8Array.from(valid).fill(value, from, to)
+  const tooLong = Frame.encode(regtest.magic, { command: "inv", body: new Uint8Array(1025) })
+  const longest = Frame.encode(regtest.magic, { command: "odd", body: new Uint8Array(1024) })
+
+  it.effect.each([
+    ["another magic", changed(0, 1, 0), "WrongMagic"],
+    ["a wrong checksum", changed(20, 24, 0), "BadChecksum"],
+    ["a body above 1024 bytes (peer 78)", tooLong, "BodyTooLong"],
+    ["a header that announces all there is", changed(16, 20, 255), "BodyTooLong"],
+    ["a body too short", Frame.encode(regtest.magic, { command: "ping", body: new Uint8Array(7) }), "WireEof"],
+    [
+      "a version without its end",
+      Frame.encode(regtest.magic, { command: "version", body: new Uint8Array(40) }),
+      "WireEof"
+    ]
+  ] as ReadonlyArray<[string, Uint8Array, string]>)("with %s end it, before version and after", ([, bytes, tag]) =>
+    Effect.gen(function* () {
+      for (const before of [[], [bobsVersion()]]) {
+        const { bob, outcome, reports } = yield* shake()
+        yield* bob.says(...before)
+        yield* bob.sayBytes(bytes)
+        const result = yield* outcome
+        assert(typeof result !== "string" && result._tag === "Serialization")
+        assert.strictEqual(result.cause._tag, tag)
+        assert.deepStrictEqual(reports, [])
+      }
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("of 1024 bytes are read (peer 78)", () =>
+    Effect.gen(function* () {
+      const { bob, outcome } = yield* shake()
+      yield* bob.sayBytes(longest)
+      yield* bob.says(bobsVersion(), Message.Verack())
+      assert.strictEqual(yield* outcome, "agreed")
+    }).pipe(Effect.provide(node()))
+  )
+})
+
+describe("a stream that ends during a handshake", () => {
+  it.effect("between two messages was closed", () =>
+    Effect.gen(function* () {
+      const { bob, closeBob, outcome } = yield* shake()
+      yield* bob.says(bobsVersion())
+      yield* settle
+      yield* closeBob
+      assert.strictEqual(tagOf(yield* outcome), "ConnectionClosed")
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("inside of a message is bad bytes", () =>
+    Effect.gen(function* () {
+      const { bob, closeBob, outcome } = yield* shake()
+      yield* bob.sayBytes(Uint8Array.of(...regtest.magic, 1))
+      yield* settle
+      yield* closeBob
+      const result = yield* outcome
+      assert(typeof result !== "string" && result._tag === "Serialization" && result.cause._tag === "Truncated")
+      assert.strictEqual(result.cause.bytesLeft, 5)
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("by a reset is bad bytes too", () =>
+    Effect.gen(function* () {
+      const all = yield* shake()
+      yield* (yield* SimNetwork).addRule(LinkRule.cutAfter(0, { from: [bobAddress] }))
+      yield* Effect.ignore(all.bob.stream.write(new Uint8Array(10)))
+      const result = yield* all.outcome
+      assert(typeof result !== "string" && result._tag === "Serialization" && result.cause._tag === "StreamClosed")
+      assert.strictEqual(result.cause.code, "ECONNRESET")
+    }).pipe(Effect.scoped, Effect.provide(node()))
+  )
+})
+
+describe("the time of a handshake", () => {
+  it.effect("is 3 s in all", () =>
+    Effect.gen(function* () {
+      const { bob, closeAlice, outcome } = yield* shake()
+      yield* pass("2 seconds")
+      yield* bob.says(bobsVersion())
+      yield* pass("999 millis")
+      assert.strictEqual(yield* outcome, "pending")
+      yield* pass("1 millis")
+      assert.strictEqual(tagOf(yield* outcome), "HandshakeTimeout")
+      // The stream is the scope's.
+      yield* closeAlice
+      assert.strictEqual((yield* bob.end).reason, "Eof")
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("is over too for a peer that does not read", () =>
+    Effect.gen(function* () {
+      const { alices } = yield* streams
+      yield* (yield* SimNetwork).addRule(LinkRule.blackHole({ from: [alice] }))
+      const run = yield* start(Effect.scoped(Effect.flip((yield* Handshake).run(alices, inbound, nobody))))
+      yield* pass("3 seconds")
+      const error = run.result()
+      assert(error instanceof HandshakeError)
+      assert.strictEqual(error.reason._tag, "HandshakeTimeout")
+    }).pipe(Effect.scoped, Effect.provide(node()))
+  )
+
+  const fibers = Effect.map(Metric.snapshot, (metrics) => {
+    const active = metrics.find(({ id }) => id === "child_fibers_active")
+    return active?.type === "Gauge" ? Number(active.state.value) : 0
+  })
+
+  it.effect("given up from outside leaves neither fiber nor socket nor report (peer 77)", () =>
+    Effect.gen(function* () {
+      const before = yield* fibers
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { bob, closeAlice, reports, run } = yield* shake(outbound)
+          yield* bob.says(bobsVersion())
+          yield* settle
+          yield* run.cancel
+          yield* bob.says(Message.Verack())
+          yield* pass("10 seconds")
+          assert.deepStrictEqual(reports, [])
+          yield* closeAlice
+          assert.strictEqual((yield* bob.end).reason, "Eof")
+        })
+      )
+      assert.strictEqual((yield* SimNetwork).openEnds(), 0)
+      assert.strictEqual(yield* fibers, before)
+    }).pipe(Metric.enableRuntimeMetrics, Effect.provide(node()))
   )
 })

@@ -3,7 +3,7 @@ import { Effect, Result } from "effect"
 import { Block } from "../../src/chain/Block.ts"
 import type { BlockHash } from "../../src/chain/Hash.ts"
 import { regtest } from "../../src/chain/ChainParams.ts"
-import { maxBufferedBytes } from "../../src/peer/MessageStream.ts"
+import { maxBufferedBytes, maxUnsentBytes } from "../../src/peer/MessageStream.ts"
 import type { Request, Response } from "../../src/peer/Request.ts"
 import { windowBytes } from "../../src/simulation/SimStream.ts"
 import * as Frame from "../../src/wire/Frame.ts"
@@ -206,6 +206,7 @@ describe("hostile getdata (advisory P4, CVE-2024-52920)", () => {
       assert.strictEqual(yield* ended, undefined)
       // One block is with the transport, and no other request was looked at.
       assert.strictEqual(peer.bytesWritten(), Frame.headerBytes + largeBlock.bytes.length)
+      assert.isAtMost(peer.bytesWritten(), maxUnsentBytes)
       assert.strictEqual(asked.length, 1)
       assert.isAtMost(messages.bufferedBytes(), maxBufferedBytes)
       assert.strictEqual(flood.result(), "pending")
