@@ -79,7 +79,7 @@ export class BlockQueue {
     return this.#isSomeoneReady || this.#hasEverythingChanged || this.#changed.size > 0
   }
 
-  /** Somebody was let in at the door, or nobody is there any more. */
+  /** Somebody was let in at the door. */
   endDoorsTurn(): void {
     if (!this.#isDoorsTurn) return
     this.#isDoorsTurn = false

@@ -58,7 +58,7 @@ export class RequestRouter {
   /** The caller has its answer or has given up: frees its place, and cancels what peers were asked. */
   leave(call: Call): void {
     call.isOver = true
-    if (this.#door.delete(call) && this.#door.size === 0) this.#blocks.endDoorsTurn()
+    this.#door.delete(call)
     this.#finds.leave(call)
     this.#blocks.leave(call)
     this.#asking.cancel(call)

@@ -215,6 +215,7 @@ describe("InventoryRegistry", () => {
       yield* Effect.gen(function* () {
         yield* fail(1, zero)
         pass(Duration.seconds(159))
+        yield* register(2, "available", blockOf(7))
         yield* fail(2, blockOf(7))
         for (let cycle = 0; cycle < 3; cycle++) assert.deepStrictEqual((yield* countsOf(zero)).failed, [1])
         // The interval starts anew: 159 seconds are three of them, and none is made up for.
@@ -222,7 +223,7 @@ describe("InventoryRegistry", () => {
         assert.deepStrictEqual((yield* countsOf(zero)).failed, [1])
         pass(Duration.seconds(1))
         assert.deepStrictEqual((yield* countsOf(zero)).failed, [])
-        assert.deepStrictEqual((yield* countsOf(blockOf(7))).failed, [2])
+        assert.deepStrictEqual(yield* countsOf(blockOf(7)), { ...nothing, advertised: [2], failed: [2] })
       }).pipe(Effect.provide(layer), Effect.provide(context))
     })
   )
