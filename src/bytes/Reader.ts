@@ -8,6 +8,7 @@
  * @module
  */
 import { isUtf8 } from "node:buffer"
+import { displayHash } from "./Hashing.ts"
 
 /** The bytes ended inside `field`. */
 export interface EndOfData {
@@ -21,7 +22,13 @@ export interface Malformed {
   readonly reason: string
 }
 
-export type ReadFailure = EndOfData | Malformed
+/** Amounts contradict each other: a Sapling balance without anything in Sapling that it could come from. */
+export interface Unbalanced {
+  readonly _tag: "Unbalanced"
+}
+
+/** The three ways in which bytes can be wrong. Peers tell them apart, so we do. */
+export type ReadFailure = EndOfData | Malformed | Unbalanced
 
 /**
  * Largest count or length outside transactions: 2 MiB.
@@ -37,21 +44,17 @@ export const maxMessageCompactSize = 2_097_152
  */
 export const maxTransactionCompactSize = 0x0200_0000
 
-/**
- * Longest byte string in a message: 2 MiB less the 5 bytes of its own length.
- *
- * Source: zebra-chain serialization/zcash_deserialize.rs, `MAX_U8_ALLOCATION`.
- */
-export const maxByteStringLength = 2_097_147
-
 const noBytes = Buffer.alloc(0)
+
+/**
+ * The same bytes, copied if they are part of a larger piece of memory: what is kept for long must not keep that alive.
+ */
+export const owned = (bytes: Uint8Array): Uint8Array =>
+  bytes.length === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes)
 
 /** A `Buffer` over the same memory. */
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
-/** Where a hash is turned round on its way to hexadecimal digits. Never seen outside one call. */
-const scratch = Buffer.alloc(32)
 
 export class Reader {
   readonly bytes: Buffer
@@ -77,6 +80,11 @@ export class Reader {
   /** Records that the value just read is forbidden. The first failure stays. */
   refuse(reason: string): void {
     this.failure ??= { _tag: "Malformed", reason }
+  }
+
+  /** Records that the amounts just read contradict each other. The first failure stays. */
+  refuseBalance(): void {
+    this.failure ??= { _tag: "Unbalanced" }
   }
 
   /** Whether `count` more bytes are there; if not, the failure is recorded. */
@@ -129,6 +137,11 @@ export class Reader {
     return this.bytes.subarray(at, this.position)
   }
 
+  /** The next `length` bytes, as a copy that does not keep the rest alive. */
+  copy(length: number, field: string): Uint8Array {
+    return Uint8Array.from(this.view(length, field))
+  }
+
   skip(length: number, field: string): void {
     if (this.has(length, field)) this.position += length
   }
@@ -136,11 +149,8 @@ export class Reader {
   /** 32 bytes in the order of the wire, as hexadecimal digits in display order: reversed. */
   displayHash(field: string): string {
     if (!this.has(32, field)) return ""
-    const last = this.position + 31
     this.position += 32
-    const { bytes } = this
-    for (let i = 0; i < 32; i++) scratch[i] = bytes[last - i]!
-    return scratch.toString("hex")
+    return displayHash(this.bytes, this.position - 32)
   }
 
   /** A count or length of at most `max`, in its shortest form. */
@@ -189,9 +199,14 @@ export class Reader {
     return value
   }
 
+  /** A length of at most `max` and that many bytes, as a view. */
+  byteString(max: number, field: string): Buffer {
+    return this.view(this.compactSize(max, `${field} length`), field)
+  }
+
   /** A length of at most `max` and that many bytes of UTF-8. */
   text(max: number, field: string): string {
-    const bytes = this.view(this.compactSize(max, `${field} length`), field)
+    const bytes = this.byteString(max, field)
     if (this.failure !== undefined) return ""
     if (!isUtf8(bytes)) {
       this.refuse(`${field} is not UTF-8`)

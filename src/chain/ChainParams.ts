@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { Context } from "effect"
+import { Context, Duration } from "effect"
 
 /** Network upgrades in the order of their activation. */
 export const upgrades = [
@@ -28,6 +28,33 @@ export const upgrades = [
 ] as const
 
 export type Upgrade = (typeof upgrades)[number]
+
+/** Whether `upgrade` is `other` or came after it. */
+export const isUpgradeAtLeast = (upgrade: Upgrade, other: Upgrade): boolean =>
+  upgrades.indexOf(upgrade) >= upgrades.indexOf(other)
+
+/**
+ * The consensus branch id of each upgrade (ZIP 200); those before Overwinter have none. Shown as eight hexadecimal
+ * digits, written little-endian in v5 and v6 transactions.
+ */
+export const branchIds: Readonly<Partial<Record<Upgrade, number>>> = {
+  Overwinter: 0x5ba81b19,
+  Sapling: 0x76b809bb,
+  Blossom: 0x2bb40e60,
+  Heartwood: 0xf5b9230b,
+  Canopy: 0xe9ff75a6,
+  NU5: 0xc2d6d0b4,
+  NU6: 0xc8e71055,
+  "NU6.1": 0x4dec4df0,
+  "NU6.2": 0x5437f330,
+  "NU6.3": 0x37a5165b,
+  NU7: 0x77190ad9
+}
+
+const upgradesByBranchId = new Map(upgrades.map((upgrade) => [branchIds[upgrade], upgrade]))
+
+/** The upgrade a branch id stands for; `undefined` for 0 and for ids we do not know. */
+export const upgradeOfBranchId = (branchId: number): Upgrade | undefined => upgradesByBranchId.get(branchId)
 
 /** `testnet` is the public Testnet or a custom one; only `custom` tells them apart. */
 export type ChainKind = "mainnet" | "testnet" | "regtest"
@@ -128,4 +155,15 @@ export const upgradeAt = (chain: ChainParamsShape, height: number): Upgrade => {
     if (activation !== undefined && activation <= height) current = upgrade
   }
   return current
+}
+
+/**
+ * Time between a block at `height` and the one before it that the chain aims at: 150 s, from Blossom on 75 s, from NU7
+ * on 25 s. The first block of an upgrade has its spacing already.
+ *
+ * Source: ZIP 208, ZIP 218.
+ */
+export const targetSpacing = (chain: ChainParamsShape, height: number): Duration.Duration => {
+  const upgrade = upgradeAt(chain, height)
+  return Duration.seconds(isUpgradeAtLeast(upgrade, "NU7") ? 25 : isUpgradeAtLeast(upgrade, "Blossom") ? 75 : 150)
 }

@@ -3,11 +3,12 @@
  *
  * Each is a branded string of hexadecimal digits in **display order** (the reverse of the order on the wire), so a
  * `Map` or `Set` keys by it, two of them compare with `===`, and whatever prints one prints what block explorers show.
- * The wire order never leaves `bytes` and `wire`: only the functions below cross the border.
+ * Bytes in the order of the wire become one only in `bytes/Reader.ts` and `bytes/Hashing.ts`, and bytes again only in
+ * `bytes/Writer.ts`, so the two orders never meet.
  *
  * @module
  */
-import type { Brand } from "effect"
+import { type Brand, Option } from "effect"
 
 /** SHA-256d of a block header: 64 digits. */
 export type BlockHash = string & Brand.Brand<"network-effect/BlockHash">
@@ -24,8 +25,32 @@ export type WtxId = string & Brand.Brand<"network-effect/WtxId">
 /** What names a transaction on the wire: `TxId` for v1 to v4, `WtxId` for v5 and later. Told apart by length. */
 export type TransactionId = TxId | WtxId
 
+/** Root of the tree of a block's transaction ids: 64 digits. */
+export type MerkleRoot = string & Brand.Brand<"network-effect/MerkleRoot">
+
 /** Whether the id names its authorising data too. */
 export const isWitnessed = (id: TransactionId): id is WtxId => id.length === 128
+
+/** The name of a transaction of version 5 or later (ZIP 239). */
+export const wtxId = (id: TxId, digest: AuthDigest): WtxId => (id + digest) as WtxId
+
+/** The part of an id that does not depend on authorising data. */
+export const txIdOf = (id: TransactionId): TxId => id.slice(0, 64) as TxId
+
+const digits64 = /^[0-9a-f]{64}$/
+const digits128 = /^[0-9a-f]{128}$/
+
+/** From 64 hexadecimal digits in display order, in either case. `None` for any other text. */
+export const blockHashFromString = (text: string): Option.Option<BlockHash> => {
+  const lower = text.toLowerCase()
+  return digits64.test(lower) ? Option.some(lower as BlockHash) : Option.none()
+}
+
+/** From 64 digits (`TxId`) or 128 (`WtxId`) in display order, in either case. `None` for any other text. */
+export const transactionIdFromString = (text: string): Option.Option<TransactionId> => {
+  const lower = text.toLowerCase()
+  return digits64.test(lower) || digits128.test(lower) ? Option.some(lower as TransactionId) : Option.none()
+}
 
 /** The all-zero block hash: previous block of a genesis block, and "no stop hash" on the wire. */
 export const zeroBlockHash: BlockHash = "0".repeat(64) as BlockHash

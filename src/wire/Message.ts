@@ -4,12 +4,25 @@
  * @module
  */
 import { Data, Result } from "effect"
-import { Reader } from "../bytes/Reader.ts"
+import { owned, Reader, type ReadFailure } from "../bytes/Reader.ts"
 import { Writer } from "../bytes/Writer.ts"
-import type { Block, BlockHeader } from "../chain/Block.ts"
-import { type BlockHash, zeroBlockHash } from "../chain/Hash.ts"
-import type { Transaction } from "../chain/Transaction.ts"
+import { Block } from "../chain/Block.ts"
+import { Transaction } from "../chain/Transaction.ts"
 import { type Addr, readAddr, readAddrV2, writeAddr, writeAddrV2 } from "./AddressMessages.ts"
+import {
+  type FilterAdd,
+  type FilterLoad,
+  type Ping,
+  type Pong,
+  readFilterAdd,
+  readFilterLoad,
+  readReject,
+  type Reject,
+  writeFilterAdd,
+  writeFilterLoad,
+  writeReject
+} from "./ControlMessages.ts"
+import { type Headers, type Locator, readHeaders, readLocator, writeHeaders, writeLocator } from "./DataMessages.ts"
 import { BodyTooLong, type Frame, headerBytes, type Magic, seal } from "./Frame.ts"
 import { readVersion, type Version, writeVersion } from "./HandshakeMessages.ts"
 import { type InventoryItem, readInventory, writeInventory } from "./InventoryMessages.ts"
@@ -19,28 +32,23 @@ export type { Addr, InventoryItem, Version }
 export type Message =
   | Version
   | { readonly _tag: "Verack" }
-  | { readonly _tag: "Ping"; readonly nonce: bigint }
-  | { readonly _tag: "Pong"; readonly nonce: bigint }
-  | {
-      readonly _tag: "Reject"
-      readonly message: string
-      readonly code: number
-      readonly reason: string
-      readonly data?: Uint8Array
-    }
+  | Ping
+  | Pong
+  | Reject
   | { readonly _tag: "GetAddr" }
+  /** `addr` and `addrv2` alike; we only ever write `addr`. */
   | Addr
-  | { readonly _tag: "GetBlocks"; readonly known: ReadonlyArray<BlockHash>; readonly stop: BlockHash | undefined }
-  | { readonly _tag: "GetHeaders"; readonly known: ReadonlyArray<BlockHash>; readonly stop: BlockHash | undefined }
+  | ({ readonly _tag: "GetBlocks" } & Locator)
+  | ({ readonly _tag: "GetHeaders" } & Locator)
   | { readonly _tag: "Inv"; readonly items: ReadonlyArray<InventoryItem> }
   | { readonly _tag: "GetData"; readonly items: ReadonlyArray<InventoryItem> }
   | { readonly _tag: "NotFound"; readonly items: ReadonlyArray<InventoryItem> }
-  | { readonly _tag: "Headers"; readonly headers: ReadonlyArray<BlockHeader> }
+  | Headers
   | { readonly _tag: "Block"; readonly block: Block }
   | { readonly _tag: "Tx"; readonly transaction: Transaction }
   | { readonly _tag: "Mempool" }
-  | { readonly _tag: "FilterLoad" }
-  | { readonly _tag: "FilterAdd" }
+  | FilterLoad
+  | FilterAdd
   | { readonly _tag: "FilterClear" }
 
 /** Constructors, `$is` and `$match`: `Message.Ping({ nonce })`. */
@@ -97,15 +105,23 @@ export interface EncodeOptions {
  * ignored too.
  */
 export const decode = (frame: Frame, options: DecodeOptions): Result.Result<Message | undefined, MessageError> => {
-  const reader = new Reader(frame.body)
+  const reader = new Reader(keepsBody.has(frame.command) ? owned(frame.body) : frame.body)
   const message = read(frame.command, reader, options)
-  const failure = reader.failure
-  if (failure === undefined) return Result.succeed(message)
-  return Result.fail(
-    failure._tag === "EndOfData"
-      ? new WireEof({ command: frame.command, field: failure.field })
-      : new WireParse({ command: frame.command, reason: failure.reason })
-  )
+  return reader.failure === undefined ? Result.succeed(message) : Result.fail(errorOf(frame.command, reader.failure))
+}
+
+/** Commands whose messages refer to the body for as long as they live. */
+const keepsBody: ReadonlySet<string> = new Set(["headers", "block", "tx"])
+
+const errorOf = (command: string, failure: ReadFailure): MessageError => {
+  switch (failure._tag) {
+    case "EndOfData":
+      return new WireEof({ command, field: failure.field })
+    case "Malformed":
+      return new WireParse({ command, reason: failure.reason })
+    case "Unbalanced":
+      return new WireBalance({ command })
+  }
 }
 
 /** Header and body as one. Fails on what the receiver would refuse; nothing of it may be sent then. */
@@ -138,7 +154,7 @@ const finish = (
   return Result.succeed(bytes)
 }
 
-const read = (command: string, reader: Reader, options: DecodeOptions): Message | undefined => {
+const read = (command: string, reader: Reader, { negotiatedVersion }: DecodeOptions): Message | undefined => {
   switch (command) {
     case "version":
       return readVersion(reader)
@@ -148,24 +164,36 @@ const read = (command: string, reader: Reader, options: DecodeOptions): Message 
       return { _tag: "Ping", nonce: reader.u64("nonce") }
     case "pong":
       return { _tag: "Pong", nonce: reader.u64("nonce") }
+    case "reject":
+      return readReject(reader)
     case "getaddr":
       return { _tag: "GetAddr" }
     case "addr":
       return readAddr(reader)
     case "addrv2":
       return readAddrV2(reader)
+    case "getblocks":
+      return { _tag: "GetBlocks", ...readLocator(reader, negotiatedVersion) }
+    case "getheaders":
+      return { _tag: "GetHeaders", ...readLocator(reader, negotiatedVersion) }
     case "inv":
       return { _tag: "Inv", items: readInventory(reader) }
     case "getdata":
       return { _tag: "GetData", items: readInventory(reader) }
     case "notfound":
       return { _tag: "NotFound", items: readInventory(reader) }
-    case "getblocks":
-      return { _tag: "GetBlocks", ...readLocator(reader, options) }
-    case "getheaders":
-      return { _tag: "GetHeaders", ...readLocator(reader, options) }
+    case "headers":
+      return readHeaders(reader)
+    case "block":
+      return { _tag: "Block", block: Block.read(reader) }
+    case "tx":
+      return { _tag: "Tx", transaction: Transaction.read(reader) }
     case "mempool":
       return { _tag: "Mempool" }
+    case "filterload":
+      return readFilterLoad(reader)
+    case "filteradd":
+      return readFilterAdd(reader)
     case "filterclear":
       return { _tag: "FilterClear" }
     default:
@@ -173,50 +201,38 @@ const read = (command: string, reader: Reader, options: DecodeOptions): Message 
   }
 }
 
-const write = (writer: Writer, message: Message, options: EncodeOptions): void => {
+const write = (writer: Writer, message: Message, { negotiatedVersion }: EncodeOptions): void => {
   switch (message._tag) {
     case "Version":
       return writeVersion(writer, message)
     case "Ping":
     case "Pong":
       return writer.u64(message.nonce)
+    case "Reject":
+      return writeReject(writer, message)
     case "Addr":
       return writeAddr(writer, message)
+    case "GetBlocks":
+    case "GetHeaders":
+      return writeLocator(writer, message, negotiatedVersion)
     case "Inv":
     case "GetData":
     case "NotFound":
       return writeInventory(writer, message.items)
-    case "GetBlocks":
-    case "GetHeaders":
-      return writeLocator(writer, message, options)
+    case "Headers":
+      return writeHeaders(writer, message)
     case "Block":
       return writer.bytes(message.block.bytes)
     case "Tx":
       return writer.bytes(message.transaction.bytes)
-    default:
+    case "FilterLoad":
+      return writeFilterLoad(writer, message)
+    case "FilterAdd":
+      return writeFilterAdd(writer, message)
+    case "Verack":
+    case "GetAddr":
+    case "Mempool":
+    case "FilterClear":
       return
   }
-}
-
-interface Locator {
-  readonly known: ReadonlyArray<BlockHash>
-  readonly stop: BlockHash | undefined
-}
-
-const maxLocatorHashes = 101
-
-const readLocator = (reader: Reader, { negotiatedVersion }: DecodeOptions): Locator => {
-  if (reader.u32("version") !== negotiatedVersion) reader.refuse("version is not the negotiated one")
-  const count = reader.compactSize(maxLocatorHashes, "locator count")
-  const known: Array<BlockHash> = []
-  for (let i = 0; i < count && reader.failure === undefined; i++) known.push(reader.displayHash("locator") as BlockHash)
-  const stop = reader.displayHash("stop") as BlockHash
-  return { known, stop: stop === zeroBlockHash ? undefined : stop }
-}
-
-const writeLocator = (writer: Writer, { known, stop }: Locator, { negotiatedVersion }: EncodeOptions): void => {
-  writer.u32(negotiatedVersion)
-  writer.count(known.length, maxLocatorHashes, "locator count")
-  for (const hash of known) writer.displayHash(hash)
-  writer.displayHash(stop ?? zeroBlockHash)
 }
