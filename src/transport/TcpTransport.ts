@@ -12,19 +12,12 @@
  * @module
  */
 import * as net from "node:net"
-import { type Duration, Effect, Layer, type Scope } from "effect"
+import { type Duration, Effect, Layer } from "effect"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
-import {
-  type BoundListener,
-  type ByteStream,
-  DialError,
-  ListenError,
-  maxWaitingStreams,
-  StreamClosed,
-  Transport
-} from "./Transport.ts"
+import * as AcceptQueue from "./AcceptQueue.ts"
+import { type BoundListener, DialError, ListenError, StreamClosed, Transport } from "./Transport.ts"
 
 /** Connections the kernel completes while Node is busy. The system may cap it, as Linux does at `net.core.somaxconn`. */
 const backlog = 1024
@@ -47,13 +40,8 @@ const addressOf = (
   return PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe(zone < 0 ? ip : ip.slice(0, zone)), port)
 }
 
-interface TcpStream extends ByteStream {
-  /** Flushes for at most the grace, then cuts. */
-  readonly close: Effect.Effect<void>
-}
-
 /** Nothing when the peer left before we looked at it. */
-const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): TcpStream | undefined => {
+const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): AcceptQueue.OpenStream | undefined => {
   const remoteAddress = addressOf(socket.remoteAddress, socket.remotePort)
   const localAddress = addressOf(socket.localAddress, socket.localPort)
   if (remoteAddress === undefined || localAddress === undefined) return undefined
@@ -67,7 +55,8 @@ const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): TcpStrea
 
   const wakeReader = () => reader?.()
   const wakeWriters = () => {
-    for (const wake of writers ?? []) wake()
+    // A copy: whoever is woken may wait again before we are through.
+    for (const wake of [...(writers ?? [])]) wake()
   }
   const end = (reason: StreamClosed) => {
     closed ??= reason
@@ -164,7 +153,7 @@ const connect = (
   address: PeerSocketAddress.PeerSocketAddress,
   localIp: NetAddress.IpAddress | undefined,
   closeGrace: Duration.Duration
-): Effect.Effect<TcpStream, DialError> =>
+): Effect.Effect<AcceptQueue.OpenStream, DialError> =>
   Effect.callback((resume) => {
     const failed = (code: string, cause: unknown) =>
       resume(Effect.fail(new DialError({ address: PeerSocketAddress.redacted(address), code, cause })))
@@ -172,9 +161,11 @@ const connect = (
     const socket = new net.Socket({ allowHalfOpen: true })
     socket.once("error", onError)
     socket.once("connect", () => {
-      socket.off("error", onError)
       const stream = makeStream(socket, closeGrace)
-      if (stream !== undefined) return resume(Effect.succeed(stream))
+      if (stream !== undefined) {
+        socket.off("error", onError)
+        return resume(Effect.succeed(stream))
+      }
       socket.destroy()
       failed("ECONNRESET", "the peer left as soon as it was connected")
     })
@@ -198,48 +189,22 @@ const bind = (
   closeGrace: Duration.Duration
 ): Effect.Effect<TcpListener, ListenError> =>
   Effect.callback((resume) => {
-    const waiting: Array<net.Socket> = []
-    const acceptors = new Set<() => void>()
+    const queue = AcceptQueue.make((socket: net.Socket) => {
+      const stream = makeStream(socket, closeGrace)
+      if (stream === undefined) socket.destroy()
+      return stream
+    })
 
     const server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
       // A socket that breaks while it waits must not break us; its reader will hear of it.
       socket.on("error", ignore)
-      if (waiting.length >= maxWaitingStreams) return void socket.resetAndDestroy()
-      waiting.push(socket)
-      for (const wake of acceptors) wake()
-    })
-
-    const arrival = Effect.callback<void>((resume) => {
-      const wake = () => {
-        acceptors.delete(wake)
-        resume(Effect.void)
-      }
-      acceptors.add(wake)
-      return Effect.sync(() => acceptors.delete(wake))
-    })
-
-    // Only waiting may be interrupted: a socket that was taken is in the scope.
-    const accept: Effect.Effect<ByteStream, never, Scope.Scope> = Effect.uninterruptibleMask((restore) => {
-      const next: Effect.Effect<ByteStream, never, Scope.Scope> = Effect.suspend(() => {
-        const socket = waiting.shift()
-        if (socket === undefined) return Effect.andThen(restore(arrival), next)
-        const stream = makeStream(socket, closeGrace)
-        if (stream !== undefined) {
-          return Effect.as(
-            Effect.addFinalizer(() => stream.close),
-            stream
-          )
-        }
-        socket.destroy()
-        return next
-      })
-      return next
+      if (!queue.offer(socket)) socket.resetAndDestroy()
     })
 
     // Not waited for: a server counts as closed when the last of its sockets is.
     const close = () => {
       server.close()
-      for (const socket of waiting.splice(0)) socket.destroy()
+      for (const socket of queue.drain()) socket.destroy()
     }
 
     // Stays for good: an error without a listener would end the process. Once bound, resuming again does nothing.
@@ -252,7 +217,7 @@ const bind = (
       resume(
         Effect.succeed({
           address: PeerSocketAddress.fromIp(address.address, port),
-          accept,
+          accept: queue.accept,
           close: Effect.sync(close)
         })
       )
