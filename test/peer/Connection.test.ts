@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Random } from "effect"
+import { Effect, Layer, Random, Scheduler } from "effect"
 import { InboundTimeout, PeerOverloaded } from "../../src/peer/Peer.ts"
 import { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
 import type { Request, Response } from "../../src/peer/Request.ts"
@@ -386,6 +386,24 @@ describe("the order of work (peer 72)", () => {
       }
       assert.strictEqual(tagOf(waiting.result()), "ConnectionReceiveTimeout")
     }).pipe(Effect.provide(world))
+  )
+})
+
+describe("a change that comes between two steps of the loop", () => {
+  it.effect("is not missed, wherever the scheduler stops it", () =>
+    Effect.gen(function* () {
+      const { bob, peer } = yield* rig()
+      for (let turns = 0; turns < 60; turns++) {
+        const waiting = yield* start(peer.request(mempool))
+        for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
+        yield* start(peer.advertiseBlock(hash(turns)))
+        const heard: Array<Message> = []
+        while (heard.length < 2) heard.push(yield* bob.hears)
+        assert.sameDeepMembers(heard, [Message.Mempool(), inv(hash(turns))])
+        yield* bob.says(Message.Inv({ items: [txItem(txId(1))] }))
+        while (waiting.result() === "pending") yield* Effect.yieldNow
+      }
+    }).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, 5), Effect.provide(world))
   )
 })
 

@@ -105,6 +105,18 @@ describe("a peer that floods us", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("with requests does not take the turns of others", () =>
+    Effect.gen(function* () {
+      const busy = yield* rig()
+      const other = yield* rig()
+      yield* settle
+      yield* busy.bob.says(...items(500, () => Message.Mempool()))
+      yield* other.bob.says(Message.Ping({ nonce: 1n }))
+      assert.deepStrictEqual(yield* other.bob.hears, Message.Pong({ nonce: 1n }))
+      assert.isAtMost(busy.asked.length, 10)
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("with more items than may be, or of no known kind, is cut off", () =>
     Effect.gen(function* () {
       const tooMany = yield* rig()

@@ -203,6 +203,24 @@ describe("whatever the connection does and however it ends", () => {
   )
 })
 
+describe("a connection that was closed", () => {
+  it.effect("stops at once, not only when its scope closes", () =>
+    Effect.gen(function* () {
+      const before = yield* fibers
+      const { asked, bob, messages, peer } = yield* rig({ connected })
+      yield* bob.sayBytes(frame.subarray(0, 30))
+      yield* settle
+      assert.strictEqual(messages.bufferedBytes(), 6)
+      yield* peer.close(new ClientDropped())
+      assert.strictEqual(messages.bufferedBytes(), 0)
+      assert.strictEqual(yield* fibers, before)
+      yield* bob.says(Message.Ping({ nonce: 1n }), Message.GetAddr())
+      assert.deepStrictEqual(yield* bob.heard, [])
+      assert.deepStrictEqual(asked, [])
+    }).pipe(Metric.enableRuntimeMetrics, Effect.provide(world))
+  )
+})
+
 describe("a connection interrupted while it sends a request", () => {
   it.effect(
     "gives its caller the error it was ended with (peer 90, run_loop_cancelled_during_send; peer 100; advisory P1, CVE-2026-123557)",
