@@ -1,0 +1,8 @@
+/**
+ * The compositions, for programs that use us: `import { Node, Simulated } from "network-effect/layers"`.
+ *
+ * @module
+ */
+export * as Devnet from "./Devnet.ts"
+export * as Node from "./Node.ts"
+export * as Simulated from "./Simulated.ts"

@@ -1,0 +1,223 @@
+/**
+ * The cost of routing, by the number of connected peers: requests per second, decisions about one block per second with 70
+ * peers that lack it and 70 that failed to deliver it, what a peer's becoming ready costs while blocks wait, and
+ * broadcasts to a third of 1,000 peers. The peers answer at once, so all of it is our own work.
+ *
+ * A number that grows with the peers, or with the blocks that wait, is a bug: something passes over all of them.
+ *
+ *     npm run bench -- peerset [--millis 1000]
+ *
+ * Needs nothing, writes nothing.
+ */
+import { parseArgs } from "node:util"
+import { Deferred, Effect, Fiber, Layer, SubscriptionRef } from "effect"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
+import { ChainTip } from "../../src/chain/ChainTip.ts"
+import type { BlockHash } from "../../src/chain/Hash.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
+import { InventoryRegistry } from "../../src/network/InventoryRegistry.ts"
+import { PeerSet } from "../../src/network/PeerSet.ts"
+import type { Peer, PeerError } from "../../src/peer/Peer.ts"
+import type { Request, Response, ResponseOf } from "../../src/peer/Request.ts"
+import { defaults, Policy } from "../../src/Policy.ts"
+import type { InventoryItem } from "../../src/wire/Message.ts"
+
+/** Answers everything at once with nothing, and is ready again; or keeps what it is asked until told. */
+const makePeer = (id: number, serving: boolean) => {
+  const address = PeerSocketAddress.fromStringUnsafe(`10.${id >> 16}.${(id >> 8) & 0xff}.${id & 0xff}:8233`)
+  const nowhere = { services: 0n, address: PeerSocketAddress.unspecified }
+  const waiting = new Set<Deferred.Deferred<void>>()
+  let isFull = false
+  let isSticky = false
+  const peer: Peer = {
+    id,
+    info: {
+      connectedAddress: { _tag: "OutboundDirect", address },
+      remote: {
+        _tag: "Version",
+        version: ourProtocolVersion,
+        services: serving ? 1n : 0n,
+        timestamp: 0n,
+        addressReceiver: nowhere,
+        addressFrom: nowhere,
+        nonce: 0n,
+        userAgent: "",
+        startHeight: 0,
+        relay: true
+      },
+      negotiatedVersion: ourProtocolVersion
+    },
+    transientAddress: address,
+    isInbound: false,
+    readiness: () => (isFull ? "Busy" : "Ready"),
+    awaitReady: Effect.suspend(() => {
+      if (!isFull) return Effect.void
+      const ready = Deferred.makeUnsafe<void>()
+      waiting.add(ready)
+      return Deferred.await(ready)
+    }),
+    enqueueUnsafe: <R extends Request>(request: R): Effect.Effect<ResponseOf<R>, PeerError> => {
+      isFull = isSticky
+      const answer: Effect.Effect<Response, PeerError> = Effect.succeed({ _tag: "Nil" })
+      return answer as Effect.Effect<ResponseOf<R>, PeerError>
+    },
+    request: () => Effect.die("nobody holds this peer"),
+    advertiseBlock: () => Effect.void,
+    awaitClosed: Effect.never,
+    close: () => Effect.void,
+    load: () => 1,
+    roundTrip: () => undefined,
+    bytesRead: () => 0,
+    bytesWritten: () => 0
+  }
+  return {
+    peer,
+    stick: () => {
+      isSticky = true
+    },
+    free: () => {
+      isFull = false
+      const woken = [...waiting]
+      waiting.clear()
+      for (const ready of woken) Deferred.doneUnsafe(ready, Effect.void)
+    }
+  }
+}
+
+const layer = PeerSet.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(InventoryRegistry.layer, ChainTip.layerNone)),
+  Layer.provide(
+    Layer.mergeAll(
+      Layer.succeed(ChainParams, mainnet),
+      Layer.unwrap(
+        Effect.map(
+          SubscriptionRef.make({
+            responded: 0,
+            neverAttempted: 0,
+            failed: 0,
+            attemptPending: 0,
+            recentlyLive: 0,
+            recentlyStoppedResponding: 0,
+            total: 0,
+            limit: 0
+          }),
+          (metrics) => Layer.mock(AddressBook, { metrics })
+        )
+      )
+    )
+  ),
+  Layer.provideMerge(Layer.succeed(Policy, { ...defaults, targetPeers: 10_000, connectionsPerGroup: 1_000_000 }))
+)
+
+const blockOf = (n: number): BlockHash => n.toString(16).padStart(64, "0") as BlockHash
+
+/** Joins `serving` peers that serve blocks, then `others` that do not; ids from 1. */
+const fill = (serving: number, others = 0) =>
+  Effect.gen(function* () {
+    const peerSet = yield* PeerSet
+    const peers = Array.from({ length: serving + others }, (_, index) => makePeer(index + 1, index < serving))
+    for (const { peer } of peers) yield* peerSet.add(peer)
+    return peers
+  })
+
+/** Runs of `once` per second, over `millis` after a tenth of that to warm up. */
+const rate = <A, E, R>(once: Effect.Effect<A, E, R>, millis: number) =>
+  Effect.gen(function* () {
+    const runFor = (budget: number) =>
+      Effect.gen(function* () {
+        const started = performance.now()
+        let runs = 0
+        for (; performance.now() - started < budget; runs += 100) {
+          for (let i = 0; i < 100; i++) yield* once
+        }
+        return runs / ((performance.now() - started) / 1000)
+      })
+    yield* runFor(millis / 10)
+    return yield* runFor(millis)
+  })
+
+const requests = (peers: number, millis: number) =>
+  Effect.gen(function* () {
+    yield* fill(peers)
+    return yield* rate((yield* PeerSet).request({ _tag: "Peers" }), millis)
+  }).pipe(Effect.provide(layer))
+
+/** One hash that 70 of the peers lack and 70 failed to deliver; of 100, most are among both. */
+const blocks = (peers: number, millis: number) =>
+  Effect.gen(function* () {
+    yield* fill(peers)
+    const registry = yield* InventoryRegistry
+    const hash = blockOf(1)
+    const item: InventoryItem = { _tag: "Block", hash }
+    for (let i = 1; i <= 70; i++) {
+      yield* registry.register(i, "missing", [item])
+      yield* registry.recordFailure(i + 20, item)
+    }
+    return yield* rate((yield* PeerSet).request({ _tag: "BlockDownload", hash, advertiser: undefined }), millis)
+  }).pipe(Effect.provide(layer))
+
+/** So many blocks wait for a busy peer that serves, while one that does not becomes ready again and again. */
+const becomingReady = (waiting: number, millis: number) =>
+  Effect.gen(function* () {
+    const peerSet = yield* PeerSet
+    const [sam, nina] = yield* fill(1, 1)
+    const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
+    sam!.stick()
+    fibers.push(
+      yield* Effect.forkChild(peerSet.request({ _tag: "BlockDownload", hash: blockOf(0), advertiser: undefined }))
+    )
+    yield* Effect.yieldNow
+    for (let n = 1; n <= waiting; n++) {
+      const request = { _tag: "BlockDownload", hash: blockOf(n), advertiser: undefined } as const
+      fibers.push(yield* Effect.forkChild(peerSet.request(request), { startImmediately: true }))
+    }
+    nina!.stick()
+    // Each run makes her busy and ready again.
+    const once = Effect.suspend(() => {
+      const request = peerSet.request({ _tag: "MempoolTransactionIds" })
+      return Effect.andThen(
+        request,
+        Effect.sync(() => nina!.free())
+      )
+    })
+    const result = yield* rate(once, millis)
+    yield* Fiber.interruptAll(fibers)
+    return result
+  }).pipe(Effect.provide(layer))
+
+const broadcasts = (peers: number, millis: number) =>
+  Effect.gen(function* () {
+    yield* fill(peers)
+    return yield* rate(
+      (yield* PeerSet).request({ _tag: "AdvertiseTransactionIds", ids: new Set(), source: undefined }),
+      millis
+    )
+  }).pipe(Effect.provide(layer))
+
+/** Prints a table. */
+export const main = async (args: ReadonlyArray<string>): Promise<void> => {
+  const { values } = parseArgs({ args: [...args], options: { millis: { type: "string", default: "1000" } } })
+  const millis = Number(values.millis)
+  const rows: Array<{
+    readonly what: string
+    readonly at: string
+    readonly "per second": number
+    readonly "µs each": string
+  }> = []
+  const measure = async (what: string, at: string, effect: Effect.Effect<number>) => {
+    const perSecond = await Effect.runPromise(effect)
+    rows.push({ what, at, "per second": Math.round(perSecond), "µs each": (1e6 / perSecond).toFixed(1) })
+  }
+  for (const peers of [10, 100, 1000, 10_000])
+    await measure("requests", `${peers} ready peers`, requests(peers, millis))
+  for (const peers of [100, 10_000]) {
+    await measure("one block; 70 lack it, 70 failed", `${peers} peers`, blocks(peers, millis))
+  }
+  for (const waiting of [20, 2000]) {
+    await measure("a peer becomes busy and ready", `${waiting} waiting blocks`, becomingReady(waiting, millis))
+  }
+  await measure("broadcasts to a third", "1000 peers", broadcasts(1000, millis))
+  console.table(rows)
+}

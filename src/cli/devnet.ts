@@ -1,0 +1,132 @@
+/**
+ * `network-effect devnet`: a whole Zcash network on this machine.
+ *
+ * Full nodes in one process, each on a loopback address of its own, real TCP between them. They know one seed and find
+ * each other by asking for addresses. This file watches and tells; `layers/Devnet.ts` says what a node is made of.
+ *
+ * @module
+ */
+import { Clock, Console, Context, Duration, Effect, Option, Schema, type Scope, Stdio, Stream, Terminal } from "effect"
+import { Command, Flag } from "effect/cli"
+import type { AddressBook } from "../addresses/AddressBook.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import type { Network } from "../network/Network.ts"
+import { NetworkEvent } from "../network/NetworkEvents.ts"
+import type { ListenError } from "../transport/Transport.ts"
+import * as DevnetView from "./DevnetView.ts"
+
+/** One running node of a local network. */
+export interface DevnetNode {
+  readonly network: Network["Service"]
+  readonly addressBook: AddressBook["Service"]
+}
+
+/** How nodes of a local network are made. */
+export class Devnet extends Context.Service<
+  Devnet,
+  {
+    /** Where node `index`, from 1, listens. */
+    readonly addressOf: (index: number) => PeerSocketAddress.PeerSocketAddress
+    /** Starts node `index`; it stops when the scope closes. */
+    readonly startNode: (index: number) => Effect.Effect<DevnetNode, ListenError, Scope.Scope>
+  }
+>()("network-effect/cli/Devnet") {}
+
+/** Loopback has room for more, but one process serves no more than this within the times the README names. */
+const maxNodes = 200
+
+/** Nodes that start later find each other by asking, and not by dialling each other at the same moment. */
+const startInterval = Duration.millis(100)
+
+const flags = {
+  nodes: Flag.Int("nodes").pipe(
+    Flag.withDescription(`How many nodes, 1 to ${maxNodes}`),
+    Flag.withSchema(
+      Schema.Int.check(
+        Schema.isBetween({ minimum: 1, maximum: maxNodes }, { message: `expected a number from 1 to ${maxNodes}` })
+      )
+    ),
+    Flag.withDefault(12)
+  ),
+  duration: Flag.String("for").pipe(
+    Flag.withDescription("Stop after this time, for example 20s; without it, Ctrl-C stops"),
+    Flag.withSchema(Schema.DurationFromString),
+    Flag.optional
+  ),
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("Events as JSON, one per line, and a summary as the last line"),
+    Flag.withDefault(false)
+  )
+}
+
+export const devnet = Command.make(
+  "devnet",
+  flags,
+  Effect.fnUntraced(function* (options) {
+    const { addressOf, startNode } = yield* Devnet
+    const live = !options.json && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
+    const startedMillis = yield* Clock.currentTimeMillis
+    const view = DevnetView.make({
+      startedMillis,
+      addresses: Array.from({ length: options.nodes }, (_, i) => PeerSocketAddress.format(addressOf(i + 1)))
+    })
+
+    const tell = (index: number, event: NetworkEvent) => {
+      DevnetView.record(view, index, event)
+      if (live) return Effect.void
+      return Console.log(
+        options.json ? JSON.stringify({ node: index, ...event }) : DevnetView.eventLine(view, index, event)
+      )
+    }
+
+    const runNode = Effect.fnUntraced(function* (index: number) {
+      const node = yield* startNode(index)
+      yield* node.network.events.pipe(
+        Stream.runForEach((event) => tell(index, event)),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      yield* node.network.awaitEnd.pipe(
+        Effect.catch((error) => Effect.sync(() => DevnetView.recordEnd(view, index, error._tag))),
+        Effect.forkScoped
+      )
+      return node
+    })
+
+    const watch = Effect.gen(function* () {
+      const nodes: Array<DevnetNode> = []
+      const refresh = Effect.gen(function* () {
+        for (const [i, node] of nodes.entries()) {
+          DevnetView.recordKnown(view, i + 1, (yield* node.addressBook.entries).length)
+        }
+        if (live) yield* draw(view)
+      })
+      yield* refresh.pipe(Effect.repeat({ schedule: redraw }), Effect.forkScoped)
+      for (let index = 1; index <= options.nodes; index++) {
+        if (index > 1) yield* Effect.sleep(startInterval)
+        nodes.push(yield* runNode(index))
+      }
+      yield* Option.match(options.duration, {
+        onNone: () => Effect.never,
+        onSome: (duration) => Effect.sleep(duration)
+      })
+      yield* refresh
+    })
+
+    const summarise = Effect.gen(function* () {
+      const summary = DevnetView.summary(view, yield* Clock.currentTimeMillis)
+      yield* Console.log(options.json ? JSON.stringify(summary) : DevnetView.summaryText(summary))
+    })
+
+    // The summary is the last line also when the user has seen enough.
+    yield* watch.pipe(
+      Effect.onExit(() => summarise),
+      Effect.scoped
+    )
+  })
+).pipe(
+  Command.withDescription("Run a local network of full nodes in this process (Regtest, loopback only)"),
+  Command.withExamples([
+    { command: "network-effect devnet", description: "12 nodes until Ctrl-C" },
+    { command: "network-effect devnet --nodes 40 --for 20s --json", description: "40 nodes for 20 s, for a script" }
+  ])
+)

@@ -1,0 +1,63 @@
+/**
+ * `network-effect start`: one node, until it is stopped.
+ *
+ * @module
+ */
+import { Console, Effect, Option, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { Network } from "../network/Network.ts"
+import { describe } from "./DevnetView.ts"
+
+/** The flags of `start`; texts, for `SettingsFile.load` reads them with the file and the environment. */
+export const flags = {
+  network: Flag.String("network").pipe(
+    Flag.withDescription("mainnet, testnet or regtest; mainnet unless the settings say otherwise"),
+    Flag.withMetavar("NAME"),
+    Flag.optional
+  ),
+  listen: Flag.String("listen").pipe(
+    Flag.withDescription("Address to listen on: ip, ip:port or [ip6]:port; port 0 takes a free one"),
+    Flag.withMetavar("ADDR"),
+    Flag.optional
+  ),
+  peers: Flag.String("peer").pipe(
+    Flag.withDescription("A peer to start with, ip:port; may be repeated, replaces the DNS seeds"),
+    Flag.withMetavar("ADDR"),
+    Flag.between(0, 1000)
+  ),
+  userAgent: Flag.String("user-agent").pipe(
+    Flag.withDescription("What this node calls itself, at most 256 bytes"),
+    Flag.withMetavar("TEXT"),
+    Flag.optional
+  ),
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("Events as JSON on stdout, one per line; logs go to stderr"),
+    Flag.withDefault(false)
+  )
+}
+
+export const start = Command.make(
+  "start",
+  flags,
+  Effect.fnUntraced(function* ({ json }) {
+    const network = yield* Network
+    if (!json && Option.isSome(network.listenAddress)) {
+      yield* Console.log(`listening on ${PeerSocketAddress.format(network.listenAddress.value)}; Ctrl-C stops`)
+    }
+    yield* network.events.pipe(
+      Stream.runForEach((event) => Console.log(json ? JSON.stringify(event) : describe(event))),
+      Effect.forkChild({ startImmediately: true })
+    )
+    return yield* network.awaitEnd
+  })
+).pipe(
+  Command.withDescription("Run one node until it is stopped"),
+  Command.withExamples([
+    { command: "network-effect start", description: "A Mainnet node that starts from the DNS seeds" },
+    {
+      command: "network-effect start --network regtest --listen 127.0.0.1:18233 --peer 127.0.0.2:18233 --json",
+      description: "A Regtest node that starts from one peer and tells its events as JSON"
+    }
+  ])
+)

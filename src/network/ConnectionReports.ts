@@ -1,0 +1,149 @@
+/**
+ * What connections tell the node: to the address book, the inventory registry and the events.
+ *
+ * `addresses` and `peer` do not know each other; this is where a report of a connection becomes a change of an address.
+ * Neither depends on what the remote claims in its `version` message: only the address we dialled, or the one the
+ * stream came from, is ever touched, so no peer can overwrite another's record.
+ *
+ * @module
+ */
+import { Context, Effect, Layer, Option, type Scope, SubscriptionRef } from "effect"
+import { AddressBook } from "../addresses/AddressBook.ts"
+import type { AddressChange } from "../addresses/PeerAddress.ts"
+import { BanList } from "../addresses/BanList.ts"
+import { ChainParams } from "../chain/ChainParams.ts"
+import { ChainTip } from "../chain/ChainTip.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { minimumVersion } from "../chain/ProtocolVersion.ts"
+import {
+  ClientDropped,
+  type ConnectedAddress,
+  type ConnectionHost,
+  type ConnectionInfo,
+  type Peer
+} from "../peer/Peer.ts"
+import type { InventoryItem } from "../wire/Message.ts"
+import type { Slot } from "./ConnectionSlots.ts"
+import { InventoryRegistry } from "./InventoryRegistry.ts"
+import { NetworkEvents } from "./NetworkEvents.ts"
+import { PeerSet } from "./PeerSet.ts"
+
+export class ConnectionReports extends Context.Service<
+  ConnectionReports,
+  {
+    /** Given to each connection when it is made. */
+    readonly hostFor: (connected: ConnectedAddress) => ConnectionHost
+    /**
+     * The handshake succeeded: marks the slot open, joins the peer set, and says so. When the scope closes, the peer's
+     * going is told with the error it went with. `false` when the peer set refused it, which has closed it then.
+     */
+    readonly welcome: (peer: Peer, slot: Slot) => Effect.Effect<boolean, never, Scope.Scope>
+  }
+>()("network-effect/network/ConnectionReports") {
+  static readonly layer = Layer.effect(
+    ConnectionReports,
+    Effect.gen(function* () {
+      const chain = yield* ChainParams
+      const { tip } = yield* ChainTip
+      const book = yield* AddressBook
+      const bans = yield* BanList
+      const registry = yield* InventoryRegistry
+      const peerSet = yield* PeerSet
+      const events = yield* NetworkEvents
+
+      const mayAdvertise = (connected: ConnectedAddress) => (info: ConnectionInfo) =>
+        Effect.gen(function* () {
+          const height = Option.match(yield* SubscriptionRef.get(tip), { onNone: () => 0, onSome: (tip) => tip.height })
+          if (info.remote.version < minimumVersion(chain, height)) return false
+          const address = transientAddress(connected)
+          return address === undefined || !(yield* bans.isBanned(address))
+        })
+
+      const hostFor = (connected: ConnectedAddress): ConnectionHost => {
+        const address = bookAddress(connected)
+        const record = (change: (address: PeerSocketAddress.PeerSocketAddress) => AddressChange) =>
+          address === undefined ? Effect.void : Effect.asVoid(book.record(change(address)))
+        return {
+          mayAdvertise: mayAdvertise(connected),
+          report: (connection, report) => {
+            switch (report._tag) {
+              case "Connected":
+                return record((address) => ({
+                  _tag: "UpdateConnected",
+                  address,
+                  services: report.info.remote.services,
+                  isInbound: connected._tag === "InboundDirect",
+                  userAgent: report.info.remote.userAgent,
+                  negotiatedVersion: report.info.negotiatedVersion
+                }))
+              case "PingSent":
+                return record((address) => ({ _tag: "UpdatePingSent", address, sentAtMillis: report.sentAtMillis }))
+              case "Responded":
+                return record((address) => ({ _tag: "UpdateResponded", address, roundTrip: report.roundTrip }))
+              case "Failed":
+                return record((address) => ({ _tag: "UpdateFailed", address, services: report.services }))
+              case "InventoryAvailable":
+                return Effect.andThen(
+                  registry.register(connection, "available", report.items),
+                  events.publish({ _tag: "InventoryAdvertised", connection, ...idsOf(report.items) })
+                )
+              case "InventoryMissing":
+                return registry.register(connection, "missing", report.items)
+            }
+          }
+        }
+      }
+
+      const welcome = Effect.fnUntraced(function* (peer: Peer, slot: Slot) {
+        yield* slot.markOpen
+        const facts = {
+          address: peer.transientAddress === undefined ? "isolated" : PeerSocketAddress.format(peer.transientAddress),
+          direction: peer.isInbound ? ("inbound" as const) : ("outbound" as const),
+          connection: peer.id
+        }
+        if (!(yield* peerSet.add(peer))) return false
+        yield* events.publish({
+          _tag: "PeerConnected",
+          ...facts,
+          userAgent: peer.info.remote.userAgent,
+          version: peer.info.remote.version
+        })
+        yield* Effect.addFinalizer(() =>
+          Effect.gen(function* () {
+            // The scope may also close because we stop: then the peer is closed here, by us.
+            yield* peer.close(new ClientDropped())
+            const error = yield* peer.awaitClosed
+            yield* events.publish({ _tag: "PeerDisconnected", ...facts, reason: error._tag })
+          })
+        )
+        return true
+      })
+
+      return ConnectionReports.of({ hostFor, welcome })
+    })
+  )
+}
+
+const idsOf = (items: ReadonlyArray<InventoryItem>) => ({
+  blocks: items.flatMap((item) => (item._tag === "Block" ? [item.hash] : [])),
+  transactions: items.flatMap((item) => (item._tag === "Tx" || item._tag === "Wtx" ? [item.id] : []))
+})
+
+/** The address the book knows a connection by. Proxied and isolated ones never touch it. */
+const bookAddress = (connected: ConnectedAddress) =>
+  connected._tag === "OutboundDirect" || connected._tag === "InboundDirect" ? connected.address : undefined
+
+/** The address bans and limits look at. */
+const transientAddress = (connected: ConnectedAddress) => {
+  switch (connected._tag) {
+    case "OutboundDirect":
+    case "InboundDirect":
+      return connected.address
+    case "OutboundProxy":
+      return connected.transientLocalAddress
+    case "InboundProxy":
+      return connected.transientAddress
+    case "Isolated":
+      return undefined
+  }
+}
