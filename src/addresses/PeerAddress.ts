@@ -281,14 +281,17 @@ export const compare = (a: PeerAddress, b: PeerAddress): number =>
 
 /** As `compare`, without the last step: zero when only the addresses differ. */
 export const compareFacts = (a: PeerAddress, b: PeerAddress): number =>
-  selection[a.state] - selection[b.state] ||
-  comparePreference(a.address, b.address) ||
+  compareKind(a, b) ||
   absentFirst(a.lastAttemptMillis, b.lastAttemptMillis) ||
   absentFirst(a.lastFailureMillis, b.lastFailureMillis) ||
   absentFirst(a.lastResponseSeconds, b.lastResponseSeconds) ||
   // Newer and larger first, absent last.
   absentFirst(b.untrustedLastSeenSeconds, a.untrustedLastSeenSeconds) ||
   absentFirst(b.services, a.services)
+
+/** The first steps of the order: state and preference. Alike in both, whoever was attempted longest ago comes first. */
+export const compareKind = (a: PeerAddress, b: PeerAddress): number =>
+  selection[a.state] - selection[b.state] || comparePreference(a.address, b.address)
 
 /** Preferred before acceptable before invalid; no chain, for the book holds only what is valid on its own. */
 const comparePreference = (a: PeerSocketAddress, b: PeerSocketAddress): number => {

@@ -27,6 +27,10 @@ export class SortedList<A> {
     return this.#items[this.#items.length - 1]
   }
 
+  at(index: number): A | undefined {
+    return index < 0 ? undefined : this.#items[index]
+  }
+
   /** In order. Not to be changed meanwhile. */
   [Symbol.iterator](): IterableIterator<A> {
     return this.#items[Symbol.iterator]()

@@ -1,0 +1,100 @@
+/**
+ * The peer cache: addresses kept on disk for a start without DNS. Zebra's format, so both read each other's file.
+ *
+ * Source: Zebra peer_cache_updater.rs and config.rs, `load_peer_cache` and `update_peer_cache`.
+ *
+ * @module
+ */
+import { Context, Effect, Layer, Metric, Path, Result } from "effect"
+import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { Policy } from "../Policy.ts"
+import { AddressBook } from "./AddressBook.ts"
+import * as CacheFile from "./CacheFile.ts"
+
+/** Most lines read: what a full book holds. */
+const maxLines = 5000
+
+export class PeerCache extends Context.Service<
+  PeerCache,
+  {
+    /** What an earlier run kept; nothing when there is no file or none is wanted. Never fails. */
+    readonly load: Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>
+    /** Writes once. `false` when there was nothing to keep, and so nothing was written, or when writing failed. */
+    readonly writeOnce: Effect.Effect<boolean>
+    /** Writes now and then, for as long as it runs: often until something was kept, then every `Policy.cacheInterval`. */
+    readonly run: Effect.Effect<never>
+  }
+>()("network-effect/addresses/PeerCache") {
+  /** Under `directory`, which is made when something is kept. */
+  static readonly layer = (directory: string) => Layer.effect(PeerCache, make(directory))
+
+  /** Keeps nothing. */
+  static readonly layerNone: Layer.Layer<PeerCache> = Layer.succeed(
+    PeerCache,
+    PeerCache.of({ load: Effect.succeed([]), writeOnce: Effect.succeed(false), run: Effect.never })
+  )
+}
+
+/**
+ * Name of a chain's files without their extension. Other Testnets carry their magic: two of one name are two chains.
+ *
+ * Source: Zebra config.rs, `peer_cache_file_path`.
+ */
+export const fileStem = (chain: ChainParamsShape): string => {
+  const name = chain.name.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+  return chain.custom ? `${name}-${Buffer.from(chain.magic).toString("hex")}` : name
+}
+
+const make = Effect.fnUntraced(function* (directory: string) {
+  const policy = yield* Policy
+  const chain = yield* ChainParams
+  const book = yield* AddressBook
+  const paths = yield* Path.Path
+  const file = yield* CacheFile.make({
+    path: paths.join(directory, "network", `${fileStem(chain)}.peers`),
+    name: "peer cache",
+    maxLines,
+    parse: (line) => Result.getOrUndefined(PeerSocketAddress.fromString(line)),
+    format: PeerSocketAddress.format
+  })
+  const count = (name: string, description: string, addresses: number) =>
+    Metric.update(
+      Metric.withAttributes(Metric.counter(name, { description, incremental: true }), {
+        network: chain.kind,
+        cache: file.path
+      }),
+      addresses
+    )
+
+  const load = Effect.tap(file.load, (addresses) =>
+    count("zcash.net.peers.initial", "addresses from seeds and the cache file", addresses.length)
+  )
+
+  const writeOnce = Effect.gen(function* () {
+    const addresses = yield* book.cacheable
+    // An old list is worth more than none.
+    if (addresses.length === 0) return false
+    yield* file.save(addresses.toSorted((a, b) => (PeerSocketAddress.format(a) < PeerSocketAddress.format(b) ? -1 : 1)))
+    yield* count("zcash.net.peers.cache", "addresses written to the cache file", addresses.length)
+    return true
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.logWarning("the peer cache cannot be written").pipe(
+        Effect.annotateLogs({ file: file.path, reason: error.message }),
+        Effect.as(false)
+      )
+    ),
+    Effect.withSpan("PeerCache.writeOnce")
+  )
+
+  const run = Effect.gen(function* () {
+    let hasWritten = false
+    for (;;) {
+      yield* Effect.sleep(hasWritten ? policy.cacheInterval : policy.cacheFirstWrite)
+      if (yield* writeOnce) hasWritten = true
+    }
+  })
+
+  return PeerCache.of({ load, writeOnce, run })
+})

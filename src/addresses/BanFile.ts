@@ -1,0 +1,77 @@
+/**
+ * Layer: bans that outlive the process, in a file beside the peer cache.
+ *
+ * One line per ban: the peer group, a space, the end in seconds since the Unix epoch. Why somebody was banned is not kept:
+ * the file says nothing but what has to be remembered.
+ *
+ * @module
+ */
+import { Duration, Effect, HashMap, Layer, Option, Path, Result, Stream, SubscriptionRef } from "effect"
+import { NetAddress } from "effect/net"
+import { ChainParams } from "../chain/ChainParams.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { Policy } from "../Policy.ts"
+import { fileStem } from "./AddressBookFile.ts"
+import * as AddressRules from "./AddressRules.ts"
+import { type Ban, BanList } from "./BanList.ts"
+import * as CacheFile from "./CacheFile.ts"
+
+/** Shortest time between two writes. */
+const writeInterval = Duration.seconds(5)
+
+/** A line, or `undefined` for one that is none. An IPv6 address stands for its /64; other prefixes are nobody's group. */
+export const parseLine = (line: string): Ban | undefined => {
+  const [, ip = "", prefix, end = ""] = /^([^\s/]+)(\/64)? (\d{1,15})$/.exec(line) ?? []
+  const address = NetAddress.ipFromString(ip)
+  if (Result.isFailure(address)) return undefined
+  const canonical = PeerSocketAddress.fromIp(address.success, 0)
+  if (prefix !== undefined && canonical._tag === "InetAddressV4") return undefined
+  return { group: AddressRules.limitKey(canonical), reason: "kept from an earlier run", untilSeconds: Number(end) }
+}
+
+export const formatLine = ({ group, untilSeconds }: Ban): string => `${group} ${untilSeconds}`
+
+/** A `BanList` with the bans of the file in it, written at most every 5 s after a change and when the scope closes. */
+export const layer = (directory: string) => Layer.effect(BanList, make(directory)).pipe(Layer.provide(BanList.layer))
+
+const make = Effect.fnUntraced(function* (directory: string) {
+  const policy = yield* Policy
+  const chain = yield* ChainParams
+  const bans = yield* BanList
+  const paths = yield* Path.Path
+  const file = yield* CacheFile.make({
+    path: paths.join(directory, "network", `${fileStem(chain)}.bans`),
+    name: "list of bans",
+    maxLines: policy.banCapacity,
+    parse: parseLine,
+    format: formatLine
+  })
+  yield* bans.restore(yield* file.load)
+
+  let written = SubscriptionRef.getUnsafe(bans.bans)
+  const write = Effect.suspend(() => {
+    const current = SubscriptionRef.getUnsafe(bans.bans)
+    if (current === written) return Effect.void
+    return Effect.matchEffect(file.save([...HashMap.values(current)]), {
+      onSuccess: () =>
+        Effect.sync(() => {
+          written = current
+        }),
+      onFailure: (error) =>
+        Effect.logWarning("the list of bans cannot be written").pipe(
+          Effect.annotateLogs({ file: file.path, reason: error.message })
+        )
+    })
+  })
+  yield* Effect.addFinalizer(() => write)
+  yield* SubscriptionRef.changes(bans.bans).pipe(
+    Stream.buffer({ capacity: 1, strategy: "sliding" }),
+    Stream.runForEach(() => Effect.andThen(write, Effect.sleep(writeInterval))),
+    Effect.forkScoped
+  )
+  return bans
+})
+
+/** For whoever names a group by hand: an IP, with or without `/64`. `None` when it is neither. */
+export const groupOf = (text: string): Option.Option<string> =>
+  Option.map(Option.fromUndefinedOr(parseLine(`${text} 0`)), ({ group }) => group)

@@ -1,0 +1,92 @@
+/**
+ * A small text file of lines that survives crashes and damage.
+ *
+ * Written whole to a file beside it and moved over the old one, so whoever reads finds the old lines or the new ones. Read
+ * up to a limit; a file that makes no sense is moved aside and reported, and nobody's start fails for it.
+ *
+ * @module
+ */
+import { Effect, FileSystem, type PlatformError, Path, Random, Stream } from "effect"
+
+/** Largest file read or written, in bytes: some times more than 20,000 bans need. */
+export const maxFileBytes = 1_048_576
+
+export interface CacheFile<A> {
+  readonly path: string
+  /** The values of the file. A missing, damaged or unreadable file has none. Never fails. */
+  readonly load: Effect.Effect<ReadonlyArray<A>>
+  /** Replaces the file. */
+  readonly save: (values: ReadonlyArray<A>) => Effect.Effect<void, PlatformError.PlatformError>
+}
+
+export interface CacheFileOptions<A> {
+  readonly path: string
+  /** What it holds, for messages: `peer cache`. */
+  readonly name: string
+  readonly maxLines: number
+  /** `undefined` for a line that is none. */
+  readonly parse: (line: string) => A | undefined
+  readonly format: (value: A) => string
+}
+
+export const make = Effect.fnUntraced(function* <A>({ format, maxLines, name, parse, path }: CacheFileOptions<A>) {
+  const files = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+
+  /** Keeps a damaged file for whoever wants to know, in place of an older one. */
+  const setAside = (reason: string) =>
+    files.rename(path, `${path}.corrupt`).pipe(
+      Effect.matchEffect({
+        onSuccess: () => Effect.logWarning(`the ${name} is damaged and was moved aside; going on without it`),
+        onFailure: () => Effect.logWarning(`the ${name} is damaged and cannot be moved aside; going on without it`)
+      }),
+      Effect.annotateLogs({ file: path, reason }),
+      Effect.as<ReadonlyArray<A>>([])
+    )
+
+  const load = Effect.gen(function* () {
+    const info = yield* files.stat(path)
+    if (info.type !== "File") return yield* setAside(`it is a ${info.type.toLowerCase()}`)
+    // Read to the limit and not to the size, which may have changed.
+    const chunks = yield* Stream.runCollect(files.stream(path, { bytesToRead: maxFileBytes + 1 }))
+    const bytes = Buffer.concat(chunks)
+    if (bytes.length > maxFileBytes) return yield* setAside(`it has more than ${maxFileBytes} bytes`)
+    const values: Array<A> = []
+    let skipped = 0
+    for (const line of bytes.toString("utf8").split("\n")) {
+      const value = parse(line.endsWith("\r") ? line.slice(0, -1) : line)
+      if (value === undefined) skipped++
+      else if (values.length < maxLines) values.push(value)
+    }
+    if (bytes.length > 0 && values.length === 0) return yield* setAside("it has no valid line")
+    if (skipped > 0) {
+      yield* Effect.logInfo(`lines of the ${name} were skipped`).pipe(Effect.annotateLogs({ file: path, skipped }))
+    }
+    return values
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.as(
+        error.reason._tag === "NotFound"
+          ? Effect.void
+          : Effect.logInfo(`the ${name} cannot be read`).pipe(
+              Effect.annotateLogs({ file: path, reason: error.message })
+            ),
+        []
+      )
+    )
+  )
+
+  const save = (values: ReadonlyArray<A>) =>
+    Effect.gen(function* () {
+      yield* files.makeDirectory(paths.dirname(path), { recursive: true })
+      const suffix = Math.abs(yield* Random.nextInt).toString(36)
+      const temporary = paths.join(paths.dirname(path), `.tmp.${paths.basename(path)}${suffix}`)
+      const content = values.slice(0, maxLines).map(format).join("\n")
+      yield* files.writeFileString(temporary, content).pipe(
+        Effect.andThen(files.rename(temporary, path)),
+        Effect.onError(() => Effect.ignore(files.remove(temporary, { force: true })))
+      )
+    })
+
+  return { path, load, save } satisfies CacheFile<A>
+})

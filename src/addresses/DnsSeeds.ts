@@ -1,0 +1,113 @@
+/**
+ * Service: the first addresses, from names that a chain's community keeps up.
+ *
+ * Source: Zebra config.rs, `resolve_peers` and `resolve_host`.
+ *
+ * @module
+ */
+import { Context, Duration, Effect, Layer, Metric, Result } from "effect"
+import { Dns, NetAddress } from "effect/net"
+import { ChainParams } from "../chain/ChainParams.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { Policy } from "../Policy.ts"
+
+export class DnsSeeds extends Context.Service<
+  DnsSeeds,
+  {
+    /**
+     * Every address the seeds give, each once. Waits until there is one, for as long as it takes; answers nothing at once
+     * when there are no seeds.
+     */
+    readonly resolve: Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>
+  }
+>()("network-effect/addresses/DnsSeeds") {
+  /** Resolves `host:port` entries: those given, or else the seeds of the chain. On Regtest no name is resolved. */
+  static readonly layer = (seeds?: ReadonlyArray<string>) => Layer.effect(DnsSeeds, make(seeds))
+
+  /** These and no others; nothing is resolved. */
+  static readonly layerPeers = (peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>): Layer.Layer<DnsSeeds> =>
+    Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: Effect.succeed(peers) }))
+}
+
+/** `host:port` taken apart; `undefined` when it has no port in 1..65535 or no host. */
+export const parseSeed = (seed: string): { readonly host: string; readonly port: number } | undefined => {
+  const colon = seed.lastIndexOf(":")
+  const port = seed.slice(colon + 1)
+  const host = seed.slice(0, Math.max(colon, 0)).replace(/^\[(.*)\]$/, "$1")
+  if (host === "" || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined
+  return { host, port: Number(port) }
+}
+
+/** What stands for this host on a private network. */
+const loopback = ["127.0.0.1", "::1"]
+
+const make = Effect.fnUntraced(function* (configured: ReadonlyArray<string> | undefined) {
+  const policy = yield* Policy
+  const chain = yield* ChainParams
+  const dns = yield* Dns.Dns
+  const isRegtest = chain.kind === "regtest"
+  const seeds = (configured ?? chain.seeds).flatMap((text) => {
+    const seed = parseSeed(text)
+    if (seed === undefined) return []
+    if (!isRegtest) return [{ text, ...seed }]
+    if (seed.host === "localhost") return loopback.map((host) => ({ text, host, port: seed.port }))
+    return loopback.includes(seed.host) ? [{ text, ...seed }] : []
+  })
+
+  const found = (seed: string, addresses: number) =>
+    Metric.update(
+      Metric.withAttributes(
+        Metric.counter("zcash.net.peers.initial", {
+          description: "addresses from seeds and the cache file",
+          incremental: true
+        }),
+        { network: chain.kind, seed }
+      ),
+      addresses
+    )
+
+  /** The addresses of one seed; none when it does not answer in time, which is no reason to worry. */
+  const resolveOne = Effect.fnUntraced(function* ({ host, port, text }: (typeof seeds)[number]) {
+    const literal = NetAddress.ipFromString(host)
+    const addresses = Result.isSuccess(literal)
+      ? [literal.success]
+      : yield* dns.lookup(host).pipe(
+          Effect.timeoutOrElse({
+            duration: policy.dnsTimeout,
+            orElse: () => Effect.fail(new Dns.DnsError({ reason: "Timeout", method: "lookup", hostname: host }))
+          }),
+          Effect.catch((error) =>
+            Effect.as(
+              Effect.logInfo("a seed did not answer").pipe(Effect.annotateLogs({ seed: text, reason: error.reason })),
+              []
+            )
+          )
+        )
+    yield* found(text, addresses.length)
+    return addresses.map((ip) => PeerSocketAddress.fromIp(ip, port))
+  })
+
+  const resolveAll = Effect.map(
+    Effect.forEach(seeds, resolveOne, { concurrency: "unbounded" }).pipe(Effect.withSpan("DnsSeeds.resolve")),
+    (addresses) => [
+      ...new Map(addresses.flat().map((address) => [PeerSocketAddress.format(address), address])).values()
+    ]
+  )
+
+  const resolve = Effect.gen(function* () {
+    if (seeds.length === 0) {
+      yield* (isRegtest ? Effect.logInfo : Effect.logWarning)("there are no seeds, so others have to find this node")
+      return []
+    }
+    for (let attempt = 0; ; attempt++) {
+      const addresses = yield* resolveAll
+      if (addresses.length > 0) return addresses
+      yield* (attempt === 0 ? Effect.logInfo : Effect.logDebug)("no seed has answered: trying again").pipe(
+        Effect.annotateLogs({ seeds: seeds.length, again: Duration.format(policy.dnsTimeout) })
+      )
+      yield* Effect.sleep(policy.dnsTimeout)
+    }
+  })
+
+  return DnsSeeds.of({ resolve })
+})
