@@ -14,12 +14,13 @@ const rank: Record<string, number> = {
   "src/wire": 3,
   "src/addresses": 4,
   "src/peer": 4,
-  "src/network": 5,
-  "src/simulation": 6,
-  "src/status": 6,
-  "src/cli": 7,
-  "src/index.ts": 8,
-  layers: 9
+  "src/routing": 5,
+  "src/network": 6,
+  "src/simulation": 7,
+  "src/status": 7,
+  "src/cli": 8,
+  "src/index.ts": 9,
+  layers: 10
 }
 
 /** Pattern, what to use instead, and the files that implement what the pattern bans. */

@@ -24,7 +24,7 @@ import {
 } from "../peer/Peer.ts"
 import type { InventoryItem } from "../wire/Message.ts"
 import type { Slot } from "./ConnectionSlots.ts"
-import { InventoryRegistry } from "./InventoryRegistry.ts"
+import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerSet } from "./PeerSet.ts"
 

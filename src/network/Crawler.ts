@@ -189,7 +189,7 @@ export class Crawler extends Context.Service<
               yield* FiberSet.run(actions, dialOrCrawl, { startImmediately: true })
             }
           } else {
-            yield* Effect.raceFirst(peerSet.demand.await, Effect.sleep(Duration.millis(nextTick - now)))
+            yield* Effect.raceFirst(peerSet.demand.awaitOne, Effect.sleep(Duration.millis(nextTick - now)))
           }
           yield* Effect.yieldNow
         }

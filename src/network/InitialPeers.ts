@@ -48,7 +48,7 @@ export class InitialPeers extends Context.Service<
       const slots = yield* ConnectionSlots
       const peerSet = yield* PeerSet
       const events = yield* NetworkEvents
-      const connections = yield* FiberSet.make<void>()
+      const connections = yield* FiberSet.make<void, never>()
       const dialledAt = new Map<string, number>()
 
       /** All addresses there are, valid ones only, best first, all told to the book; then those to dial, in random order. */

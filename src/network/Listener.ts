@@ -18,21 +18,14 @@ import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import { Handshake } from "../peer/Handshake.ts"
+import { Handshake, LocalNode } from "../peer/Handshake.ts"
 import { inboundLimit, Policy } from "../Policy.ts"
 import { type ByteStream, type ListenError, Transport } from "../transport/Transport.ts"
 import { ConnectionReports } from "./ConnectionReports.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
-
-/**
- * IPs of processes the operator trusts, canonical. Their inbound connections have reserved places (one inbound place
- * always stays public), may return at once, and get every block and transaction we gossip.
- */
-export const TrustedPeers = Context.Reference<ReadonlySet<string>>("network-effect/network/TrustedPeers", {
-  defaultValue: () => new Set()
-})
+import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
 export class Listener extends Context.Service<
   Listener,
@@ -69,6 +62,7 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
   const slots = yield* ConnectionSlots
   const events = yield* NetworkEvents
   const trusted = yield* TrustedPeers
+  const { externalAddress } = yield* LocalNode
 
   const unusual = validForListening(wanted, chain)
   if (unusual !== undefined && wanted.port !== 0) {
@@ -78,7 +72,8 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
   }
   const listener = yield* transport.listen(wanted)
   const bound = listener.address
-  yield* book.setLocalListener(bound)
+  yield* book.setLocalListener(externalAddress ?? bound)
+  yield* handshake.setListenAddress(bound)
   yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(bound) }))
   yield* events.publish({ _tag: "Listening", address: PeerSocketAddress.format(bound) })
 
@@ -127,7 +122,7 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
 
   const run = Effect.gen(function* () {
     const loopScope = yield* Effect.scope
-    const connections = yield* FiberSet.make<void>()
+    const connections = yield* FiberSet.make<void, never>()
 
     const acceptOne = Effect.gen(function* () {
       // The stream's scope hangs below the loop's, so an interruption between here and its fiber leaves nothing open.

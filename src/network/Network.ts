@@ -10,12 +10,14 @@
 import { Cause, Context, Deferred, Effect, Exit, Layer, Option, Schema, Stream, SubscriptionRef } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { PeerCache } from "../addresses/AddressBookFile.ts"
+import { BanList } from "../addresses/BanList.ts"
 import { Misbehavior } from "../addresses/Misbehavior.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion, specifiedVersion } from "../chain/ProtocolVersion.ts"
 import { Policy } from "../Policy.ts"
+import { BlockAdvertiser } from "./BlockAdvertiser.ts"
 import { ConnectionSlots } from "./ConnectionSlots.ts"
 import { Crawler } from "./Crawler.ts"
 import { InitialPeers } from "./InitialPeers.ts"
@@ -38,6 +40,8 @@ export class Network extends Context.Service<
     readonly listenAddress: Option.Option<PeerSocketAddress>
     /** As `PeerSet.request`: waits while nobody is free, so bound it. */
     readonly request: PeerSet["Service"]["request"]
+    /** As `BlockAdvertiser.advertise`. */
+    readonly advertiseBlock: BlockAdvertiser["Service"]["advertise"]
     readonly addressBook: AddressBook["Service"]
     /** Reports what a peer did; 100 points ban its group. Never waits. */
     readonly reportMisbehavior: Misbehavior["Service"]["report"]
@@ -69,7 +73,9 @@ const make = Effect.gen(function* () {
   const { tip } = yield* ChainTip
   const book = yield* AddressBook
   const cache = yield* PeerCache
+  const bans = yield* BanList
   const misbehavior = yield* Misbehavior
+  const advertiser = yield* BlockAdvertiser
   const slots = yield* ConnectionSlots
   const peerSet = yield* PeerSet
   const initialPeers = yield* InitialPeers
@@ -77,6 +83,7 @@ const make = Effect.gen(function* () {
   const events = yield* NetworkEvents
   const listener = yield* Effect.serviceOption(Listener)
   const started = yield* Deferred.make<void, PeerSetClosed>()
+  const scope = yield* Effect.scope
 
   const endWith = (error: PeerSetClosed) => Effect.andThen(peerSet.fail(error), Deferred.fail(started, error))
 
@@ -97,7 +104,7 @@ const make = Effect.gen(function* () {
             })
       ),
       Effect.exit,
-      Effect.forkScoped
+      Effect.forkIn(scope, { startImmediately: true })
     )
 
   const demandMissingPeers = Effect.gen(function* () {
@@ -130,6 +137,38 @@ const make = Effect.gen(function* () {
     Effect.andThen(Effect.never)
   )
 
+  /** Lets go of connected peers whose group is banned. Looks at them only when the list of bans has changed. */
+  const enforceBans = SubscriptionRef.changes(bans.bans).pipe(
+    Stream.runForEach(() =>
+      Effect.gen(function* () {
+        for (const { id, transientAddress } of yield* peerSet.peers) {
+          if (transientAddress !== undefined && (yield* bans.isBanned(transientAddress))) yield* peerSet.remove(id)
+        }
+      })
+    ),
+    Effect.andThen(Effect.never)
+  )
+
+  const tellBans = bans.changes.pipe(
+    Stream.runForEach((change) =>
+      events.publish(
+        change._tag === "Banned"
+          ? {
+              _tag: "PeerBanned",
+              group: change.ban.group,
+              reason: change.ban.reason,
+              until: change.ban.untilSeconds * 1000
+            }
+          : { _tag: "BanEnded", group: change.group }
+      )
+    ),
+    Effect.andThen(Effect.never)
+  )
+
+  yield* supervise("bans", bans.run)
+  yield* supervise("ban enforcement", enforceBans)
+  yield* supervise("ban events", tellBans)
+  yield* supervise("misbehavior", misbehavior.run)
   if (Option.isSome(listener)) yield* supervise("listener", listener.value.run)
   yield* supervise("start-up", startUp)
   yield* supervise("chain tip", watchTip)
@@ -137,6 +176,7 @@ const make = Effect.gen(function* () {
   return Network.of({
     listenAddress: Option.map(listener, (listener) => listener.address),
     request: peerSet.request,
+    advertiseBlock: advertiser.advertise,
     addressBook: book,
     reportMisbehavior: misbehavior.report,
     awaitStarted: Deferred.await(started),

@@ -27,7 +27,6 @@ import {
   Layer,
   Option,
   Random,
-  Schema,
   Stream,
   SubscriptionRef
 } from "effect"
@@ -38,47 +37,26 @@ import { minimumVersion } from "../chain/ProtocolVersion.ts"
 import { ClientDropped, type Peer, type PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response, ResponseOf } from "../peer/Request.ts"
 import { outboundLimit, Policy, totalLimit } from "../Policy.ts"
-import { makeCall, type NotFoundRegistry } from "./Asking.ts"
-import { ConnectedPeers, makeMember, type Member } from "./ConnectedPeers.ts"
+import { makeCall } from "../routing/Asking.ts"
+import { ConnectedPeers, makeMember, type Member } from "../routing/ConnectedPeers.ts"
 import * as Demand from "./Demand.ts"
-import { InventoryRegistry } from "./InventoryRegistry.ts"
-import * as PeerChoice from "./PeerChoice.ts"
-import * as PeerSetMetrics from "./PeerSetMetrics.ts"
-import { RequestRouter, singleBlock } from "./RequestRouter.ts"
-import * as StallTracker from "./StallTracker.ts"
-import { Steps } from "./Steps.ts"
-import { TrustedPeers } from "./TrustedPeers.ts"
+import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
+import * as PeerChoice from "../routing/PeerChoice.ts"
+import { NetworkClosed, type PeerSetClosed, type PeerSetError } from "../routing/PeerSetError.ts"
+import * as PeerSetMetrics from "../routing/PeerSetMetrics.ts"
+import { RequestRouter, singleBlock } from "../routing/RequestRouter.ts"
+import * as StallTracker from "../routing/StallTracker.ts"
+import { Steps } from "../routing/Steps.ts"
+import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
-export { NotFoundRegistry } from "./Asking.ts"
-
-/** The network was closed. */
-export class NetworkClosed extends Schema.TaggedError<NetworkClosed>()("NetworkClosed", {}) {}
-
-/** A task without which there is no network ended. That is a bug, or whatever `cause` says. */
-export class BackgroundTaskExited extends Schema.TaggedError<BackgroundTaskExited>()("BackgroundTaskExited", {
-  task: Schema.String,
-  cause: Schema.Defect()
-}) {}
-
-/** The chain is past an upgrade that this build does not know. */
-export class NodeOutdated extends Schema.TaggedError<NodeOutdated>()("NodeOutdated", {
-  ourVersion: Schema.Int,
-  requiredVersion: Schema.Int,
-  height: Schema.Int
-}) {
-  override get message(): string {
-    return (
-      `This build speaks protocol version ${this.ourVersion}, but the chain demands ${this.requiredVersion} ` +
-      `at height ${this.height}: update network-effect.`
-    )
-  }
-}
-
-/** The end of the network: every pending and later request fails with the same one. */
-export type PeerSetClosed = NetworkClosed | BackgroundTaskExited | NodeOutdated
-
-/** Why a request failed: no peer may have it, the peer's own failure, or the end of the network. */
-export type PeerSetError = NotFoundRegistry | PeerError | PeerSetClosed
+export { NotFoundRegistry } from "../routing/Asking.ts"
+export {
+  BackgroundTaskExited,
+  NetworkClosed,
+  NodeOutdated,
+  type PeerSetClosed,
+  type PeerSetError
+} from "../routing/PeerSetError.ts"
 
 export interface RequestOptions {
   /**

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { BlockAdvertiser } from "../../src/network/BlockAdvertiser.ts"
-import { InventoryRegistry } from "../../src/network/InventoryRegistry.ts"
+import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
 import { ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
 import { Message } from "../../src/wire/Message.ts"

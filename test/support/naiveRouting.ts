@@ -1,5 +1,5 @@
-/** The table of `src/network/BlockRouting.ts`, read line by line with a pass over all peers for each question. */
-import type { HashRecord } from "../../src/network/InventoryRegistry.ts"
+/** The table of `src/routing/BlockRouting.ts`, read line by line with a pass over all peers for each question. */
+import type { HashRecord } from "../../src/routing/InventoryRegistry.ts"
 
 export interface Someone {
   readonly id: number

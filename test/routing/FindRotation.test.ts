@@ -1,7 +1,7 @@
 /** Whose turn it is. */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { FindRotation } from "../../src/network/FindRotation.ts"
+import { FindRotation } from "../../src/routing/FindRotation.ts"
 
 const everybody = { serving: true, others: true }
 const ready = () => true

@@ -1,9 +1,9 @@
 /** Every line of the table in `BlockRouting.ts`, and the table as a whole against a naive reading of it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import * as BlockRouting from "../../src/network/BlockRouting.ts"
-import type { HashRecord } from "../../src/network/InventoryRegistry.ts"
-import * as PeerChoice from "../../src/network/PeerChoice.ts"
+import * as BlockRouting from "../../src/routing/BlockRouting.ts"
+import type { HashRecord } from "../../src/routing/InventoryRegistry.ts"
+import * as PeerChoice from "../../src/routing/PeerChoice.ts"
 import { naiveOutcome, type Outcome, type Someone } from "../support/naiveRouting.ts"
 
 const poolsOf = (peers: ReadonlyArray<Someone>) => {

@@ -14,7 +14,7 @@ import type { InventoryItem } from "../wire/Message.ts"
 import type { ConnectedPeers, Member } from "./ConnectedPeers.ts"
 import type { HashRecord } from "./InventoryRegistry.ts"
 import * as PeerChoice from "./PeerChoice.ts"
-import type { PeerSetClosed, PeerSetError } from "./PeerSet.ts"
+import type { PeerSetClosed, PeerSetError } from "./PeerSetError.ts"
 import type { InventoryRefusal, PeerSetMetrics } from "./PeerSetMetrics.ts"
 import type { Steps } from "./Steps.ts"
 

@@ -1,7 +1,7 @@
 /** Draws are exact, uniform and leave out whom they should. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Random, Schema } from "effect"
-import * as PeerChoice from "../../src/network/PeerChoice.ts"
+import * as PeerChoice from "../../src/routing/PeerChoice.ts"
 
 const pool = (ids: ReadonlyArray<number>) => {
   const pool = new PeerChoice.PeerPool()

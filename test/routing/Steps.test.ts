@@ -1,6 +1,6 @@
 /** Changes do not interleave, and what they set off comes after them. */
 import { assert, describe, it } from "@effect/vitest"
-import { Steps } from "../../src/network/Steps.ts"
+import { Steps } from "../../src/routing/Steps.ts"
 
 const recorded = () => {
   const log: Array<string> = []

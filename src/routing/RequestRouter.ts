@@ -24,7 +24,7 @@ import { BlockQueue, type Event } from "./BlockQueue.ts"
 import { Broadcasts } from "./Broadcasts.ts"
 import { FindQueue } from "./FindQueue.ts"
 import * as PeerChoice from "./PeerChoice.ts"
-import type { PeerSetClosed } from "./PeerSet.ts"
+import type { PeerSetClosed } from "./PeerSetError.ts"
 
 export class RequestRouter {
   readonly #asking: Asking

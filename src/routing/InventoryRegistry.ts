@@ -51,7 +51,7 @@ export class InventoryRegistry extends Context.Service<
     /** Entries in all maps, for status pages and tests. */
     readonly size: () => { readonly hashes: number; readonly failures: number }
   }
->()("network-effect/network/InventoryRegistry") {
+>()("network-effect/routing/InventoryRegistry") {
   static readonly layer = Layer.effect(
     InventoryRegistry,
     Effect.gen(function* () {

@@ -1,7 +1,7 @@
 /** What the end of a find request says about its peer, and what so many of them lead to. */
 import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
-import * as StallTracker from "../../src/network/StallTracker.ts"
+import * as StallTracker from "../../src/routing/StallTracker.ts"
 import { ConnectionClosed, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import type { Request, Response } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"

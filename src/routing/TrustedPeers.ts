@@ -14,6 +14,6 @@ import { Context } from "effect"
  *
  * List only IPs on which every process is trusted.
  */
-export const TrustedPeers = Context.Reference<ReadonlySet<string>>("network-effect/network/TrustedPeers", {
+export const TrustedPeers = Context.Reference<ReadonlySet<string>>("network-effect/routing/TrustedPeers", {
   defaultValue: () => new Set()
 })
