@@ -6,7 +6,22 @@
  *
  * @module
  */
-import { Clock, Console, Context, Duration, Effect, Option, Schema, type Scope, Stdio, Stream, Terminal } from "effect"
+import {
+  Clock,
+  Console,
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Option,
+  Schedule,
+  Schema,
+  type Scope,
+  Stdio,
+  Stream,
+  SubscriptionRef,
+  Terminal
+} from "effect"
 import { Command, Flag } from "effect/cli"
 import type { AddressBook } from "../addresses/AddressBook.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -37,6 +52,18 @@ const maxNodes = 200
 
 /** Nodes that start later find each other by asking, and not by dialling each other at the same moment. */
 const startInterval = Duration.millis(100)
+
+/** Often enough to look alive, seldom enough to be read. */
+const redrawInterval = Duration.millis(250)
+
+/** From the top left corner over what was there, and nothing left of it below. */
+const draw = Effect.fnUntraced(function* (view: DevnetView.DevnetView) {
+  const terminal = yield* Terminal.Terminal
+  const [rows, columns] = [yield* terminal.rows, yield* terminal.columns]
+  const lines = DevnetView.table(view, yield* Clock.currentTimeMillis, rows)
+  const cut = lines.map((line) => `${line.slice(0, columns)}\x1b[K\n`)
+  yield* terminal.display(`\x1b[H${cut.join("")}\x1b[J`)
+})
 
 const flags = {
   nodes: Flag.Int("nodes").pipe(
@@ -71,7 +98,10 @@ export const devnet = Command.make(
       addresses: Array.from({ length: options.nodes }, (_, i) => PeerSocketAddress.format(addressOf(i + 1)))
     })
 
+    // What happens when all nodes stop is no news.
+    let isStopping = false
     const tell = (index: number, event: NetworkEvent) => {
+      if (isStopping) return Effect.void
       DevnetView.record(view, index, event)
       if (live) return Effect.void
       return Console.log(
@@ -96,31 +126,35 @@ export const devnet = Command.make(
       const nodes: Array<DevnetNode> = []
       const refresh = Effect.gen(function* () {
         for (const [i, node] of nodes.entries()) {
-          DevnetView.recordKnown(view, i + 1, (yield* node.addressBook.entries).length)
+          DevnetView.recordKnown(view, i + 1, SubscriptionRef.getUnsafe(node.addressBook.metrics).total)
         }
         if (live) yield* draw(view)
       })
-      yield* refresh.pipe(Effect.repeat({ schedule: redraw }), Effect.forkScoped)
+      yield* refresh.pipe(Effect.repeat(Schedule.spaced(redrawInterval)), Effect.forkScoped)
       for (let index = 1; index <= options.nodes; index++) {
         if (index > 1) yield* Effect.sleep(startInterval)
         nodes.push(yield* runNode(index))
       }
-      yield* Option.match(options.duration, {
-        onNone: () => Effect.never,
-        onSome: (duration) => Effect.sleep(duration)
-      })
-      yield* refresh
+      return yield* Effect.never
+    })
+    const watchForAsLongAsWanted = Option.match(options.duration, {
+      onNone: () => watch,
+      onSome: (duration) => Effect.timeoutOption(watch, duration)
     })
 
-    const summarise = Effect.gen(function* () {
-      const summary = DevnetView.summary(view, yield* Clock.currentTimeMillis)
-      yield* Console.log(options.json ? JSON.stringify(summary) : DevnetView.summaryText(summary))
+    const stop = Effect.map(Clock.currentTimeMillis, (now) => {
+      isStopping = true
+      return DevnetView.summary(view, now)
     })
+    const tellSummary = (summary: DevnetView.Summary) =>
+      Console.log(options.json ? JSON.stringify(summary) : DevnetView.summaryText(summary))
 
-    // The summary is the last line also when the user has seen enough.
-    yield* watch.pipe(
-      Effect.onExit(() => summarise),
-      Effect.scoped
+    // Also when the user has seen enough: of the running nodes, but as the last line, when all have stopped.
+    const summary = yield* Deferred.make<DevnetView.Summary>()
+    yield* watchForAsLongAsWanted.pipe(
+      Effect.ensuring(Deferred.complete(summary, stop)),
+      Effect.scoped,
+      Effect.ensuring(Effect.flatMap(Deferred.await(summary), tellSummary))
     )
   })
 ).pipe(

@@ -60,15 +60,17 @@ export class Network extends Context.Service<
   )
 }
 
+/** Fails when the policy in force makes no sense; to be asked before anything is bound. */
+export const checkPolicy = Effect.flatMap(Policy, ({ targetPeers }) =>
+  targetPeers < 1
+    ? Effect.fail(
+        new InvalidSetting({ setting: "peerset_initial_target_size", value: targetPeers, expected: "at least 1" })
+      )
+    : Effect.void
+)
+
 const make = Effect.gen(function* () {
   const policy = yield* Policy
-  if (policy.targetPeers < 1) {
-    return yield* new InvalidSetting({
-      setting: "peerset_initial_target_size",
-      value: policy.targetPeers,
-      expected: "at least 1"
-    })
-  }
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
   const book = yield* AddressBook

@@ -1,0 +1,31 @@
+/**
+ * The same node in a simulated network: no socket, no disk, no name is touched, and time is that of the clock in force.
+ *
+ * @module
+ */
+import { FileSystem, Layer, Path } from "effect"
+import { Dns } from "effect/net"
+import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
+import * as PeerSocketAddresses from "../src/chain/PeerSocketAddress.ts"
+import * as SeededRandom from "../src/simulation/SeededRandom.ts"
+import { SimNetwork } from "../src/simulation/SimNetwork.ts"
+import { type NodeOptions, services } from "./Node.ts"
+
+export interface SimulatedOptions extends NodeOptions {
+  /** Where this node is in its network; it dials from here and usually listens here. */
+  readonly host: PeerSocketAddress
+  /** Same seed, same choices; each host draws from a stream of its own. */
+  readonly seed: SeededRandom.Seed
+}
+
+/**
+ * A node on a host of the `SimNetwork` it is given: provide one network to all nodes of a world. Without `peers` it starts
+ * alone; names resolve to nothing.
+ */
+export const layer = (options: SimulatedOptions) =>
+  services({ ...options, peers: options.peers ?? [] }).pipe(
+    Layer.provide(SimNetwork.layerTransport(options.host)),
+    Layer.provide(SeededRandom.layer(options.seed, PeerSocketAddresses.format(options.host))),
+    Layer.provide([Dns.layerStatic({}), FileSystem.layerNoop({}), Path.layer]),
+    Layer.orDie
+  )
