@@ -8,9 +8,18 @@
  */
 import * as net from "node:net"
 import { parseArgs } from "node:util"
-import { Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer, Option, References } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { defaults, Handshake, IsolatedPeer, Policy, PeerSocketAddress, regtest, TcpTransport } from "network-effect"
+import {
+  ChainParams,
+  defaults,
+  IsolatedPeer,
+  Network,
+  PeerSocketAddress,
+  Policy,
+  regtest,
+  TcpTransport
+} from "network-effect"
 import { Node } from "network-effect/layers"
 
 /** Accepts as fast as it can, as often from one host as it likes. */
@@ -44,10 +53,13 @@ const bare = Effect.fnUntraced(function* (count: number, concurrency: number) {
 }, Effect.scoped)
 
 const whole = Effect.fnUntraced(function* (count: number, concurrency: number) {
-  const address = PeerSocketAddress.fromStringUnsafe("127.0.0.1:18299")
-  yield* Layer.build(Node.layer({ chain: regtest, listenAddress: address, peers: [], cacheDirectory: undefined }))
+  const services = yield* Layer.build(
+    Node.layer({ chain: regtest, listenAddress: PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"), peers: [] })
+  )
+  const address = Option.getOrThrow(Context.get(services, Network).listenAddress)
   const once = Effect.scoped(IsolatedPeer.connect(address, { userAgent: "" })).pipe(Effect.orDie)
-  return yield* perSecond(once, count, concurrency)
+  const rate = yield* perSecond(once, count, concurrency)
+  return rate
 }, Effect.scoped)
 
 const perSecond = Effect.fnUntraced(function* <R>(
@@ -59,3 +71,37 @@ const perSecond = Effect.fnUntraced(function* <R>(
   yield* Effect.forEach(Array.from({ length: count }), () => once, { concurrency, discard: true })
   return count / (Number(process.hrtime.bigint() - started) / 1e9)
 })
+
+/** Prints the table. */
+export const run = (args: ReadonlyArray<string>): Promise<void> => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { count: { type: "string", default: "2000" }, concurrency: { type: "string", default: "50" } }
+  })
+  const [count, concurrency] = [Number(values.count), Number(values.concurrency)]
+  const program = Effect.gen(function* () {
+    // Once each to warm up.
+    yield* bare(count, concurrency)
+    yield* whole(count, concurrency)
+    const bareRate = yield* bare(count, concurrency)
+    const rate = yield* whole(count, concurrency)
+    console.table([
+      { what: "bare connections of node:net", "per second": Math.round(bareRate), share: "100 %" },
+      {
+        what: "handshakes through the whole stack",
+        "per second": Math.round(rate),
+        share: `${Math.round((100 * rate) / bareRate)} %`
+      }
+    ])
+  })
+  return Effect.runPromise(
+    program.pipe(
+      Effect.provide(
+        Layer.mergeAll(TcpTransport.layer, Layer.succeed(ChainParams, regtest), SecureRandom.layerWebCrypto).pipe(
+          Layer.provideMerge(Layer.succeed(Policy, policy))
+        )
+      ),
+      Effect.provideService(References.MinimumLogLevel, "Error")
+    )
+  )
+}

@@ -1,6 +1,6 @@
 /**
  * What a connection costs: request round trips per second over loopback TCP with 1, 50 and 200 peers, beside a bare echo of
- * frames over node:net in the same run, and heap bytes of an idle peer at 1,000 and 10,000.
+ * frames over node:net in the same run, and bytes of an idle peer at 1,000 and 10,000.
  *
  *     npm run bench -- peer [--seconds 3] [--idle 1000,10000]
  *
@@ -11,8 +11,6 @@
 import { fork } from "node:child_process"
 import * as net from "node:net"
 import { parseArgs } from "node:util"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import { Deferred, Effect, Exit, Result } from "effect"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -25,6 +23,7 @@ import { defaults } from "../../src/Policy.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { type ByteStream, Transport } from "../../src/transport/Transport.ts"
 import * as Frame from "../../src/wire/Frame.ts"
+import { bytesInUse } from "./support/memory.ts"
 
 const peerCounts = [1, 50, 200]
 
@@ -163,21 +162,13 @@ const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
 
 // -- idle peers --------------------------------------------------------------------------------
 
-const heapBytes = (): number => {
-  setFlagsFromString("--expose-gc")
-  const collect: () => void = runInNewContext("gc")
-  collect()
-  collect()
-  return process.memoryUsage().heapUsed
-}
-
-/** Heap per idle connection. `open` brings the stream below it. */
+/** Memory per idle connection. `open` brings the stream below it. */
 const idleBytes = Effect.fnUntraced(function* <E, R>(count: number, open: Effect.Effect<ByteStream, E, R>) {
-  const before = heapBytes()
+  const before = bytesInUse()
   const peers: Array<Peer> = []
   for (let i = 0; i < count; i++) peers.push(yield* Effect.flatMap(open, connection))
   yield* Effect.sleep("200 millis")
-  const bytes = (heapBytes() - before) / peers.length
+  const bytes = (bytesInUse() - before) / peers.length
   return bytes
 })
 
@@ -216,7 +207,7 @@ const holdPeers = (port: number, count: number) => {
 
 const perSecond = (n: number) => `${Math.round(n).toLocaleString("en")}/s`
 
-export const main = (args: ReadonlyArray<string>): Promise<void> => {
+export const run = (args: ReadonlyArray<string>): Promise<void> => {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -242,7 +233,7 @@ export const main = (args: ReadonlyArray<string>): Promise<void> => {
     for (const count of values.idle.split(",").map(Number)) {
       const alone = yield* Effect.scoped(idleBytes(count, Effect.succeed(noStream)))
       const overTcp = yield* idleOverTcp(count)
-      idle.push({ "idle peers": count, "heap bytes each": Math.round(alone), "with its socket": Math.round(overTcp) })
+      idle.push({ "idle peers": count, "bytes each": Math.round(alone), "with its socket": Math.round(overTcp) })
     }
     console.table(idle)
   })

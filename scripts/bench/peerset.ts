@@ -197,7 +197,7 @@ const broadcasts = (peers: number, millis: number) =>
   }).pipe(Effect.provide(layer))
 
 /** Prints a table. */
-export const main = async (args: ReadonlyArray<string>): Promise<void> => {
+export const run = async (args: ReadonlyArray<string>): Promise<void> => {
   const { values } = parseArgs({ args: [...args], options: { millis: { type: "string", default: "1000" } } })
   const millis = Number(values.millis)
   const rows: Array<{
@@ -206,7 +206,7 @@ export const main = async (args: ReadonlyArray<string>): Promise<void> => {
     readonly "per second": number
     readonly "µs each": string
   }> = []
-  const measure = async (what: string, at: string, effect: Effect.Effect<number>) => {
+  const measure = async (what: string, at: string, effect: Effect.Effect<number, unknown>) => {
     const perSecond = await Effect.runPromise(effect)
     rows.push({ what, at, "per second": Math.round(perSecond), "µs each": (1e6 / perSecond).toFixed(1) })
   }

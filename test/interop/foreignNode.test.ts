@@ -4,9 +4,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Fiber, Layer, Stream } from "effect"
+import { Clock, Duration, Effect, Fiber, type Scope, Stream } from "effect"
 import { Node } from "network-effect/layers"
-import { type NetworkEvent, NodeAnswers, PeerSet, PeerSocketAddress, Network, regtest } from "network-effect"
+import { Network, type NetworkEvent, PeerSet, PeerSocketAddress, regtest } from "network-effect"
 
 const command = process.env["NETWORK_EFFECT_INTEROP_COMMAND"]
 const seconds = Number(process.env["NETWORK_EFFECT_INTEROP_SECONDS"] ?? 120)
@@ -31,7 +31,7 @@ const foreignNode = (listen: string, peer?: string) =>
   )
 
 /** Runs until the time is over; what our node saw meanwhile. */
-const observe = Effect.fnUntraced(function* (fromStart: Effect.Effect<unknown, unknown>) {
+const observe = Effect.fnUntraced(function* (fromStart: Effect.Effect<unknown, unknown, Scope.Scope>) {
   const network = yield* Network
   const peerSet = yield* PeerSet
   const seen: Array<NetworkEvent> = []
@@ -64,13 +64,15 @@ const observe = Effect.fnUntraced(function* (fromStart: Effect.Effect<unknown, u
   }
 })
 
-const ours = (listen: string, peers: ReadonlyArray<string>) =>
-  Node.layer({
+const ours = (listen: string, peers: ReadonlyArray<string>) => {
+  const listenAddress = PeerSocketAddress.fromStringUnsafe(listen)
+  return Node.layer({
     chain: regtest,
-    listenAddress: PeerSocketAddress.fromStringUnsafe(listen),
-    peers: peers.map(PeerSocketAddress.fromStringUnsafe),
-    cacheDirectory: undefined
-  }).pipe(Layer.provide(NodeAnswers.layer))
+    listenAddress,
+    dialFrom: listenAddress.address,
+    peers: peers.map(PeerSocketAddress.fromStringUnsafe)
+  })
+}
 
 describe.skipIf(command === undefined)("a foreign node", () => {
   it.live(

@@ -1,0 +1,89 @@
+/**
+ * The public API of network-effect, one section per folder, from the bytes up.
+ *
+ * Pure modules are namespaces; services, errors and types are names of their own. Compositions are in
+ * `network-effect/layers`, a network in memory in `network-effect/simulation`.
+ *
+ * @module
+ */
+
+// -- every number we choose --------------------------------------------------------------------
+
+export * from "./Policy.ts"
+
+// -- chain: facts and data of Zcash --------------------------------------------------------------
+
+export * as Block from "./chain/Block.ts"
+export {
+  branchIds,
+  ChainParams,
+  type ChainKind,
+  type ChainParamsShape,
+  mainnet,
+  regtest,
+  targetSpacing,
+  testnet,
+  type Upgrade,
+  upgradeAt
+} from "./chain/ChainParams.ts"
+export { ChainTip, type Tip } from "./chain/ChainTip.ts"
+export * as Hash from "./chain/Hash.ts"
+export type { AuthDigest, BlockHash, TransactionId, TxId, WtxId } from "./chain/Hash.ts"
+export * as PeerSocketAddress from "./chain/PeerSocketAddress.ts"
+export * as ProtocolVersion from "./chain/ProtocolVersion.ts"
+export * as Transaction from "./chain/Transaction.ts"
+
+// -- transport: streams of bytes ---------------------------------------------------------------
+
+export * as TcpTransport from "./transport/TcpTransport.ts"
+export {
+  type BoundListener,
+  type ByteStream,
+  DialError,
+  ListenError,
+  StreamClosed,
+  Transport
+} from "./transport/Transport.ts"
+
+// -- wire: bytes and messages ------------------------------------------------------------------
+
+export { type GossipedAddress, NODE_NETWORK } from "./wire/AddressCodec.ts"
+export * as Frame from "./wire/Frame.ts"
+export * as Message from "./wire/Message.ts"
+export type { InventoryItem } from "./wire/Message.ts"
+
+// -- addresses: where peers may be ---------------------------------------------------------------
+
+export { AddressBook, type AddressBookChange } from "./addresses/AddressBook.ts"
+export { PeerCache } from "./addresses/AddressBookFile.ts"
+export type { AddressMetrics } from "./addresses/AddressMetrics.ts"
+export * as AddressRules from "./addresses/AddressRules.ts"
+export * as BanFile from "./addresses/BanFile.ts"
+export { type Ban, type BanChange, BanList, type Bans, isBannedIn } from "./addresses/BanList.ts"
+export { DnsSeeds } from "./addresses/DnsSeeds.ts"
+export { Misbehavior, type MisbehaviorReport } from "./addresses/Misbehavior.ts"
+export * as PeerAddress from "./addresses/PeerAddress.ts"
+
+// -- peer: one connection ------------------------------------------------------------------------
+
+export * from "./peer/Handshake.ts"
+export * from "./peer/InboundRequests.ts"
+export * as IsolatedPeer from "./peer/IsolatedPeer.ts"
+export * from "./peer/Peer.ts"
+export * from "./peer/Request.ts"
+
+// -- network: all peers --------------------------------------------------------------------------
+
+export { AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "./network/BlockAdvertiser.ts"
+export { ConnectionReports } from "./network/ConnectionReports.ts"
+export { ConnectionSlots, type SlotKind } from "./network/ConnectionSlots.ts"
+export { type ConnectError, Connector } from "./network/Connector.ts"
+export { Crawler } from "./network/Crawler.ts"
+export { InitialPeers } from "./network/InitialPeers.ts"
+export { Listener } from "./network/Listener.ts"
+export { InvalidSetting, Network } from "./network/Network.ts"
+export { NetworkEvent, NetworkEvents } from "./network/NetworkEvents.ts"
+export * as NodeAnswers from "./network/NodeAnswers.ts"
+export * from "./network/PeerSet.ts"
+export { InventoryRegistry } from "./routing/InventoryRegistry.ts"
+export { TrustedPeers } from "./routing/TrustedPeers.ts"
