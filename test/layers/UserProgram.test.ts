@@ -1,0 +1,68 @@
+/** A program of a user: a service of its own that asks the network. The same on real sockets and in a simulated world. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { Network, PeerSet, PeerSocketAddress, regtest } from "network-effect"
+import { Node, Simulated } from "network-effect/layers"
+import { SimNetwork } from "network-effect/simulation"
+
+/** The user's service: it knows nothing of sockets, worlds or clocks. */
+class AddressCensus extends Context.Service<
+  AddressCensus,
+  { readonly heard: Effect.Effect<ReadonlyArray<string>, unknown> }
+>()("test/AddressCensus") {
+  static readonly layer = Layer.effect(
+    AddressCensus,
+    Effect.gen(function* () {
+      const network = yield* Network
+      const peerSet = yield* PeerSet
+      return AddressCensus.of({
+        heard: Effect.gen(function* () {
+          yield* network.awaitReady({ peers: 1 })
+          const { addresses } = yield* peerSet.request({ _tag: "Peers" })
+          return addresses.map(({ address }) => PeerSocketAddress.format(address))
+        })
+      })
+    })
+  )
+}
+
+const program = Effect.gen(function* () {
+  const census = yield* AddressCensus
+  return yield* census.heard
+})
+
+const alice = PeerSocketAddress.fromStringUnsafe("127.0.0.41:18233")
+const bob = PeerSocketAddress.fromStringUnsafe("127.0.0.42:18233")
+
+/** Alice knows Bob; Bob knows nobody. */
+const onTcp = AddressCensus.layer.pipe(
+  Layer.provide(
+    Node.layer({ chain: regtest, listenAddress: alice, dialFrom: alice.address, peers: [bob] }).pipe(
+      Layer.provideMerge(Node.layer({ chain: regtest, listenAddress: bob, dialFrom: bob.address, peers: [] }))
+    )
+  )
+)
+
+const simulated = AddressCensus.layer.pipe(
+  Layer.provide(
+    Simulated.layer({ chain: regtest, host: alice, listenAddress: alice, peers: [bob], seed: 1 }).pipe(
+      Layer.provideMerge(Simulated.layer({ chain: regtest, host: bob, listenAddress: bob, seed: 1 }))
+    )
+  ),
+  Layer.provide(SimNetwork.layer)
+)
+
+describe("a service of a user", () => {
+  it.live("asks the network over TCP", () =>
+    Effect.gen(function* () {
+      // Bob's own address is the first he tells.
+      assert.deepStrictEqual(yield* program, ["127.0.0.42:18233"])
+    }).pipe(Effect.provide(onTcp))
+  )
+
+  it.effect("asks a simulated network, with nothing changed but a layer", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* program, ["127.0.0.42:18233"])
+    }).pipe(Effect.provide(simulated))
+  )
+})

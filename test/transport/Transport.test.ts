@@ -1,0 +1,268 @@
+/** What every transport keeps to: over real loopback TCP and over the simulated network, the same tests. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
+import type { NetAddress } from "effect/net"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import { type ByteStream, maxWaitingStreams, StreamClosed, Transport } from "../../src/transport/Transport.ts"
+
+const loopback = (last: number, port = 0) => PeerSocketAddress.fromStringUnsafe(`127.0.0.${last}:${port}`)
+
+interface Kind {
+  readonly name: string
+  /** A transport whose host is this IP. */
+  readonly from: (ip: NetAddress.IpAddress) => Layer.Layer<Transport, never, SimNetwork>
+}
+
+const kinds: ReadonlyArray<Kind> = [
+  { name: "TCP", from: (ip) => TcpTransport.layerFrom(ip) },
+  { name: "the simulated network", from: (ip) => SimNetwork.layerTransport(PeerSocketAddress.fromIp(ip, 0)) }
+]
+
+const text = (chunks: ReadonlyArray<Uint8Array>) => Buffer.concat(chunks).toString()
+const bytes = (text: string) => new Uint8Array(Buffer.from(text))
+
+/** Reads until `count` bytes came. */
+const readExactly = Effect.fnUntraced(function* (stream: ByteStream, count: number) {
+  const chunks: Array<Uint8Array> = []
+  for (let got = 0; got < count;) {
+    const chunk = yield* stream.read
+    assert.isAbove(chunk.length, 0)
+    chunks.push(Uint8Array.from(chunk))
+    got += chunk.length
+  }
+  return Buffer.concat(chunks)
+})
+
+/** How a stream ended, after everything that came before. */
+const endOf = Effect.fnUntraced(function* (stream: ByteStream) {
+  for (;;) {
+    const chunk = yield* Effect.result(stream.read)
+    if (Result.isFailure(chunk)) return chunk.failure
+  }
+})
+
+const eof = new StreamClosed({ reason: "Eof", code: "" })
+
+for (const { from, name } of kinds) {
+  const dialler = loopback(51)
+  const listening = loopback(52)
+
+  /** Bob listens, Alice dials; each end closes with a scope of its own. */
+  const pair = Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const alice = yield* Layer.build(from(dialler.address))
+    const bob = yield* Layer.build(from(listening.address))
+    const listener = yield* Effect.flatMap(Transport, (transport) => transport.listen(listening)).pipe(
+      Effect.provideContext(bob)
+    )
+    const dial = Effect.flatMap(Transport, (transport) => transport.dial(listener.address)).pipe(
+      Effect.provideContext(alice)
+    )
+    const open = Effect.gen(function* () {
+      const [aliceScope, bobScope] = [yield* Scope.fork(scope), yield* Scope.fork(scope)]
+      const alices = yield* Scope.provide(dial, aliceScope)
+      const bobs = yield* Scope.provide(listener.accept, bobScope)
+      return {
+        alices,
+        bobs,
+        closeAlice: Scope.close(aliceScope, Exit.void),
+        closeBob: Scope.close(bobScope, Exit.void)
+      }
+    })
+    return { alice, bob, listener, dial, open }
+  })
+
+  describe(`a stream over ${name}`, () => {
+    const run =
+      <A, E>(test: Effect.Effect<A, E, Scope.Scope | SimNetwork>) =>
+      () =>
+        test.pipe(Effect.scoped, Effect.provide(SimNetwork.layer))
+
+    it.live(
+      "brings bytes both ways, in order, and counts them",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs } = yield* Effect.flatMap(pair, ({ open }) => open)
+          yield* alices.write(bytes("one "))
+          yield* alices.write(bytes("two"))
+          assert.strictEqual(text([yield* readExactly(bobs, 7)]), "one two")
+          yield* bobs.write(bytes("three"))
+          assert.strictEqual(text([yield* readExactly(alices, 5)]), "three")
+          assert.deepStrictEqual(
+            [alices.bytesWritten(), alices.bytesRead(), bobs.bytesWritten(), bobs.bytesRead()],
+            [7, 5, 5, 7]
+          )
+        })
+      )
+    )
+
+    it.live(
+      "says who is at both ends, and dials from the host's own IP",
+      run(
+        Effect.gen(function* () {
+          const { listener, open } = yield* pair
+          const { alices, bobs } = yield* open
+          assert.strictEqual(PeerSocketAddress.format(alices.remoteAddress), PeerSocketAddress.format(listener.address))
+          assert.isAbove(listener.address.port, 0)
+          assert.deepStrictEqual(bobs.remoteAddress, alices.localAddress)
+          assert.deepStrictEqual(alices.localAddress.address, dialler.address)
+          assert.deepStrictEqual(bobs.localAddress, alices.remoteAddress)
+        })
+      )
+    )
+
+    it.live(
+      "ends with what was written before, when the other side closes",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs, closeAlice } = yield* Effect.flatMap(pair, ({ open }) => open)
+          yield* alices.write(bytes("last words"))
+          yield* closeAlice
+          assert.strictEqual(text([yield* readExactly(bobs, 10)]), "last words")
+          assert.deepStrictEqual(yield* endOf(bobs), eof)
+          assert.deepStrictEqual(yield* Effect.flip(alices.read), new StreamClosed({ reason: "Local", code: "" }))
+          assert.deepStrictEqual(
+            yield* Effect.flip(alices.write(bytes("more"))),
+            new StreamClosed({ reason: "Local", code: "" })
+          )
+        })
+      )
+    )
+
+    it.live(
+      "makes a writer wait whose bytes nobody reads, and loses none of them",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs } = yield* Effect.flatMap(pair, ({ open }) => open)
+          const chunk = new Uint8Array(1 << 20).fill(7)
+          const writing = yield* Effect.forkScoped(
+            Effect.gen(function* () {
+              for (let n = 0; n < 32; n++) yield* alices.write(chunk)
+            })
+          )
+          yield* Effect.sleep("50 millis")
+          assert.isUndefined(writing.pollUnsafe())
+          const all = yield* readExactly(bobs, 32 << 20)
+          yield* Fiber.join(writing)
+          assert.strictEqual(
+            all.every((byte) => byte === 7),
+            true
+          )
+        })
+      )
+    )
+
+    it.live(
+      "loses nothing when a read is interrupted",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs } = yield* Effect.flatMap(pair, ({ open }) => open)
+          for (let round = 0; round < 20; round++) {
+            const reading = yield* Effect.forkScoped(bobs.read, { startImmediately: true })
+            yield* Fiber.interrupt(reading)
+          }
+          yield* alices.write(bytes("kept"))
+          assert.strictEqual(text([yield* readExactly(bobs, 4)]), "kept")
+        })
+      )
+    )
+
+    it.live(
+      "is refused where nobody listens",
+      run(
+        Effect.gen(function* () {
+          const { alice } = yield* pair
+          const error = yield* Effect.flip(
+            Effect.flatMap(Transport, (transport) => transport.dial(loopback(53, 1))).pipe(Effect.provideContext(alice))
+          )
+          assert.deepStrictEqual([error._tag, error.code, error.address], ["DialError", "ECONNREFUSED", "v4redacted:1"])
+        })
+      )
+    )
+
+    it.live(
+      "is not listened for twice on one port, and again when the first listener is gone",
+      run(
+        Effect.gen(function* () {
+          const { bob, listener } = yield* pair
+          const listenAgain = Effect.flatMap(Transport, (transport) => transport.listen(listener.address)).pipe(
+            Effect.provideContext(bob)
+          )
+          const error = yield* Effect.flip(listenAgain)
+          assert.deepStrictEqual([error._tag, error.code], ["ListenError", "EADDRINUSE"])
+          const port = yield* Effect.scoped(
+            Effect.flatMap(Transport, (transport) => transport.listen(listening)).pipe(
+              Effect.provideContext(bob),
+              Effect.map(({ address }) => address)
+            )
+          )
+          const again = yield* Effect.flatMap(Transport, (transport) => transport.listen(port)).pipe(
+            Effect.provideContext(bob)
+          )
+          assert.strictEqual(again.address.port, port.port)
+        })
+      )
+    )
+
+    it.live(
+      "waits to be accepted, first come first served, also when an accept was interrupted",
+      run(
+        Effect.gen(function* () {
+          const { dial, listener } = yield* pair
+          const waiting = yield* Effect.forkScoped(Effect.scoped(listener.accept), { startImmediately: true })
+          yield* Fiber.interrupt(waiting)
+          const first = yield* dial
+          yield* first.write(bytes("first"))
+          const second = yield* dial
+          yield* second.write(bytes("second"))
+          assert.strictEqual(text([yield* readExactly(yield* listener.accept, 5)]), "first")
+          assert.strictEqual(text([yield* readExactly(yield* listener.accept, 6)]), "second")
+        })
+      )
+    )
+
+    it.live(
+      `is refused beyond ${maxWaitingStreams} that wait`,
+      run(
+        Effect.gen(function* () {
+          const { dial, listener } = yield* pair
+          const streams: Array<ByteStream> = []
+          for (let n = 0; n < maxWaitingStreams + 3; n++) {
+            const stream = yield* Effect.result(dial)
+            if (Result.isSuccess(stream)) streams.push(stream.success)
+          }
+          // The last ones were let in and cut off at once, or not let in at all.
+          for (const stream of streams.slice(maxWaitingStreams)) {
+            const end = yield* endOf(stream)
+            assert.strictEqual(end.reason, "Reset")
+          }
+          for (let n = 0; n < maxWaitingStreams; n++) yield* listener.accept
+          const extra = yield* Effect.forkScoped(listener.accept, { startImmediately: true })
+          yield* Effect.sleep("20 millis")
+          assert.isUndefined(extra.pollUnsafe())
+        })
+      )
+    )
+
+    it.live(
+      "that waits to be accepted is cut when the listener closes",
+      run(
+        Effect.gen(function* () {
+          const { alice, bob } = yield* pair
+          const scope = yield* Scope.fork(yield* Effect.scope)
+          const listener = yield* Effect.flatMap(Transport, (transport) => transport.listen(listening)).pipe(
+            Effect.provideContext(bob),
+            Scope.provide(scope)
+          )
+          const stream = yield* Effect.flatMap(Transport, (transport) => transport.dial(listener.address)).pipe(
+            Effect.provideContext(alice)
+          )
+          yield* Scope.close(scope, Exit.void)
+          assert.include(["Eof", "Reset"], (yield* endOf(stream)).reason)
+        })
+      )
+    )
+  })
+}
