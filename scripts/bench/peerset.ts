@@ -58,7 +58,7 @@ const makePeer = (id: number, serving: boolean) => {
       waiting.add(ready)
       return Deferred.await(ready)
     }),
-    enqueueUnsafe: <R extends Request>(request: R): Effect.Effect<ResponseOf<R>, PeerError> => {
+    enqueueUnsafe: <R extends Request>(_request: R): Effect.Effect<ResponseOf<R>, PeerError> => {
       isFull = isSticky
       const answer: Effect.Effect<Response, PeerError> = Effect.succeed({ _tag: "Nil" })
       return answer as Effect.Effect<ResponseOf<R>, PeerError>

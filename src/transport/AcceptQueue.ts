@@ -42,7 +42,7 @@ export const make = <A>(open: (waiting: A) => OpenStream | undefined): AcceptQue
       if (waiting.length >= maxWaitingStreams) return false
       waiting.push(arrived)
       // A copy: whoever is woken may wait again before we are through.
-      for (const wake of [...acceptors]) wake()
+      for (const wake of Array.from(acceptors)) wake()
       return true
     },
 

@@ -56,7 +56,7 @@ const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): AcceptQu
   const wakeReader = () => reader?.()
   const wakeWriters = () => {
     // A copy: whoever is woken may wait again before we are through.
-    for (const wake of [...(writers ?? [])]) wake()
+    for (const wake of Array.from(writers ?? [])) wake()
   }
   const end = (reason: StreamClosed) => {
     closed ??= reason
