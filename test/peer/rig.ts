@@ -18,6 +18,7 @@ import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import { decode, encode, Message, type Version } from "../../src/wire/Message.ts"
 import { alice, bob as bobAddress } from "../support/addresses.ts"
+import { settle } from "../support/time.ts"
 
 /** A network of its own, chance that repeats itself, and metrics nobody else counts. */
 export const world = Layer.mergeAll(
@@ -25,10 +26,7 @@ export const world = Layer.mergeAll(
   Layer.sync(Metric.MetricRegistry, () => new Map())
 ).pipe(Layer.provideMerge(SeededRandom.layer("peer")))
 
-/** Lets everything run that can run at this moment. */
-export const settle: Effect.Effect<void> = Effect.gen(function* () {
-  for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
-})
+export { settle }
 
 /** Lets time pass, and what it sets off run. */
 export const pass = (time: Parameters<typeof TestClock.adjust>[0]) =>

@@ -1,0 +1,341 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, References } from "effect"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Connector } from "../../src/network/Connector.ts"
+import { Crawler } from "../../src/network/Crawler.ts"
+import { BackgroundTaskExited, PeerSet } from "../../src/network/PeerSet.ts"
+import { ClientDropped, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
+import { defaults, outboundLimit, type Policy } from "../../src/Policy.ts"
+import { elapse } from "../support/time.ts"
+import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import {
+  crawlerWorld,
+  type DialLog,
+  type DialWorldOptions,
+  emptyLog,
+  gossip,
+  type Outcome
+} from "../support/dialWorld.ts"
+
+const quick: Partial<Policy> = { crawlInterval: Duration.millis(100) }
+
+/** Runs the crawler for 10 seconds with more addresses than it may connect to, and as much demand. */
+const crawlFor10Seconds = (targetPeers: number, outcome: (address: string) => Outcome) => {
+  const log = emptyLog()
+  const policy = { ...quick, targetPeers }
+  const count = 2 * outboundLimit({ ...defaults, ...policy }) + 1
+  return Effect.gen(function* () {
+    const crawler = yield* Crawler
+    const peerSet = yield* PeerSet
+    yield* gossip(count)
+    for (let n = 0; n < count; n++) yield* peerSet.demand.offer
+    const running = yield* Effect.forkChild(crawler.run, { startImmediately: true })
+    yield* elapse("10 seconds")
+    assert.isUndefined(running.pollUnsafe())
+    const { connected, dials } = log
+    const held = log.held.size
+    yield* Fiber.interrupt(running)
+    assert.strictEqual(log.held.size, 0)
+    assert.strictEqual((yield* ConnectionSlots).used("outbound"), 0)
+    assert.strictEqual((yield* (yield* AddressBook).entries).length, count)
+    return { connected, held, dials }
+  }).pipe(Effect.scoped, Effect.provide(crawlerWorld(log, { policy, outcome })), quietly)
+}
+
+const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.provideService(effect, References.MinimumLogLevel, "None")
+
+describe("the crawler's limit of connections", () => {
+  it.effect("of zero lets nobody be dialled (network 15, crawler_peer_limit_zero_connect_panic)", () =>
+    Effect.gen(function* () {
+      const { connected, dials } = yield* crawlFor10Seconds(0, () => "stays")
+      assert.deepStrictEqual([connected, dials.length], [0, 0])
+    })
+  )
+
+  for (const [targetPeers, number, name] of [
+    [1, 16, "crawler_peer_limit_one_connect_error"],
+    [25, 19, "crawler_peer_limit_default_connect_error"]
+  ] as const) {
+    it.effect(
+      `is no reason to stop when every dial fails, with a target of ${targetPeers} (network ${number}, ${name})`,
+      () =>
+        Effect.gen(function* () {
+          const { connected, dials, held } = yield* crawlFor10Seconds(targetPeers, () => "fails")
+          assert.deepStrictEqual([connected, held], [0, 0])
+          assert.isAtLeast(dials.length, targetPeers === 1 ? 7 : 95)
+        })
+    )
+  }
+
+  for (const [targetPeers, number, name] of [
+    [1, 17, "crawler_peer_limit_one_connect_ok_then_drop"],
+    [15, 20, "crawler_peer_limit_default_connect_ok_then_drop"]
+  ] as const) {
+    it.effect(`is free again when peers leave, with a target of ${targetPeers} (network ${number}, ${name})`, () =>
+      Effect.gen(function* () {
+        const { connected } = yield* crawlFor10Seconds(targetPeers, () => "leaves")
+        assert.isAbove(connected, 3 * targetPeers)
+      })
+    )
+  }
+
+  for (const [targetPeers, number, name] of [
+    [1, 18, "crawler_peer_limit_one_connect_ok_stay_open"],
+    [25, 21, "crawler_peer_limit_default_connect_ok_stay_open"]
+  ] as const) {
+    it.effect(`is kept when peers stay, with a target of ${targetPeers} (network ${number}, ${name})`, () =>
+      Effect.gen(function* () {
+        const { connected, held } = yield* crawlFor10Seconds(targetPeers, () => "stays")
+        assert.strictEqual(held, 3 * targetPeers)
+        assert.strictEqual(connected, held)
+      })
+    )
+  }
+
+  it.effect(
+    "is filled by the timer, and refilled (network 22, crawler_refills_spare_outbound_capacity_on_timer; NB-6)",
+    () => {
+      const log = emptyLog()
+      return Effect.gen(function* () {
+        yield* gossip(7)
+        yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
+        yield* elapse("5 seconds")
+        assert.deepStrictEqual([log.connected, log.held.size], [3, 3])
+        for (const peer of [...log.held].slice(0, 2)) yield* peer.close(new ClientDropped())
+        yield* elapse("5 seconds")
+        assert.deepStrictEqual([log.connected, log.held.size], [5, 3])
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          crawlerWorld(log, { policy: { targetPeers: 1, crawlInterval: Duration.millis(200) }, outcome: () => "stays" })
+        ),
+        quietly
+      )
+    }
+  )
+})
+
+/** The crawler at work beside the test. */
+const running = <A, E>(
+  options: DialWorldOptions,
+  test: (log: DialLog) => Effect.Effect<A, E, Crawler | PeerSet | AddressBook | ConnectionSlots | Connector>
+) => {
+  const log = emptyLog()
+  return test(log).pipe(Effect.provide(crawlerWorld(log, options)), quietly)
+}
+
+describe("dials", () => {
+  it.effect("start at least 100 ms apart and record their failures, each with one demand (NB-4)", () =>
+    running({ policy: quick }, (log) =>
+      Effect.gen(function* () {
+        yield* gossip(5)
+        const peerSet = yield* PeerSet
+        yield* peerSet.demand.offer
+        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        yield* elapse("10 seconds")
+        yield* Fiber.interrupt(crawling)
+        assert.strictEqual(log.dials.length, 5)
+        for (const [i, { atMillis }] of log.dials.entries()) {
+          const before = log.dials[i - 1]
+          if (before !== undefined) assert.isAtLeast(atMillis - before.atMillis, 100)
+        }
+        const states = (yield* (yield* AddressBook).entries).map(({ services, state }) => [state, services])
+        assert.deepStrictEqual(
+          states,
+          Array.from({ length: 5 }, () => ["Failed", NODE_NETWORK])
+        )
+      })
+    )
+  )
+
+  it.effect("that succeed send neither a failure nor demand", () =>
+    running({ policy: { fillSpareSlots: false }, outcome: () => "stays" }, (log) =>
+      Effect.gen(function* () {
+        yield* gossip(3)
+        const peerSet = yield* PeerSet
+        yield* peerSet.demand.offer
+        yield* peerSet.demand.offer
+        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        yield* elapse("1 second")
+        // Two for the demand there was, one because the first crawl was answered.
+        assert.strictEqual(log.dials.length, 3)
+        assert.isFalse(peerSet.demand.takeUnsafe())
+        const states = (yield* (yield* AddressBook).entries).map(({ state }) => state)
+        assert.deepStrictEqual(states, ["AttemptPending", "AttemptPending", "AttemptPending"])
+        yield* Fiber.interrupt(crawling)
+      })
+    )
+  )
+
+  it.effect("follow a tick without a crawl only while nobody is connected, when spare slots are not filled", () =>
+    running({ policy: { ...quick, fillSpareSlots: false }, outcome: () => "stays" }, (log) =>
+      Effect.gen(function* () {
+        yield* gossip(10)
+        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        yield* elapse("1 second")
+        // The first tick crawled and dialled; from then on somebody was connected.
+        assert.strictEqual(log.dials.length, 1)
+        const [first] = log.held
+        yield* first!.close(new ClientDropped())
+        yield* elapse("100 millis")
+        yield* elapse("100 millis")
+        assert.strictEqual(log.dials.length, 2)
+        yield* Fiber.interrupt(crawling)
+      })
+    )
+  )
+
+  it.effect("take their turns without credit for idle time (CS-P3)", () =>
+    running({}, () =>
+      Effect.gen(function* () {
+        const { takeTurn } = yield* Connector
+        const turns: Array<number> = []
+        const take = (count: number) =>
+          Effect.forEach(
+            Array.from({ length: count }),
+            () =>
+              Effect.gen(function* () {
+                yield* takeTurn
+                turns.push(yield* Effect.clockWith((clock) => clock.currentTimeMillis))
+              }),
+            { concurrency: "unbounded" }
+          )
+        const first = yield* Effect.forkChild(take(3), { startImmediately: true })
+        yield* elapse("1 second")
+        yield* Fiber.join(first)
+        const second = yield* Effect.forkChild(take(3), { startImmediately: true })
+        yield* elapse("1 second")
+        yield* Fiber.join(second)
+        assert.deepStrictEqual(turns, [0, 100, 200, 1000, 1100, 1200])
+      })
+    )
+  )
+})
+
+describe("crawls", () => {
+  const crawlLimit = { policy: { crawlInterval: Duration.hours(10) } }
+
+  it.effect("ask once in 31 seconds, however often they are wanted (CS-6)", () =>
+    running(crawlLimit, (log) =>
+      Effect.gen(function* () {
+        const crawler = yield* Crawler
+        const answered: Array<boolean> = []
+        for (let n = 0; n < 9; n++) {
+          answered.push(yield* crawler.crawlOnce())
+          yield* elapse("10334 millis", "1 second")
+        }
+        assert.deepStrictEqual(log.crawls, [0, 31_002, 62_004])
+        assert.deepStrictEqual(answered, [true, false, false, true, false, false, true, false, false])
+      })
+    )
+  )
+
+  it.effect("of a start count for the limit like any other (CS-7)", () =>
+    running(crawlLimit, (log) =>
+      Effect.gen(function* () {
+        const crawler = yield* Crawler
+        assert.isTrue(yield* crawler.crawlOnce(1))
+        assert.isFalse(yield* crawler.crawlOnce())
+        yield* elapse("15500 millis", "1 second")
+        assert.isFalse(yield* crawler.crawlOnce())
+        yield* elapse("31 seconds", "1 second")
+        assert.isTrue(yield* crawler.crawlOnce())
+        assert.strictEqual(log.crawls.length, 2)
+      })
+    )
+  )
+
+  it.effect("that ask nobody cost nothing", () =>
+    running(crawlLimit, (log) =>
+      Effect.gen(function* () {
+        const crawler = yield* Crawler
+        assert.isFalse(yield* crawler.crawlOnce(0))
+        assert.isTrue(yield* crawler.crawlOnce(1))
+        assert.strictEqual(log.crawls.length, 1)
+      })
+    )
+  )
+
+  it.effect("under way let no other begin, and end after 8 seconds (CS-8)", () =>
+    running({ ...crawlLimit, answer: Effect.never }, (log) =>
+      Effect.gen(function* () {
+        const crawler = yield* Crawler
+        const first = yield* Effect.forkChild(crawler.crawlOnce(), { startImmediately: true })
+        yield* elapse("7 seconds")
+        assert.isFalse(yield* crawler.crawlOnce())
+        yield* elapse("1 second")
+        assert.isFalse(yield* Fiber.join(first))
+        assert.strictEqual(log.crawls.length, 1)
+        yield* elapse("30 seconds", "1 second")
+        assert.isFalse(yield* crawler.crawlOnce())
+        yield* elapse("1 second")
+        yield* Effect.forkChild(crawler.crawlOnce(), { startImmediately: true })
+        assert.strictEqual(log.crawls.length, 2)
+      })
+    )
+  )
+
+  it.effect("that fail, or are interrupted, let the next one begin in its time (CS-9)", () =>
+    running({ ...crawlLimit, answer: Effect.fail(new ConnectionReceiveTimeout()) }, (log) =>
+      Effect.gen(function* () {
+        const crawler = yield* Crawler
+        assert.isFalse(yield* crawler.crawlOnce())
+        yield* elapse("60 seconds", "1 second")
+        const interrupted = yield* Effect.forkChild(crawler.crawlOnce(), { startImmediately: true })
+        yield* Fiber.interrupt(interrupted)
+        yield* elapse("60 seconds", "1 second")
+        yield* crawler.crawlOnce()
+        assert.deepStrictEqual(log.crawls, [0, 60_000, 120_000])
+      })
+    )
+  )
+
+  it.effect("add everything one answer tells to the book, in pieces (CS-10)", () => {
+    const addresses = Array.from({ length: 250 }, (_, i) => ({
+      address: PeerSocketAddress.fromStringUnsafe(`0.0.0.${i + 1}:8233`),
+      services: NODE_NETWORK,
+      lastSeenSeconds: 0
+    }))
+    return running({ ...crawlLimit, answer: Effect.succeed({ _tag: "Peers", addresses }) }, () =>
+      Effect.gen(function* () {
+        assert.isTrue(yield* (yield* Crawler).crawlOnce(1))
+        assert.strictEqual((yield* (yield* AddressBook).entries).length, 250)
+      })
+    )
+  })
+
+  it.effect("end the crawler when the peer set has ended", () => {
+    const error = new BackgroundTaskExited({ task: "listener", cause: "gone" })
+    return running({ policy: quick }, () =>
+      Effect.gen(function* () {
+        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        yield* elapse("1 second")
+        assert.isUndefined(crawling.pollUnsafe())
+        yield* Fiber.interrupt(crawling)
+      })
+    ).pipe(
+      Effect.andThen(
+        running({ policy: quick, answer: Effect.fail(error) }, () =>
+          Effect.gen(function* () {
+            assert.strictEqual(yield* Effect.flip((yield* Crawler).run), error)
+          })
+        )
+      )
+    )
+  })
+
+  it.effect("that find no candidate take no turn (CS-P2)", () =>
+    running({ policy: quick }, (log) =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        const before = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+        for (let n = 0; n < 7; n++) assert.isTrue((yield* book.takeCandidate)._tag === "None")
+        assert.strictEqual(yield* Effect.clockWith((clock) => clock.currentTimeMillis), before)
+        assert.isEmpty(log.dials)
+      })
+    )
+  )
+})

@@ -1,0 +1,18 @@
+/** Virtual time that leaves nobody behind: whoever wakes has run on until it sleeps again before the clock moves further. */
+import { Duration, Effect } from "effect"
+import { TestClock } from "effect/testing"
+
+/** Lets everything run that can run at this moment. */
+export const settle: Effect.Effect<void> = Effect.gen(function* () {
+  for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
+})
+
+/** Lets time pass in steps of at most `step`. */
+export const elapse = Effect.fnUntraced(function* (time: Duration.Input, step: Duration.Input = "25 millis") {
+  const stepMillis = Duration.toMillis(Duration.fromInputUnsafe(step))
+  yield* settle
+  for (let left = Duration.toMillis(Duration.fromInputUnsafe(time)); left > 0; left -= stepMillis) {
+    yield* TestClock.adjust(Math.min(left, stepMillis))
+    yield* settle
+  }
+})
