@@ -1,0 +1,330 @@
+/** Who is let in. The same over real TCP and over a simulated network; handshakes are scripted. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Layer, References, Scope } from "effect"
+import { NetAddress } from "effect/net"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { ConnectionReports } from "../../src/network/ConnectionReports.ts"
+import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Listener } from "../../src/network/Listener.ts"
+import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
+import { Handshake, HandshakeError, HandshakeTimeout } from "../../src/peer/Handshake.ts"
+import { ClientDropped, type ConnectionHost, type Peer } from "../../src/peer/Peer.ts"
+import { defaults, Policy } from "../../src/Policy.ts"
+import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
+import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import { Transport } from "../../src/transport/Transport.ts"
+import { fakePeer } from "../support/fakePeer.ts"
+
+type Outcome = "fails" | "leaves" | "stays"
+
+const kinds: ReadonlyArray<{
+  readonly name: string
+  readonly from: (ip: string) => Layer.Layer<Transport, never, SimNetwork>
+}> = [
+  { name: "TCP", from: (ip) => TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe(ip)) },
+  {
+    name: "a simulated network",
+    from: (ip) => SimNetwork.layerTransport(PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe(ip), 0))
+  }
+]
+
+interface Options {
+  readonly listen?: string
+  readonly targetPeers?: number
+  readonly perGroup?: number
+  readonly trusted?: ReadonlyArray<string>
+  readonly outcome: Outcome
+  readonly banned?: string
+  /** Time after which an IP may come back. */
+  readonly reconnectDelay?: Duration.Duration
+}
+
+const unlimited = 1_000_000
+
+/** A listener at work, and what it lets in. */
+const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNetwork>, options: Options) => {
+  const log = { handshakes: [] as Array<string>, peers: [] as Array<Peer>, welcomed: 0 }
+  const policy: Policy = {
+    ...defaults,
+    targetPeers: options.targetPeers ?? 1,
+    connectionsPerGroup: options.perGroup ?? 1,
+    acceptInterval: Duration.millis(2),
+    refuseInterval: Duration.millis(1),
+    reconnectDelay: options.reconnectDelay ?? defaults.reconnectDelay
+  }
+  const handshake = Layer.succeed(Handshake, {
+    nonceCount: Effect.succeed(0),
+    setListenAddress: () => Effect.void,
+    run: (stream) =>
+      Effect.gen(function* () {
+        log.handshakes.push(PeerSocketAddress.format(stream.remoteAddress))
+        if (options.outcome === "fails") return yield* new HandshakeError({ reason: new HandshakeTimeout() })
+        const address = PeerSocketAddress.format(stream.remoteAddress)
+        const peer = fakePeer({ id: log.handshakes.length, address, inbound: true })
+        log.peers.push(peer)
+        if (options.outcome === "leaves") yield* peer.close(new ClientDropped())
+        return peer
+      })
+  })
+  const reports = Layer.succeed(ConnectionReports, {
+    hostFor: (): ConnectionHost => ({ report: () => Effect.void, mayAdvertise: () => Effect.succeed(true) }),
+    welcome: (_peer, slot) =>
+      Effect.map(slot.markOpen, () => {
+        log.welcomed++
+        return true
+      })
+  })
+  const listenAddress = PeerSocketAddress.fromStringUnsafe(options.listen ?? "127.0.0.91:0")
+  const layer = Listener.layer(listenAddress).pipe(
+    Layer.provideMerge(Layer.mergeAll(handshake, reports, ConnectionSlots.layer, NetworkEvents.layer)),
+    Layer.provideMerge(AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))),
+    Layer.provide(from("127.0.0.91")),
+    Layer.provideMerge(Layer.succeed(ChainParams, mainnet)),
+    Layer.provide(Layer.succeed(TrustedPeers, new Set(options.trusted))),
+    Layer.provideMerge(Layer.succeed(Policy, policy))
+  )
+
+  /** Opens so many streams from an IP, which stay until the test is over. */
+  const connect = Effect.fnUntraced(function* (ip: string, count: number) {
+    const { address } = yield* Listener
+    const target = NetAddress.isUnspecified(address.address)
+      ? PeerSocketAddress.fromStringUnsafe(`127.0.0.91:${address.port}`)
+      : address
+    const transport = yield* Layer.build(from(ip))
+    return yield* Effect.forEach(Array.from({ length: count }), () =>
+      Effect.flatMap(Transport, (transport) => transport.dial(target)).pipe(Effect.provideContext(transport))
+    )
+  })
+
+  const run = <A, E>(
+    test: (
+      world: typeof log & { readonly connect: typeof connect }
+    ) => Effect.Effect<A, E, Scope.Scope | Listener | BanList | ConnectionSlots | AddressBook | SimNetwork>
+  ) =>
+    Effect.gen(function* () {
+      if (options.banned !== undefined) {
+        const address = PeerSocketAddress.fromStringUnsafe(`${options.banned}:1`)
+        yield* (yield* BanList).add({ address, reason: "test" })
+      }
+      const accepting = yield* Effect.forkScoped((yield* Listener).run, { startImmediately: true })
+      yield* test(Object.assign(log, { connect }))
+      assert.isUndefined(accepting.pollUnsafe())
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(layer.pipe(Layer.provideMerge(SimNetwork.layer))),
+      Effect.provideService(References.MinimumLogLevel, "None")
+    )
+  return run
+}
+
+const observe = Effect.sleep("250 millis")
+const address = (text: string) => PeerSocketAddress.fromStringUnsafe(text)
+
+for (const { from, name } of kinds) {
+  const world = (options: Options) => listenerWorld(from, options)
+
+  describe.concurrent(`the listener over ${name}`, () => {
+    it.live(
+      "with no inbound slots shakes hands with nobody (network 23, listener_peer_limit_zero_handshake_panic)",
+      () =>
+        world({ targetPeers: 0, outcome: "stays" })((log) =>
+          Effect.gen(function* () {
+            yield* log.connect("127.0.0.92", 1)
+            yield* observe
+            assert.isEmpty(log.handshakes)
+          })
+        )
+    )
+
+    for (const [targetPeers, number, title] of [
+      [1, 24, "listener_peer_limit_one_handshake_error"],
+      [25, 33, "listener_peer_limit_default_handshake_error"]
+    ] as const) {
+      it.live(`goes on when every handshake fails, with a target of ${targetPeers} (network ${number}, ${title})`, () =>
+        world({ targetPeers, outcome: "fails" })((log) =>
+          Effect.gen(function* () {
+            yield* log.connect("127.0.0.92", 10 * targetPeers + 1)
+            yield* observe
+            // One: the others of this IP come too soon.
+            assert.deepStrictEqual([log.handshakes.length, log.welcomed], [1, 0])
+            assert.strictEqual((yield* ConnectionSlots).used("inbound"), 0)
+          })
+        )
+      )
+    }
+
+    for (const [targetPeers, number, title] of [
+      [1, 25, "listener_peer_limit_one_handshake_ok_then_drop"],
+      [25, 34, "listener_peer_limit_default_handshake_ok_then_drop"]
+    ] as const) {
+      it.live(`lets others in when peers leave, with a target of ${targetPeers} (network ${number}, ${title})`, () =>
+        world({ targetPeers, perGroup: unlimited, outcome: "leaves" })((log) =>
+          Effect.gen(function* () {
+            yield* log.connect("127.0.0.92", 10 * targetPeers + 1)
+            yield* Effect.sleep(targetPeers === 1 ? "250 millis" : "2 seconds")
+            assert.isAbove(log.welcomed, 5 * targetPeers)
+            assert.strictEqual((yield* ConnectionSlots).used("inbound"), 0)
+          })
+        )
+      )
+    }
+
+    for (const [targetPeers, number, title] of [
+      [1, 26, "listener_peer_limit_one_handshake_ok_stay_open"],
+      [25, 35, "listener_peer_limit_default_handshake_ok_stay_open"]
+    ] as const) {
+      it.live(`keeps its limits when peers stay, with a target of ${targetPeers} (network ${number}, ${title})`, () =>
+        Effect.gen(function* () {
+          yield* world({ targetPeers, outcome: "stays" })((log) =>
+            Effect.gen(function* () {
+              yield* log.connect("127.0.0.92", 2 * 5 * targetPeers + 1)
+              yield* observe
+              assert.strictEqual(log.welcomed, 1)
+            })
+          )
+          yield* world({ targetPeers, perGroup: unlimited, outcome: "stays" })((log) =>
+            Effect.gen(function* () {
+              yield* log.connect("127.0.0.92", 2 * 5 * targetPeers + 1)
+              yield* Effect.sleep(targetPeers === 1 ? "250 millis" : "1500 millis")
+              assert.strictEqual(log.welcomed, 5 * targetPeers)
+              assert.strictEqual((yield* ConnectionSlots).used("inbound"), 5 * targetPeers)
+            })
+          )
+        })
+      )
+    }
+
+    it.live(
+      "keeps a slot for a trusted peer (network 27, listener_reserves_one_zcashd_compat_inbound_slot; NB-9)",
+      () =>
+        world({ perGroup: unlimited, trusted: ["127.0.0.93"], outcome: "stays" })((log) =>
+          Effect.gen(function* () {
+            yield* log.connect("127.0.0.92", 5)
+            yield* log.connect("127.0.0.93", 2)
+            yield* observe
+            const from = (ip: string) => log.handshakes.filter((address) => address.startsWith(`${ip}:`)).length
+            assert.deepStrictEqual([from("127.0.0.92"), from("127.0.0.93")], [4, 1])
+          })
+        )
+    )
+
+    it.live(
+      "lets a trusted peer come back at once (network 28, listener_zcashd_compat_reconnect_bypasses_recent_ip_limit)",
+      () =>
+        world({ trusted: ["127.0.0.93"], outcome: "leaves" })((log) =>
+          Effect.gen(function* () {
+            yield* log.connect("127.0.0.93", 1)
+            yield* Effect.sleep("50 millis")
+            yield* log.connect("127.0.0.93", 1)
+            yield* observe
+            assert.strictEqual(log.welcomed, 2)
+          })
+        )
+    )
+
+    it.live(
+      "refuses who is banned, trusted or not (network 29, listener_bans_zcashd_compat_peer_before_reserved_slot)",
+      () =>
+        world({ trusted: ["127.0.0.93"], banned: "127.0.0.93", outcome: "stays" })((log) =>
+          Effect.gen(function* () {
+            yield* log.connect("127.0.0.93", 1)
+            yield* observe
+            assert.isEmpty(log.handshakes)
+            assert.isTrue(yield* (yield* BanList).isBanned(address("127.0.0.93:99")))
+          })
+        )
+    )
+
+    it.live("does not count against an IP what was refused for want of a slot", () =>
+      world({ perGroup: 1, outcome: "stays" })((log) =>
+        Effect.gen(function* () {
+          for (const last of [101, 102, 103, 104, 105]) yield* log.connect(`127.0.0.${last}`, 1)
+          yield* observe
+          assert.strictEqual(log.welcomed, 5)
+          yield* log.connect("127.0.0.106", 1)
+          yield* observe
+          assert.strictEqual(log.welcomed, 5)
+          yield* log.peers[0]!.close(new ClientDropped())
+          yield* log.connect("127.0.0.106", 1)
+          yield* observe
+          assert.strictEqual(log.welcomed, 6)
+        })
+      )
+    )
+
+    it.live("lets an IP in again when its time is over, and not before", () =>
+      world({ perGroup: 1, outcome: "leaves", reconnectDelay: Duration.millis(300) })((log) =>
+        Effect.gen(function* () {
+          yield* log.connect("127.0.0.92", 1)
+          yield* Effect.sleep("100 millis")
+          yield* log.connect("127.0.0.92", 1)
+          yield* Effect.sleep("100 millis")
+          assert.strictEqual(log.welcomed, 1)
+          yield* Effect.sleep("300 millis")
+          yield* log.connect("127.0.0.92", 1)
+          yield* observe
+          assert.strictEqual(log.welcomed, 2)
+        })
+      )
+    )
+
+    it.live("counts a failed handshake against its IP", () =>
+      world({ perGroup: 1, outcome: "fails" })((log) =>
+        Effect.gen(function* () {
+          yield* log.connect("127.0.0.92", 1)
+          yield* observe
+          yield* log.connect("127.0.0.92", 1)
+          yield* observe
+          assert.strictEqual(log.handshakes.length, 1)
+        })
+      )
+    )
+
+    it.live("frees slots and closes streams when it is stopped", () =>
+      world({ perGroup: unlimited, outcome: "stays" })((log) =>
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const [stream] = yield* log.connect("127.0.0.92", 1).pipe(Scope.provide(scope))
+          yield* observe
+          assert.strictEqual((yield* ConnectionSlots).used("inbound"), 1)
+          yield* log.peers[0]!.close(new ClientDropped())
+          yield* Effect.flip(Effect.forever(stream!.read))
+          assert.strictEqual((yield* ConnectionSlots).used("inbound"), 0)
+          yield* Scope.close(scope, Exit.void)
+        })
+      )
+    )
+  })
+}
+
+const skipsIpv6 = process.env["SKIP_IPV6_TESTS"] !== undefined
+if (skipsIpv6) console.log("IPv6 tests are skipped: SKIP_IPV6_TESTS is set")
+
+describe.skipIf(skipsIpv6)("the listener on a dual-stack socket", () => {
+  const world = (options: Options) => listenerWorld(() => TcpTransport.layer, { ...options, listen: "[::]:0" })
+
+  it.live("knows an IPv4 peer by its IPv4 address (network 30, listener_canonicalizes_ipv4_mapped_inbound_addrs)", () =>
+    world({ perGroup: unlimited, outcome: "stays" })((log) =>
+      Effect.gen(function* () {
+        yield* log.connect("", 1)
+        yield* observe
+        assert.strictEqual(log.handshakes.length, 1)
+        assert.match(log.handshakes[0]!, /^127\.0\.0\.\d+:\d+$/)
+      })
+    )
+  )
+
+  it.live("refuses a banned IPv4 peer (network 31, listener_bans_ipv4_mapped_inbound_connection)", () =>
+    world({ banned: "127.0.0.1", outcome: "stays" })((log) =>
+      Effect.gen(function* () {
+        yield* log.connect("", 1)
+        yield* observe
+        assert.isEmpty(log.handshakes)
+      })
+    )
+  )
+})
