@@ -80,7 +80,7 @@ export class InitialPeers extends Context.Service<
         for (const address of byPreference) yield* book.record({ _tag: "NewInitial", address })
         const now = yield* monotonicMillis
         for (const [address, dialled] of dialledAt) {
-          if (now - dialled > Duration.toMillis(policy.reconnectDelay)) dialledAt.delete(address)
+          if (now - dialled >= Duration.toMillis(policy.reconnectDelay)) dialledAt.delete(address)
         }
         const due = byPreference.filter((address) => !dialledAt.has(PeerSocketAddress.format(address)))
         return yield* Random.shuffle(due.slice(0, policy.targetPeers))
