@@ -1,0 +1,249 @@
+/** A whole node over TCP: how it starts, whom it refuses, and how it ends. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Option, References, Schedule, Scope } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { NetAddress } from "effect/net"
+import {
+  AddressBook,
+  BanList,
+  ChainParams,
+  type ChainParamsShape,
+  defaults,
+  Handshake,
+  InvalidSetting,
+  IsolatedPeer,
+  mainnet,
+  Network,
+  NODE_NETWORK,
+  PeerSet,
+  PeerSocketAddress,
+  Policy,
+  regtest,
+  TcpTransport,
+  testnet,
+  Transport
+} from "network-effect"
+import { Node } from "network-effect/layers"
+
+const address = PeerSocketAddress.fromStringUnsafe
+
+const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.provideService(effect, References.MinimumLogLevel, "None")
+
+const withPolicy = (overrides: Partial<Policy>) => Layer.succeed(Policy, { ...defaults, ...overrides })
+
+/** Real sockets need real time. */
+const until = <E, R>(holds: Effect.Effect<boolean, E, R>) =>
+  holds.pipe(
+    Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (held) => held }),
+    Effect.timeout("10 seconds")
+  )
+
+const isListening = (at: PeerSocketAddress.PeerSocketAddress) =>
+  Effect.flatMap(Transport, (transport) => transport.listen(at)).pipe(
+    Effect.scoped,
+    Effect.isFailure,
+    Effect.provide(TcpTransport.layer)
+  )
+
+const freePort = (ip: string) =>
+  Effect.flatMap(Transport, (transport) => transport.listen(address(ip))).pipe(
+    Effect.map((listener) => listener.address),
+    Effect.scoped,
+    Effect.provide(TcpTransport.layer)
+  )
+
+const skipsIpv6 = process.env["SKIP_IPV6_TESTS"] !== undefined
+if (skipsIpv6) console.log("IPv6 tests are skipped: SKIP_IPV6_TESTS is set")
+
+const listenAddressOf = (chain: ChainParamsShape, listenAddress: PeerSocketAddress.PeerSocketAddress) =>
+  Layer.build(Node.layer({ chain, listenAddress, peers: [] })).pipe(
+    Effect.map((node) => Option.getOrThrow(Context.get(node, Network).listenAddress)),
+    Effect.scoped
+  )
+
+describe("a node listens where it was told to, with the port it really has", () => {
+  for (const [number, listen, name] of [
+    [1, "0.0.0.0:0", "local_listener_unspecified_port_unspecified_addr_v4; NB-12"],
+    [2, "[::]:0", "local_listener_unspecified_port_unspecified_addr_v6; NB-12"],
+    [3, "127.0.0.1:0", "local_listener_unspecified_port_localhost_addr_v4; NB-12"],
+    [4, "[::1]:0", "local_listener_unspecified_port_localhost_addr_v6; NB-12"]
+  ] as const) {
+    it.live.skipIf(skipsIpv6 && listen.startsWith("["))(`${listen} (network ${number}, ${name})`, () =>
+      Effect.gen(function* () {
+        for (const chain of [mainnet, testnet]) {
+          const bound = yield* listenAddressOf(chain, address(listen))
+          assert.deepStrictEqual(bound.address, address(listen).address)
+          assert.isAbove(bound.port, 0)
+        }
+      }).pipe(quietly)
+    )
+  }
+
+  for (const [number, ip, name] of [
+    [5, "127.0.0.1:0", "local_listener_fixed_port_localhost_addr_v4; NB-12"],
+    [6, "[::1]:0", "local_listener_fixed_port_localhost_addr_v6; NB-12"]
+  ] as const) {
+    it.live.skipIf(skipsIpv6 && ip.startsWith("["))(`${ip.slice(0, -1)}N (network ${number}, ${name})`, () =>
+      Effect.gen(function* () {
+        for (const chain of [mainnet, testnet]) {
+          const free = yield* freePort(ip)
+          assert.strictEqual(
+            PeerSocketAddress.format(yield* listenAddressOf(chain, free)),
+            PeerSocketAddress.format(free)
+          )
+        }
+      }).pipe(quietly)
+    )
+  }
+})
+
+describe("a node that can't start", () => {
+  for (const [number, chain, name] of [
+    [7, mainnet, "peer_limit_zero_mainnet"],
+    [8, testnet, "peer_limit_zero_testnet"]
+  ] as const) {
+    it.live(`says which setting is wrong, before it listens: ${chain.name} (network ${number}, ${name})`, () =>
+      Effect.gen(function* () {
+        const free = yield* freePort("127.0.0.1:0")
+        const error = yield* Effect.flip(
+          Effect.scoped(Layer.build(Node.layer({ chain, listenAddress: free }))).pipe(
+            Effect.provide(withPolicy({ targetPeers: 0 }))
+          )
+        )
+        assert.deepStrictEqual(
+          error,
+          new InvalidSetting({ setting: "peerset_initial_target_size", value: 0, expected: "at least 1" })
+        )
+        assert.isFalse(yield* isListening(free))
+      }).pipe(quietly)
+    )
+  }
+
+  it.live("says that its port is taken", () =>
+    Effect.gen(function* () {
+      const free = yield* freePort("127.0.0.1:0")
+      yield* Layer.build(Node.layer({ chain: regtest, listenAddress: free, peers: [] }))
+      const error = yield* Effect.flip(
+        Layer.build(Node.layer({ chain: regtest, listenAddress: free, peers: [] })).pipe(Effect.scoped)
+      )
+      assert.deepInclude(error, { _tag: "ListenError", address: PeerSocketAddress.format(free), code: "EADDRINUSE" })
+    }).pipe(Effect.scoped, quietly)
+  )
+})
+
+/** Another node, which only dials, from an IP of its own. */
+const diallingNode = (ip: string, to: PeerSocketAddress.PeerSocketAddress) =>
+  Layer.build(Node.layer({ chain: regtest, dialFrom: NetAddress.ipFromStringUnsafe(ip), peers: [to] }))
+
+/** A peer that tells nothing about itself, from an IP of its own. */
+const stranger = (ip: string, to: PeerSocketAddress.PeerSocketAddress) =>
+  IsolatedPeer.connect(to, { userAgent: "/test/" }).pipe(
+    Effect.provide([
+      TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe(ip)),
+      Layer.succeed(ChainParams, regtest),
+      SecureRandom.layerWebCrypto
+    ])
+  )
+
+describe("a node that runs", () => {
+  it.live("lets go of a peer that misbehaved, and bans it (network 32, banned_connected_inbound_peer_is_dropped)", () =>
+    Effect.gen(function* () {
+      const node = yield* Layer.build(Node.layer({ chain: regtest, listenAddress: address("127.0.0.71:0"), peers: [] }))
+      const network = Context.get(node, Network)
+      const bound = Option.getOrThrow(network.listenAddress)
+      const other = yield* diallingNode("127.0.0.72", bound)
+      const others = Context.get(other, PeerSet).counts
+      yield* network.awaitReady({ peers: 1 })
+      yield* network.request({ _tag: "Peers" }).pipe(Effect.timeout("5 seconds"))
+      // Two reports of one host, neither enough alone.
+      yield* network.reportMisbehavior({ address: address("127.0.0.72:1"), score: 50, reason: "an invalid block" })
+      yield* network.reportMisbehavior({ address: address("127.0.0.72:2"), score: 50, reason: "another" })
+      yield* until(Effect.map(others, ({ outbound }) => outbound === 0))
+      assert.isTrue(yield* Context.get(node, BanList).isBanned(address("127.0.0.72:9")))
+      assert.deepStrictEqual(yield* Context.get(node, PeerSet).counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
+      assert.isTrue(Option.isNone(yield* network.request({ _tag: "Peers" }).pipe(Effect.timeoutOption("300 millis"))))
+      // And does not come back.
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(stranger("127.0.0.72", bound))))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(withPolicy({ misbehaviorInterval: Duration.millis(100), acceptInterval: Duration.millis(5) })),
+      quietly
+    )
+  )
+
+  it.live("does not stay connected to itself (network 37, self_connections_should_fail; NB-5)", () =>
+    Effect.gen(function* () {
+      const node = yield* Layer.build(Node.layer({ chain: regtest, listenAddress: address("127.0.0.73:0"), peers: [] }))
+      const network = Context.get(node, Network)
+      const own = Option.getOrThrow(network.listenAddress)
+      const book = Context.get(node, AddressBook)
+      const added = yield* book.addGossiped([
+        { address: own, services: NODE_NETWORK, lastSeenSeconds: Math.floor(Date.now() / 1000) }
+      ])
+      assert.strictEqual(added, 1)
+      // Once tried, it is forgotten for good: nobody can make us dial it again.
+      yield* until(Effect.map(book.get(own), Option.isNone))
+      assert.strictEqual(
+        yield* book.addGossiped([
+          { address: own, services: NODE_NETWORK, lastSeenSeconds: Math.floor(Date.now() / 1000) }
+        ]),
+        0
+      )
+      assert.deepStrictEqual(yield* Context.get(node, PeerSet).counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        withPolicy({ targetPeers: 3, crawlInterval: Duration.millis(200), acceptInterval: Duration.millis(5) })
+      ),
+      quietly
+    )
+  )
+
+  it.live("remembers no more nonces than it may have connections (network 38, remnant_nonces_…_are_limited)", () =>
+    Effect.gen(function* () {
+      const node = yield* Layer.build(Node.layer({ chain: regtest, peers: [] }))
+      const handshake = Context.get(node, Handshake)
+      const transport = yield* Layer.build(TcpTransport.layer)
+      const listener = yield* Context.get(transport, Transport).listen(address("127.0.0.74:0"))
+      for (let attempt = 1; attempt <= 47; attempt++) {
+        yield* Effect.gen(function* () {
+          const stream = yield* Context.get(transport, Transport).dial(listener.address)
+          const accepted = yield* Effect.forkScoped(Effect.scoped(listener.accept))
+          const outcome = yield* Effect.exit(
+            handshake.run(
+              stream,
+              { _tag: "OutboundDirect", address: listener.address },
+              {
+                report: () => Effect.void,
+                mayAdvertise: () => Effect.succeed(true)
+              }
+            )
+          )
+          yield* Fiber.join(accepted)
+          assert.isTrue(Exit.isFailure(outcome))
+        }).pipe(Effect.scoped)
+        assert.strictEqual(yield* handshake.nonceCount, Math.min(24, attempt))
+      }
+    }).pipe(Effect.scoped, Effect.provide(withPolicy({ targetPeers: 3 })), quietly)
+  )
+
+  it.live("frees everything when its layer goes (network 142, dropping_network_handles_stops_owned_tasks)", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const node = yield* Layer.build(
+        Node.layer({ chain: regtest, listenAddress: address("127.0.0.75:0"), peers: [] })
+      ).pipe(Scope.provide(scope))
+      const network = Context.get(node, Network)
+      const bound = Option.getOrThrow(network.listenAddress)
+      const peer = yield* stranger("127.0.0.76", bound)
+      yield* network.awaitReady({ peers: 1 })
+      const waiting = yield* Effect.forkScoped(network.awaitEnd, { startImmediately: true })
+      yield* Scope.close(scope, Exit.void)
+      assert.isFalse(yield* isListening(bound))
+      yield* peer.awaitClosed.pipe(Effect.timeout("5 seconds"))
+      assert.strictEqual((yield* Effect.flip(Fiber.join(waiting)))._tag, "NetworkClosed")
+      assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" })))._tag, "NetworkClosed")
+    }).pipe(Effect.scoped, quietly)
+  )
+})
