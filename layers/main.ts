@@ -9,11 +9,16 @@ import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
 import { devnet } from "../src/cli/devnet.ts"
 import { layerOutput, root } from "../src/cli/root.ts"
+import { start } from "../src/cli/start.ts"
 import * as Devnet from "./Devnet.ts"
+import * as Settings from "./Settings.ts"
 import * as Telemetry from "./Telemetry.ts"
 
 const program = root.pipe(
-  Command.withSubcommands([devnet.pipe(Command.provide(Devnet.layer))]),
+  Command.withSubcommands([
+    devnet.pipe(Command.provide(Devnet.layer)),
+    start.pipe(Command.provide((flags) => Settings.layerNode(flags)))
+  ]),
   Command.run({ version: "0.0.0" })
 )
 

@@ -29,6 +29,8 @@ import type { Network } from "../network/Network.ts"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as DevnetView from "./DevnetView.ts"
+import { explained } from "./root.ts"
+import { parseDuration } from "./SettingsFile.ts"
 
 /** One running node of a local network. */
 export interface DevnetNode {
@@ -77,7 +79,10 @@ const flags = {
   ),
   duration: Flag.String("for").pipe(
     Flag.withDescription("Stop after this time, for example 20s; without it, Ctrl-C stops"),
-    Flag.withSchema(Schema.DurationFromString),
+    Flag.filterMap(
+      (text) => Option.fromUndefinedOr(parseDuration(text)),
+      (text) => `Expected a time such as 20s or 1m 30s, got ${text}`
+    ),
     Flag.optional
   ),
   json: Flag.Boolean("json").pipe(
@@ -110,7 +115,7 @@ export const devnet = Command.make(
     }
 
     const runNode = Effect.fnUntraced(function* (index: number) {
-      const node = yield* startNode(index)
+      const node = yield* explained("stop it, or whatever else listens there")(startNode(index))
       yield* node.network.events.pipe(
         Stream.runForEach((event) => tell(index, event)),
         Effect.forkScoped({ startImmediately: true })

@@ -3,8 +3,12 @@
  *
  * @module
  */
-import { Console, Effect } from "effect"
-import { CliOutput, Command, Flag } from "effect/cli"
+import { Console, Effect, Layer } from "effect"
+import { CliError, CliOutput, Command, Flag } from "effect/cli"
+import type { InvalidSetting } from "../network/Network.ts"
+import type { PeerSetClosed } from "../network/PeerSet.ts"
+import type { ListenError } from "../transport/Transport.ts"
+import type { SettingsError } from "./SettingsFile.ts"
 
 /** `network-effect`. Shared flags are accepted before and after the subcommand. */
 export const root = Command.make("network-effect").pipe(
@@ -20,16 +24,59 @@ export const root = Command.make("network-effect").pipe(
 )
 
 /** Every failure on one line of stderr, without the help text in front of it: the sentence names what to change. */
-export const layerOutput = CliOutput.layerPresenter({
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Console.error(
-          `network-effect: ${event.errors.map((error) => error.message.split("\n")[0]).join(" ")} See ${[
-            ...event.commandPath
-          ].join(" ")} --help.`
-        )
-      : CliOutput.defaultPresenter.present(event)
-})
+export const layerOutput = Layer.merge(
+  CliOutput.layerPresenter({
+    present: (event) => {
+      if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
+      const problems = event.errors.map((error) => firstSentence(error.message))
+      return Console.error(`network-effect: ${problems.join(" ")} See ${event.commandPath.join(" ")} --help.`)
+    }
+  }),
+  CliOutput.layer({
+    ...CliOutput.defaultFormatter(),
+    formatCliError: (error) => error.message,
+    formatError: (error) => `network-effect: ${error.message}`,
+    formatErrors: (errors) => errors.map((error) => `network-effect: ${error.message}`).join("\n")
+  })
+)
 
-/** How a failure of a command is shown: its sentence, after the name of the command. */
-export const errorLine = (message: string): Effect.Effect<void> => Console.error(`network-effect: ${message}`)
+const firstSentence = (message: string): string => {
+  const [line = ""] = message.split("\n")
+  return line.endsWith(".") || line.endsWith("?") ? line : `${line}.`
+}
+
+/** One sentence for the operator: what was wrong, and what to change. `change` says what to do about a taken address. */
+export const sentenceOf = (error: Failure, change: string): string => {
+  switch (error._tag) {
+    case "ListenError":
+      switch (error.code) {
+        case "EADDRINUSE":
+          return `${error.address} is already in use, probably by another node: ${change}.`
+        case "EACCES":
+          return `${error.address} may not be listened on by this user: ${change}.`
+        case "EADDRNOTAVAIL":
+          return `${error.address} is not an address of this machine: ${change}.`
+        default:
+          return `${error.address} cannot be listened on (${error.code}): ${change}.`
+      }
+    case "SettingsError":
+      return error.message
+    case "InvalidSetting":
+      return `${error.setting} is ${error.value} and has to be ${error.expected}: change it in the settings file.`
+    case "BackgroundTaskExited":
+      return `the node stopped because its ${error.task} ended, which is a bug: ${String(error.cause)}.`
+    case "NodeOutdated":
+      return error.message
+    case "NetworkClosed":
+      return "the node has stopped."
+  }
+}
+
+/** Whatever may end a command. */
+export type Failure = ListenError | SettingsError | InvalidSetting | PeerSetClosed
+
+/** Shows a failure as its sentence; the exit code is 1. */
+export const explained =
+  (change: string) =>
+  <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, CliError.UserError, R> =>
+    Effect.mapError(effect, (error) => new CliError.UserError({ cause: error, userMessage: sentenceOf(error, change) }))

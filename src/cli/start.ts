@@ -8,6 +8,7 @@ import { Command, Flag } from "effect/cli"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Network } from "../network/Network.ts"
 import { describe } from "./DevnetView.ts"
+import { explained } from "./root.ts"
 
 /** The flags of `start`; texts, for `SettingsFile.load` reads them with the file and the environment. */
 export const flags = {
@@ -49,7 +50,7 @@ export const start = Command.make(
       Stream.runForEach((event) => Console.log(json ? JSON.stringify(event) : describe(event))),
       Effect.forkChild({ startImmediately: true })
     )
-    return yield* network.awaitEnd
+    return yield* explained("")(network.awaitEnd)
   })
 ).pipe(
   Command.withDescription("Run one node until it is stopped"),

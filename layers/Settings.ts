@@ -1,0 +1,88 @@
+/**
+ * Settings of the command line: reads the file and the environment and makes a node's options and policy of them.
+ *
+ * @module
+ */
+import { Config, ConfigProvider, Effect, FileSystem, Layer, Option, Path, type PlatformError } from "effect"
+import { explained, root } from "../src/cli/root.ts"
+import * as SettingsFile from "../src/cli/SettingsFile.ts"
+import { defaults, Policy } from "../src/Policy.ts"
+import * as Node from "./Node.ts"
+import type { NodeOptions } from "./Node.ts"
+
+/** The flags of `start` as they are parsed. */
+interface StartFlags {
+  readonly network: Option.Option<string>
+  readonly listen: Option.Option<string>
+  readonly peers: ReadonlyArray<string>
+  readonly userAgent: Option.Option<string>
+}
+
+/** Every variable of the environment that starts with `ZEBRA_`. */
+const environment = Effect.gen(function* () {
+  const provider = yield* ConfigProvider.ConfigProvider
+  const found: Record<string, string> = {}
+  const visit = (path: ReadonlyArray<string>): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      const node = yield* Effect.orDie(provider.load(path))
+      if (node === undefined) return
+      if (node.value !== undefined) found[path.join("_")] = node.value
+      if (node._tag === "Record") for (const key of node.keys) yield* visit([...path, key])
+    })
+  yield* visit(["ZEBRA"])
+  return found
+})
+
+const unreadable = (name: string) => (error: PlatformError.PlatformError) =>
+  new SettingsFile.SettingsError({
+    message:
+      error.reason._tag === "NotFound"
+        ? `--config ${name}: there is no such file`
+        : `--config ${name} cannot be read: ${error.message}`
+  })
+
+/** What a node is started with. Fails with one sentence that says what to change. */
+const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
+  const { config } = yield* root
+  const files = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const name = Option.getOrUndefined(config)
+  const file =
+    name === undefined
+      ? undefined
+      : { name, text: yield* Effect.mapError(files.readFileString(name), unreadable(name)) }
+  const settings = yield* Effect.fromResult(
+    SettingsFile.load({
+      file,
+      environment: yield* environment,
+      flags,
+      platform: {
+        home: Option.getOrUndefined(yield* Effect.orDie(Config.option(Config.String("HOME")))),
+        xdgCacheHome: Option.getOrUndefined(yield* Effect.orDie(Config.option(Config.String("XDG_CACHE_HOME")))),
+        os: process.platform,
+        cwd: path.resolve(".")
+      }
+    })
+  )
+  for (const warning of settings.warnings) yield* Effect.logWarning(warning)
+  const policy: Policy = {
+    ...defaults,
+    targetPeers: settings.targetPeers,
+    crawlInterval: settings.crawlInterval,
+    connectionsPerGroup: settings.connectionsPerGroup
+  }
+  return { options: settings satisfies NodeOptions, policy }
+})
+
+/** The node that `start` runs with these flags. */
+export const layerNode = (flags: StartFlags) =>
+  Layer.unwrap(
+    load({
+      network: Option.getOrUndefined(flags.network),
+      listen: Option.getOrUndefined(flags.listen),
+      peers: flags.peers,
+      userAgent: Option.getOrUndefined(flags.userAgent)
+    }).pipe(Effect.map(({ options, policy }) => Node.layer(options).pipe(Layer.provide(Layer.succeed(Policy, policy)))))
+  ).pipe(
+    Layer.catchCause((cause) => Layer.effectContext(explained("choose another with --listen")(Effect.failCause(cause))))
+  )
