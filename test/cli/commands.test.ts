@@ -1,0 +1,206 @@
+/** The command as a process: what it prints, how it ends, and how it is ended. */
+import { type ChildProcess, spawn } from "node:child_process"
+import * as net from "node:net"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+
+const directory = mkdtempSync(join(tmpdir(), "network-effect-"))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+interface Run {
+  readonly child: ChildProcess
+  readonly output: () => string
+  readonly errors: () => string
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
+}
+
+const start = (...args: ReadonlyArray<string>): Run => {
+  const child = spawn(process.execPath, ["layers/main.ts", ...args], {
+    // Nothing is read from or kept in the home of whoever runs the tests.
+    env: { PATH: process.env["PATH"] ?? "", HOME: directory, XDG_CACHE_HOME: directory },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  let [output, errors] = ["", ""]
+  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()))
+  return {
+    child,
+    output: () => output,
+    errors: () => errors,
+    ended: new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })))
+  }
+}
+
+const until = async (holds: () => boolean, what: string) => {
+  for (let tries = 0; !holds(); tries++) {
+    if (tries > 1000) throw new Error(`waited 10 s for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+const isListening = (run: Run) => until(() => /^listening on /m.test(run.output()), "the node to listen")
+
+/** Runs to the end: the code, and each line of stderr that is no log. */
+const failure = async (...args: ReadonlyArray<string>) => {
+  const run = start(...args)
+  const { code } = await run.ended
+  const lines = run.errors().split("\n")
+  return { code, output: run.output(), errors: lines.filter((line) => line !== "" && !line.startsWith("{")) }
+}
+
+const takePort = () =>
+  new Promise<{ readonly address: string; readonly close: () => void }>((resolve) => {
+    const server = net.createServer()
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as net.AddressInfo
+      resolve({ address: `127.0.0.1:${port}`, close: () => server.close() })
+    })
+  })
+
+describe.concurrent("a command that can't do what it was told says so in one sentence, and ends with 1:", () => {
+  const cases: ReadonlyArray<readonly [string, ReadonlyArray<string>, string]> = [
+    [
+      "an unknown flag",
+      ["start", "--lissen", "127.0.0.1:0"],
+      "network-effect: Unrecognized flag: --lissen in command network-effect start. See network-effect start --help."
+    ],
+    [
+      "a bad address",
+      ["start", "--listen", "nowhere"],
+      "network-effect: --listen nowhere is not an address: say ip, ip:port or [ip6]:port"
+    ],
+    [
+      "a peer without a port",
+      ["start", "--peer", "127.0.0.1"],
+      "network-effect: --peer 127.0.0.1 is not an address: say ip:port or [ip6]:port"
+    ],
+    [
+      "an unknown network",
+      ["start", "--network", "moonnet"],
+      "network-effect: --network moonnet is not a network: say mainnet, testnet or regtest"
+    ],
+    [
+      "an address of another machine",
+      ["start", "--network", "regtest", "--listen", "192.0.2.1:1"],
+      "network-effect: 192.0.2.1:1 is not an address of this machine: choose another with --listen."
+    ],
+    [
+      "a time that is none",
+      ["devnet", "--for", "soon"],
+      'network-effect: Invalid value for flag --for: "soon". Expected a time such as 20s or 1m 30s, got soon. See network-effect devnet --help.'
+    ],
+    [
+      "a file that is not there",
+      ["start", "--config", "missing.toml"],
+      "network-effect: --config missing.toml: there is no such file"
+    ]
+  ]
+  for (const [name, args, sentence] of cases) {
+    it(name, async () => {
+      const { code, errors, output } = await failure(...args)
+      assert.deepStrictEqual({ code, errors, output }, { code: 1, errors: [sentence], output: "" })
+    })
+  }
+
+  it("a port that is taken", async () => {
+    const { address, close } = await takePort()
+    const { code, errors } = await failure("start", "--network", "regtest", "--listen", address)
+    close()
+    assert.deepStrictEqual(
+      { code, errors },
+      {
+        code: 1,
+        errors: [
+          `network-effect: ${address} is already in use, probably by another node: choose another with --listen.`
+        ]
+      }
+    )
+  })
+})
+
+describe.concurrent("a node that was started", () => {
+  it("tells its events as JSON, and its logs on stderr", async () => {
+    const run = start("start", "--network", "regtest", "--listen", "127.0.0.1:0", "--json", "--user-agent", "/test/")
+    await until(() => run.output().includes("InitialPeersFound"), "events")
+    run.child.kill("SIGTERM")
+    await run.ended
+    const events = run
+      .output()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly _tag: string; readonly at: number })
+    assert.deepStrictEqual(
+      events.slice(0, 2).map(({ _tag }) => _tag),
+      ["Listening", "InitialPeersFound"]
+    )
+    for (const { at } of events) assert.isAbove(at, 0)
+  })
+
+  it("takes its settings from a file, named before or after the command", async () => {
+    const file = join(directory, "zebrad.toml")
+    writeFileSync(file, '[network]\nnetwork = "Regtest"\nlisten_addr = "127.0.0.1:0"\n')
+    for (const args of [
+      ["-c", file, "start"],
+      ["start", "--config", file]
+    ]) {
+      const run = start(...args)
+      await isListening(run)
+      assert.match(run.output(), /^listening on 127\.0\.0\.1:\d+;/m)
+      run.child.kill("SIGTERM")
+      await run.ended
+    }
+  })
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    it(`closes its sockets and ends within 2 seconds of ${signal}`, async () => {
+      const run = start("start", "--network", "regtest", "--listen", "127.0.0.1:0")
+      await isListening(run)
+      const port = Number(/listening on 127\.0\.0\.1:(\d+)/.exec(run.output())?.[1])
+      const peer = net.connect(port, "127.0.0.1")
+      const closed = new Promise((resolve) => peer.on("close", resolve))
+      peer.on("error", () => undefined).resume()
+      await new Promise((resolve) => peer.on("connect", resolve))
+      const before = process.hrtime.bigint()
+      run.child.kill(signal)
+      await Promise.all([run.ended, closed])
+      assert.isBelow(Number(process.hrtime.bigint() - before) / 1e9, 2)
+    })
+  }
+
+  it("starts again on the same address after it was killed", async () => {
+    const first = start("start", "--network", "regtest", "--listen", "127.0.0.1:0")
+    await isListening(first)
+    const [, address = ""] = /listening on ([\d.:]+)/.exec(first.output()) ?? []
+    first.child.kill("SIGKILL")
+    await first.ended
+    const second = start("start", "--network", "regtest", "--listen", address)
+    await isListening(second)
+    second.child.kill("SIGTERM")
+    await second.ended
+    assert.include(second.output(), `listening on ${address}`)
+  })
+})
+
+describe("a local network", () => {
+  it("finds itself, and sums up in the last line", { timeout: 30_000 }, async () => {
+    const run = start("devnet", "--nodes", "4", "--for", "6s", "--json")
+    const { code } = await run.ended
+    const lines = run.output().trim().split("\n")
+    const summary = JSON.parse(lines.at(-1) ?? "") as Record<string, unknown>
+    assert.strictEqual(code, 0)
+    assert.deepInclude(summary, { nodes: 4, readyPeers: [3, 3, 3, 3], target: 3 })
+    assert.isNumber(summary["secondsToTarget"])
+    for (const line of lines.slice(0, -1)) assert.isNumber((JSON.parse(line) as { readonly node: number }).node)
+  })
+
+  it("sums up also when it is stopped", { timeout: 30_000 }, async () => {
+    const run = start("devnet", "--nodes", "2")
+    await until(() => run.output().includes("connected"), "the nodes to connect")
+    run.child.kill("SIGINT")
+    const { code } = await run.ended
+    assert.strictEqual(code, 130)
+    assert.match(run.output(), /\n2 nodes ran for [\d.]+ s\.\nEvery node had found all 1 others? after/)
+  })
+})
