@@ -8,7 +8,9 @@
  */
 import { Clock, Context, Duration, Effect, Exit, Layer, Scope } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
+import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, HandshakeError, HandshakeTimeout } from "../peer/Handshake.ts"
 import type { Peer } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
@@ -43,6 +45,7 @@ export class Connector extends Context.Service<
     Connector,
     Effect.gen(function* () {
       const policy = yield* Policy
+      const chain = yield* ChainParams
       const transport = yield* Transport
       const handshake = yield* Handshake
       const reports = yield* ConnectionReports
@@ -59,13 +62,23 @@ export class Connector extends Context.Service<
         const scope = yield* Scope.fork(yield* Effect.scope)
         return yield* Effect.gen(function* () {
           yield* events.publish({ _tag: "DialStarted", address: text })
+          yield* ConnectionMetrics.attempted(chain, connected)
           const peer = yield* transport.dial(address).pipe(
-            Effect.tapError((error) => events.publish({ _tag: "DialFailed", address: text, reason: error.code })),
+            Effect.tapError((error) =>
+              Effect.andThen(
+                ConnectionMetrics.ended(chain, connected, ConnectionMetrics.outcomeOf(error)),
+                events.publish({ _tag: "DialFailed", address: text, reason: error.code })
+              )
+            ),
             Effect.flatMap((stream) => handshake.run(stream, connected, reports.hostFor(connected))),
             // One budget for both, so a slow connect leaves less for the handshake.
             Effect.timeoutOrElse({
               duration: policy.handshakeTimeout,
-              orElse: () => Effect.fail(new HandshakeError({ reason: new HandshakeTimeout() }))
+              orElse: () =>
+                Effect.andThen(
+                  ConnectionMetrics.ended(chain, connected, ConnectionMetrics.timedOut("outbound")),
+                  Effect.fail(new HandshakeError({ reason: new HandshakeTimeout() }))
+                )
             }),
             Effect.tapErrorTag("HandshakeError", ({ reason }) =>
               Effect.andThen(

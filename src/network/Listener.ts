@@ -18,6 +18,7 @@ import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, LocalNode } from "../peer/Handshake.ts"
 import { inboundLimit, Policy } from "../Policy.ts"
 import { type ByteStream, type ListenError, Transport } from "../transport/Transport.ts"
@@ -128,13 +129,17 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
       // The stream's scope hangs below the loop's, so an interruption between here and its fiber leaves nothing open.
       const scope = yield* Scope.fork(loopScope)
       const stream = yield* listener.accept.pipe(Scope.provide(scope))
+      const connected = { _tag: "InboundDirect", address: stream.remoteAddress } as const
+      yield* ConnectionMetrics.attempted(chain, connected)
       if (yield* bans.isBanned(stream.remoteAddress)) {
+        yield* ConnectionMetrics.ended(chain, connected, ConnectionMetrics.banned)
         yield* refuse(stream, scope, "banned")
         return yield* Effect.yieldNow
       }
       const now = Number(yield* Clock.monotonicTimeNanos) / 1_000_000
       const verdict = admission(stream.remoteAddress, now)
       if (verdict === "capacity" || verdict === "too-soon") {
+        yield* ConnectionMetrics.ended(chain, connected, ConnectionMetrics.refused)
         yield* refuse(stream, scope, verdict)
         yield* Effect.sleep(policy.refuseInterval)
         return yield* Effect.yieldNow
