@@ -9,6 +9,7 @@ import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import * as PeerSocketAddresses from "../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../src/simulation/SeededRandom.ts"
 import { SimNetwork } from "../src/simulation/SimNetwork.ts"
+import type * as World from "../src/simulation/World.ts"
 import { type NodeOptions, services } from "./Node.ts"
 
 export interface SimulatedOptions extends NodeOptions {
@@ -16,6 +17,8 @@ export interface SimulatedOptions extends NodeOptions {
   readonly host: PeerSocketAddress
   /** Same seed, same choices; each host draws from a stream of its own. */
   readonly seed: SeededRandom.Seed
+  /** Where `cacheDirectory` is; without it nothing can be kept. */
+  readonly disk?: Layer.Layer<FileSystem.FileSystem> | undefined
 }
 
 /**
@@ -26,6 +29,10 @@ export const layer = (options: SimulatedOptions) =>
   services({ ...options, peers: options.peers ?? [] }).pipe(
     Layer.provide(SimNetwork.layerTransport(options.host)),
     Layer.provide(SeededRandom.layer(options.seed, PeerSocketAddresses.format(options.host))),
-    Layer.provide([Dns.layerStatic({}), FileSystem.layerNoop({}), Path.layer]),
+    Layer.provide([Dns.layerStatic({}), options.disk ?? FileSystem.layerNoop({}), Path.layer]),
     Layer.orDie
   )
+
+/** A node of a `World`: what `simulation` runs unless it is given another composition. */
+export const worldNode = (settings: World.NodeSettings): Layer.Layer<World.NodeServices, never, SimNetwork> =>
+  layer(settings)

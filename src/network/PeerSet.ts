@@ -103,6 +103,9 @@ export class PeerSet extends Context.Service<
     /** Connected peers, ready and busy. */
     readonly peers: Effect.Effect<ReadonlyArray<Peer>>
 
+    /** As `peers`, at once, for whoever watches from outside of any fiber. */
+    readonly peersUnsafe: () => ReadonlyArray<Peer>
+
     /** As `peers`, counted; constant time. */
     readonly counts: Effect.Effect<PeerCounts>
 
@@ -374,6 +377,8 @@ const make = Effect.gen(function* () {
     Effect.forkScoped
   )
 
+  const everyone = () => Array.from(connected.values(), ({ peer }) => peer)
+
   const awaitPeers = ({ peers }: { readonly peers: number }) =>
     Effect.callback<void, PeerSetClosed>((resume) => {
       if (ended !== undefined) return resume(Effect.fail(ended))
@@ -389,7 +394,8 @@ const make = Effect.gen(function* () {
     remove: (id, error = new ClientDropped()) => Effect.sync(() => steps.run(() => drop(id, error))),
     advertTargets,
     demand: demand.demand,
-    peers: Effect.sync(() => Array.from(connected.values(), ({ peer }) => peer)),
+    peers: Effect.sync(everyone),
+    peersUnsafe: everyone,
     counts: Effect.sync(() => ({
       ready: PeerChoice.readyCount(pools),
       busy: PeerChoice.busyCount(pools),

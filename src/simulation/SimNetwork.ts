@@ -43,6 +43,9 @@ export class SimNetwork extends Context.Service<
 
     /** Ends of streams that are not over, on every host: 0 when nothing leaked. */
     readonly openEnds: () => number
+
+    /** Streams that wait to be accepted by a host. */
+    readonly waiting: (address: PeerSocketAddress.PeerSocketAddress) => number
   }
 >()("network-effect/simulation/SimNetwork") {
   /** An empty network without faults. */
@@ -294,6 +297,8 @@ const make = Effect.gen(function* () {
         hostNamed(LinkRule.hostOf(address)).isUp = true
         changed()
       }),
-    openEnds: () => [...hosts.values()].reduce((sum, host) => sum + host.streams.size, 0)
+    openEnds: () => [...hosts.values()].reduce((sum, host) => sum + host.streams.size, 0),
+    waiting: (address) =>
+      [...hostNamed(LinkRule.hostOf(address)).listeners.values()].reduce((sum, { queue }) => sum + queue.size(), 0)
   })
 })

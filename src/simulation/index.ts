@@ -3,6 +3,13 @@
  *
  * @module
  */
+export { type Invariant, invariants, type Violation } from "./Invariants.ts"
 export * as LinkRule from "./LinkRule.ts"
+export { NotReached, type Scenario, scenarios } from "./Scenarios.ts"
+export * as ScriptedPeer from "./ScriptedPeer.ts"
 export * as SeededRandom from "./SeededRandom.ts"
+export * as SimDisk from "./SimDisk.ts"
 export { SimNetwork } from "./SimNetwork.ts"
+export { SimRuntime } from "./SimRuntime.ts"
+export * as Simulation from "./Simulation.ts"
+export * as World from "./World.ts"

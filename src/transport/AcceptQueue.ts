@@ -19,6 +19,9 @@ export interface AcceptQueue<A> {
   /** Takes the oldest and opens it in the caller's scope. Interrupting it leaves the queue as it was. */
   readonly accept: Effect.Effect<ByteStream, never, Scope.Scope>
 
+  /** How many wait. */
+  readonly size: () => number
+
   /** Empties the queue; the caller closes what comes out. */
   readonly drain: () => ReadonlyArray<A>
 }
@@ -61,6 +64,8 @@ export const make = <A>(open: (waiting: A) => OpenStream | undefined): AcceptQue
       })
       return next
     }),
+
+    size: () => waiting.length,
 
     drain: () => waiting.splice(0)
   }

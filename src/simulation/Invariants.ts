@@ -1,0 +1,148 @@
+/**
+ * What must hold in every world at every moment, whatever peers and links do.
+ *
+ * Some things may be untrue for a moment while they are put right, such as a peer whose group was banned just now. For
+ * these an invariant says how long that may last.
+ *
+ * @module
+ */
+import { Duration } from "effect"
+import { limitKey } from "../addresses/AddressRules.ts"
+import { inboundLimit, outboundLimit, type Policy } from "../Policy.ts"
+import type { Peer } from "../peer/Peer.ts"
+import type { NetworkEvent } from "../network/NetworkEvents.ts"
+
+/** A node as an invariant sees it. */
+export interface Observed {
+  readonly policy: Policy
+  readonly slots: {
+    readonly used: (kind: "outbound" | "inbound" | "trusted") => number
+    readonly open: (kind: "outbound" | "inbound" | "trusted") => number
+  }
+  readonly peers: () => ReadonlyArray<Peer>
+  readonly isBanned: (peer: Peer) => boolean
+  readonly knownAddresses: () => number
+  /** Streams that wait to be accepted by this host. */
+  readonly waitingStreams: () => number
+}
+
+export interface Invariant {
+  readonly name: string
+  /** What is wrong now, in words; `undefined` when nothing is. */
+  readonly broken: (node: Observed) => string | undefined
+  /** How long it may be broken without harm. */
+  readonly grace: Duration.Duration
+}
+
+const at = (limit: number, what: string, value: number): string | undefined =>
+  value > limit ? `${value} ${what}, and the limit is ${limit}` : undefined
+
+export const invariants: ReadonlyArray<Invariant> = [
+  {
+    name: "slots stay within their limits",
+    grace: Duration.zero,
+    broken: ({ policy, slots }) =>
+      at(outboundLimit(policy), "outbound slots are used", slots.used("outbound")) ??
+      at(inboundLimit(policy), "inbound slots are used", slots.used("inbound") + slots.used("trusted"))
+  },
+  {
+    name: "open slots are live connections",
+    // A stream may take `closeGrace` to end, and its slot is freed after it.
+    grace: Duration.seconds(30),
+    broken: ({ peers, slots }) => {
+      const open = slots.open("outbound") + slots.open("inbound") + slots.open("trusted")
+      const connected = peers().length
+      return open === connected ? undefined : `${open} slots are open for ${connected} peers`
+    }
+  },
+  {
+    name: "reserved slots are given back",
+    // Between two rounds of dials a node has none under way: if some are reserved all that time, nobody holds them.
+    grace: Duration.minutes(15),
+    broken: ({ slots }) => {
+      const reserved = slots.used("outbound") - slots.open("outbound") + (slots.used("inbound") - slots.open("inbound"))
+      return reserved === 0 ? undefined : `${reserved} slots are reserved`
+    }
+  },
+  {
+    name: "no peer group has more connections than it may have",
+    grace: Duration.zero,
+    broken: ({ peers, policy }) => {
+      const groups = new Map<string, number>()
+      for (const { transientAddress } of peers()) {
+        if (transientAddress === undefined) continue
+        const group = limitKey(transientAddress)
+        const count = (groups.get(group) ?? 0) + 1
+        groups.set(group, count)
+        if (count > policy.connectionsPerGroup) return `${count} connections of ${group}`
+      }
+      return undefined
+    }
+  },
+  {
+    name: "the address book keeps its capacity",
+    grace: Duration.zero,
+    broken: ({ knownAddresses, policy }) => at(policy.addressBookCapacity, "addresses are known", knownAddresses())
+  },
+  {
+    name: "nobody who is banned stays connected",
+    grace: Duration.seconds(1),
+    broken: ({ isBanned, peers }) => {
+      const banned = peers().filter(isBanned).length
+      return banned === 0 ? undefined : `${banned} peers are banned and connected`
+    }
+  },
+  {
+    name: "streams that wait to be accepted stay within their limit",
+    grace: Duration.zero,
+    broken: ({ waitingStreams }) => at(1024, "streams wait", waitingStreams())
+  }
+]
+
+export interface Violation {
+  readonly invariant: string
+  readonly node: number
+  /** Virtual milliseconds since the world began. */
+  readonly atMillis: number
+  readonly detail: string
+}
+
+/** Watches one node: call `look` whenever something may have changed. */
+export const watch = (node: number, observed: Observed): ((nowMillis: number) => Violation | undefined) => {
+  const brokenSince = new Map<Invariant, number>()
+  return (nowMillis) => {
+    for (const invariant of invariants) {
+      const detail = invariant.broken(observed)
+      if (detail === undefined) {
+        brokenSince.delete(invariant)
+        continue
+      }
+      const since = brokenSince.get(invariant) ?? nowMillis
+      brokenSince.set(invariant, since)
+      if (nowMillis - since >= Duration.toMillis(invariant.grace)) {
+        return { invariant: invariant.name, node, atMillis: nowMillis, detail }
+      }
+    }
+    return undefined
+  }
+}
+
+/** Watches the dials of one node: no two of them may start within `Policy.dialInterval`. */
+export const watchDials = (node: number, policy: Policy) => {
+  const intervalMillis = Duration.toMillis(policy.dialInterval)
+  let last = Number.NEGATIVE_INFINITY
+  return (event: NetworkEvent, nowMillis: number): Violation | undefined => {
+    if (event._tag !== "DialStarted") return undefined
+    const sinceLast = nowMillis - last
+    last = nowMillis
+    // Virtual time has whole milliseconds where links have latency, and the pace has fractions of them.
+    return sinceLast + 1 < intervalMillis
+      ? {
+          invariant: "dials keep their pace",
+          node,
+          atMillis: nowMillis,
+          detail: `two dials started ${sinceLast} ms apart, and the pace is ${intervalMillis} ms`
+        }
+      : undefined
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Runs a scenario from a seed, and says how it ended.
+ *
+ * @module
+ */
+import { Cause, Context, Effect, Exit, References, Scope } from "effect"
+import { PeerSet } from "../network/PeerSet.ts"
+import { defaults, Policy } from "../Policy.ts"
+import { type NotReached, type Scenario, type Size } from "./Scenarios.ts"
+import * as SeededRandom from "./SeededRandom.ts"
+import { SimRuntime } from "./SimRuntime.ts"
+import * as World from "./World.ts"
+
+/** What was wrong. */
+export interface Failure {
+  /** One sentence. */
+  readonly reason: string
+  /** The nodes it is about; none when it is about all. */
+  readonly nodes: ReadonlyArray<number>
+}
+
+export interface Outcome {
+  readonly scenario: string
+  readonly seed: SeededRandom.Seed
+  readonly size: Size
+  readonly failure: Failure | undefined
+  /** Virtual time when it ended, in milliseconds. */
+  readonly atMillis: number
+  readonly events: number
+  /** Of every event, in order: two runs with one hash were the same. */
+  readonly hash: string
+  /** The latest events, oldest first. */
+  readonly recent: ReadonlyArray<World.LogEntry>
+  readonly work: { readonly timers: number; readonly tasks: number }
+}
+
+export interface Options {
+  readonly scenario: Scenario
+  readonly seed: SeededRandom.Seed
+  readonly size?: Partial<Size> | undefined
+  /** What a node is made of. */
+  readonly node: World.WorldOptions["node"]
+}
+
+/** Beyond what a scenario plans; then it counts as waiting for something that never comes. */
+const spareHours = 3
+
+/** 1 January 2026: a time at which nothing of the past looks like the beginning of time. */
+const startMillis = 1_767_225_600_000
+
+export const run = ({ node, scenario, seed, size }: Options): Outcome => {
+  const runtime = new SimRuntime(startMillis)
+  const wanted: Size = { ...scenario.size, ...size }
+  let world: World.World | undefined
+
+  const program = Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const outcome = yield* Effect.gen(function* () {
+      const made = yield* World.make({ seed, node, ...(scenario.chain === undefined ? {} : { chain: scenario.chain }) })
+      world = made
+      yield* Effect.raceFirst(scenario.run(made, wanted), made.awaitViolation)
+    }).pipe(Scope.provide(scope), Effect.exit)
+    yield* Scope.close(scope, Exit.void)
+    if (Exit.isFailure(outcome)) return yield* Effect.failCause(outcome.cause)
+    const openEnds = world?.network.openEnds() ?? 0
+    return openEnds === 0 ? undefined : `${openEnds} ends of streams are open after everybody has stopped`
+  }).pipe(
+    Effect.provide(SeededRandom.layer(seed, "scenario")),
+    Effect.provideService(Policy, { ...defaults, ...scenario.policy }),
+    Effect.provideService(References.MinimumLogLevel, "None")
+  )
+
+  const ending = runtime.run(program, (wanted.hours + spareHours) * 3_600_000, () => world?.afterStep())
+  return {
+    scenario: scenario.name,
+    seed,
+    size: wanted,
+    failure: failureOf(ending, world),
+    atMillis: runtime.nowMillis() - startMillis,
+    events: world?.events() ?? 0,
+    hash: world?.hash() ?? "",
+    recent: world?.recent() ?? [],
+    work: runtime.work()
+  }
+}
+
+const failureOf = (
+  ending: ReturnType<SimRuntime["run"]> & { readonly exit?: Exit.Exit<unknown, unknown> },
+  world: World.World | undefined
+): Failure | undefined => {
+  if (ending._tag !== "Done") {
+    const what = ending._tag === "Deadlock" ? "nobody has anything to do any more" : "the time is over"
+    return { reason: `${what}, and the scenario still waits: ${waiting(world)}`, nodes: [] }
+  }
+  const { exit } = ending
+  if (Exit.isSuccess(exit)) return exit.value === undefined ? undefined : { reason: String(exit.value), nodes: [] }
+  const error = Cause.squash(exit.cause) as NotReached | World.InvariantBroken | Error
+  if ("_tag" in error && error._tag === "NotReached") {
+    return { reason: `waited for ${error.waitedFor}, but ${error.found}`, nodes: [] }
+  }
+  if ("_tag" in error && error._tag === "InvariantBroken") {
+    const { detail, invariant, node } = error.violation
+    return { reason: `broken: ${invariant}: node ${node}: ${detail}`, nodes: [node] }
+  }
+  return { reason: `a defect: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, nodes: [] }
+}
+
+/** What every node is doing, for a run that hangs. */
+const waiting = (world: World.World | undefined): string =>
+  world === undefined
+    ? "the world was not even made"
+    : world
+        .nodes()
+        .map(({ index, services }) => `node ${index} has ${Context.get(services, PeerSet).peersUnsafe().length} peers`)
+        .join(", ")
