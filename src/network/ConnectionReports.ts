@@ -102,6 +102,11 @@ export class ConnectionReports extends Context.Service<
           connection: peer.id
         }
         if (!(yield* peerSet.add(peer))) return false
+        // After joining: a ban from now on finds the peer in the set, one from before is found here.
+        if (peer.transientAddress !== undefined && (yield* bans.isBanned(peer.transientAddress))) {
+          yield* peerSet.remove(peer.id)
+          return false
+        }
         yield* events.publish({
           _tag: "PeerConnected",
           ...facts,

@@ -38,38 +38,43 @@ export const make = (): SimDisk => {
     layer: FileSystem.layerNoop({
       makeDirectory: () => Effect.void,
       stat: (path) =>
-        files.has(path)
-          ? Effect.succeed({
-              type: "File",
-              mtime: Option.none(),
-              atime: Option.none(),
-              birthtime: Option.none(),
-              dev: 0n,
-              ino: Option.none(),
-              mode: 0o600,
-              nlink: Option.none(),
-              uid: Option.none(),
-              gid: Option.none(),
-              rdev: Option.none(),
-              size: ByteSize.bytes(files.get(path)?.length ?? 0),
-              blksize: Option.none(),
-              blocks: Option.none()
-            })
-          : missing("stat", path),
-      stream: (path) => {
-        const content = files.get(path)
-        return content === undefined ? Stream.fromEffect(missing("open", path)) : Stream.succeed(Buffer.from(content))
-      },
+        Effect.suspend((): Effect.Effect<FileSystem.File.Info, PlatformError.PlatformError> => {
+          const content = files.get(path)
+          return content === undefined ? missing("stat", path) : Effect.succeed(infoOf(content))
+        }),
+      stream: (path) =>
+        Stream.suspend((): Stream.Stream<Uint8Array, PlatformError.PlatformError> => {
+          const content = files.get(path)
+          return content === undefined ? Stream.fromEffect(missing("open", path)) : Stream.succeed(Buffer.from(content))
+        }),
       writeFileString: (path, content) => write(() => files.set(path, content)),
-      rename: (from, to) => {
-        const content = files.get(from)
-        if (content === undefined) return isFrozen ? Effect.void : missing("rename", from)
-        return write(() => {
+      rename: (from, to) =>
+        Effect.suspend((): Effect.Effect<void, PlatformError.PlatformError> => {
+          const content = files.get(from)
+          if (isFrozen) return Effect.void
+          if (content === undefined) return missing("rename", from)
           files.delete(from)
           files.set(to, content)
-        })
-      },
+          return Effect.void
+        }),
       remove: (path) => write(() => files.delete(path))
     })
   }
 }
+
+const infoOf = (content: string): FileSystem.File.Info => ({
+  type: "File",
+  mtime: Option.none(),
+  atime: Option.none(),
+  birthtime: Option.none(),
+  dev: 0n,
+  ino: Option.none(),
+  mode: 0o600,
+  nlink: Option.none(),
+  uid: Option.none(),
+  gid: Option.none(),
+  rdev: Option.none(),
+  size: ByteSize.bytes(content.length),
+  blksize: Option.none(),
+  blocks: Option.none()
+})

@@ -256,9 +256,12 @@ export class SimStream implements OpenStream {
       Effect.andThen(
         Effect.sync(() => {
           this.#onOver = undefined
-          if (this.#outbox.length === 0) return
-          this.#outbox = []
-          this.#sendFinish("Reset")
+          if (this.#outbox.length > 0) {
+            this.#outbox = []
+            this.#sendFinish("Reset")
+          }
+          // Where nothing gets through, the other side hears of the end when something does. This side is done.
+          this.#over()
         })
       )
     )

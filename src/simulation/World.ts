@@ -17,6 +17,7 @@ import {
   HashMap,
   Layer,
   Option,
+  Scheduler,
   Scope,
   Stream,
   SubscriptionRef
@@ -134,11 +135,14 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const base = yield* Clock.Clock
+    const scheduler = oneAfterTheOther(yield* Scheduler.Scheduler)
     const policy = yield* Policy
     const chain = options.chain ?? regtest
     const startedMillis = base.currentTimeMillisUnsafe()
     const nowMillis = () => base.currentTimeMillisUnsafe() - startedMillis
-    const services = yield* Layer.build(SimNetwork.layer.pipe(Layer.provide(SeededRandom.layer(options.seed, "links"))))
+    const services = yield* Layer.build(
+      SimNetwork.layer.pipe(Layer.provide(SeededRandom.layer(options.seed, "links")))
+    ).pipe(Effect.provideService(Scheduler.Scheduler, scheduler))
     const network = Context.get(services, SimNetwork)
     const tip = yield* SubscriptionRef.make(Option.none<Tip>())
 
@@ -215,6 +219,7 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
       ).pipe(
         Effect.provideContext(Context.add(services, Scope.Scope, nodeScope)),
         Effect.provideService(Clock.Clock, clockOf(index)),
+        Effect.provideService(Scheduler.Scheduler, scheduler),
         Effect.orDie,
         Effect.map((services): WorldNode => ({ index, host, services }))
       )
@@ -233,7 +238,8 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
             touched.add(look)
           })
         ),
-        Effect.forkIn(nodeScope, { startImmediately: true })
+        Effect.forkIn(nodeScope, { startImmediately: true }),
+        Effect.provideService(Scheduler.Scheduler, scheduler)
       )
       return node
     })
@@ -291,6 +297,16 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
     }
   })
 
+/** One queue for everybody. A fiber's own queue, as is usual, would let the machine decide between two of them. */
+const oneAfterTheOther = (scheduler: Scheduler.Scheduler): Scheduler.Scheduler => {
+  const dispatcher = scheduler.makeDispatcher()
+  return {
+    executionMode: scheduler.executionMode,
+    shouldYield: (fiber) => scheduler.shouldYield(fiber),
+    makeDispatcher: () => dispatcher
+  }
+}
+
 type Look = () => Invariants.Violation | undefined
 
 const lookAt = (
@@ -307,7 +323,7 @@ const lookAt = (
   const look = Invariants.watch(node.index, {
     policy,
     slots,
-    peers: peerSet.peersUnsafe,
+    peers: () => peerSet.peersUnsafe(),
     isBanned: (peer: Peer) => {
       const ban =
         peer.transientAddress === undefined

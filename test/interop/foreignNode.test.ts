@@ -53,7 +53,11 @@ const observe = Effect.fnUntraced(function* (fromStart: Effect.Effect<unknown, u
   const peers = yield* peerSet.peers
   return {
     connected: seen.filter(({ _tag }) => _tag === "PeerConnected").length,
-    dropped: seen.filter(({ _tag }) => _tag === "PeerDisconnected").length,
+    dropped: seen.flatMap((event) =>
+      event._tag === "PeerDisconnected"
+        ? [`${event.direction} after ${event.at - connectedAt} ms: ${event.reason}`]
+        : []
+    ),
     userAgents: peers.map((peer) => peer.info.remote.userAgent),
     pings: peers
       .map((peer) => peer.roundTrip())
@@ -74,6 +78,9 @@ const ours = (listen: string, peers: ReadonlyArray<string>) => {
   })
 }
 
+const of = (direction: "inbound" | "outbound", dropped: ReadonlyArray<string>) =>
+  dropped.filter((text) => text.startsWith(direction))
+
 describe.skipIf(command === undefined)("a foreign node", () => {
   it.live(
     "dials us, shakes hands, answers pings and address requests, and stays",
@@ -81,8 +88,9 @@ describe.skipIf(command === undefined)("a foreign node", () => {
       Effect.gen(function* () {
         const result = yield* observe(foreignNode("127.0.0.31:18233", "127.0.0.1:18233"))
         console.log("they dialled us:", JSON.stringify(result))
-        assert.strictEqual(result.dropped, 0)
-        assert.strictEqual(result.connected, 1)
+        // Ours may dial them too, which they end: to them both are one host.
+        assert.deepStrictEqual(of("inbound", result.dropped), [])
+        assert.isAtLeast(result.connected, 1)
         assert.isNotEmpty(result.getaddrMillis)
         if (seconds > 60) assert.isNotEmpty(result.pings)
       }).pipe(Effect.scoped, Effect.provide(ours("127.0.0.1:18233", []))),
@@ -97,8 +105,8 @@ describe.skipIf(command === undefined)("a foreign node", () => {
         yield* Effect.sleep("2 seconds")
         const result = yield* observe(Effect.void).pipe(Effect.provide(ours("127.0.0.33:18233", ["127.0.0.32:18233"])))
         console.log("we dialled them:", JSON.stringify(result))
-        assert.strictEqual(result.dropped, 0)
-        assert.strictEqual(result.connected, 1)
+        assert.deepStrictEqual(of("outbound", result.dropped), [])
+        assert.isAtLeast(result.connected, 1)
         assert.isNotEmpty(result.getaddrMillis)
         if (seconds > 60) assert.isNotEmpty(result.pings)
       }).pipe(Effect.scoped),

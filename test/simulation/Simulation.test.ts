@@ -1,0 +1,149 @@
+/** Worlds that replay: the same seed, the same run, whatever runs it. */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Fiber, References, Scope } from "effect"
+import { defaults, PeerSet, Policy } from "network-effect"
+import { Simulated } from "network-effect/layers"
+import { elapse } from "../support/time.ts"
+import { scenarios, type Scenario, SeededRandom, SimRuntime, Simulation, World } from "network-effect/simulation"
+
+const scenarioNamed = (name: string): Scenario => {
+  const scenario = scenarios.find((scenario) => scenario.name === name)
+  if (scenario === undefined) throw new Error(`there is no scenario ${name}`)
+  return scenario
+}
+
+const run = (name: string, seed: number, size?: { readonly nodes?: number; readonly hours?: number }) =>
+  Simulation.run({ scenario: scenarioNamed(name), seed, size, node: Simulated.worldNode })
+
+describe("each scenario", () => {
+  for (const { description, name } of scenarios) {
+    it(`holds for fixed seeds: ${name} (${description})`, () => {
+      for (const seed of [1, 2]) {
+        const outcome = run(name, seed)
+        assert.isUndefined(outcome.failure, `seed ${seed}: ${outcome.failure?.reason}`)
+        assert.isAbove(outcome.events, 50)
+      }
+    })
+  }
+})
+
+describe("a world", () => {
+  it("of 200 nodes is the same in two runs of one seed, and another with another seed", { timeout: 60_000 }, () => {
+    const size = { nodes: 200, hours: 0.15 }
+    const [first, again, other] = [run("bootstrap", 5, size), run("bootstrap", 5, size), run("bootstrap", 6, size)]
+    assert.strictEqual(again.hash, first.hash)
+    assert.strictEqual(again.events, first.events)
+    assert.notStrictEqual(other.hash, first.hash)
+    assert.isAbove(first.events, 1000)
+  })
+
+  it.effect("is the same under a TestClock", () =>
+    Effect.gen(function* () {
+      const minutes = 3
+      /** Twelve nodes, for three minutes. */
+      const program = Effect.gen(function* () {
+        const world = yield* World.make({ seed: 9, node: Simulated.worldNode })
+        for (let index = 1; index <= 12; index++) {
+          yield* world.start(index, index === 1 ? [] : [1])
+          yield* Effect.sleep("137 millis")
+        }
+        return world
+      }).pipe(
+        Effect.provide(SeededRandom.layer(9, "scenario")),
+        Effect.provideService(Policy, { ...defaults, targetPeers: 4 }),
+        Effect.provideService(References.MinimumLogLevel, "None")
+      )
+
+      const scope = yield* Scope.make()
+      const starting = yield* Effect.forkChild(program.pipe(Scope.provide(scope)), { startImmediately: true })
+      yield* elapse("2 seconds", "1 millis")
+      const world = yield* Fiber.join(starting)
+      yield* elapse(minutes * 60_000 - 2000, "100 millis")
+      const underTestClock = { hash: world.hash(), events: world.events() }
+      yield* Scope.close(scope, Exit.void)
+
+      const runtime = new SimRuntime()
+      let hash = ""
+      let events = 0
+      const ending = runtime.run(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const world = yield* program
+            yield* Effect.sleep(minutes * 60_000 - world.nowMillis())
+            hash = world.hash()
+            events = world.events()
+          })
+        ),
+        3_600_000
+      )
+      assert.strictEqual(ending._tag, "Done")
+      assert.deepStrictEqual({ hash, events }, underTestClock)
+    })
+  )
+
+  it("gives each node its own chance: another node changes no choice of the others", () => {
+    const draws = (stream: string) => {
+      const draw = SeededRandom.draws(1, stream)
+      return Array.from({ length: 5 }, draw)
+    }
+    assert.deepStrictEqual(draws("node 1"), draws("node 1"))
+    assert.notDeepEqual(draws("node 1"), draws("node 2"))
+  })
+})
+
+describe("a scenario that hangs", () => {
+  const never = (run: Scenario["run"]): Scenario => ({
+    name: "hangs",
+    description: "waits for ever",
+    size: { nodes: 2, hours: 0.1 },
+    run
+  })
+
+  it("ends with what everybody does, when its time is over", () => {
+    const scenario = never((world) =>
+      Effect.gen(function* () {
+        yield* world.start(1, [])
+        yield* world.start(2, [1])
+        return yield* Effect.never
+      })
+    )
+    const { failure } = Simulation.run({ scenario, seed: 1, node: Simulated.worldNode })
+    assert.strictEqual(
+      failure?.reason,
+      "the time is over, and the scenario still waits: node 1 has 1 peers, node 2 has 1 peers"
+    )
+  })
+
+  it("ends at once when nobody has anything to do", () => {
+    const runtime = new SimRuntime()
+    assert.deepStrictEqual(runtime.run(Effect.never, 1_000_000), { _tag: "Deadlock" })
+    assert.strictEqual(runtime.nowMillis(), 0)
+  })
+})
+
+describe("invariants", () => {
+  it("that are broken end the run, and say which, where and why", () => {
+    const scenario: Scenario = {
+      name: "too many",
+      description: "a policy that changes after the fact",
+      size: { nodes: 3, hours: 0.1 },
+      policy: { connectionsPerGroup: 1 },
+      run: (world) =>
+        Effect.gen(function* () {
+          const first = yield* world.start(1, [])
+          yield* world.start(2, [1])
+          yield* Effect.sleep("10 seconds")
+          // What no node would do: the same peer once more, under another number.
+          const peerSet = Context.get(first.services, PeerSet)
+          const [peer] = peerSet.peersUnsafe()
+          Object.assign(peerSet, { peersUnsafe: () => [peer, peer] })
+          yield* Effect.sleep("1 minute")
+        })
+    }
+    const { failure } = Simulation.run({ scenario, seed: 1, node: Simulated.worldNode })
+    assert.deepStrictEqual(failure, {
+      reason: "broken: no peer group has more connections than it may have: node 1: 2 connections of 10.0.2.1",
+      nodes: [1]
+    })
+  })
+})
