@@ -107,11 +107,15 @@ const askAround = (world: World) =>
     const request: Effect.Effect<unknown, unknown> = (yield* Random.nextBoolean)
       ? peerSet.request({ _tag: "Peers" })
       : peerSet.request({ _tag: "FindBlocks", known: [zeroBlockHash], stop: undefined })
-    // Longer than any request may take, once it has found its peer.
-    const outcome = yield* Effect.timeoutOption(Effect.exit(request), "2 minutes")
-    if (Option.isNone(outcome) && world.isRunning(node.index) && peersOf(node).length > 0) {
+    const tooLong = Effect.gen(function* () {
+      // It may wait for a peer as long as there is none; with one, no request takes so long.
+      for (let seconds = 0; seconds < 90;) {
+        yield* Effect.sleep("5 seconds")
+        if (peersOf(node).length > 0) seconds += 5
+      }
       return yield* new NotReached({ waitedFor: "the end of a request", found: `node ${node.index} still waits` })
-    }
+    })
+    yield* Effect.raceFirst(Effect.exit(request), tooLong)
   }).pipe(Effect.andThen(Effect.sleep("20 seconds")), Effect.forever)
 
 /** Runs beside the scenario; what goes wrong in it goes wrong in the scenario. */

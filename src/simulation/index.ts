@@ -4,6 +4,7 @@
  * @module
  */
 export { type Invariant, invariants, type Violation } from "./Invariants.ts"
+export * as Generators from "./Generators.ts"
 export * as LinkRule from "./LinkRule.ts"
 export { NotReached, type Scenario, scenarios } from "./Scenarios.ts"
 export * as ScriptedPeer from "./ScriptedPeer.ts"
