@@ -1,0 +1,231 @@
+/**
+ * Bytes to typed messages and back, beside merely checksumming the same bytes in the same run.
+ *
+ *     npm run bench -- wire [--millis 500]
+ *
+ * The mixed stream is what a busy node hears: 1 headers (160), 4 addr (1000), 40 inv (50), 200 inv (1), 60 ping, 60 pong.
+ * The 1.9 MB block is one of the folder that NETWORK_EFFECT_VECTORS names, or else made of many small transactions. Needs
+ * nothing else, writes nothing.
+ */
+import { createHash, hash } from "node:crypto"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import { sha256 } from "@noble/hashes/sha2.js"
+import { Result } from "effect"
+import { NetAddress } from "effect/net"
+import { Block, Frame, Message, mainnet, NODE_NETWORK, PeerSocketAddress, ProtocolVersion } from "network-effect"
+import { sha256d } from "../../src/bytes/Hashing.ts"
+import { genesis, transactions } from "../../test/support/goldens.ts"
+import { hostileCases, judge } from "../../test/support/hostile.ts"
+
+type Message = Message.Message
+
+const options = {
+  magic: mainnet.magic,
+  negotiatedVersion: ProtocolVersion.ourProtocolVersion,
+  maxBodyBytes: Frame.maxBodyBytes
+}
+
+const times = <A>(count: number, make: (n: number) => A): ReadonlyArray<A> =>
+  Array.from({ length: count }, (_, n) => make(n))
+const hashOf = (n: number) => hash("sha256", String(n)) as never
+const addressOf = (n: number) =>
+  PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe(`10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`), 8233)
+
+// -- what is decoded -----------------------------------------------------------------------------
+
+const header = Result.getOrThrow(Block.Block.decode(genesis.mainnet.bytes)).header
+const headers = (count: number): Message => Message.Message.Headers({ headers: times(count, () => header) })
+const addr = (count: number): Message =>
+  Message.Message.Addr({
+    addresses: times(count, (n) => ({ address: addressOf(n), services: NODE_NETWORK, lastSeenSeconds: n }))
+  })
+const inv = (count: number): Message =>
+  Message.Message.Inv({ items: times(count, (n) => ({ _tag: "Tx", id: hashOf(n) }) as const) })
+const ping = Message.Message.Ping({ nonce: 1n })
+const version = Message.Message.Version({
+  version: ProtocolVersion.ourProtocolVersion,
+  services: NODE_NETWORK,
+  timestamp: 1_700_000_000n,
+  addressReceiver: { address: addressOf(1), services: NODE_NETWORK },
+  addressFrom: { address: addressOf(2), services: NODE_NETWORK },
+  nonce: 7n,
+  userAgent: "/Zebra:7.0.0/",
+  startHeight: 3_600_000,
+  relay: true
+})
+
+const encoded = (message: Message): Uint8Array => Result.getOrThrow(Message.encode(message, options))
+
+const mixed = Buffer.concat(
+  [
+    headers(160),
+    ...times(4, () => addr(1000)),
+    ...times(40, () => inv(50)),
+    ...times(200, () => inv(1)),
+    ...times(60, () => ping),
+    ...times(60, () => Message.Message.Pong({ nonce: 1n }))
+  ].map(encoded)
+)
+
+/** As sockets hand it over: each chunk a buffer of its own. */
+const chunked = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
+  times(Math.ceil(bytes.length / size), (n) => Uint8Array.from(bytes.subarray(n * size, (n + 1) * size)))
+
+const decodeAll = (chunks: ReadonlyArray<Uint8Array>): number => {
+  const decoder = new Frame.FrameDecoder(mainnet.magic, Frame.maxBodyBytes)
+  let messages = 0
+  for (const chunk of chunks) {
+    decoder.push(chunk)
+    for (
+      let frame = Result.getOrThrow(decoder.next());
+      frame !== undefined;
+      frame = Result.getOrThrow(decoder.next())
+    ) {
+      if (Result.getOrThrow(Message.decode(frame, options)) !== undefined) messages++
+    }
+  }
+  return messages
+}
+
+/** Checksums of the same bodies, and nothing else. */
+const bodiesOf = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
+  const bodies: Array<Uint8Array> = []
+  const view = Buffer.from(bytes)
+  for (let at = 0; at < view.length;) {
+    const length = view.readUInt32LE(at + 16)
+    bodies.push(view.subarray(at + Frame.headerBytes, at + Frame.headerBytes + length))
+    at += Frame.headerBytes + length
+  }
+  return bodies
+}
+
+const checksumAll = (bodies: ReadonlyArray<Uint8Array>): number =>
+  bodies.reduce((sum, body) => sum + sha256d(body).readUInt32LE(0), 0)
+
+// -- how fast ------------------------------------------------------------------------------------
+
+/** Nanoseconds of one call, the best of some rounds that take `millis` together. */
+const nanosOf = (call: () => unknown, millis: number): number => {
+  call()
+  let best = Number.POSITIVE_INFINITY
+  const end = process.hrtime.bigint() + BigInt(millis) * 1_000_000n
+  for (let calls = 1; process.hrtime.bigint() < end;) {
+    const started = process.hrtime.bigint()
+    for (let n = 0; n < calls; n++) call()
+    const nanos = Number(process.hrtime.bigint() - started)
+    best = Math.min(best, nanos / calls)
+    if (nanos < 2_000_000) calls *= 2
+  }
+  return best
+}
+
+const micros = (nanos: number) => Number((nanos / 1000).toFixed(nanos < 10_000 ? 2 : 0))
+const megabytes = (bytes: number, nanos: number) => `${Math.round((bytes / nanos) * 1000)} MB/s`
+
+const bigBlock = (): Uint8Array => {
+  const folder = process.env["NETWORK_EFFECT_VECTORS"]
+  const file = folder === undefined ? undefined : join(folder, "blocks/block-test-141042.bin")
+  if (file !== undefined && existsSync(file)) return readFileSync(file)
+  const count = Math.floor(1_900_000 / transactions.v1.bytes.length)
+  const { bytes } = header
+  return Buffer.concat([
+    bytes,
+    Buffer.from([0xfd, count & 0xff, count >> 8]),
+    ...times(count, () => transactions.v1.bytes)
+  ])
+}
+
+export const run = async (args: ReadonlyArray<string>): Promise<void> => {
+  const { values } = parseArgs({ args: [...args], options: { millis: { type: "string", default: "500" } } })
+  const millis = Number(values.millis)
+
+  const bodies = bodiesOf(mixed)
+  const checksums = nanosOf(() => checksumAll(bodies), millis)
+  console.log(`The mixed stream: ${bodies.length} messages, ${mixed.length} bytes`)
+  console.table(
+    [65_536, 1448].map((size) => {
+      const chunks = chunked(mixed, size)
+      const nanos = nanosOf(() => decodeAll(chunks), millis)
+      return {
+        "chunks of": size,
+        "checksums alone": megabytes(mixed.length, checksums),
+        decoded: megabytes(mixed.length, nanos),
+        ratio: Number((checksums / nanos).toFixed(2))
+      }
+    })
+  )
+
+  const singles: ReadonlyArray<readonly [string, Message]> = [
+    ["inv 1000", inv(1000)],
+    ["addr 1000", addr(1000)],
+    ["headers 160", headers(160)],
+    ["version", version],
+    ["ping", ping]
+  ]
+  console.table(
+    singles.map(([name, message]) => {
+      const bytes = encoded(message)
+      const alone = nanosOf(() => checksumAll(bodiesOf(bytes)), millis / 4)
+      const chunks = [bytes]
+      return {
+        message: name,
+        bytes: bytes.length,
+        "checksum µs": micros(alone),
+        "decode µs": micros(nanosOf(() => decodeAll(chunks), millis / 4)),
+        "encode µs": micros(nanosOf(() => encoded(message), millis / 4))
+      }
+    })
+  )
+
+  const block = bigBlock()
+  const blockChecksum = nanosOf(() => sha256d(block), millis / 2)
+  const ids = nanosOf(() => Result.getOrThrow(Block.Block.decode(block)).transactionIds.length, millis)
+  const relay = nanosOf(() => Result.getOrThrow(Block.Block.decode(block)).hash, millis / 2)
+  console.table([
+    { "a block": "SHA-256d of its bytes", ms: blockChecksum / 1e6, ratio: 1 },
+    { "a block": "its extent and its hash", ms: relay / 1e6, ratio: Number((relay / blockChecksum).toFixed(2)) },
+    { "a block": "all its ids", ms: ids / 1e6, ratio: Number((ids / blockChecksum).toFixed(2)) }
+  ])
+
+  console.table(
+    [inv(1000), inv(50_000)].flatMap((message) => {
+      const bytes = encoded(message)
+      const whole = nanosOf(() => decodeAll(chunked(bytes, 65_536)), millis / 2)
+      return [1, 100].map((size) => {
+        const chunks = chunked(bytes, size)
+        const nanos = nanosOf(() => decodeAll(chunks), millis / 2)
+        return {
+          "a drip of": `${bytes.length} bytes`,
+          "chunks of": size,
+          ms: Number((nanos / 1e6).toFixed(2)),
+          "against 64 KiB chunks": Number((nanos / whole).toFixed(2))
+        }
+      })
+    })
+  )
+
+  console.table(
+    hostileCases.map((hostile) => ({
+      hostile: hostile.name,
+      verdict: hostile.verdict,
+      ms: Number((nanosOf(() => judge(hostile), millis / 10) / 1e6).toFixed(3))
+    }))
+  )
+
+  console.log("SHA-256 twice, by size: node:crypto at once, node:crypto in steps, JavaScript (µs)")
+  console.table(
+    [32, 64, 256, 1024, 16_384, 1_048_576].map((size) => {
+      const bytes = new Uint8Array(size)
+      return {
+        bytes: size,
+        "at once": micros(nanosOf(() => sha256d(bytes), millis / 10)),
+        "in steps": micros(
+          nanosOf(() => createHash("sha256").update(createHash("sha256").update(bytes).digest()).digest(), millis / 10)
+        ),
+        JavaScript: micros(nanosOf(() => sha256(sha256(bytes)), millis / 10))
+      }
+    })
+  )
+}

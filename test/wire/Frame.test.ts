@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { regtest } from "../../src/chain/ChainParams.ts"
+import * as Frame from "../../src/wire/Frame.ts"
+
+const frame = (command: string, length: number): Frame.Frame => ({
+  command,
+  body: Uint8Array.from({ length }, (_, i) => (i * 7) & 0xff)
+})
+
+const bytesOf = (...frames: ReadonlyArray<Frame.Frame>): Buffer =>
+  Buffer.concat(frames.map((frame) => Frame.encode(regtest.magic, frame)))
+
+/** Every frame of a stream that comes in pieces of these sizes, over and over. */
+const decodeIn = (bytes: Uint8Array, sizes: ReadonlyArray<number>) => {
+  const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+  const frames: Array<Frame.Frame> = []
+  for (let at = 0, n = 0; at < bytes.length; n++) {
+    const size = sizes[n % sizes.length] ?? 1
+    decoder.push(Uint8Array.from(bytes.subarray(at, at + size)))
+    at += size
+    for (let next = Result.getOrThrow(decoder.next()); next !== undefined; next = Result.getOrThrow(decoder.next())) {
+      frames.push({ command: next.command, body: Uint8Array.from(next.body) })
+    }
+  }
+  return { frames, decoder }
+}
+
+describe("a stream of frames", () => {
+  const frames = [frame("verack", 0), frame("ping", 8), frame("tx", 5000), frame("block", 200_000), frame("a", 1)]
+
+  it("is the same wherever it is cut", () => {
+    const bytes = bytesOf(...frames)
+    for (const sizes of [[1], [2, 3], [23, 24, 25], [1448], [65_536], [1, 65_536], [bytes.length]]) {
+      const result = decodeIn(bytes, sizes)
+      assert.deepStrictEqual(result.frames, frames, String(sizes))
+      assert.strictEqual(result.decoder.bufferedBytes(), 0)
+      assert.isTrue(Result.isSuccess(result.decoder.end()))
+    }
+  })
+
+  it("copies a body once at most, and twice where it comes in crumbs", () => {
+    const bytes = bytesOf(frame("block", 1_000_000))
+    for (const size of [1, 100, 1448, 65_536]) {
+      const { decoder } = decodeIn(bytes, [size])
+      // Crumbs are gathered first, or each would be kept with all that an object needs.
+      assert.isAtMost(decoder.copiedBytes(), (size < 4096 ? 2 * bytes.length : bytes.length) + 64, String(size))
+    }
+    assert.strictEqual(decodeIn(bytes, [bytes.length]).decoder.copiedBytes(), 0)
+  })
+
+  it("is refused at the first byte of a wrong magic that can be told, before the rest of a header came", () => {
+    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+    decoder.push(Uint8Array.of(0xaa, 0xe8, 0x3f, 0x60))
+    const result = decoder.next()
+    assert.strictEqual(Result.isFailure(result) ? result.failure._tag : "", "WrongMagic")
+  })
+
+  it("is refused for a length above the limit, with nothing of the body read", () => {
+    for (const [limit, length, tag] of [
+      [Frame.maxHandshakeBodyBytes, 1024, undefined],
+      [Frame.maxHandshakeBodyBytes, 1025, "BodyTooLong"],
+      [Frame.maxBodyBytes, 2 * 1024 * 1024, undefined],
+      [Frame.maxBodyBytes, 2 * 1024 * 1024 + 1, "BodyTooLong"],
+      [Frame.maxBodyBytes, 0xffff_ffff, "BodyTooLong"]
+    ] as const) {
+      const header = bytesOf(frame("x", 0))
+      header.writeUInt32LE(length, 16)
+      const decoder = new Frame.FrameDecoder(regtest.magic, limit)
+      decoder.push(header)
+      const result = decoder.next()
+      assert.strictEqual(Result.isFailure(result) ? result.failure._tag : undefined, tag)
+    }
+  })
+
+  it("takes a longer body as soon as it may, and not before", () => {
+    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxHandshakeBodyBytes)
+    decoder.push(bytesOf(frame("verack", 0), frame("tx", 5000)))
+    assert.strictEqual(Result.getOrThrow(decoder.next())?.command, "verack")
+    decoder.setMaxBodyBytes(Frame.maxBodyBytes)
+    assert.strictEqual(Result.getOrThrow(decoder.next())?.body.length, 5000)
+  })
+
+  it("that ends inside a message is cut off, and between two it is over", () => {
+    const bytes = bytesOf(frame("ping", 8))
+    for (const at of [1, 23, 24, 31]) {
+      const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+      decoder.push(bytes.subarray(0, at))
+      assert.isUndefined(Result.getOrThrow(decoder.next()))
+      const end = decoder.end()
+      assert.deepStrictEqual(Result.isFailure(end) ? [end.failure._tag, end.failure.bytesLeft] : end, ["Truncated", at])
+    }
+  })
+
+  it("says the same error for ever, and holds nothing after it was released", () => {
+    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+    const bytes = bytesOf(frame("ping", 8))
+    bytes[20]! ^= 1
+    decoder.push(bytes)
+    for (let n = 0; n < 2; n++) {
+      const result = decoder.next()
+      assert.strictEqual(Result.isFailure(result) ? result.failure._tag : "", "BadChecksum")
+      decoder.push(bytesOf(frame("ping", 8)))
+    }
+    const other = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+    other.push(bytes.subarray(0, 30))
+    assert.isAbove(other.bufferedBytes(), 0)
+    other.release()
+    assert.strictEqual(other.bufferedBytes(), 0)
+  })
+})

@@ -1,0 +1,93 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { Reader } from "../../src/bytes/Reader.ts"
+import { Writer } from "../../src/bytes/Writer.ts"
+import { mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
+import * as Frame from "../../src/wire/Frame.ts"
+import { decode, encode, encodeAddrV2, Message } from "../../src/wire/Message.ts"
+import { messages } from "../support/goldens.ts"
+
+const magicOf = (name: string) =>
+  name.endsWith("Testnet") ? testnet.magic : name.endsWith("Regtest") ? regtest.magic : mainnet.magic
+
+/** The version the locators of the goldens state. */
+const negotiatedVersion = 170_160
+
+const read = (bytes: Uint8Array, magic: Frame.Magic, version = negotiatedVersion) => {
+  const decoder = new Frame.FrameDecoder(magic, Frame.maxBodyBytes)
+  decoder.push(Uint8Array.from(bytes))
+  return Result.flatMap(decoder.next(), (frame) =>
+    frame === undefined ? Result.succeed(undefined) : decode(frame, { negotiatedVersion: version })
+  )
+}
+
+describe("a message", () => {
+  for (const [name, bytes] of Object.entries(messages)) {
+    it(`of another program is read and written again: ${name}`, () => {
+      const magic = magicOf(name)
+      const results = [negotiatedVersion, ourProtocolVersion, 170_150].map((version) => ({
+        version,
+        result: read(bytes, magic, version)
+      }))
+      // A locator states its version; the others are the same for all.
+      const found = results.find(({ result }) => Result.isSuccess(result))
+      if (found === undefined) return assert.fail(JSON.stringify(results[0]?.result))
+      const message = Result.getOrThrow(found.result)
+      assert.isDefined(message)
+      const options = { magic, negotiatedVersion: found.version, maxBodyBytes: Frame.maxBodyBytes }
+      const again =
+        name.startsWith("addrv2") && message?._tag === "Addr"
+          ? encodeAddrV2(message, options)
+          : encode(message!, options)
+      assert.strictEqual(Buffer.from(Result.getOrThrow(again)).toString("hex"), Buffer.from(bytes).toString("hex"))
+    })
+  }
+
+  it("version takes every extreme (wire W5, version_extremes, version_consistent)", () => {
+    for (const { magic } of [mainnet, testnet]) {
+      for (const version of [0, 170_190, 0xffff_ffff]) {
+        const message = Message.Version({
+          version,
+          services: 1n,
+          timestamp: 8_210_266_876_799n,
+          addressReceiver: { address: PeerSocketAddress.fromStringUnsafe("[ff::1]:65535"), services: 1n },
+          addressFrom: { address: PeerSocketAddress.fromStringUnsafe("0.0.0.0:0"), services: 0n },
+          nonce: 0xffff_ffff_ffff_ffffn,
+          userAgent: "é".repeat(128),
+          startHeight: 0xffff_ffff,
+          relay: false
+        })
+        const options = { magic, negotiatedVersion, maxBodyBytes: Frame.maxHandshakeBodyBytes }
+        assert.deepStrictEqual(Result.getOrThrow(read(Result.getOrThrow(encode(message, options)), magic)), message)
+      }
+    }
+  })
+})
+
+describe("a string with a count", () => {
+  it("reserves nothing for bytes that are not there (wire W1, bytes_external_count_rejects_short_reader)", () => {
+    const reader = new Reader(Buffer.from("fefbff1f00" + "00000000", "hex"))
+    const before = process.memoryUsage().arrayBuffers
+    reader.byteString(2_097_152, "bytes")
+    assert.deepStrictEqual(reader.failure?._tag, "EndOfData")
+    assert.isBelow(process.memoryUsage().arrayBuffers - before, 1_000_000)
+  })
+
+  it("of text too, and says so before it looks at the letters (wire W3)", () => {
+    const reader = new Reader(Buffer.from("fefbff1f00" + "ffffffff", "hex"))
+    reader.text(2_097_152, "text")
+    assert.strictEqual(reader.failure?._tag, "EndOfData")
+  })
+
+  it("is read as it was written, however long (wire W2, bytes_external_count_roundtrips_past_initial_allocation)", () => {
+    const bytes = Uint8Array.from({ length: 2055 }, (_, i) => i % 256)
+    const writer = new Writer(4096)
+    writer.compactSize(bytes.length)
+    writer.bytes(bytes)
+    const reader = new Reader(writer.finish())
+    assert.deepStrictEqual(Uint8Array.from(reader.byteString(4096, "bytes")), bytes)
+    assert.isUndefined(reader.failure)
+  })
+})
