@@ -142,6 +142,14 @@ export class Reader {
     return Uint8Array.from(this.view(length, field))
   }
 
+  /** Where the next `length` bytes begin in `bytes`; they count as read. 0 when they are not there. */
+  take(length: number, field: string): number {
+    if (!this.has(length, field)) return 0
+    const at = this.position
+    this.position += length
+    return at
+  }
+
   skip(length: number, field: string): void {
     if (this.has(length, field)) this.position += length
   }

@@ -29,6 +29,19 @@ export const make = (address: NetAddress.InetAddress): PeerSocketAddress => {
 export const fromIp = (ip: NetAddress.IpAddress, port: number): PeerSocketAddress =>
   make(NetAddress.inetAddressUnsafe(ip, port))
 
+/** From the four bytes of an IPv4 address in a buffer, and a port in 0..65535. For codecs: most addresses are of this kind. */
+export const fromIpv4Bytes = (bytes: Uint8Array, at: number, port: number): PeerSocketAddress => {
+  ipv4Bytes[0] = bytes[at]!
+  ipv4Bytes[1] = bytes[at + 1]!
+  ipv4Bytes[2] = bytes[at + 2]!
+  ipv4Bytes[3] = bytes[at + 3]!
+  // Canonical as it is.
+  return NetAddress.inetAddressUnsafe(NetAddress.ipv4FromBytesUnsafe(ipv4Bytes), port) as PeerSocketAddress
+}
+
+/** Only ever read within the call that fills it. */
+const ipv4Bytes = new Uint8Array(4)
+
 /** From `ip:port` or `[ip6]:port`. */
 export const fromString = (text: string): Result.Result<PeerSocketAddress, NetAddress.NetAddressError> =>
   Result.map(NetAddress.inetAddressFromString(text), make)

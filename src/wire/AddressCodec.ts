@@ -39,12 +39,18 @@ export const readServices = (reader: Reader): bigint => {
 
 /** 16 bytes of IPv6 and a port. */
 export const readSocketAddress = (reader: Reader): PeerSocketAddress.PeerSocketAddress => {
-  const ip = reader.view(16, "address")
+  const at = reader.take(16, "address")
   const port = reader.u16be("port")
-  return reader.failure === undefined
-    ? PeerSocketAddress.fromIp(NetAddress.ipv6FromBytesUnsafe(ip), port)
-    : PeerSocketAddress.unspecified
+  if (reader.failure !== undefined) return PeerSocketAddress.unspecified
+  const { bytes } = reader
+  return isMapped(bytes, at)
+    ? PeerSocketAddress.fromIpv4Bytes(bytes, at + 12, port)
+    : PeerSocketAddress.fromIp(NetAddress.ipv6FromBytesUnsafe(bytes.subarray(at, at + 16)), port)
 }
+
+/** Whether the 16 bytes from `at` are `::ffff:a.b.c.d`. */
+const isMapped = (bytes: Buffer, at: number): boolean =>
+  bytes.readUInt32LE(at) === 0 && bytes.readUInt32LE(at + 4) === 0 && bytes.readUInt32BE(at + 8) === 0xffff
 
 export const writeSocketAddress = (writer: Writer, { address, port }: PeerSocketAddress.PeerSocketAddress): void => {
   const ip = NetAddress.isIpv4Address(address) ? NetAddress.toIpv4Mapped(address) : address

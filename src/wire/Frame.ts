@@ -140,6 +140,7 @@ export class FrameDecoder {
    */
   next(): Result.Result<Frame | undefined, FrameError> {
     if (this.#failure !== undefined) return Result.fail(this.#failure)
+    if (this.#buffered < this.#wanted()) return nothingYet
     const head = this.#head ?? this.#decodeHead()
     if (this.#failure !== undefined) return Result.fail(this.#failure)
     if (head === undefined || this.#buffered < head.length) return nothingYet
@@ -148,6 +149,12 @@ export class FrameDecoder {
     this.#magicSeen = false
     if (sha256d(body).readUInt32LE(0) !== head.checksum) return this.#fail(new BadChecksum({ command: head.command }))
     return Result.succeed({ command: head.command, body })
+  }
+
+  /** How many bytes have to be here before there is anything to do. */
+  #wanted(): number {
+    if (this.#head !== undefined) return this.#head.length
+    return this.#magicSeen ? headerBytes : 4
   }
 
   /** The stream is over. An error if that is in the middle of a message. */
@@ -208,7 +215,8 @@ export class FrameDecoder {
       this.#gatheredFrom = 0
       this.#gatheredTo = 0
     }
-    this.#gathering.set(chunk, this.#gatheredTo)
+    if (chunk.length === 1) this.#gathering[this.#gatheredTo] = chunk[0]!
+    else this.#gathering.set(chunk, this.#gatheredTo)
     this.#gatheredTo += chunk.length
     this.#copied += chunk.length
   }
