@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { Config, ConfigProvider, Effect, FileSystem, Layer, Option, Path, type PlatformError } from "effect"
+import { Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
+import { readFile } from "../src/cli/config.ts"
 import { explained, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
 import { defaults, Policy } from "../src/Policy.ts"
@@ -33,24 +34,12 @@ const environment = Effect.gen(function* () {
   return found
 })
 
-const unreadable = (name: string) => (error: PlatformError.PlatformError) =>
-  new SettingsFile.SettingsError({
-    message:
-      error.reason._tag === "NotFound"
-        ? `--config ${name}: there is no such file`
-        : `--config ${name} cannot be read: ${error.message}`
-  })
-
 /** What a node is started with. Fails with one sentence that says what to change. */
 const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
   const { config } = yield* root
-  const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const name = Option.getOrUndefined(config)
-  const file =
-    name === undefined
-      ? undefined
-      : { name, text: yield* Effect.mapError(files.readFileString(name), unreadable(name)) }
+  const file = name === undefined ? undefined : { name, text: yield* readFile(name, `--config ${name}`) }
   const settings = yield* Effect.fromResult(
     SettingsFile.load({
       file,

@@ -7,6 +7,7 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
+import { config } from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
 import { layerOutput, root } from "../src/cli/root.ts"
 import { start } from "../src/cli/start.ts"
@@ -17,6 +18,7 @@ import * as Telemetry from "./Telemetry.ts"
 const program = root.pipe(
   Command.withSubcommands([
     devnet.pipe(Command.provide(Devnet.layer)),
+    config,
     start.pipe(Command.provide((flags) => Settings.layerNode(flags)))
   ]),
   Command.run({ version: "0.0.0" })

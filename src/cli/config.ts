@@ -1,0 +1,95 @@
+/**
+ * `network-effect config`: checks a settings file, or prints one with every default.
+ *
+ * @module
+ */
+import { Console, Effect, FileSystem, type PlatformError } from "effect"
+import { Argument, Command } from "effect/cli"
+import { mainnet, testnet } from "../chain/ChainParams.ts"
+import { explained } from "./root.ts"
+import * as SettingsFile from "./SettingsFile.ts"
+
+/** A file's text, or one sentence why there is none. `as` names it. */
+export const readFile = (path: string, as: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (files) => files.readFileString(path)).pipe(
+    Effect.mapError(
+      (error: PlatformError.PlatformError) =>
+        new SettingsFile.SettingsError({
+          message:
+            error.reason._tag === "NotFound"
+              ? `${as}: there is no such file`
+              : `${as} cannot be read: ${error.reason._tag}`
+        })
+    )
+  )
+
+const check = Command.make(
+  "check",
+  { file: Argument.String("file").pipe(Argument.withDescription("A settings file, in the form of a zebrad.toml")) },
+  ({ file }) =>
+    explained("")(
+      Effect.gen(function* () {
+        const text = yield* readFile(file, file)
+        const settings = yield* Effect.fromResult(
+          SettingsFile.load({
+            file: { name: file, text },
+            environment: {},
+            flags: {},
+            platform: { home: "~", xdgCacheHome: undefined, os: "linux", cwd: "." }
+          })
+        )
+        for (const warning of settings.warnings) yield* Console.log(`note: ${warning}`)
+        yield* Console.log(`${file} is fine: ${settings.chain.name}, ${settings.targetPeers} initial peers`)
+      })
+    )
+).pipe(
+  Command.withDescription("Say that a settings file is fine, or what is wrong with it"),
+  Command.withExamples([
+    { command: "network-effect config check zebrad.toml", description: "Check a file before a start" }
+  ])
+)
+
+const list = (seeds: ReadonlyArray<string>): string => seeds.map((seed) => `\n#     "${seed}",`).join("")
+
+/** A file that changes nothing: every key with its default, commented. */
+export const defaultFile = `# Settings of network-effect, in the form of a zebrad.toml: the [network] section is used, Zebra's other sections are
+# accepted and left alone. Flags win over environment variables such as ZEBRA_NETWORK__LISTEN_ADDR, those over this file.
+
+[network]
+
+# Mainnet, Testnet or Regtest.
+# network = "Mainnet"
+
+# Where to listen: ip, ip:port or [ip6]:port. Port 0 takes a free one.
+# listen_addr = "[::]:8233"
+
+# Where others reach this node, when that is not where it listens.
+# external_addr = "203.0.113.42:8233"
+
+# Where the first addresses come from: host:port or ip:port.
+# initial_mainnet_peers = [${list(mainnet.seeds)}
+# ]
+# initial_testnet_peers = [${list(testnet.seeds)}
+# ]
+
+# Where addresses and bans are kept: true for the cache directory of the system, false for nowhere, or a directory.
+# cache_dir = true
+
+# Connections this node makes at the start. It makes up to three times as many, and accepts up to five times as many.
+# peerset_initial_target_size = 25
+
+# Time between two rounds of looking for peers.
+# crawl_new_peer_interval = "1m 1s"
+
+# Connections with one IPv4 address or one IPv6 /64. More than 1 makes it easier to be surrounded by one attacker.
+# max_connections_per_ip = 1
+`
+
+const printDefault = Command.make("default", {}, () => Console.log(defaultFile.trimEnd())).pipe(
+  Command.withDescription("Print a settings file with every default, commented")
+)
+
+export const config = Command.make("config").pipe(
+  Command.withSubcommands([check, printDefault]),
+  Command.withDescription("Check a settings file, or print one with every default")
+)
