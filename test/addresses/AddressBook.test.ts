@@ -1,0 +1,413 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, HashMap, Option, Stream, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
+import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
+import { BanList, isBannedIn } from "../../src/addresses/BanList.ts"
+import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { address, bookWorld, gossiped, nowSeconds, order } from "../support/bookWorld.ts"
+import { elapse } from "../support/time.ts"
+
+const take = Effect.flatMap(AddressBook, (book) =>
+  Effect.map(
+    book.takeCandidate,
+    Option.map((entry) => PeerSocketAddress.format(entry.address))
+  )
+)
+const gossip = (...entries: ReadonlyArray<readonly [string, number]>) =>
+  Effect.flatMap(AddressBook, (book) => book.addGossiped(entries.map(([text, seen]) => gossiped(text, seen))))
+const ban = (text: string, duration?: Duration.Duration) =>
+  Effect.flatMap(AddressBook, (book) =>
+    book.ban({ address: address(text), reason: "test", ...(duration === undefined ? {} : { duration }) })
+  )
+const isBanned = (text: string) => Effect.flatMap(BanList, (bans) => bans.isBanned(address(text)))
+const has = (text: string) => Effect.flatMap(AddressBook, (book) => Effect.map(book.get(address(text)), Option.isSome))
+const banned = Effect.flatMap(BanList, (list) => Effect.map(SubscriptionRef.get(list.bans), HashMap.size))
+const record = (change: PeerAddress.AddressChange) => Effect.flatMap(AddressBook, (book) => book.record(change))
+
+describe("the address book", () => {
+  it.effect("has nobody to dial when it is empty (AB-1, address_book_empty)", () =>
+    Effect.gen(function* () {
+      assert.isTrue(Option.isNone(yield* take))
+      assert.isEmpty(yield* order)
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("dials who was seen later first, whatever the address (AB-3, address_book_peer_order)", () =>
+    Effect.forEach(
+      [
+        [["127.0.0.1:1", 0], ["127.0.0.2:2", 1], "127.0.0.2:2"],
+        [["127.0.0.2:2", 1], ["127.0.0.1:1", 0], "127.0.0.2:2"],
+        [["127.0.0.2:2", 0], ["127.0.0.1:1", 1], "127.0.0.1:1"],
+        [["127.0.0.1:1", 1], ["127.0.0.2:2", 0], "127.0.0.1:1"]
+      ] as const,
+      ([one, other, first]) =>
+        Effect.gen(function* () {
+          yield* gossip(one)
+          yield* gossip(other)
+          assert.deepStrictEqual(yield* take, Option.some(first))
+        }).pipe(Effect.provide(bookWorld()))
+    )
+  )
+
+  it.effect("dials nobody of a group that responded lately (AB-4, reconnection_peers_skips_recently_updated_ip)", () =>
+    Effect.gen(function* () {
+      const changes: ReadonlyArray<readonly [PeerAddress.AddressChange, boolean]> = [
+        [{ _tag: "UpdateResponded", address: address("127.0.0.1:1"), roundTrip: undefined }, false],
+        [{ _tag: "UpdateAttempt", address: address("127.0.0.1:1") }, true],
+        [{ _tag: "UpdateFailed", address: address("127.0.0.1:1"), services: 1n }, true]
+      ]
+      for (const [change, isFree] of changes) {
+        yield* Effect.gen(function* () {
+          yield* record(change)
+          yield* gossip(["127.0.0.1:2", 1])
+          assert.strictEqual(Option.isSome(yield* take), isFree, change._tag)
+        }).pipe(Effect.provide(bookWorld()))
+      }
+    })
+  )
+
+  it.effect("does so only while one connection per group is allowed (EX-7)", () =>
+    Effect.gen(function* () {
+      yield* record({ _tag: "UpdateResponded", address: address("127.0.0.1:1"), roundTrip: undefined })
+      yield* gossip(["127.0.0.1:2", 1])
+      assert.deepStrictEqual(yield* take, Option.some("127.0.0.1:2"))
+    }).pipe(Effect.provide(bookWorld({ connectionsPerGroup: 2 })))
+  )
+
+  it.effect("keeps its order through changes (AB-6, address_book_mutations_preserve_peer_order)", () =>
+    Effect.gen(function* () {
+      yield* gossip(["127.0.0.2:8233", 1], ["127.0.0.1:8233", 0], ["127.0.0.3:8233", 2])
+      assert.deepStrictEqual(yield* order, ["127.0.0.3:8233", "127.0.0.2:8233", "127.0.0.1:8233"])
+      yield* record({ _tag: "UpdateResponded", address: address("127.0.0.1:8233"), roundTrip: undefined })
+      assert.deepStrictEqual(yield* order, ["127.0.0.1:8233", "127.0.0.3:8233", "127.0.0.2:8233"])
+      yield* ban("127.0.0.1:8233")
+      assert.deepStrictEqual(yield* order, ["127.0.0.3:8233", "127.0.0.2:8233"])
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("knows an address by one spelling (AB-7, address_book_insert_canonicalizes_key_and_value)", () =>
+    Effect.gen(function* () {
+      yield* gossip(["127.0.0.4:8233", 1], ["[::ffff:127.0.0.4]:8233", 2])
+      assert.deepStrictEqual(yield* order, ["127.0.0.4:8233"])
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("gives up the last one when it is full (AB-8, address_book_evicts_lowest_priority_peer)", () =>
+    Effect.gen(function* () {
+      yield* gossip(["127.0.0.1:8233", 0])
+      yield* gossip(["127.0.0.2:8233", 1])
+      yield* gossip(["127.0.0.3:8233", 2])
+      assert.deepStrictEqual(yield* order, ["127.0.0.3:8233", "127.0.0.2:8233"])
+    }).pipe(Effect.provide(bookWorld({ addressBookCapacity: 2 })))
+  )
+
+  it.effect("gives up nobody it dealt with lately while there are others, inbound ones first (EX-5)", () =>
+    Effect.gen(function* () {
+      yield* record({ _tag: "UpdateResponded", address: address("10.0.0.1:8233"), roundTrip: undefined })
+      yield* gossip(["10.0.0.2:8233", 1])
+      yield* record({ _tag: "UpdateFailed", address: address("10.0.0.3:8233"), services: undefined })
+      yield* record({ _tag: "UpdateAttempt", address: address("10.0.0.4:8233") })
+      assert.sameMembers(yield* order, ["10.0.0.1:8233", "10.0.0.3:8233", "10.0.0.4:8233"])
+      yield* TestClock.adjust("120 seconds")
+      yield* record({
+        _tag: "UpdateConnected",
+        address: address("10.0.0.5:40000"),
+        services: 1n,
+        isInbound: true,
+        userAgent: "",
+        negotiatedVersion: 170_190
+      })
+      yield* TestClock.adjust("120 seconds")
+      yield* record({ _tag: "UpdateAttempt", address: address("10.0.0.6:8233") })
+      assert.notInclude(yield* order, "10.0.0.5:40000")
+    }).pipe(Effect.provide(bookWorld({ addressBookCapacity: 3 })))
+  )
+
+  it.effect("answers nothing for what it did not keep (Q8)", () =>
+    Effect.gen(function* () {
+      yield* record({ _tag: "UpdateAttempt", address: address("10.0.0.1:8233") })
+      assert.isTrue(Option.isNone(yield* record({ _tag: "NewInitial", address: address("10.0.0.2:8233") })))
+    }).pipe(Effect.provide(bookWorld({ addressBookCapacity: 1 })))
+  )
+
+  it.effect(
+    "gives two callers two candidates (UP-2, concurrent_next_reconnect_peer_requests_return_distinct_peers)",
+    () =>
+      Effect.gen(function* () {
+        yield* gossip(...Array.from({ length: 8 }, (_, i) => [`127.1.1.${i}:1`, 1] as const))
+        const taken = yield* Effect.all(
+          Array.from({ length: 8 }, () => take),
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(new Set(taken.map(Option.getOrThrow)).size, 8)
+        assert.isTrue(Option.isNone(yield* take))
+      }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("answers every question (UP-1, address_book_service_serves_all_request_variants)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      const now = yield* nowSeconds
+      assert.isTrue(
+        Option.isSome(
+          yield* book.record({
+            _tag: "NewGossiped",
+            address: address("127.1.1.0:1"),
+            services: 1n,
+            lastSeenSeconds: now
+          })
+        )
+      )
+      assert.strictEqual(yield* gossip(["127.1.1.1:1", now], ["127.1.1.2:1", now]), 2)
+      assert.strictEqual(yield* book.readyCount, 3)
+      assert.strictEqual((yield* book.cacheable).length, 3)
+      assert.isEmpty(yield* book.recentlyLive)
+      assert.include(["127.1.1.0:1", "127.1.1.1:1", "127.1.1.2:1"], Option.getOrThrow(yield* take))
+      assert.isTrue(yield* book.addPeer(address("127.1.1.3:1")))
+      assert.isFalse(yield* book.addPeer(address("127.1.1.3:1")))
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("counts once per hundred of what it is told, and lets others in between (EX-13)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      let counts = 0
+      yield* SubscriptionRef.changes(book.metrics).pipe(
+        Stream.runForEach(() => Effect.sync(() => counts++)),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* elapse("1 millis")
+      counts = 0
+      let whenTaken = -1
+      const telling = yield* Effect.forkChild(
+        gossip(...Array.from({ length: 1000 }, (_, i) => [`10.1.${i >> 8}.${i & 255}:8233`, 1] as const)),
+        { startImmediately: true }
+      )
+      yield* take
+      whenTaken = (yield* book.entries).length
+      assert.strictEqual(yield* Fiber.join(telling), 1000)
+      yield* elapse("1 millis")
+      assert.isBelow(whenTaken, 1000)
+      // Ten pieces and one candidate.
+      assert.strictEqual(counts, 11)
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("tells whoever listens what changed", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      const seen: Array<AddressBookChange> = []
+      yield* book.changes.pipe(
+        Stream.runForEach((change) => Effect.sync(() => seen.push(change))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* elapse("1 millis")
+      yield* gossip(["10.0.0.1:8233", 1])
+      yield* ban("10.0.0.1:8233")
+      yield* elapse("1 millis")
+      assert.deepStrictEqual(
+        seen.map((change) =>
+          change._tag === "Banned" ? `banned ${change.ban.group}: ${change.removed}` : change._tag
+        ),
+        ["Updated", "banned 10.0.0.1: 1"]
+      )
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("tells a share of what others may know, rounded in time, and its own address (AB-P1, MA-P4, EX-6)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* TestClock.adjust("1000 hours")
+      const now = yield* nowSeconds
+      yield* book.setLocalListener(address("192.0.2.9:8233"))
+      yield* gossip(
+        ["10.0.0.1:8233", now - 2 * 3600 - 29 * 60],
+        ["10.0.0.2:8233", now - 3 * 3600 - 1],
+        ["192.0.2.9:8233", now - 5000]
+      )
+      yield* record({
+        _tag: "UpdateConnected",
+        address: address("10.0.0.3:40000"),
+        services: 1n,
+        isInbound: true,
+        userAgent: "",
+        negotiatedVersion: 170_190
+      })
+      const told = new Set<string>()
+      for (let n = 0; n < 50; n++) {
+        const answer = yield* book.gossip
+        assert.strictEqual(answer.length, 1)
+        for (const { address, lastSeenSeconds } of answer) {
+          told.add(PeerSocketAddress.format(address))
+          assert.strictEqual(lastSeenSeconds % 1800, 0)
+          assert.isAtMost(now - lastSeenSeconds, 3 * 3600)
+        }
+      }
+      assert.sameMembers([...told], ["10.0.0.1:8233", "192.0.2.9:8233"])
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("keeps for the next start who answered, from many networks, and nobody's inbound port (Q5, Q6)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      const now = yield* nowSeconds
+      yield* gossip(...Array.from({ length: 100 }, (_, i) => [`10.1.0.${i}:8233`, now] as const))
+      yield* record({ _tag: "UpdateResponded", address: address("10.2.0.1:8233"), roundTrip: undefined })
+      yield* record({
+        _tag: "UpdateConnected",
+        address: address("10.3.0.3:40000"),
+        services: 1n,
+        isInbound: true,
+        userAgent: "",
+        negotiatedVersion: 170_190
+      })
+      const kept = (yield* book.cacheable).map(PeerSocketAddress.format)
+      assert.strictEqual(kept.length, 75)
+      assert.strictEqual(kept[0], "10.2.0.1:8233")
+      assert.notInclude(kept, "10.3.0.3:40000")
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("forgets an address that is its own, for good", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* gossip(["10.0.0.1:8233", 1])
+      yield* book.markOwn(address("10.0.0.1:8233"))
+      assert.isFalse(yield* has("10.0.0.1:8233"))
+      assert.strictEqual(yield* gossip(["10.0.0.1:8233", 1]), 0)
+    }).pipe(Effect.provide(bookWorld()))
+  )
+})
+
+describe("a ban", () => {
+  it.effect("takes every entry of the group, and only those (AB-2, AB-5)", () =>
+    Effect.gen(function* () {
+      yield* gossip(["127.0.0.1:8233", 2], ["127.0.0.2:8233", 1], ["127.0.0.1:43562", 0])
+      yield* ban("127.0.0.1:8233")
+      assert.deepStrictEqual(yield* order, ["127.0.0.2:8233"])
+      assert.deepStrictEqual(yield* take, Option.some("127.0.0.2:8233"))
+      assert.isTrue(yield* isBanned("127.0.0.1:1"))
+    }).pipe(Effect.provide(bookWorld({ connectionsPerGroup: 2 })))
+  )
+
+  it.effect("holds for the /64 of an IPv6 address, and for one IPv4 address (AB-9, AB-10, AB-16, UP-3)", () =>
+    Effect.gen(function* () {
+      const { ban: made, list } = yield* Effect.all({ ban: ban("[2001:db8::1]:8233"), list: BanList })
+      assert.strictEqual(made.group, "2001:db8::/64")
+      assert.isTrue(isBannedIn(yield* SubscriptionRef.get(list.bans), address("[2001:db8::5]:1"), 0))
+      yield* gossip(["[2001:db8::dead:beef]:8233", 1], ["[2001:db8:1::1]:8233", 1])
+      assert.isFalse(yield* has("[2001:db8::dead:beef]:8233"))
+      assert.isTrue(yield* has("[2001:db8:1::1]:8233"))
+      assert.isFalse(yield* isBanned("[2001:db9::1]:8233"))
+      yield* ban("192.0.2.10:8233")
+      yield* gossip(["192.0.2.11:8233", 1])
+      assert.isTrue(yield* has("192.0.2.11:8233"))
+      assert.isTrue(yield* isBanned("[::ffff:192.0.2.10]:1"))
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("covers both spellings of an IPv4 address (AB-17), and is nobody's at first (AB-22)", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* banned, 0)
+      assert.isFalse(yield* isBanned("192.0.2.1:1"))
+      yield* ban("[::ffff:192.0.2.10]:1")
+      assert.isTrue(yield* isBanned("192.0.2.10:1"))
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("is over after its time, to the second (AB-13, AB-18, AB-20)", () =>
+    Effect.gen(function* () {
+      const bans = yield* BanList
+      yield* ban("[2001:db8::1]:8233")
+      const snapshot = yield* SubscriptionRef.get(bans.bans)
+      assert.strictEqual(yield* gossip(["[2001:db8::1]:8233", 1]), 0)
+      yield* TestClock.adjust(Duration.seconds(24 * 3600 - 1))
+      assert.isTrue(yield* isBanned("[2001:db8::1]:8233"))
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(yield* isBanned("[2001:db8::1]:8233"))
+      assert.isFalse(isBannedIn(snapshot, address("[2001:db8::1]:8233"), yield* nowSeconds))
+      assert.strictEqual(yield* gossip(["[2001:db8::1]:8233", 1]), 1)
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("makes room of those that are over (AB-14), and can come again (AB-15)", () =>
+    Effect.gen(function* () {
+      yield* ban("[2001:db8:1::1]:8233")
+      yield* TestClock.adjust("24 hours")
+      yield* ban("[2001:db8:2::1]:8233")
+      assert.strictEqual(yield* banned, 1)
+      yield* ban("[2001:db8:1::2]:8233")
+      yield* TestClock.adjust(Duration.seconds(24 * 3600 - 1))
+      assert.isTrue(yield* isBanned("[2001:db8:1::1]:8233"))
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(yield* isBanned("[2001:db8:1::1]:8233"))
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("begins anew when it is said again, and never ends earlier for it (AB-19, EX-22)", () =>
+    Effect.gen(function* () {
+      yield* ban("[2001:db8::1]:8233")
+      yield* TestClock.adjust(Duration.seconds(24 * 3600 - 60))
+      yield* ban("[2001:db8::2]:8233")
+      assert.strictEqual(yield* banned, 1)
+      yield* ban("[2001:db8::3]:8233", Duration.minutes(1))
+      yield* TestClock.adjust(Duration.seconds(24 * 3600 - 1))
+      assert.isTrue(yield* isBanned("[2001:db8::3]:8233"))
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(yield* isBanned("[2001:db8::3]:8233"))
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("gives way, when there are too many, in the order they end (AB-21)", () =>
+    Effect.gen(function* () {
+      const next = TestClock.adjust("1 second")
+      yield* ban("192.0.2.1:1")
+      yield* next
+      yield* ban("192.0.2.2:1")
+      for (let n = 0; n < 18; n++) {
+        yield* next
+        yield* ban(`10.0.0.${n}:1`)
+      }
+      yield* next
+      yield* ban("192.0.2.2:1")
+      assert.strictEqual(yield* banned, 20)
+      yield* next
+      yield* ban("192.0.2.3:1")
+      assert.strictEqual(yield* banned, 20)
+      assert.deepStrictEqual(
+        [yield* isBanned("192.0.2.1:1"), yield* isBanned("192.0.2.2:1"), yield* isBanned("192.0.2.3:1")],
+        [false, true, true]
+      )
+    }).pipe(Effect.provide(bookWorld({ banCapacity: 20 })))
+  )
+
+  it.effect("can be lifted, and is told when it begins and ends (EX-17)", () =>
+    Effect.gen(function* () {
+      const bans = yield* BanList
+      const seen: Array<string> = []
+      yield* bans.changes.pipe(
+        Stream.runForEach((change) => Effect.sync(() => seen.push(change._tag))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* Effect.forkChild(bans.run, { startImmediately: true })
+      yield* elapse("1 millis")
+      yield* ban("10.0.0.1:1")
+      yield* elapse("1 millis")
+      assert.isTrue(yield* bans.lift("10.0.0.1"))
+      assert.isFalse(yield* bans.lift("10.0.0.1"))
+      yield* ban("10.0.0.2:1", Duration.minutes(3))
+      yield* elapse("4 minutes", "10 seconds")
+      assert.deepStrictEqual(seen, ["Banned", "Ended", "Banned", "Ended"])
+      assert.strictEqual(yield* banned, 0)
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("keeps of a reason what fits on one line of the log", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      const made = yield* book.ban({ address: address("10.0.0.1:1"), reason: `bad\n${"x".repeat(300)}` })
+      assert.strictEqual(made.reason, `bad ${"x".repeat(196)}`)
+    }).pipe(Effect.provide(bookWorld()))
+  )
+})

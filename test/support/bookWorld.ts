@@ -1,0 +1,30 @@
+/** An address book under a virtual clock, and the addresses of its tests. */
+import { Clock, Effect, Layer } from "effect"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { defaults, Policy } from "../../src/Policy.ts"
+import { type GossipedAddress, NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+
+export const address = PeerSocketAddress.fromStringUnsafe
+
+export const bookWorld = (policy: Partial<Policy> = {}, chain: ChainParamsShape = mainnet) =>
+  AddressBook.layer.pipe(
+    Layer.provideMerge(BanList.layer),
+    Layer.provideMerge(Layer.succeed(ChainParams, chain)),
+    Layer.provideMerge(Layer.succeed(Policy, { ...defaults, ...policy }))
+  )
+
+export const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
+
+export const gossiped = (text: string, lastSeenSeconds: number, services = NODE_NETWORK): GossipedAddress => ({
+  address: address(text),
+  services,
+  lastSeenSeconds
+})
+
+/** Every address of the book, in its order. */
+export const order = Effect.flatMap(AddressBook, (book) =>
+  Effect.map(book.entries, (entries) => entries.map((entry) => PeerSocketAddress.format(entry.address)))
+)
