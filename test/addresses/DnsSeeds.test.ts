@@ -1,0 +1,104 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, References } from "effect"
+import { Dns, NetAddress } from "effect/net"
+import { DnsSeeds, parseSeed } from "../../src/addresses/DnsSeeds.ts"
+import { ChainParams, type ChainParamsShape, mainnet, regtest } from "../../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { elapse } from "../support/time.ts"
+
+const ip = NetAddress.ipFromStringUnsafe
+
+/** A resolver of which the test says what it does, and how often it was asked for what. */
+const resolver = (
+  lookup: (host: string) => Effect.Effect<ReadonlyArray<string>, "NotFound">,
+  asked: Array<string> = []
+) =>
+  Layer.mock(Dns.Dns, {
+    lookup: ((host: string) =>
+      Effect.suspend(() => {
+        asked.push(host)
+        return lookup(host).pipe(
+          Effect.map((addresses) => addresses.map(ip)),
+          Effect.mapError(() => new Dns.DnsError({ reason: "NotFound", method: "lookup", hostname: host }))
+        )
+      })) as never
+  })
+
+const resolve = (seeds: ReadonlyArray<string>, dns: Layer.Layer<Dns.Dns>, chain: ChainParamsShape = mainnet) =>
+  Effect.flatMap(DnsSeeds, (seeds) => seeds.resolve).pipe(
+    Effect.map((addresses) => addresses.map(PeerSocketAddress.format)),
+    Effect.provide(DnsSeeds.layer(seeds).pipe(Layer.provide([dns, Layer.succeed(ChainParams, chain)]))),
+    Effect.provideService(References.MinimumLogLevel, "None")
+  )
+
+describe("seeds", () => {
+  it.effect("give every address of every one that answers, each once (EX-10)", () =>
+    Effect.gen(function* () {
+      const dns = resolver((host) =>
+        host === "good.example" ? Effect.succeed(["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"]) : Effect.fail("NotFound")
+      )
+      assert.deepStrictEqual(yield* resolve(["good.example:8233", "bad.example:8233", "192.0.2.1:1"], dns), [
+        "10.0.0.1:8233",
+        "10.0.0.2:8233",
+        "192.0.2.1:1"
+      ])
+    })
+  )
+
+  it.effect("that do not answer in time are left out", () =>
+    Effect.gen(function* () {
+      const dns = resolver((host) => (host === "slow.example" ? Effect.never : Effect.succeed(["10.0.0.1"])))
+      const resolving = yield* Effect.forkChild(resolve(["slow.example:1", "good.example:1"], dns), {
+        startImmediately: true
+      })
+      yield* elapse("4999 millis", "1 second")
+      assert.isUndefined(resolving.pollUnsafe())
+      yield* elapse("1 millis")
+      assert.deepStrictEqual(yield* Fiber.join(resolving), ["10.0.0.1:1"])
+    })
+  )
+
+  it.effect("are asked again every 5 seconds while none answers", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const dns = resolver(() => (asked.length < 3 ? Effect.fail("NotFound") : Effect.succeed(["10.0.0.1"])), asked)
+      const resolving = yield* Effect.forkChild(resolve(["a.example:1"], dns), { startImmediately: true })
+      yield* elapse("9 seconds", "1 second")
+      assert.strictEqual(asked.length, 2)
+      yield* elapse("1 second")
+      assert.deepStrictEqual(yield* Fiber.join(resolving), ["10.0.0.1:1"])
+    })
+  )
+
+  it.effect("may be none: then the answer is nothing, at once", () =>
+    Effect.gen(function* () {
+      assert.isEmpty(
+        yield* resolve(
+          [],
+          resolver(() => Effect.never)
+        )
+      )
+    })
+  )
+
+  it.effect("of Regtest are no names (EX-20, CF-22, regtest_skips_public_seed_resolution)", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const dns = resolver(() => Effect.never, asked)
+      assert.isEmpty(yield* resolve(mainnet.seeds, dns, regtest))
+      assert.deepStrictEqual(yield* resolve(["localhost:18233", "peer.example:18233"], dns, regtest), [
+        "127.0.0.1:18233",
+        "[::1]:18233"
+      ])
+      assert.deepStrictEqual(yield* resolve(["127.0.0.1:18233", "10.0.0.1:18233"], dns, regtest), ["127.0.0.1:18233"])
+      assert.isEmpty(asked)
+    })
+  )
+
+  it("need a host and a port", () => {
+    assert.deepStrictEqual(parseSeed("[::1]:8233"), { host: "::1", port: 8233 })
+    for (const text of ["a.example", "a.example:", ":1", "a.example:0", "a.example:65536", "a.example:x"]) {
+      assert.isUndefined(parseSeed(text), text)
+    }
+  })
+})

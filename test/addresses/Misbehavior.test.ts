@@ -1,0 +1,57 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, HashMap, Layer, Option, SubscriptionRef } from "effect"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import { Misbehavior } from "../../src/addresses/Misbehavior.ts"
+import { address, bookWorld } from "../support/bookWorld.ts"
+import { elapse } from "../support/time.ts"
+
+const world = Misbehavior.layer.pipe(Layer.provideMerge(bookWorld()))
+
+const report = (text: string, score: number, reason: string) =>
+  Effect.flatMap(Misbehavior, (misbehavior) => misbehavior.report({ address: address(text), score, reason }))
+
+const bans = Effect.flatMap(BanList, (list) =>
+  Effect.map(SubscriptionRef.get(list.bans), (bans) =>
+    [...HashMap.values(bans)].map(({ group, reason }) => [group, reason])
+  )
+)
+
+const judging = Effect.flatMap(Misbehavior, (misbehavior) =>
+  Effect.forkChild(misbehavior.run, { startImmediately: true })
+)
+
+describe("reports of misbehaviour", () => {
+  it.effect("add up for a group until they are judged, and the first reason counts (EX-4, AB-11)", () =>
+    Effect.gen(function* () {
+      yield* judging
+      yield* report("[2001:db8::1]:1", 60, "first")
+      yield* report("[2001:db8::2]:2", 60, "second")
+      assert.isEmpty(yield* bans)
+      yield* elapse("30 seconds", "1 second")
+      assert.deepStrictEqual(yield* bans, [["2001:db8::/64", "first"]])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("do not add up from one judgement to the next, and less than 100 is nothing (EX-4)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* judging
+      for (const score of [60, 60, 99, 0]) {
+        yield* report("10.0.0.1:1", score, "again")
+        yield* elapse("31 seconds", "1 second")
+      }
+      assert.isEmpty(yield* bans)
+      assert.isTrue(Option.isNone(yield* book.get(address("10.0.0.1:1"))))
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("of more groups than there can be connections are dropped", () =>
+    Effect.gen(function* () {
+      for (let n = 0; n < 250; n++) yield* report(`10.0.0.${n}:1`, 100, "many")
+      yield* judging
+      yield* elapse("1 second")
+      assert.strictEqual((yield* bans).length, 200)
+    }).pipe(Effect.provide(world))
+  )
+})

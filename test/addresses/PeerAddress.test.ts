@@ -1,0 +1,265 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Duration, Option, Schema } from "effect"
+import * as AddressRules from "../../src/addresses/AddressRules.ts"
+import * as Gossip from "../../src/addresses/Gossip.ts"
+import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
+import { SortedList } from "../../src/addresses/SortedList.ts"
+import { mainnet } from "../../src/chain/ChainParams.ts"
+import { defaults } from "../../src/Policy.ts"
+import * as Generators from "../../src/simulation/Generators.ts"
+import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import { address } from "../support/bookWorld.ts"
+
+type Change = PeerAddress.AddressChange
+type Entry = PeerAddress.PeerAddress
+
+/** So many seconds after a moment long after the beginning of both clocks. */
+const at = (seconds: number): PeerAddress.Now => ({
+  wallSeconds: Math.floor(1_000_000 + seconds),
+  monotonicMillis: 500_000_000 + seconds * 1000
+})
+
+const bob = address("127.0.0.1:8233")
+const apply = (change: Change, previous: Entry | undefined, seconds = 0) =>
+  PeerAddress.apply(change, previous, at(seconds), defaults)
+const made = (change: Change, seconds = 0): Entry => apply(change, undefined, seconds)!
+
+const changes = {
+  NewInitial: { _tag: "NewInitial", address: bob },
+  NewGossiped: { _tag: "NewGossiped", address: bob, services: NODE_NETWORK, lastSeenSeconds: 1 },
+  UpdateAttempt: { _tag: "UpdateAttempt", address: bob },
+  UpdateConnected: {
+    _tag: "UpdateConnected",
+    address: bob,
+    services: NODE_NETWORK,
+    isInbound: false,
+    userAgent: "/Zebra:7.0.0/",
+    negotiatedVersion: 170_190
+  },
+  UpdatePingSent: { _tag: "UpdatePingSent", address: bob, sentAtMillis: 5 },
+  UpdateResponded: { _tag: "UpdateResponded", address: bob, roundTrip: Duration.millis(128) },
+  UpdateFailed: { _tag: "UpdateFailed", address: bob, services: undefined }
+} as const satisfies Record<string, Change>
+
+describe("an address", () => {
+  it("is told to others while it was seen within three hours, by us or by others (MA-2 to MA-8)", () => {
+    const isActive = (entry: Entry) => PeerAddress.isActiveForGossip(entry, at(0), defaults)
+    assert.isTrue(isActive(PeerAddress.ownListener(address("192.168.180.9:10000"), at(0))))
+    const seen = (secondsAgo: number) =>
+      made({ ...changes.NewGossiped, lastSeenSeconds: at(0).wallSeconds - secondsAgo })
+    const threeHours = 3 * 3600
+    assert.deepStrictEqual(
+      [threeHours - 1, -threeHours, threeHours + 1].map((ago) => isActive(seen(ago))),
+      [true, true, false]
+    )
+    const responded = apply(changes.UpdateResponded, made(changes.NewInitial))!
+    const respondedAgo = (seconds: number) => ({ ...responded, lastResponseSeconds: at(0).wallSeconds - seconds })
+    assert.deepStrictEqual(
+      [0, threeHours - 1, threeHours + 1].map((ago) => isActive(respondedAgo(ago))),
+      [true, true, false]
+    )
+  })
+
+  it("hears what comes late no more, and what comes later (MA-9, MA-10)", () => {
+    const responded = made(changes.UpdateResponded)
+    assert.isUndefined(apply(changes.UpdateFailed, responded, -15))
+    assert.strictEqual(apply(changes.UpdateAttempt, responded, 15)?.state, "AttemptPending")
+  })
+
+  it("is not taken back by what comes at the same time, only further (MA-11, MA-12)", () => {
+    const responded = made(changes.UpdateResponded)
+    for (const seconds of [-2.5, 2.5]) {
+      assert.isUndefined(apply(changes.UpdateAttempt, responded, seconds))
+      assert.strictEqual(apply(changes.UpdateFailed, responded, seconds)?.state, "Failed")
+    }
+  })
+
+  it("keeps the time of its ping until something new comes (MA-13, EX-3)", () => {
+    const connected = made(changes.UpdateConnected)
+    const pinged = apply(changes.UpdatePingSent, connected, 59)!
+    assert.deepStrictEqual([pinged.roundTrip, pinged.pingSentAtMillis], [undefined, 5])
+    const responded = apply(changes.UpdateResponded, pinged, 60)!
+    assert.deepStrictEqual(
+      [Option.fromUndefinedOr(responded.roundTrip), responded.pingSentAtMillis],
+      [Option.some(Duration.millis(128)), undefined]
+    )
+  })
+
+  it("is changed as the table says, whatever happened before and when (EX-1)", () => {
+    const previous: Record<string, Entry | undefined> = {
+      none: undefined,
+      NeverAttempted: made(changes.NewGossiped),
+      AttemptPending: made(changes.UpdateAttempt),
+      Responded: made(changes.UpdateConnected),
+      Failed: made(changes.UpdateFailed)
+    }
+    const progress = ["NeverAttempted", "AttemptPending", "Responded", "Failed"]
+    for (const [before, entry] of Object.entries(previous)) {
+      for (const change of Object.values(changes)) {
+        const after = made(change).state
+        for (const seconds of [-60, -3, 0, 3, 60]) {
+          const result = apply(change, entry, seconds)
+          const where = `${before} ${change._tag} ${seconds}`
+          const isNew = entry === undefined || before === "NeverAttempted"
+          const isFurther = progress.indexOf(after) > progress.indexOf(before)
+          const isApplied =
+            isNew || (after === "NeverAttempted" ? false : Math.abs(seconds) < 5 ? isFurther : seconds > 0)
+          assert.strictEqual(result !== undefined, isApplied, where)
+          if (result === undefined || entry === undefined) continue
+          assert.strictEqual(result.state, after, where)
+          // What others claim is never renewed, and never lost.
+          if (entry.untrustedLastSeenSeconds !== undefined)
+            assert.strictEqual(result.untrustedLastSeenSeconds, 1, where)
+        }
+      }
+    }
+  })
+
+  it("is sanitised to what anybody could have told us (MA-1)", () => {
+    for (const [seconds, rounded] of [
+      [0, 0],
+      [4_294_967_295, 4_294_965_600]
+    ] as const) {
+      const entry = { ...made(changes.NewGossiped), lastResponseSeconds: seconds, services: undefined }
+      assert.deepStrictEqual(Gossip.sanitize(entry, mainnet), {
+        address: bob,
+        services: NODE_NETWORK,
+        lastSeenSeconds: rounded
+      })
+    }
+  })
+})
+
+// -- properties ----------------------------------------------------------------------------------
+
+const int = (minimum: number, maximum: number) =>
+  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
+
+/** Any change of one address. */
+const change = (address: Entry["address"]): Arbitrary.Arbitrary<Change> =>
+  Arbitrary.map(
+    Arbitrary.all([int(0, 6), int(0, 1), int(0, 2_000_000), int(0, 1)]),
+    ([kind, services, seen, inbound]) => {
+      const offered = services === 1 ? NODE_NETWORK : 0n
+      const kinds: ReadonlyArray<Change> = [
+        { _tag: "NewInitial", address },
+        { _tag: "NewGossiped", address, services: offered, lastSeenSeconds: seen },
+        { _tag: "UpdateAttempt", address },
+        {
+          _tag: "UpdateConnected",
+          address,
+          services: offered,
+          isInbound: inbound === 1,
+          userAgent: "/x/",
+          negotiatedVersion: 170_190
+        },
+        { _tag: "UpdatePingSent", address, sentAtMillis: seen },
+        { _tag: "UpdateResponded", address, roundTrip: Duration.millis(seen % 1000) },
+        { _tag: "UpdateFailed", address, services: services === 1 ? offered : undefined }
+      ]
+      return kinds[kind] ?? kinds[0]!
+    }
+  )
+
+const sequence = Arbitrary.flatMap(Generators.peerSocketAddress, (address) =>
+  Arbitrary.array(Arbitrary.all([change(address), int(-200, 400)]), { minLength: 1, maxLength: 15 })
+)
+
+const entryOf = (steps: ReadonlyArray<readonly [Change, number]>): Entry =>
+  steps.reduce<Entry | undefined>((entry, [change, seconds]) => apply(change, entry, seconds) ?? entry, undefined)!
+
+describe("whatever happens to an address", () => {
+  it.prop(
+    "what we tell of it leaks nothing (MA-P1)",
+    { steps: sequence },
+    ({ steps }) => {
+      const entry = entryOf(steps)
+      const told = Gossip.sanitize(entry, mainnet)
+      if (told === undefined) return
+      const original = PeerAddress.lastSeenSeconds(entry)!
+      assert.isFalse(entry.isInbound)
+      assert.isUndefined(AddressRules.validForOutbound(told.address, mainnet))
+      assert.strictEqual(told.services, NODE_NETWORK)
+      assert.strictEqual(told.lastSeenSeconds % 1800, 0)
+      assert.isTrue(original - told.lastSeenSeconds >= 0 && original - told.lastSeenSeconds < 1800)
+      assert.deepStrictEqual(Object.keys(told).toSorted(), ["address", "lastSeenSeconds", "services"])
+    },
+    { arbitrary: { runs: 500 } }
+  )
+
+  it.prop(
+    "what others claimed first stays (MA-P2)",
+    { steps: sequence, more: sequence },
+    ({ more, steps }) => {
+      const entry = entryOf(steps)
+      const { untrustedLastSeenSeconds } = entry
+      if (untrustedLastSeenSeconds === undefined) return
+      let current = entry
+      for (const [change, seconds] of more) {
+        current = apply({ ...change, address: entry.address } as Change, current, seconds) ?? current
+        assert.strictEqual(current.untrustedLastSeenSeconds, untrustedLastSeenSeconds)
+        assert.strictEqual(current.address, entry.address)
+      }
+    },
+    { arbitrary: { runs: 500 } }
+  )
+
+  it.prop(
+    "it is dialled once at most at one moment (MA-P3)",
+    { steps: sequence },
+    ({ steps }) => {
+      let entry: Entry | undefined
+      let attempts = 0
+      for (const [change] of steps) {
+        entry = apply(change, entry) ?? entry
+        if (entry === undefined || !PeerAddress.isReadyForAttempt(entry, at(0), mainnet, defaults)) continue
+        const attempted = apply({ _tag: "UpdateAttempt", address: entry.address }, entry)
+        if (attempted === undefined) continue
+        attempts++
+        entry = attempted
+      }
+      assert.isAtMost(attempts, 1)
+    },
+    { arbitrary: { runs: 500 } }
+  )
+
+  it.prop(
+    "it is reachable unless it failed and was not seen for three days (MA-P8, MA-P9)",
+    { steps: sequence, later: int(0, 400_000) },
+    ({ later, steps }) => {
+      const entry = entryOf(steps)
+      const seen = PeerAddress.lastSeenSeconds(entry)
+      const isRecent = seen !== undefined && at(later).wallSeconds - seen <= 259_200
+      assert.strictEqual(
+        PeerAddress.isProbablyReachable(entry, at(later), defaults),
+        entry.state !== "Failed" || isRecent
+      )
+    },
+    { arbitrary: { runs: 500 } }
+  )
+
+  it.prop(
+    "its place among others is total, and halving finds it (EX-2)",
+    { lists: Arbitrary.array(sequence, { minLength: 3, maxLength: 12 }) },
+    ({ lists }) => {
+      const byAddress = new Map(lists.map((steps) => [AddressRules.sortKey(steps[0]![0].address), entryOf(steps)]))
+      const entries = [...byAddress.values()]
+      for (const a of entries) {
+        for (const b of entries) {
+          const order = PeerAddress.compare(a, b)
+          assert.strictEqual(Math.sign(order), -Math.sign(PeerAddress.compare(b, a)) + 0)
+          assert.strictEqual(order === 0, a === b)
+          for (const c of entries) {
+            if (order < 0 && PeerAddress.compare(b, c) < 0) assert.isBelow(PeerAddress.compare(a, c), 0)
+          }
+        }
+      }
+      const list = new SortedList<Entry>(PeerAddress.compare)
+      for (const entry of entries) list.add(entry)
+      assert.deepStrictEqual([...list], entries.toSorted(PeerAddress.compare))
+      for (const entry of entries.slice(1)) assert.isTrue(list.remove(entry))
+      assert.deepStrictEqual([...list], entries.slice(0, 1))
+    },
+    { arbitrary: { runs: 200 } }
+  )
+})

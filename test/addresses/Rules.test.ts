@@ -1,0 +1,108 @@
+/** Which addresses are dialled, which are one host, and what is believed of their times. */
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Schema } from "effect"
+import * as AddressRules from "../../src/addresses/AddressRules.ts"
+import * as Gossip from "../../src/addresses/Gossip.ts"
+import { mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
+import { address, gossiped } from "../support/bookWorld.ts"
+
+const isValid = (text: string, chain?: typeof mainnet) =>
+  AddressRules.validForOutbound(address(text), chain) === undefined
+
+describe("an address to dial", () => {
+  it("has an IP and a port (PR-1)", () => {
+    for (const chain of [mainnet, testnet, regtest, undefined]) {
+      for (const text of ["0.0.0.0:8233", "[::]:8233", "10.0.0.1:0"]) assert.isFalse(isValid(text, chain), text)
+    }
+  })
+
+  it("has no port of another chain or another program (PR-2, PR-3)", () => {
+    const ports = [8233, 18233, 8232, 18232, 18344, 8033, 18033, 16125, 26125, 1]
+    const valid = (chain: typeof mainnet) => ports.filter((port) => isValid(`10.0.0.1:${port}`, chain))
+    assert.deepStrictEqual(valid(mainnet), [8233, 1])
+    assert.deepStrictEqual(valid(testnet), [18233, 1])
+    assert.deepStrictEqual(valid(regtest), [18233, 1])
+    assert.match(AddressRules.validForOutbound(address("10.0.0.1:18233"), mainnet)!, /Testnet/)
+  })
+
+  it("is preferred on the port of the chain (PR-4, PR-6)", () => {
+    const preferred = (chain?: typeof mainnet) =>
+      [8233, 18233, 8232].filter((port) => AddressRules.isPreferred(address(`10.0.0.1:${port}`), chain))
+    assert.deepStrictEqual(preferred(mainnet), [8233])
+    assert.deepStrictEqual(preferred(testnet), [18233])
+    assert.deepStrictEqual(preferred(), [8233, 18233])
+  })
+
+  it("may be private, or this very host (PR-5)", () => {
+    for (const text of ["10.0.0.1:8233", "192.168.1.1:8233", "127.0.0.1:8233", "[::1]:8233", "[fe80::1]:8233"]) {
+      assert.isTrue(isValid(text, mainnet), text)
+    }
+  })
+})
+
+describe("a peer group", () => {
+  it("is one IPv4 address, or the /64 of an IPv6 one", () => {
+    const groups = [
+      "192.0.2.10:1",
+      "[::ffff:192.0.2.10]:2",
+      "192.0.2.11:1",
+      "[2001:db8::dead:beef]:1",
+      "[2001:db8:0:1::1]:1"
+    ]
+    assert.deepStrictEqual(
+      groups.map((text) => AddressRules.limitKey(address(text))),
+      ["192.0.2.10", "192.0.2.10", "192.0.2.11", "2001:db8::/64", "2001:db8:0:1::/64"]
+    )
+  })
+})
+
+describe("times that others claim", () => {
+  const now = 10_000_000
+  const minutes = 60
+  const validated = (...offsets: ReadonlyArray<number>) =>
+    Gossip.validate(
+      offsets.map((offset, i) => gossiped(`10.0.0.${i}:8233`, now + offset)),
+      now
+    ).map(({ lastSeenSeconds }) => lastSeenSeconds - now)
+
+  it("are taken back together until none lies ahead (CS-1, CS-3)", () => {
+    assert.deepStrictEqual(validated(30 * minutes, 15 * minutes, 45 * minutes), [-15 * minutes, -30 * minutes, 0])
+    assert.deepStrictEqual(validated(55 * minutes, -3 * 86_400, -7200), [
+      0,
+      -3 * 86_400 - 55 * minutes,
+      -7200 - 55 * minutes
+    ])
+  })
+
+  it("stay as they are when none lies ahead (CS-2, CS-4)", () => {
+    assert.deepStrictEqual(validated(-30 * minutes, -45 * minutes, -86_400), [-30 * minutes, -45 * minutes, -86_400])
+    assert.deepStrictEqual(validated(0, -3 * minutes, -3600), [0, -180, -3600])
+  })
+
+  it("are all dropped when one would come before the beginning (CS-5)", () => {
+    const times = [0, now, 4_294_967_295].map((time, i) => gossiped(`10.0.0.${i}:8233`, time))
+    assert.isEmpty(Gossip.validate(times, now))
+  })
+
+  it.prop(
+    "never lie ahead (CS-P1)",
+    {
+      times: Arbitrary.array(
+        Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4_294_967_295 }))),
+        {
+          minLength: 1,
+          maxLength: 7
+        }
+      ),
+      limit: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4_294_967_295 })))
+    },
+    ({ limit, times }) => {
+      const kept = Gossip.validate(
+        times.map((time, i) => gossiped(`10.0.0.${i}:8233`, time)),
+        limit
+      )
+      for (const { lastSeenSeconds } of kept) assert.isTrue(lastSeenSeconds <= limit && lastSeenSeconds >= 0)
+    },
+    { arbitrary: { runs: 300 } }
+  )
+})
