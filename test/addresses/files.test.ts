@@ -1,0 +1,309 @@
+/** The peer cache and the list of bans on a real disk: damaged, in the way, unwritable, and killed while writing. */
+import { spawn } from "node:child_process"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, FileSystem, HashMap, Layer, Path, References, Scope, SubscriptionRef } from "effect"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
+import * as BanFile from "../../src/addresses/BanFile.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import * as SimDisk from "../../src/simulation/SimDisk.ts"
+import { address, bookWorld } from "../support/bookWorld.ts"
+import { elapse } from "../support/time.ts"
+
+const root = mkdtempSync(join(tmpdir(), "network-effect-"))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+let folders = 0
+/** A cache directory with whatever is already in its `network` folder. */
+const directoryWith = (files: Record<string, string | Buffer> = {}) => {
+  const directory = join(root, String(folders++))
+  mkdirSync(join(directory, "network"), { recursive: true })
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, "network", name), content)
+  return directory
+}
+
+const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.provideService(effect, References.MinimumLogLevel, "None")
+
+const disk = Layer.merge(NodeFileSystem.layer, NodePath.layer)
+
+const withCache = (directory: string) =>
+  PeerCache.layer(directory).pipe(Layer.provide(disk), Layer.provideMerge(bookWorld()))
+
+const load = (directory: string) =>
+  Effect.flatMap(PeerCache, (cache) => cache.load).pipe(
+    Effect.map((addresses) => addresses.map(PeerSocketAddress.format)),
+    Effect.provide(withCache(directory)),
+    quietly
+  )
+
+const know = (count: number) =>
+  Effect.flatMap(AddressBook, (book) =>
+    Effect.forEach(Array.from({ length: count }), (_, i) =>
+      book.record({
+        _tag: "UpdateResponded",
+        address: address(`10.${i >> 8}.${i & 255}.1:8233`),
+        roundTrip: undefined
+      })
+    )
+  )
+
+const read = (directory: string, name = "mainnet.peers") => readFileSync(join(directory, "network", name), "utf8")
+
+describe("the peer cache", () => {
+  it.live("is read as Zebra writes it, and damage is skipped", () =>
+    Effect.gen(function* () {
+      assert.isEmpty(yield* load(directoryWith()))
+      const lines = "10.0.0.1:8233\r\n[2001:db8::1]:8233\nnonsense\n\n10.0.0.1:8233\n10.0.0.2"
+      assert.deepStrictEqual(yield* load(directoryWith({ "mainnet.peers": lines })), [
+        "10.0.0.1:8233",
+        "[2001:db8::1]:8233",
+        "10.0.0.1:8233"
+      ])
+    })
+  )
+
+  for (const [name, content] of [
+    ["a binary one", Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 37) & 0xff))],
+    ["one of 100 MB", Buffer.alloc(100_000_000, "10.0.0.1:8233\n")],
+    ["one of a million lines", "x\n".repeat(1_000_000)]
+  ] as const) {
+    it.live(`does not stop a start when it is damaged, and is kept aside: ${name}`, () =>
+      Effect.gen(function* () {
+        const directory = directoryWith({ "mainnet.peers": content })
+        assert.isEmpty(yield* load(directory))
+        assert.deepStrictEqual(readdirSync(join(directory, "network")), ["mainnet.peers.corrupt"])
+        // The next start finds nothing to complain about.
+        assert.isEmpty(yield* load(directory))
+        rmSync(directory, { recursive: true })
+      })
+    )
+  }
+
+  it.live("does not stop a start when a directory is in its place", () =>
+    Effect.gen(function* () {
+      const directory = directoryWith()
+      mkdirSync(join(directory, "network", "mainnet.peers"))
+      assert.isEmpty(yield* load(directory))
+      assert.deepStrictEqual(readdirSync(join(directory, "network")), ["mainnet.peers.corrupt"])
+    })
+  )
+
+  it.live("is read up to 5000 lines", () =>
+    Effect.gen(function* () {
+      const lines = Array.from({ length: 6000 }, (_, i) => `10.0.${i >> 8}.${i & 255}:8233`).join("\n")
+      assert.strictEqual((yield* load(directoryWith({ "mainnet.peers": lines }))).length, 5000)
+    })
+  )
+
+  it.live("is written whole: 75 lines in order, without a last newline, in a folder that is made (EX-8)", () =>
+    Effect.gen(function* () {
+      const directory = join(root, "new", "one")
+      yield* Effect.gen(function* () {
+        yield* know(76)
+        assert.isTrue(yield* (yield* PeerCache).writeOnce)
+      }).pipe(Effect.provide(withCache(directory)), quietly)
+      const lines = read(directory).split("\n")
+      assert.strictEqual(lines.length, 75)
+      assert.deepStrictEqual(lines, lines.toSorted())
+      assert.deepStrictEqual(readdirSync(join(directory, "network")), ["mainnet.peers"])
+    })
+  )
+
+  it.live("keeps what it has when there is nothing to keep, or no way to write (EX-8)", () =>
+    Effect.gen(function* () {
+      const directory = directoryWith({ "mainnet.peers": "10.0.0.1:8233" })
+      yield* Effect.gen(function* () {
+        assert.isFalse(yield* (yield* PeerCache).writeOnce)
+      }).pipe(Effect.provide(withCache(directory)), quietly)
+      assert.strictEqual(read(directory), "10.0.0.1:8233")
+      // A file where the folder should be, which stops root too.
+      const blocked = join(root, "blocked")
+      writeFileSync(blocked, "")
+      yield* Effect.gen(function* () {
+        yield* know(1)
+        assert.isFalse(yield* (yield* PeerCache).writeOnce)
+      }).pipe(Effect.provide(withCache(blocked)), quietly)
+    })
+  )
+
+  it.effect("is not touched when the disk is full", () =>
+    Effect.gen(function* () {
+      const full = Effect.map(FileSystem.FileSystem, (files) => ({
+        ...files,
+        writeFileString: (path: string) =>
+          // What a full disk leaves: the file, without its end.
+          Effect.andThen(files.writeFileString(path, "10.0"), Effect.asVoid(files.stat("/not/there")))
+      }))
+      const simulated = SimDisk.make()
+      yield* Effect.gen(function* () {
+        yield* know(1)
+        assert.isFalse(yield* (yield* PeerCache).writeOnce)
+      }).pipe(
+        Effect.provide(
+          PeerCache.layer("/cache").pipe(
+            Layer.provide(
+              Layer.merge(Layer.effect(FileSystem.FileSystem, full).pipe(Layer.provide(simulated.layer)), Path.layer)
+            ),
+            Layer.provideMerge(bookWorld())
+          )
+        ),
+        quietly
+      )
+      assert.deepStrictEqual([...simulated.files.keys()], [])
+    })
+  )
+
+  it.effect("is tried every 20 seconds until something was kept, then every five minutes (EX-9)", () =>
+    Effect.gen(function* () {
+      const simulated = SimDisk.make()
+      yield* Effect.gen(function* () {
+        yield* Effect.forkChild((yield* PeerCache).run, { startImmediately: true })
+        yield* elapse("59 seconds", "1 second")
+        yield* know(1)
+        assert.strictEqual(simulated.files.size, 0)
+        yield* elapse("1 second")
+        assert.strictEqual(simulated.files.get("/cache/network/mainnet.peers"), "10.0.0.1:8233")
+        yield* know(2)
+        yield* elapse("299 seconds", "1 second")
+        assert.strictEqual(simulated.files.get("/cache/network/mainnet.peers"), "10.0.0.1:8233")
+        yield* elapse("1 second")
+        assert.strictEqual(simulated.files.get("/cache/network/mainnet.peers"), "10.0.0.1:8233\n10.0.1.1:8233")
+      }).pipe(
+        Effect.provide(
+          PeerCache.layer("/cache").pipe(
+            Layer.provide(Layer.merge(simulated.layer, Path.layer)),
+            Layer.provideMerge(bookWorld())
+          )
+        ),
+        quietly
+      )
+    })
+  )
+})
+
+const bansIn = (directory: string) =>
+  BanFile.layer(directory).pipe(Layer.provide([disk, Layer.succeed(ChainParams, mainnet)]))
+
+const bans = Effect.flatMap(BanList, (list) =>
+  Effect.map(SubscriptionRef.get(list.bans), (bans) =>
+    [...HashMap.values(bans)].map(({ group, untilSeconds }) => `${group} ${untilSeconds}`).toSorted()
+  )
+)
+
+describe("the list of bans", () => {
+  it.live("is read line by line, and what makes no sense is skipped (EX-19)", () =>
+    Effect.gen(function* () {
+      const end = 4_000_000_000
+      const lines = [
+        `192.0.2.10 ${end}`,
+        `2001:db8::/64 ${end}`,
+        `2001:db8:1::1 ${end}`,
+        `192.0.2.0/24 ${end}`,
+        "192.0.2.11 5",
+        "192.0.2.12",
+        "junk"
+      ]
+      const directory = directoryWith({ "mainnet.bans": lines.join("\n") })
+      assert.deepStrictEqual(yield* Effect.provide(bans, bansIn(directory)), [
+        `192.0.2.10 ${end}`,
+        `2001:db8:1::/64 ${end}`,
+        `2001:db8::/64 ${end}`
+      ])
+    }).pipe(quietly)
+  )
+
+  it.live("outlives its node, with its ends (EX-17)", () =>
+    Effect.gen(function* () {
+      const directory = directoryWith()
+      const scope = yield* Scope.make()
+      const list = yield* Layer.build(bansIn(directory)).pipe(
+        Scope.provide(scope),
+        Effect.map((built) => built)
+      )
+      const made = yield* Effect.gen(function* () {
+        return yield* (yield* BanList).add({ address: address("192.0.2.10:1"), reason: "x" })
+      }).pipe(Effect.provideContext(list))
+      yield* Scope.close(scope, Exit.void)
+      const expected = `192.0.2.10 ${made.untilSeconds}`
+      assert.strictEqual(read(directory, "mainnet.bans"), expected)
+      assert.deepStrictEqual(yield* Effect.provide(bans, bansIn(directory)), [expected])
+    }).pipe(quietly)
+  )
+
+  it.effect("is written every five seconds at most", () =>
+    Effect.gen(function* () {
+      const simulated = SimDisk.make()
+      const layer = BanFile.layer("/cache").pipe(
+        Layer.provide([simulated.layer, Path.layer, Layer.succeed(ChainParams, mainnet)])
+      )
+      yield* Effect.gen(function* () {
+        const list = yield* BanList
+        const kept = () => simulated.files.get("/cache/network/mainnet.bans")?.split("\n").length ?? 0
+        yield* elapse("6 seconds", "1 second")
+        for (let n = 0; n < 3; n++) yield* list.add({ address: address(`10.0.0.${n}:1`), reason: "x" })
+        yield* elapse("1 millis")
+        const first = kept()
+        for (let n = 3; n < 6; n++) yield* list.add({ address: address(`10.0.0.${n}:1`), reason: "x" })
+        yield* elapse("4 seconds", "1 second")
+        assert.strictEqual(kept(), first)
+        yield* elapse("7 seconds", "1 second")
+        assert.strictEqual(kept(), 6)
+      }).pipe(Effect.provide(layer))
+    }).pipe(quietly)
+  )
+})
+
+/** Saves two lists in turn to both files, as fast as it can, until it is killed. */
+const writer = (directory: string) => `
+import { Effect, Layer, Path } from "effect"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as CacheFile from ${JSON.stringify(new URL("../../src/addresses/CacheFile.ts", import.meta.url).href)}
+const lists = ["a", "b"].map((letter) => Array.from({ length: 2000 }, (_, i) => letter.repeat(40) + i))
+const fileAt = (name) => CacheFile.make({
+  path: ${JSON.stringify(directory)} + "/network/" + name, name, maxLines: 2000, parse: (line) => line, format: (line) => line
+})
+await Effect.runPromise(Effect.gen(function* () {
+  const files = [yield* fileAt("mainnet.peers"), yield* fileAt("mainnet.bans")]
+  console.log("ready")
+  for (let n = 0; ; n++) yield* Effect.forEach(files, (file) => file.save(lists[n % 2]), { concurrency: 2 })
+}).pipe(Effect.provide(Layer.merge(NodeFileSystem.layer, Path.layer))))
+`
+
+describe("a process that is killed while it writes", () => {
+  it(
+    "leaves the old file or the new one, 200 times out of 200, of addresses and of bans",
+    { timeout: 180_000 },
+    async () => {
+      const lists = ["a", "b"].map((letter) => Array.from({ length: 2000 }, (_, i) => letter.repeat(40) + i).join("\n"))
+      const found: Record<string, number> = { "mainnet.peers": 0, "mainnet.bans": 0 }
+      const killAgainAndAgain = async (directory: string, kills: number) => {
+        for (let n = 0; n < kills; n++) {
+          const child = spawn(process.execPath, ["--input-type=module", "-e", writer(directory)], {
+            cwd: new URL("../..", import.meta.url).pathname,
+            env: { ...process.env, NODE_COMPILE_CACHE: join(root, "compiled") },
+            stdio: ["ignore", "pipe", "inherit"]
+          })
+          await new Promise((resolve) => child.stdout.once("data", resolve))
+          await new Promise((resolve) => setTimeout(resolve, (n * 7) % 40))
+          child.kill("SIGKILL")
+          await new Promise((resolve) => child.once("close", resolve))
+          for (const name of Object.keys(found)) {
+            const file = join(directory, "network", name)
+            if (!existsSync(file)) continue
+            found[name] = (found[name] ?? 0) + 1
+            assert.include(lists, readFileSync(file, "utf8"))
+          }
+        }
+      }
+      await Promise.all(Array.from({ length: 4 }, () => killAgainAndAgain(directoryWith(), 50)))
+      for (const times of Object.values(found)) assert.isAbove(times, 100)
+    }
+  )
+})
