@@ -31,10 +31,10 @@ const samples = (
   await Effect.runPromise(Arbitrary.sampleEffect(Generators.message, { count: 2000, seed: below(2 ** 31), size: 30 }))
 ).map((message) => Buffer.from(Result.getOrThrow(Message.encode(message, options))))
 
-const commands = [
-  ...["version", "verack", "ping", "pong", "reject", "getaddr", "addr", "addrv2", "getblocks", "getheaders", "inv"],
-  ...["headers", "getdata", "notfound", "block", "tx", "mempool", "filterload", "filteradd", "filterclear", "other"]
-]
+const commands = (
+  "version verack ping pong reject getaddr addr addrv2 getblocks getheaders inv headers getdata notfound block tx " +
+  "mempool filterload filteradd filterclear other"
+).split(" ")
 
 const randomBytes = (length: number) => {
   const bytes = Buffer.alloc(length)
