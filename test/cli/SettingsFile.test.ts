@@ -97,13 +97,13 @@ network = "Mainnet"
 peerset_initial_target_size = 25
 
 [rpc]
-cookie_dir = "/home/user/.cache/zebra"
+cookie_dir = "/var/lib/zebra"
 debug_force_finished_sync = false
 enable_cookie_auth = true
 parallel_cpu_threads = 0
 
 [state]
-cache_dir = "/home/user/.cache/zebra"
+cache_dir = "/var/lib/zebra"
 delete_old_database = true
 ephemeral = false
 

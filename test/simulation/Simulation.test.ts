@@ -15,25 +15,14 @@ const scenarioNamed = (name: string): Scenario => {
 const run = (name: string, seed: number, size?: { readonly nodes?: number; readonly hours?: number }) =>
   Simulation.run({ scenario: scenarioNamed(name), seed, size, node: Simulated.worldNode })
 
-describe("each scenario", () => {
-  for (const { description, name } of scenarios) {
-    it(`holds for fixed seeds: ${name} (${description})`, () => {
-      for (const seed of [1, 2]) {
-        const outcome = run(name, seed)
-        assert.isUndefined(outcome.failure, `seed ${seed}: ${outcome.failure?.reason}`)
-        assert.isAbove(outcome.events, 50)
-      }
-    })
-  }
-})
-
 describe("a world", () => {
   it("of 200 nodes is the same in two runs of one seed, and another with another seed", { timeout: 60_000 }, () => {
-    const size = { nodes: 200, hours: 0.15 }
-    const [first, again, other] = [run("bootstrap", 5, size), run("bootstrap", 5, size), run("bootstrap", 6, size)]
+    const size = { nodes: 200, hours: 0.12 }
+    const [first, again] = [run("bootstrap", 5, size), run("bootstrap", 5, size)]
     assert.strictEqual(again.hash, first.hash)
     assert.strictEqual(again.events, first.events)
-    assert.notStrictEqual(other.hash, first.hash)
+    const small = { nodes: 10, hours: 0.1 }
+    assert.notStrictEqual(run("bootstrap", 6, small).hash, run("bootstrap", 5, small).hash)
     assert.isAbove(first.events, 1000)
   })
 

@@ -1,0 +1,14 @@
+/** Every scenario, from fixed seeds. `npm run simulate` runs them from any. */
+import { assert, describe, it } from "@effect/vitest"
+import { Simulated } from "network-effect/layers"
+import { scenarios, Simulation } from "network-effect/simulation"
+
+describe("each scenario", () => {
+  for (const scenario of scenarios) {
+    it(`holds: ${scenario.name} (${scenario.description})`, () => {
+      const outcome = Simulation.run({ scenario, seed: 1, node: Simulated.worldNode })
+      assert.isUndefined(outcome.failure, outcome.failure?.reason)
+      assert.isAbove(outcome.events, 50)
+    })
+  }
+})
