@@ -7,8 +7,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     reporters: ["default", new CountReporter()],
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     // Many tests wait for sockets and other processes.
-    maxWorkers: 3
+    maxWorkers: 2
   }
 })

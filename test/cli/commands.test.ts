@@ -19,7 +19,12 @@ interface Run {
 const start = (...args: ReadonlyArray<string>): Run => {
   const child = spawn(process.execPath, ["layers/main.ts", ...args], {
     // Nothing is read from or kept in the home of whoever runs the tests.
-    env: { PATH: process.env["PATH"] ?? "", HOME: directory, XDG_CACHE_HOME: directory },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HOME: directory,
+      XDG_CACHE_HOME: directory,
+      NODE_COMPILE_CACHE: join(directory, "compiled")
+    },
     stdio: ["ignore", "pipe", "pipe"]
   })
   let [output, errors] = ["", ""]
