@@ -10,6 +10,7 @@ import { ChainParams, type ChainParamsShape, regtest, testnet } from "../chain/C
 import { zeroBlockHash } from "../chain/Hash.ts"
 import { PeerSet } from "../network/PeerSet.ts"
 import type { Policy } from "../Policy.ts"
+import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message } from "../wire/Message.ts"
 import * as LinkRule from "./LinkRule.ts"
 import * as ScriptedPeer from "./ScriptedPeer.ts"
@@ -322,23 +323,52 @@ const byzantineThird: Scenario = {
     })
 }
 
+const deadAddresses: Scenario = {
+  name: "dead-addresses",
+  description: "hundreds of addresses where nobody is, and a few nodes among them",
+  size: { nodes: 6, hours: 0.5 },
+  // Only demand makes it dial: one that is lost is never made up for.
+  policy: { ...policy, fillSpareSlots: false, crawlInterval: Duration.hours(10) },
+  run: (world, size) =>
+    Effect.gen(function* () {
+      for (let index = 1; index <= size.nodes; index++) yield* world.start(index, [])
+      const [first] = world.nodes()
+      if (first === undefined) return
+      const nowSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+      const dead = Array.from({ length: 300 }, (_, i) => ({ index: 30_000 + i, age: i }))
+      // Seen last of all, so tried last of all.
+      const living = Array.from({ length: size.nodes - 1 }, (_, i) => ({ index: i + 2, age: 5000 }))
+      yield* Context.get(first.services, AddressBook).addGossiped(
+        [...dead, ...living].map(({ age, index }) => ({
+          address: world.hostOf(index),
+          services: NODE_NETWORK,
+          lastSeenSeconds: nowSeconds - age
+        }))
+      )
+      yield* Context.get(first.services, PeerSet).demand.offer
+      yield* eventually("a peer behind all the dead addresses", hoursOf(size), () =>
+        peersOf(first).length > 0 ? undefined : "there is none"
+      )
+    })
+}
+
 const listenerFlood: Scenario = {
   name: "listener-flood",
-  description: "hundreds of hosts knock at one node and say nothing",
+  description: "more hosts than may wait knock at one node and say nothing",
   size: { nodes: 8, hours: 1 },
   policy,
   run: (world, size) =>
     Effect.gen(function* () {
       yield* bootstrap(world, size.nodes)
       yield* eventually("one network", "10 minutes", () => isOneNetwork(world))
-      for (let knocker = 0; knocker < 300; knocker++) {
+      for (let knocker = 0; knocker < 1500; knocker++) {
         const knocks = Effect.ignore(ScriptedPeer.dial(world.hostOf(1), ScriptedPeer.silent)).pipe(
           Effect.andThen(Effect.sleep("10 seconds")),
           Effect.forever
         )
         yield* Effect.forkScoped(scripted(world, 1000 + knocker)(knocks))
       }
-      yield* Effect.sleep("10 minutes")
+      yield* Effect.sleep("3 minutes")
       yield* eventually("one network in the flood", "10 minutes", () => isOneNetwork(world))
     })
 }
@@ -405,6 +435,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   upgrade,
   slowNetwork,
   byzantineThird,
+  deadAddresses,
   listenerFlood,
   clockJumps,
   crashAndRestart
