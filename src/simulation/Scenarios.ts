@@ -35,7 +35,7 @@ export interface Scenario {
   readonly description: string
   readonly size: Size
   readonly chain?: ChainParamsShape
-  readonly policy?: Partial<Policy>
+  readonly policy?: Partial<Policy> | ((size: Size) => Partial<Policy>)
   /** Ends when everything that had to come has come. */
   readonly run: (world: World, size: Size) => Effect.Effect<void, NotReached, Scope.Scope>
 }
@@ -148,7 +148,8 @@ const bootstrapScenario: Scenario = {
   name: "bootstrap",
   description: "everybody knows one seed, and finds the others",
   size: { nodes: 20, hours: 1 },
-  policy,
+  // The one seed has room for all: who does not get in has nobody else to ask.
+  policy: ({ nodes }) => ({ ...policy, inboundMultiplier: Math.max(5, Math.ceil(nodes / 8)) }),
   run: (world, size) =>
     beside(
       Effect.gen(function* () {

@@ -66,7 +66,7 @@ export const run = ({ node, scenario, seed, size }: Options): Outcome => {
     return openEnds === 0 ? undefined : `${openEnds} ends of streams are open after everybody has stopped`
   }).pipe(
     Effect.provide(SeededRandom.layer(seed, "scenario")),
-    Effect.provideService(Policy, { ...defaults, ...scenario.policy }),
+    Effect.provideService(Policy, { ...defaults, ...policyOf(scenario, wanted) }),
     Effect.provideService(References.MinimumLogLevel, "None")
   )
 
@@ -83,6 +83,9 @@ export const run = ({ node, scenario, seed, size }: Options): Outcome => {
     work: runtime.work()
   }
 }
+
+const policyOf = ({ policy }: Scenario, size: Size): Partial<Policy> =>
+  (typeof policy === "function" ? policy(size) : policy) ?? {}
 
 const failureOf = (
   ending: ReturnType<SimRuntime["run"]> & { readonly exit?: Exit.Exit<unknown, unknown> },

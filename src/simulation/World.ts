@@ -106,7 +106,7 @@ export interface World {
   readonly hash: () => string
   /** Fails with the first invariant that was broken; never succeeds. */
   readonly awaitViolation: Effect.Effect<never, InvariantBroken>
-  /** Looks at every node something happened to. For runs that have steps; without, each event and each second looks. */
+  /** Looks at every node something happened to. For runs that have steps. Every ten seconds all nodes are looked at anyway. */
   readonly afterStep: () => void
   /** Milliseconds since the world began. */
   readonly nowMillis: () => number
@@ -269,7 +269,7 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
     }
     yield* Effect.sync(() => {
       for (const { look } of running.values()) report(look())
-    }).pipe(Effect.andThen(Effect.sleep("1 second")), Effect.forever, Effect.forkScoped)
+    }).pipe(Effect.andThen(Effect.sleep("10 seconds")), Effect.forever, Effect.forkScoped)
 
     return {
       seed: options.seed,
