@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, HashMap, Option, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, Fiber, HashMap, Option, References, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
 import { BanList, isBannedIn } from "../../src/addresses/BanList.ts"
 import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { address, bookWorld, gossiped, nowSeconds, order } from "../support/bookWorld.ts"
 import { elapse } from "../support/time.ts"
 
@@ -409,5 +410,61 @@ describe("a ban", () => {
       const made = yield* book.ban({ address: address("10.0.0.1:1"), reason: `bad\n${"x".repeat(300)}` })
       assert.strictEqual(made.reason, `bad ${"x".repeat(196)}`)
     }).pipe(Effect.provide(bookWorld()))
+  )
+})
+
+describe("whatever happens to the book", () => {
+  it.effect(
+    "it never has more entries than it may have, and dials nobody unreachable (AB-P2, AB-P3, advisory A7)",
+    () =>
+      Effect.gen(function* () {
+        const draw = SeededRandom.draws(3, "book")
+        const below = (bound: number) => draw() % bound
+        for (const addressBookCapacity of [1, 3, 10]) {
+          yield* Effect.gen(function* () {
+            const book = yield* AddressBook
+            for (let step = 0; step < 1500; step++) {
+              const peer = address(`10.0.${below(4)}.${below(6)}:${8233 + below(2)}`)
+              const changes: ReadonlyArray<PeerAddress.AddressChange> = [
+                { _tag: "NewInitial", address: peer },
+                {
+                  _tag: "NewGossiped",
+                  address: peer,
+                  services: BigInt(below(2)),
+                  lastSeenSeconds: below(4_294_967_295)
+                },
+                { _tag: "UpdateAttempt", address: peer },
+                {
+                  _tag: "UpdateConnected",
+                  address: peer,
+                  services: 1n,
+                  isInbound: below(2) === 1,
+                  userAgent: "",
+                  negotiatedVersion: 170_190
+                },
+                { _tag: "UpdatePingSent", address: peer, sentAtMillis: step },
+                { _tag: "UpdateResponded", address: peer, roundTrip: undefined },
+                { _tag: "UpdateFailed", address: peer, services: undefined }
+              ]
+              yield* book.record(changes[below(changes.length)]!)
+              if (below(50) === 0) yield* ban(PeerSocketAddress.format(peer), Duration.seconds(30))
+              if (below(10) === 0) yield* TestClock.adjust(Duration.seconds(below(300)))
+              const entries = yield* book.entries
+              assert.isAtMost(entries.length, addressBookCapacity)
+              assert.deepStrictEqual(entries, entries.toSorted(PeerAddress.compare))
+              const { failed, neverAttempted, responded, attemptPending, total } = yield* SubscriptionRef.get(
+                book.metrics
+              )
+              assert.strictEqual(failed + neverAttempted + responded + attemptPending, total)
+              if (below(20) === 0) {
+                const before = yield* book.readyCount
+                const taken = yield* book.takeCandidate
+                assert.strictEqual(Option.isSome(taken), before > 0)
+                if (Option.isSome(taken)) assert.strictEqual(taken.value.state, "AttemptPending")
+              }
+            }
+          }).pipe(Effect.provide(bookWorld({ addressBookCapacity })))
+        }
+      }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 })
