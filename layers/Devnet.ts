@@ -7,6 +7,7 @@ import { Context, Duration, Effect, Layer } from "effect"
 import { AddressBook } from "../src/addresses/AddressBook.ts"
 import { regtest } from "../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
+import { ConnectionSlots } from "../src/network/ConnectionSlots.ts"
 import { Devnet } from "../src/cli/devnet.ts"
 import { InvalidSetting, Network } from "../src/network/Network.ts"
 import { defaults, Policy } from "../src/Policy.ts"
@@ -23,7 +24,10 @@ export const policy: Policy = {
   crawlInterval: Duration.millis(250),
   getaddrInterval: Duration.millis(200),
   addrAnswerAge: Duration.millis(200),
-  statusLogInterval: Duration.seconds(5)
+  statusLogInterval: Duration.seconds(5),
+  // So that a node which comes back is let in again while somebody watches. Alive is who has answered a ping in that time.
+  pingInterval: Duration.seconds(5),
+  reconnectDelay: Duration.seconds(12)
 }
 
 /** Node `index`, from 1: 127.0.0.1, 127.0.0.2, … on the port of the chain. Limits count per IP, so each has its own. */
@@ -45,7 +49,11 @@ export const layer = Layer.succeed(
           peers: index === 1 ? [] : [addressOf(1)]
         }).pipe(Layer.provide(Layer.succeed(Policy, policy)))
         const services = yield* Layer.build(node)
-        return { network: Context.get(services, Network), addressBook: Context.get(services, AddressBook) }
+        return {
+          network: Context.get(services, Network),
+          slots: Context.get(services, ConnectionSlots),
+          addressBook: Context.get(services, AddressBook)
+        }
       },
       Effect.catchIf((error) => error instanceof InvalidSetting, Effect.die)
     )

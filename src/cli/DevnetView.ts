@@ -11,6 +11,7 @@ interface NodeView {
   readonly address: string
   readonly peers: Map<number, "inbound" | "outbound">
   known: number
+  openSlots: number
   lastEvent: string
   /** Why it ended, if it did. */
   ended: string | undefined
@@ -31,6 +32,10 @@ export interface Summary {
   /** Connected peers of each node, in the order of the nodes. */
   readonly readyPeers: ReadonlyArray<number>
   readonly knownAddresses: ReadonlyArray<number>
+  /** Slots open on each node: as many as it has peers. */
+  readonly openSlots: ReadonlyArray<number>
+  /** Nodes that have ended by themselves. */
+  readonly ended: Readonly<Record<string, number>>
   readonly handshakes: {
     /** Counted at both ends: two for each connection. */
     readonly done: number
@@ -54,6 +59,7 @@ export const make = (options: {
     address,
     peers: new Map(),
     known: 0,
+    openSlots: 0,
     lastEvent: "not started",
     ended: undefined
   })),
@@ -65,6 +71,7 @@ export const make = (options: {
 /** Takes in an event of node `index`, from 1. */
 export const record = (view: DevnetView, index: number, event: NetworkEvent): void => {
   const node = nodeAt(view, index)
+  if (event._tag === "Listening") node.ended = undefined
   node.lastEvent = describe(event)
   switch (event._tag) {
     case "PeerConnected":
@@ -89,10 +96,16 @@ export const recordKnown = (view: DevnetView, index: number, known: number): voi
   nodeAt(view, index).known = known
 }
 
+/** Takes in how many slots node `index` has open: one for each peer, when all is well. */
+export const recordSlots = (view: DevnetView, index: number, openSlots: number): void => {
+  nodeAt(view, index).openSlots = openSlots
+}
+
 /** Takes in that node `index` has ended, and why. */
 export const recordEnd = (view: DevnetView, index: number, reason: string): void => {
   const node = nodeAt(view, index)
   node.ended = reason
+  node.openSlots = 0
   node.peers.clear()
 }
 
@@ -101,6 +114,8 @@ export const summary = (view: DevnetView, nowMillis: number): Summary => ({
   nodes: view.nodes.length,
   readyPeers: view.nodes.map(({ peers }) => peers.size),
   knownAddresses: view.nodes.map(({ known }) => known),
+  openSlots: view.nodes.map(({ openSlots }) => openSlots),
+  ended: countBy(view.nodes.flatMap(({ ended }) => (ended === undefined ? [] : [ended]))),
   handshakes: {
     done: view.handshakesDone,
     failed: Object.fromEntries([...view.handshakesFailed].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -197,6 +212,12 @@ export const describe = (event: NetworkEvent): string => {
     case "EventsLost":
       return `${count(event.count, "event", "events")} not shown`
   }
+}
+
+const countBy = (names: ReadonlyArray<string>): Record<string, number> => {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
 }
 
 const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`

@@ -13,10 +13,12 @@ import {
   Deferred,
   Duration,
   Effect,
+  Exit,
   Option,
+  Random,
   Schedule,
   Schema,
-  type Scope,
+  Scope,
   Stdio,
   Stream,
   SubscriptionRef,
@@ -25,6 +27,7 @@ import {
 import { Command, Flag } from "effect/cli"
 import type { AddressBook } from "../addresses/AddressBook.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import type { ConnectionSlots } from "../network/ConnectionSlots.ts"
 import type { Network } from "../network/Network.ts"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
 import type { ListenError } from "../transport/Transport.ts"
@@ -35,6 +38,7 @@ import { parseDuration } from "./SettingsFile.ts"
 /** One running node of a local network. */
 export interface DevnetNode {
   readonly network: Network["Service"]
+  readonly slots: ConnectionSlots["Service"]
   readonly addressBook: AddressBook["Service"]
 }
 
@@ -67,6 +71,9 @@ const draw = Effect.fnUntraced(function* (view: DevnetView.DevnetView) {
   yield* terminal.display(`\x1b[H${cut.join("")}\x1b[J`)
 })
 
+const openSlots = ({ slots }: DevnetNode): number =>
+  slots.open("outbound") + slots.open("inbound") + slots.open("trusted")
+
 const flags = {
   nodes: Flag.Int("nodes").pipe(
     Flag.withDescription(`How many nodes, 1 to ${maxNodes}`),
@@ -84,6 +91,13 @@ const flags = {
       (text) => `Expected a time such as 20s or 1m 30s, got ${text}`
     ),
     Flag.optional
+  ),
+  churn: Flag.Finite("churn").pipe(
+    Flag.withDescription("Chance, each second, that a node stops or comes back, 0 to 1"),
+    Flag.withSchema(
+      Schema.Number.check(Schema.isBetween({ minimum: 0, maximum: 1 }, { message: "expected a number from 0 to 1" }))
+    ),
+    Flag.withDefault(0)
   ),
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Events as JSON, one per line, and a summary as the last line"),
@@ -114,33 +128,54 @@ export const devnet = Command.make(
       )
     }
 
-    const runNode = Effect.fnUntraced(function* (index: number) {
-      const node = yield* explained("stop it, or whatever else listens there")(startNode(index))
-      yield* node.network.events.pipe(
-        Stream.runForEach((event) => tell(index, event)),
-        Effect.forkScoped({ startImmediately: true })
-      )
-      yield* node.network.awaitEnd.pipe(
-        Effect.catch((error) => Effect.sync(() => DevnetView.recordEnd(view, index, error._tag))),
-        Effect.forkScoped
-      )
-      return node
+    const running = new Map<number, { readonly node: DevnetNode; readonly scope: Scope.Closeable }>()
+
+    const startOne = Effect.fnUntraced(function* (index: number) {
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      yield* Effect.gen(function* () {
+        const node = yield* explained("stop it, or whatever else listens there")(startNode(index))
+        running.set(index, { node, scope })
+        yield* node.network.events.pipe(
+          Stream.runForEach((event) => tell(index, event)),
+          Effect.forkScoped({ startImmediately: true })
+        )
+        yield* node.network.awaitEnd.pipe(
+          Effect.catch((error) => Effect.sync(() => DevnetView.recordEnd(view, index, error._tag))),
+          Effect.forkScoped
+        )
+      }).pipe(Scope.provide(scope))
+    })
+
+    const stopOne = Effect.fnUntraced(function* (index: number) {
+      const one = running.get(index)
+      if (one === undefined) return
+      running.delete(index)
+      DevnetView.recordEnd(view, index, "Stopped")
+      yield* Scope.close(one.scope, Exit.void)
+    })
+
+    /** Now and then a node but the first stops, or one that has stopped comes back. */
+    const churn = Effect.gen(function* () {
+      yield* Effect.sleep("1 second")
+      if ((yield* Random.next) >= options.churn || options.nodes < 2) return
+      const index = yield* Random.nextIntBetween(2, options.nodes)
+      yield* running.has(index) ? stopOne(index) : startOne(index)
     })
 
     const watch = Effect.gen(function* () {
-      const nodes: Array<DevnetNode> = []
       const refresh = Effect.gen(function* () {
-        for (const [i, node] of nodes.entries()) {
-          DevnetView.recordKnown(view, i + 1, SubscriptionRef.getUnsafe(node.addressBook.metrics).total)
+        for (const [index, { node }] of running) {
+          DevnetView.recordKnown(view, index, SubscriptionRef.getUnsafe(node.addressBook.metrics).total)
+          DevnetView.recordSlots(view, index, openSlots(node))
         }
         if (live) yield* draw(view)
       })
       yield* refresh.pipe(Effect.repeat(Schedule.spaced(redrawInterval)), Effect.forkScoped)
       for (let index = 1; index <= options.nodes; index++) {
         if (index > 1) yield* Effect.sleep(startInterval)
-        nodes.push(yield* runNode(index))
+        yield* startOne(index)
       }
-      return yield* Effect.never
+      return yield* Effect.forever(churn)
     })
     const watchForAsLongAsWanted = Option.match(options.duration, {
       onNone: () => watch,

@@ -1,4 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { NetAddress } from "effect/net"
+import { limitKey } from "../../src/addresses/AddressRules.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { InboundThrottle } from "../../src/network/InboundThrottle.ts"
 
 describe("InboundThrottle", () => {
@@ -18,6 +21,32 @@ describe("InboundThrottle", () => {
       assert.strictEqual(throttle.size, limit)
     })
   }
+
+  it.each([
+    [
+      "of one /64 together (NB-13, ipv6_addresses_in_same_64_share_the_limit)",
+      "2001:db8::a",
+      "2001:db8::b",
+      "2001:db8:1::a"
+    ],
+    [
+      "of two IPv4 addresses apart (NB-14, ipv4_addresses_in_same_24_are_limited_separately)",
+      "192.0.2.10",
+      "192.0.2.10",
+      "192.0.2.20"
+    ],
+    [
+      "of both spellings together (NB-15, ipv4_mapped_ipv6_shares_the_ipv4_limit)",
+      "192.0.2.10",
+      "::ffff:192.0.2.10",
+      "192.0.2.11"
+    ]
+  ])("counts peers %s", (_title, first, same, other) => {
+    const throttle = new InboundThrottle({ windowMillis: 119_000, limit: 1 })
+    const isRefused = (ip: string) =>
+      throttle.isPastLimitOrAdd(limitKey(PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe(ip), 1)), 0)
+    assert.deepStrictEqual([first, same, other].map(isRefused), [false, true, false])
+  })
 
   it("does not count refusals", () => {
     const throttle = new InboundThrottle({ windowMillis: 119_000, limit: 1 })
