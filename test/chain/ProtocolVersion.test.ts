@@ -3,7 +3,12 @@ import { Duration, Option } from "effect"
 import { branchIds, mainnet, regtest, targetSpacing, testnet, upgradeAt } from "../../src/chain/ChainParams.ts"
 import { isNearTip } from "../../src/chain/ChainTip.ts"
 import { zeroBlockHash } from "../../src/chain/Hash.ts"
-import { initialMinimumVersion, minimumVersion, ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
+import {
+  initialMinimumVersion,
+  minimumVersion,
+  ourProtocolVersion,
+  specifiedVersion
+} from "../../src/chain/ProtocolVersion.ts"
 
 describe("the oldest version a peer may have", () => {
   it("rises with NU7, public or configured (wire W4, nu7_peer_versions_support_public_and_configured_activation)", () => {
@@ -19,6 +24,25 @@ describe("the oldest version a peer may have", () => {
     const configured = { ...regtest, activationHeights: { ...regtest.activationHeights, NU7: 10 } }
     assert.strictEqual(minimumVersion(configured, 10), 170_180)
     assert.isBelow(minimumVersion(configured, 9), 170_180)
+  })
+
+  it("has the lowest and the highest height there is (peer 43, version_extremes)", () => {
+    for (const chain of [mainnet, testnet]) {
+      assert.strictEqual(upgradeAt(chain, 0), "Genesis")
+      assert.strictEqual(minimumVersion(chain, 0), initialMinimumVersion)
+      assert.isAbove(minimumVersion(chain, 0xffff_ffff), initialMinimumVersion)
+    }
+  })
+
+  it("is the same by upgrade and by height (peer 44, version_consistent)", () => {
+    for (const chain of [mainnet, testnet, regtest]) {
+      for (const [upgrade, height] of Object.entries(chain.activationHeights)) {
+        const shared = Object.values(chain.activationHeights).filter((other) => other === height).length
+        if (shared === 1) assert.strictEqual(upgradeAt(chain, height), upgrade as never)
+        if (height > 0) assert.isAtLeast(specifiedVersion(chain, height), specifiedVersion(chain, height - 1))
+      }
+    }
+    assert.deepStrictEqual([upgradeAt(mainnet, 0xffff_ffff), upgradeAt(testnet, 0xffff_ffff)], ["NU7", "NU7"])
   })
 
   it("is never below that of a node that has just started (network 75, minimum_peer_version_is_correct)", () => {

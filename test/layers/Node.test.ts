@@ -172,7 +172,7 @@ describe("a node that runs", () => {
     )
   )
 
-  it.live("does not stay connected to itself (network 37, self_connections_should_fail; NB-5)", () =>
+  it.live("does not stay connected to itself (network 37, peer 62, self_connections_should_fail)", () =>
     Effect.gen(function* () {
       const node = yield* Layer.build(Node.layer({ chain: regtest, listenAddress: address("127.0.0.73:0"), peers: [] }))
       const network = Context.get(node, Network)

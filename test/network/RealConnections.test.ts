@@ -5,6 +5,7 @@ import { BlockAdvertiser } from "../../src/network/BlockAdvertiser.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
 import { ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
+import type { Response } from "../../src/peer/Request.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { peerAddress } from "../support/addresses.ts"
 import { block, blockHash, isPending, start, world } from "../support/peerSetWorld.ts"
@@ -15,13 +16,14 @@ const layer = BlockAdvertiser.layer.pipe(Layer.provideMerge(world()), Layer.prov
 const item = (byte: number) => ({ _tag: "Block", hash: blockHash(byte) }) as const
 
 /** A peer of this number in the peer set, whose reports reach the registry as in a node. */
-const join = (id: number, services = 1n) =>
+const join = (id: number, services = 1n, answer?: () => Effect.Effect<Response>) =>
   Effect.gen(function* () {
     const registry = yield* InventoryRegistry
     const connection = yield* rig({
       id,
       connected: { _tag: "InboundDirect", address: peerAddress(id) },
       remote: { services },
+      ...(answer === undefined ? {} : { answer }),
       report: (report) => {
         if (report._tag === "InventoryAvailable") return registry.register(id, "available", report.items)
         if (report._tag === "InventoryMissing") return registry.register(id, "missing", report.items)
@@ -105,6 +107,31 @@ describe("the peer set with real connections", () => {
       assert.deepStrictEqual(yield* nina.bob.heard, [inv])
       assert.deepStrictEqual((yield* Fiber.join(advert)).toSorted(), [1, 2])
       assert.isTrue(isPending(request))
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("asks another for a block when the one that serves them is kept busy for 20 seconds (peer 92)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const nil = { _tag: "Nil" } as const
+      const sam = yield* join(1, 1n, () => Effect.delay(Effect.succeed(nil), "4900 millis"))
+      const nina = yield* join(2, 0n)
+      // The next advert is always there before the program has answered the last, so no request of ours gets its turn.
+      for (let n = 20; n < 27; n++) yield* sam.bob.says(Message.Inv({ items: [item(n)] }))
+      yield* settle
+      yield* start(peerSet.request({ _tag: "FindBlocks", known: [], stop: undefined }))
+      yield* settle
+      const waiting = yield* start(peerSet.request(block(2)))
+      yield* pass("1 second")
+      assert.isTrue(isPending(waiting))
+      assert.deepStrictEqual(yield* nina.bob.heard, [])
+      yield* Fiber.interrupt(waiting)
+      yield* pass("19001 millis")
+      const again = yield* start(peerSet.request(block(2)))
+      assert.deepStrictEqual(yield* nina.bob.heard, [Message.GetData({ items: [item(2)] })])
+      yield* nina.bob.says(Message.NotFound({ items: [item(2)] }))
+      yield* settle
+      assert.strictEqual((yield* Effect.flip(Fiber.join(again)))._tag, "NotFoundResponse")
     }).pipe(Effect.provide(layer))
   )
 
