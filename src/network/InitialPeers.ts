@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { Clock, Context, Deferred, Duration, Effect, FiberSet, Layer, Random } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, FiberSet, Layer, Option, Random } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { PeerCache } from "../addresses/AddressBookFile.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
@@ -82,7 +82,16 @@ export class InitialPeers extends Context.Service<
         for (const [address, dialled] of dialledAt) {
           if (now - dialled >= Duration.toMillis(policy.reconnectDelay)) dialledAt.delete(address)
         }
-        const due = byPreference.filter((address) => !dialledAt.has(PeerSocketAddress.format(address)))
+        const due: Array<PeerSocketAddress.PeerSocketAddress> = []
+        for (const address of byPreference) {
+          const entry = Option.getOrUndefined(yield* book.get(address))
+          // The crawler may have dialled it since.
+          const attempted = Math.max(
+            dialledAt.get(PeerSocketAddress.format(address)) ?? -Infinity,
+            entry?.lastAttemptMillis ?? -Infinity
+          )
+          if (now - attempted >= Duration.toMillis(policy.reconnectDelay)) due.push(address)
+        }
         return yield* Random.shuffle(due.slice(0, policy.targetPeers))
       })
 

@@ -1,0 +1,159 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Option, References } from "effect"
+import { TestClock } from "effect/testing"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import type { BlockHash } from "../../src/chain/Hash.ts"
+import * as NodeAnswers from "../../src/network/NodeAnswers.ts"
+import { AnswerFailed, InboundRequests } from "../../src/peer/InboundRequests.ts"
+import type { InboundRequest, Source } from "../../src/peer/Request.ts"
+import type { Policy } from "../../src/Policy.ts"
+import { block, hash, transaction } from "../peer/items.ts"
+import { address, bookWorld, gossiped, nowSeconds } from "../support/bookWorld.ts"
+import { settle } from "../support/time.ts"
+
+const world = (answers: NodeAnswers.Answers = {}, policy: Partial<Policy> = {}) =>
+  NodeAnswers.layerWith(answers).pipe(Layer.provideMerge(bookWorld(policy)))
+
+const ask = (request: InboundRequest) => Effect.flatMap(InboundRequests, (requests) => requests.answer(request))
+
+const from = (text: string): Source => ({ connection: 1, address: address(text) })
+const advert = (text: string): InboundRequest => ({ _tag: "AdvertiseBlock", hash: hash(1), source: from(text) })
+
+const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.provideService(effect, References.MinimumLogLevel, "None")
+
+describe("a node without a chain", () => {
+  it.effect("answers what it can: headers always, the rest with nothing or as missing", () =>
+    Effect.gen(function* () {
+      const hashes = new Set([hash(1), hash(2)])
+      const nil = { _tag: "Nil" }
+      assert.deepStrictEqual(yield* ask({ _tag: "BlocksByHash", hashes }), {
+        _tag: "Blocks",
+        items: [...hashes].map((id) => ({ _tag: "Missing", id }))
+      } as never)
+      assert.deepStrictEqual(yield* ask({ _tag: "FindBlocks", known: [], stop: undefined }), nil as never)
+      assert.deepStrictEqual((yield* ask({ _tag: "FindHeaders", known: [], stop: undefined }))._tag, "BlockHeaders")
+      assert.deepStrictEqual(yield* ask({ _tag: "MempoolTransactionIds" }), {
+        _tag: "TransactionIds",
+        ids: []
+      } as never)
+      assert.deepStrictEqual(yield* ask(advert("10.0.0.1:1")), nil as never)
+      assert.deepStrictEqual(yield* ask({ _tag: "Peers" }), nil as never)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("tells all peers the same addresses for ten minutes, and nothing much older", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* TestClock.adjust("100 hours")
+      const now = yield* nowSeconds
+      yield* book.addGossiped(Array.from({ length: 40 }, (_, i) => gossiped(`10.0.0.${i}:8233`, now)))
+      const first = yield* ask({ _tag: "Peers" })
+      assert.strictEqual(first._tag === "Peers" ? first.addresses.length : 0, 20)
+      yield* TestClock.adjust("599 seconds")
+      assert.strictEqual(
+        yield* Effect.map(ask({ _tag: "Peers" }), (answer) => JSON.stringify(answer, bigints)),
+        JSON.stringify(first, bigints)
+      )
+      yield* TestClock.adjust("1 second")
+      const second = yield* ask({ _tag: "Peers" })
+      assert.notStrictEqual(JSON.stringify(second, bigints), JSON.stringify(first, bigints))
+      // Three hours later nobody is worth telling of: the last answer is kept for a while, then dropped.
+      yield* TestClock.adjust("3 hours")
+      assert.deepStrictEqual(yield* ask({ _tag: "Peers" }), { _tag: "Nil" } as never)
+    }).pipe(Effect.provide(world()))
+  )
+})
+
+const bigints = (_key: string, value: unknown) => (typeof value === "bigint" ? String(value) : value)
+
+describe("a node with a chain", () => {
+  it.effect("answers as many blocks as one answer may hold, and keeps still about the others", () => {
+    const looked: Array<BlockHash> = []
+    const answers: NodeAnswers.Answers = {
+      block: (hash) =>
+        Effect.sync(() => {
+          looked.push(hash)
+          return looked.length === 2 ? Option.none() : Option.some(block(1))
+        })
+    }
+    return Effect.gen(function* () {
+      const hashes = new Set(Array.from({ length: 40 }, (_, i) => hash(i)))
+      const answer = yield* ask({ _tag: "BlocksByHash", hashes })
+      if (answer._tag !== "Blocks") return assert.fail(answer._tag)
+      assert.strictEqual(answer.items.length, 16)
+      assert.strictEqual(looked.length, 16)
+      assert.deepStrictEqual(
+        answer.items.map(({ _tag }) => _tag),
+        ["Available", "Missing", ...Array.from({ length: 14 }, () => "Available")] as never
+      )
+    }).pipe(Effect.provide(world(answers)))
+  })
+
+  it.effect("stops when it has found enough bytes", () => {
+    const answers = { block: () => Effect.succeed(Option.some(block(1))) }
+    return Effect.gen(function* () {
+      const answer = yield* ask({ _tag: "BlocksByHash", hashes: new Set([hash(1), hash(2), hash(3)]) })
+      assert.strictEqual(answer._tag === "Blocks" ? answer.items.length : 0, 1)
+    }).pipe(Effect.provide(world(answers, { bytesPerAnswer: 1 })))
+  })
+
+  it.effect("passes a failure on, and overrides one answer without the others", () => {
+    const answers = { transaction: () => Effect.fail(new AnswerFailed({ cause: "the disk is gone" })) }
+    return Effect.gen(function* () {
+      const ids = new Set([transaction(1).id])
+      const error = yield* Effect.flip(ask({ _tag: "TransactionsById", ids }))
+      assert.strictEqual(error._tag, "AnswerFailed")
+      assert.strictEqual((yield* ask({ _tag: "BlocksByHash", hashes: new Set([hash(1)]) }))._tag, "Blocks")
+    }).pipe(Effect.provide(world(answers)))
+  })
+})
+
+describe("what peers deliver", () => {
+  it.effect("is looked at beside the connection, five of one host at a time, and other hosts have their own", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      let begun = 0
+      const answers = {
+        onBlock: () =>
+          Effect.andThen(
+            Effect.sync(() => begun++),
+            Deferred.await(gate)
+          )
+      }
+      yield* Effect.gen(function* () {
+        for (let n = 0; n < 5; n++) assert.strictEqual((yield* ask(advert(`10.0.0.1:${n + 1}`)))._tag, "Nil")
+        assert.strictEqual((yield* Effect.flip(ask(advert("10.0.0.1:9"))))._tag, "Overloaded")
+        assert.strictEqual((yield* ask(advert("10.0.0.2:1")))._tag, "Nil")
+        assert.strictEqual(begun, 6)
+        yield* Deferred.succeed(gate, undefined)
+        yield* settle
+        assert.strictEqual((yield* ask(advert("10.0.0.1:9")))._tag, "Nil")
+      }).pipe(Effect.provide(world(answers)))
+    })
+  )
+
+  it.effect("frees its place also when the program fails or dies on it", () =>
+    Effect.gen(function* () {
+      for (let n = 0; n < 20; n++) {
+        assert.strictEqual((yield* ask(advert("10.0.0.1:1")))._tag, "Nil")
+        yield* settle
+      }
+    }).pipe(Effect.provide(world({ onBlock: () => Effect.die(new Error("a bug")) })), quietly)
+  )
+
+  it.effect("is too much when as much is being answered as may be", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const answers = { block: () => Effect.as(Deferred.await(gate), Option.none()) }
+      yield* Effect.gen(function* () {
+        const request: InboundRequest = { _tag: "BlocksByHash", hashes: new Set([hash(1)]) }
+        const first = yield* Effect.forkChild(ask(request), { startImmediately: true })
+        assert.strictEqual((yield* Effect.flip(ask(request)))._tag, "Overloaded")
+        yield* Deferred.succeed(gate, undefined)
+        assert.strictEqual((yield* Fiber.join(first))._tag, "Blocks")
+        assert.strictEqual((yield* ask(request))._tag, "Blocks")
+      }).pipe(Effect.provide(world(answers, { inboundConcurrency: 1 })))
+    })
+  )
+})
