@@ -33,7 +33,7 @@ export type BanChange =
   | { readonly _tag: "Ended"; readonly group: string }
 
 /** Longest reason kept, in characters: it comes from a program, but may hold what a peer said. */
-export const maxReasonLength = 200
+const maxReasonLength = 200
 
 /** Longest sleep until the next look, so that a wall clock that was set is noticed. */
 const longestSleepMillis = 60_000

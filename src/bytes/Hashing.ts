@@ -7,9 +7,38 @@
  */
 import { hash } from "node:crypto"
 import { blake2b } from "@noble/hashes/blake2.js"
+import { sha256OfWords, sha256Words, wordsOf } from "./ShortSha256.ts"
+
+/**
+ * Inputs up to so many bytes are hashed here, longer ones by `node:crypto`: two blocks, with their padding.
+ *
+ * Source: `npm run bench -- wire`, whose last table shows where the costs of both cross.
+ */
+export const shortInputBytes = 119
+
+/** SHA-256 of the SHA-256, as words that hold until the next hash. The second input is one block: never worth a call. */
+const sha256dWords = (bytes: Uint8Array): Int32Array =>
+  sha256OfWords(bytes.length <= shortInputBytes ? sha256Words(bytes) : wordsOf(hash("sha256", bytes, "buffer")))
 
 /** SHA-256 of the SHA-256: 32 bytes. */
-export const sha256d = (bytes: Uint8Array): Buffer => hash("sha256", hash("sha256", bytes, "buffer"), "buffer")
+export const sha256d = (bytes: Uint8Array): Buffer => {
+  const words = sha256dWords(bytes)
+  const result = Buffer.allocUnsafe(32)
+  for (let i = 0; i < 8; i++) {
+    const word = words[i]!
+    result[4 * i] = word >>> 24
+    result[4 * i + 1] = word >>> 16
+    result[4 * i + 2] = word >>> 8
+    result[4 * i + 3] = word
+  }
+  return result
+}
+
+/** The first four bytes of `sha256d`, as a little-endian number: the checksum of a message. */
+export const checksum = (bytes: Uint8Array): number => {
+  const word = sha256dWords(bytes)[0]!
+  return ((word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff_0000) | (word << 24)) >>> 0
+}
 
 /** Takes the input of a hash piece by piece. */
 export interface Blake2bInput {

@@ -11,7 +11,7 @@ import { isUtf8 } from "node:buffer"
 import { displayHash } from "./Hashing.ts"
 
 /** The bytes ended inside `field`. */
-export interface EndOfData {
+interface EndOfData {
   readonly _tag: "EndOfData"
   readonly field: string
 }
@@ -23,7 +23,7 @@ export interface Malformed {
 }
 
 /** Amounts contradict each other: a Sapling balance without anything in Sapling that it could come from. */
-export interface Unbalanced {
+interface Unbalanced {
   readonly _tag: "Unbalanced"
 }
 

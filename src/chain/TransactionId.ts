@@ -62,7 +62,7 @@ const all = (input: Blake2bInput, ...parts: ReadonlyArray<Buffer>): void => {
 const headerKind = nodeKind("ZTxIdHeadersHash")
 
 /** Header, version group id, branch id, lock time and expiry height: the first 20 bytes. */
-export const headerDigest = (bytes: Buffer, layout: TransactionLayout): Buffer =>
+const headerDigest = (bytes: Buffer, layout: TransactionLayout): Buffer =>
   digest(headerKind, (input) => input.update(bytes, layout.start, layout.start + 20))
 
 // -- transparent ---------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ const sequencesKind = nodeKind("ZTxIdSequencHash")
 const outputsKind = nodeKind("ZTxIdOutputsHash")
 const transparentAuthKind = nodeKind("ZTxAuthTransHash")
 
-export const transparentDigest = (bytes: Buffer, layout: TransactionLayout): Buffer => {
+const transparentDigest = (bytes: Buffer, layout: TransactionLayout): Buffer => {
   if (layout.inputCount + layout.outputCount === 0) return transparentKind.empty
   const previousOutputs = digest(previousOutputsKind, (input) =>
     eachInput(bytes, layout, (at) => input.update(bytes, at, at + 36))
@@ -86,7 +86,7 @@ export const transparentDigest = (bytes: Buffer, layout: TransactionLayout): Buf
   return digest(transparentKind, (input) => all(input, previousOutputs, sequences, outputs))
 }
 
-export const transparentAuthDigest = (bytes: Buffer, layout: TransactionLayout): Buffer =>
+const transparentAuthDigest = (bytes: Buffer, layout: TransactionLayout): Buffer =>
   digest(transparentAuthKind, (input) =>
     // The script of an input with its length is what lies between the previous output and the sequence.
     eachInput(bytes, layout, (at, end) => input.update(bytes, at + 36, end - 4))
@@ -120,7 +120,7 @@ const spendBytes = 96
 /** Of an output: value commitment 32, note commitment 32, ephemeral key 32, ciphertexts 580 and 80. */
 const outputBytes = 756
 
-export const saplingDigest = (bytes: Buffer, layout: TransactionLayout): Buffer => {
+const saplingDigest = (bytes: Buffer, layout: TransactionLayout): Buffer => {
   if (layout.spendCount + layout.saplingOutputCount === 0) return saplingKind.empty
   const spends = spendsDigest(bytes, layout)
   const outputs = saplingOutputsDigest(bytes, layout)
@@ -167,7 +167,7 @@ const saplingOutputsDigest = (bytes: Buffer, layout: TransactionLayout): Buffer 
   return digest(saplingOutputsKind, (input) => all(input, compact, memos, noncompact))
 }
 
-export const saplingAuthDigest = (bytes: Buffer, layout: TransactionLayout): Buffer => {
+const saplingAuthDigest = (bytes: Buffer, layout: TransactionLayout): Buffer => {
   const kind = layout.version === 5 ? saplingAuthV5Kind : saplingAuthV6Kind
   if (layout.spendCount + layout.saplingOutputCount === 0) return kind.empty
   return digest(kind, (input) => {
@@ -194,7 +194,7 @@ interface ActionsKind {
 /** Of an action: value commitment, nullifier, randomised key, note commitment, ephemeral key, ciphertexts 580 and 80. */
 const actionBytes = 820
 
-export const orchardV5: ActionsKind = {
+const orchardV5: ActionsKind = {
   id: nodeKind("ZTxIdOrchardHash"),
   auth: nodeKind("ZTxAuthOrchaHash"),
   compact: nodeKind("ZTxIdOrcActCHash"),
@@ -203,14 +203,14 @@ export const orchardV5: ActionsKind = {
   anchorIsAuth: false
 }
 
-export const orchardV6: ActionsKind = {
+const orchardV6: ActionsKind = {
   ...orchardV5,
   id: nodeKind("ZTxIdOrchardH_v6"),
   auth: nodeKind("ZTxAuthOrchaH_v6"),
   anchorIsAuth: true
 }
 
-export const ironwood: ActionsKind = {
+const ironwood: ActionsKind = {
   id: nodeKind("ZTxIdIronwd_H_v6"),
   auth: nodeKind("ZTxAuthIrnwdH_v6"),
   compact: nodeKind("ZTxIdIrnActCH_v6"),
@@ -219,7 +219,7 @@ export const ironwood: ActionsKind = {
   anchorIsAuth: true
 }
 
-export const actionsDigest = (bytes: Buffer, actions: ActionsLayout, kind: ActionsKind): Buffer => {
+const actionsDigest = (bytes: Buffer, actions: ActionsLayout, kind: ActionsKind): Buffer => {
   if (actions.count === 0) return kind.id.empty
   const { actionsAt, flagsAt } = actions
   const end = actionsAt + actions.count * actionBytes
@@ -246,7 +246,7 @@ export const actionsDigest = (bytes: Buffer, actions: ActionsLayout, kind: Actio
   })
 }
 
-export const actionsAuthDigest = (bytes: Buffer, actions: ActionsLayout, kind: ActionsKind): Buffer => {
+const actionsAuthDigest = (bytes: Buffer, actions: ActionsLayout, kind: ActionsKind): Buffer => {
   if (actions.count === 0) return kind.auth.empty
   return digest(kind.auth, (input) => {
     // The signatures follow the proof.

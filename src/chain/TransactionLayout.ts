@@ -23,7 +23,7 @@ import { coinbaseHeight } from "./CoinbaseHeight.ts"
 export const maxBlockBytes = 2_000_000
 
 /** All money there can be, in zatoshi: 21 million coins of 10^8. */
-export const maxMoney = 2_100_000_000_000_000
+const maxMoney = 2_100_000_000_000_000
 
 /** Actions of Orchard or Ironwood. Places are indices into the bytes of the transaction. */
 export class ActionsLayout {
@@ -88,7 +88,7 @@ export interface Version6Ids {
   readonly isBranchId: (branchId: number) => boolean
 }
 
-export const version6Ids: Version6Ids = {
+const version6Ids: Version6Ids = {
   groupId: 0xd884b698,
   isBranchId: (branchId) => {
     const upgrade = upgradeOfBranchId(branchId)

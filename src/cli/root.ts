@@ -46,7 +46,7 @@ const firstSentence = (message: string): string => {
 }
 
 /** One sentence for the operator: what was wrong, and what to change. `change` says what to do about a taken address. */
-export const sentenceOf = (error: Failure, change: string): string => {
+const sentenceOf = (error: Failure, change: string): string => {
   switch (error._tag) {
     case "ListenError":
       switch (error.code) {

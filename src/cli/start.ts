@@ -11,7 +11,7 @@ import { describe } from "./DevnetView.ts"
 import { explained } from "./root.ts"
 
 /** The flags of `start`; texts, for `SettingsFile.load` reads them with the file and the environment. */
-export const flags = {
+const flags = {
   network: Flag.String("network").pipe(
     Flag.withDescription("mainnet, testnet or regtest; mainnet unless the settings say otherwise"),
     Flag.withMetavar("NAME"),

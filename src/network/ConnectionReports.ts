@@ -15,13 +15,8 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { minimumVersion } from "../chain/ProtocolVersion.ts"
-import {
-  ClientDropped,
-  type ConnectedAddress,
-  type ConnectionHost,
-  type ConnectionInfo,
-  type Peer
-} from "../peer/Peer.ts"
+import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
+import { ClientDropped, type ConnectionHost, type ConnectionInfo, type Peer } from "../peer/Peer.ts"
 import type { InventoryItem } from "../wire/Message.ts"
 import type { Slot } from "./ConnectionSlots.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
@@ -32,7 +27,7 @@ export class ConnectionReports extends Context.Service<
   ConnectionReports,
   {
     /** Given to each connection when it is made. */
-    readonly hostFor: (connected: ConnectedAddress) => ConnectionHost
+    readonly hostFor: (connected: ConnectedAddress.ConnectedAddress) => ConnectionHost
     /**
      * The handshake succeeded: marks the slot open, joins the peer set, and says so. When the scope closes, the peer's
      * going is told with the error it went with. `false` when the peer set refused it, which has closed it then.
@@ -51,15 +46,15 @@ export class ConnectionReports extends Context.Service<
       const peerSet = yield* PeerSet
       const events = yield* NetworkEvents
 
-      const mayAdvertise = (connected: ConnectedAddress) => (info: ConnectionInfo) =>
+      const mayAdvertise = (connected: ConnectedAddress.ConnectedAddress) => (info: ConnectionInfo) =>
         Effect.gen(function* () {
           const height = Option.match(yield* SubscriptionRef.get(tip), { onNone: () => 0, onSome: (tip) => tip.height })
           if (info.remote.version < minimumVersion(chain, height)) return false
-          const address = transientAddress(connected)
+          const address = ConnectedAddress.transientAddress(connected)
           return address === undefined || !(yield* bans.isBanned(address))
         })
 
-      const hostFor = (connected: ConnectedAddress): ConnectionHost => {
+      const hostFor = (connected: ConnectedAddress.ConnectedAddress): ConnectionHost => {
         const address = bookAddress(connected)
         const record = (change: (address: PeerSocketAddress.PeerSocketAddress) => AddressChange) =>
           address === undefined ? Effect.void : Effect.asVoid(book.record(change(address)))
@@ -135,20 +130,5 @@ const idsOf = (items: ReadonlyArray<InventoryItem>) => ({
 })
 
 /** The address the book knows a connection by. Proxied and isolated ones never touch it. */
-const bookAddress = (connected: ConnectedAddress) =>
+const bookAddress = (connected: ConnectedAddress.ConnectedAddress) =>
   connected._tag === "OutboundDirect" || connected._tag === "InboundDirect" ? connected.address : undefined
-
-/** The address bans and limits look at. */
-const transientAddress = (connected: ConnectedAddress) => {
-  switch (connected._tag) {
-    case "OutboundDirect":
-    case "InboundDirect":
-      return connected.address
-    case "OutboundProxy":
-      return connected.transientLocalAddress
-    case "InboundProxy":
-      return connected.transientAddress
-    case "Isolated":
-      return undefined
-  }
-}

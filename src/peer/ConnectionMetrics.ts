@@ -24,7 +24,7 @@ export interface Outcome {
   readonly outcome: string
 }
 
-export const succeeded: Outcome = { stage: "handshake", outcome: "success" }
+const succeeded: Outcome = { stage: "handshake", outcome: "success" }
 /** An inbound stream of a banned peer group. */
 export const banned: Outcome = { stage: "admission", outcome: "banned" }
 /** An inbound stream above a limit, or too soon after another of its peer group. */

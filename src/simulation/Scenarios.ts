@@ -6,7 +6,7 @@
 import { Clock, Context, Data, Duration, Effect, Layer, Option, Random, type Scope, SubscriptionRef } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { limitKey } from "../addresses/AddressRules.ts"
-import { ChainParams, type ChainParamsShape, regtest, testnet } from "../chain/ChainParams.ts"
+import { ChainParams, type ChainParamsShape, testnet } from "../chain/ChainParams.ts"
 import { zeroBlockHash } from "../chain/Hash.ts"
 import { PeerSet } from "../network/PeerSet.ts"
 import type { Policy } from "../Policy.ts"
@@ -441,6 +441,3 @@ export const scenarios: ReadonlyArray<Scenario> = [
   clockJumps,
   crashAndRestart
 ]
-
-/** The chain a scenario is on. */
-export const chainOf = (scenario: Scenario): ChainParamsShape => scenario.chain ?? regtest

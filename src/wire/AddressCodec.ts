@@ -38,7 +38,7 @@ export const readServices = (reader: Reader): bigint => {
 }
 
 /** 16 bytes of IPv6 and a port. */
-export const readSocketAddress = (reader: Reader): PeerSocketAddress.PeerSocketAddress => {
+const readSocketAddress = (reader: Reader): PeerSocketAddress.PeerSocketAddress => {
   const at = reader.take(16, "address")
   const port = reader.u16be("port")
   if (reader.failure !== undefined) return PeerSocketAddress.unspecified
@@ -52,7 +52,7 @@ export const readSocketAddress = (reader: Reader): PeerSocketAddress.PeerSocketA
 const isMapped = (bytes: Buffer, at: number): boolean =>
   bytes.readUInt32LE(at) === 0 && bytes.readUInt32LE(at + 4) === 0 && bytes.readUInt32BE(at + 8) === 0xffff
 
-export const writeSocketAddress = (writer: Writer, { address, port }: PeerSocketAddress.PeerSocketAddress): void => {
+const writeSocketAddress = (writer: Writer, { address, port }: PeerSocketAddress.PeerSocketAddress): void => {
   const ip = NetAddress.isIpv4Address(address) ? NetAddress.toIpv4Mapped(address) : address
   writer.bytes(Uint8Array.from(NetAddress.ipv6ToOctets(ip)))
   writer.u16be(port)

@@ -23,7 +23,7 @@ export interface Addr {
  *
  * Source: Zebra constants.rs, `MAX_ADDRS_IN_MESSAGE`; ZIP 155.
  */
-export const maxAddresses = 1000
+const maxAddresses = 1000
 
 /**
  * Longest address of an `addrv2` entry in bytes, whatever its network.

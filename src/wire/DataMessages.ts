@@ -29,14 +29,14 @@ export interface Headers {
  *
  * Source: zebra-chain block.rs, `MAX_BLOCK_LOCATOR_LENGTH`; Bitcoin Core PR #13907.
  */
-export const maxLocatorHashes = 101
+const maxLocatorHashes = 101
 
 /**
  * Most headers of one message.
  *
  * Source: zcashd main.h, `MAX_HEADERS_RESULTS`; Zebra, `MAX_HEADERS_PER_MESSAGE`.
  */
-export const maxHeaders = 160
+const maxHeaders = 160
 
 /** `version` is the negotiated one, which the sender has to repeat. */
 export const readLocator = (reader: Reader, version: number): Locator => {

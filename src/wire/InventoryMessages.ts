@@ -26,7 +26,7 @@ export type InventoryItem =
  *
  * Source: Zebra inv.rs, `MAX_INV_IN_MESSAGE`: the smaller of 50,000 and what fits 2 MiB.
  */
-export const maxInventoryItems = 50_000
+const maxInventoryItems = 50_000
 
 const errorItem: InventoryItem = { _tag: "Error" }
 

@@ -11,13 +11,11 @@ import * as Demand from "../../src/network/Demand.ts"
 import { type NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { PeerSet, type PeerSetClosed, type PeerSetError } from "../../src/network/PeerSet.ts"
 import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
-import { type Peers, type PeersResponse } from "../../src/peer/Request.ts"
+import type { PeersResponse } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
 import { DialError } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { fakePeer } from "./fakePeer.ts"
-
-export type { Peers, PeersResponse }
 
 /** How a dial ends: with a peer that stays, one that leaves at once, or an error. */
 export type Outcome = "stays" | "leaves" | "fails"

@@ -3,10 +3,6 @@
  *
  * Hashes are in display order unless a name says otherwise.
  */
-import { Result } from "effect"
-import { Block } from "../../src/chain/Block.ts"
-import { Transaction } from "../../src/chain/Transaction.ts"
-
 const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex"))
 
 /** The first block of each network. */
@@ -390,10 +386,3 @@ export const messages = {
   /** zcashd and Zebra alike. */
   filterclear: bytes("24e9276466696c746572636c65617200000000005df6e0e2")
 } as const
-
-/** The Regtest genesis block, decoded. */
-export const regtestGenesis: Block = Result.getOrThrow(Block.decode(genesis.regtest.bytes))
-
-/** A transaction of version 1 and one of version 5, decoded. */
-export const transactionV1: Transaction = Result.getOrThrow(Transaction.decode(transactions.v1.bytes))
-export const transactionV5: Transaction = Result.getOrThrow(Transaction.decode(transactions.v5Sapling.bytes))
