@@ -215,10 +215,10 @@ const skipHeader = (reader: Reader): void => {
   if (version > 0x7fff_ffff) reader.refuse("header version with the high bit set")
   else if (version < minHeaderVersion) reader.refuse("header version below 4")
   reader.skip(fixedHeaderBytes - 4, "header")
-  const length = reader.compactSize(maxMessageCompactSize, "solution length")
+  const length = reader.compactSize(solutionBytes, "solution length")
+  reader.skip(length, "solution")
   if (length !== solutionBytes && length !== regtestSolutionBytes)
     reader.refuse("solution of another length than 1344 or 36")
-  reader.skip(length, "solution")
 }
 
 /** Walks a count and that many transactions. Returns where each starts and, last, where they end. */
