@@ -8,7 +8,7 @@
  * @module
  */
 import { isUtf8 } from "node:buffer"
-import { displayHash } from "./Hashing.ts"
+import { displayHash, displayHashOf } from "./Hashing.ts"
 
 /** The bytes ended inside `field`. */
 interface EndOfData {
@@ -44,7 +44,8 @@ export const maxMessageCompactSize = 2_097_152
  */
 export const maxTransactionCompactSize = 0x0200_0000
 
-const noBytes = Buffer.alloc(0)
+/** No bytes at all. */
+export const noBytes = Buffer.alloc(0)
 
 /**
  * The same bytes, copied if they are part of a larger piece of memory: what is kept for long must not keep that alive.
@@ -53,8 +54,12 @@ export const owned = (bytes: Uint8Array): Uint8Array =>
   bytes.length === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes)
 
 /** A `Buffer` over the same memory. */
-const asBuffer = (bytes: Uint8Array): Buffer =>
+export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+/** The four bytes from `at`, which are there, as a little-endian number. */
+export const u32At = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 
 export class Reader {
   readonly bytes: Buffer
@@ -64,6 +69,8 @@ export class Reader {
   end: number
   /** What went wrong first; nothing is read after that. */
   failure: ReadFailure | undefined
+  /** `bytes`, for reading eight at a time. */
+  private wide: DataView | undefined
 
   /** Reads `bytes` from `start` to before `end`. */
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
@@ -71,6 +78,7 @@ export class Reader {
     this.position = start
     this.end = end
     this.failure = undefined
+    this.wide = undefined
   }
 
   get remaining(): number {
@@ -95,6 +103,11 @@ export class Reader {
     return false
   }
 
+  /** Room for `count` items of at least `itemBytes` each, or for as many as the bytes that are here could hold. */
+  arrayOf<A>(count: number, itemBytes: number): Array<A> {
+    return new Array<A>(Math.min(count, Math.floor(this.remaining / itemBytes)))
+  }
+
   u8(field: string): number {
     return this.has(1, field) ? this.bytes[this.position++]! : 0
   }
@@ -109,10 +122,8 @@ export class Reader {
 
   u32(field: string): number {
     if (!this.has(4, field)) return 0
-    const at = this.position
     this.position += 4
-    const { bytes } = this
-    return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+    return u32At(this.bytes, this.position - 4)
   }
 
   u64(field: string): bigint {
@@ -157,8 +168,15 @@ export class Reader {
   /** 32 bytes in the order of the wire, as hexadecimal digits in display order: reversed. */
   displayHash(field: string): string {
     if (!this.has(32, field)) return ""
+    const { bytes } = this
+    const at = this.position
     this.position += 32
-    return displayHash(this.bytes, this.position - 32)
+    if (this.wide === undefined) {
+      // Worth its making for a list of hashes only.
+      if (this.end - at < 8 * 32) return displayHash(bytes, at)
+      this.wide = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    }
+    return displayHashOf(this.wide, at)
   }
 
   /** A count or length of at most `max`, in its shortest form. */

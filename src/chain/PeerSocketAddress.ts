@@ -31,16 +31,9 @@ export const fromIp = (ip: NetAddress.IpAddress, port: number): PeerSocketAddres
 
 /** From the four bytes of an IPv4 address in a buffer, and a port in 0..65535. For codecs: most addresses are of this kind. */
 export const fromIpv4Bytes = (bytes: Uint8Array, at: number, port: number): PeerSocketAddress => {
-  ipv4Bytes[0] = bytes[at]!
-  ipv4Bytes[1] = bytes[at + 1]!
-  ipv4Bytes[2] = bytes[at + 2]!
-  ipv4Bytes[3] = bytes[at + 3]!
-  // Canonical as it is.
-  return NetAddress.inetAddressUnsafe(NetAddress.ipv4FromBytesUnsafe(ipv4Bytes), port) as PeerSocketAddress
+  const value = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+  return new InetV4(new Ipv4(value), port)
 }
-
-/** Only ever read within the call that fills it. */
-const ipv4Bytes = new Uint8Array(4)
 
 /** From `ip:port` or `[ip6]:port`. */
 export const fromString = (text: string): Result.Result<PeerSocketAddress, NetAddress.NetAddressError> =>
@@ -67,3 +60,24 @@ export const isLocalhost = (address: PeerSocketAddress): boolean => {
 
 /** 0.0.0.0 with port 0. */
 export const unspecified: PeerSocketAddress = fromIp(NetAddress.ipv4Unspecified, 0)
+
+// -- addresses at the pace of the wire -----------------------------------------------------------
+//
+// `NetAddress` checks and freezes what it makes, which costs more than all the rest of reading an address. These make the
+// same values, of the same prototypes, out of parts that cannot be wrong.
+
+const Ipv4 = function (this: { value: number }, value: number): void {
+  this.value = value
+} as unknown as new (value: number) => NetAddress.Ipv4Address
+Ipv4.prototype = Object.getPrototypeOf(NetAddress.ipv4Unspecified)
+
+const InetV4 = function (this: InetV4Fields, address: NetAddress.Ipv4Address, port: number): void {
+  this.address = address
+  this.port = port
+} as unknown as new (address: NetAddress.Ipv4Address, port: number) => PeerSocketAddress
+InetV4.prototype = Object.getPrototypeOf(unspecified)
+
+interface InetV4Fields {
+  address: NetAddress.Ipv4Address
+  port: number
+}

@@ -8,7 +8,7 @@
  * @module
  */
 import { NetAddress } from "effect/net"
-import type { Reader } from "../bytes/Reader.ts"
+import { type Reader, u32At } from "../bytes/Reader.ts"
 import type { Writer } from "../bytes/Writer.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 
@@ -39,10 +39,12 @@ export const readServices = (reader: Reader): bigint => {
 
 /** 16 bytes of IPv6 and a port. */
 const readSocketAddress = (reader: Reader): PeerSocketAddress.PeerSocketAddress => {
-  const at = reader.take(16, "address")
-  const port = reader.u16be("port")
-  if (reader.failure !== undefined) return PeerSocketAddress.unspecified
-  const { bytes } = reader
+  const at = reader.take(18, "address")
+  return reader.failure === undefined ? socketAddressAt(reader.bytes, at) : PeerSocketAddress.unspecified
+}
+
+const socketAddressAt = (bytes: Buffer, at: number): PeerSocketAddress.PeerSocketAddress => {
+  const port = (bytes[at + 16]! << 8) | bytes[at + 17]!
   return isMapped(bytes, at)
     ? PeerSocketAddress.fromIpv4Bytes(bytes, at + 12, port)
     : PeerSocketAddress.fromIp(NetAddress.ipv6FromBytesUnsafe(bytes.subarray(at, at + 16)), port)
@@ -50,11 +52,14 @@ const readSocketAddress = (reader: Reader): PeerSocketAddress.PeerSocketAddress 
 
 /** Whether the 16 bytes from `at` are `::ffff:a.b.c.d`. */
 const isMapped = (bytes: Buffer, at: number): boolean =>
-  bytes.readUInt32LE(at) === 0 && bytes.readUInt32LE(at + 4) === 0 && bytes.readUInt32BE(at + 8) === 0xffff
+  u32At(bytes, at) === 0 && u32At(bytes, at + 4) === 0 && u32At(bytes, at + 8) === 0xffff_0000
 
 const writeSocketAddress = (writer: Writer, { address, port }: PeerSocketAddress.PeerSocketAddress): void => {
-  const ip = NetAddress.isIpv4Address(address) ? NetAddress.toIpv4Mapped(address) : address
-  writer.bytes(Uint8Array.from(NetAddress.ipv6ToOctets(ip)))
+  if (NetAddress.isIpv4Address(address)) {
+    writer.zeros(10)
+    writer.u16be(0xffff)
+    for (const octet of NetAddress.ipv4ToOctets(address)) writer.u8(octet)
+  } else writer.bytes(Uint8Array.from(NetAddress.ipv6ToOctets(address)))
   writer.u16be(port)
 }
 
@@ -71,10 +76,17 @@ export const writeVersionAddress = (writer: Writer, { address, services }: Versi
 
 /** 30 bytes: time, services, address, port. */
 export const readGossiped = (reader: Reader): GossipedAddress => {
-  const lastSeenSeconds = reader.u32("time")
-  const services = readServices(reader)
-  return { address: readSocketAddress(reader), services, lastSeenSeconds }
+  const at = reader.take(gossipedBytes, "address")
+  if (reader.failure !== undefined) return nobody
+  const { bytes } = reader
+  const services = (bytes[at + 4]! & 1) === 1 ? NODE_NETWORK : 0n
+  return { address: socketAddressAt(bytes, at + 12), services, lastSeenSeconds: u32At(bytes, at) }
 }
+
+/** Bytes of an entry of `addr`. */
+export const gossipedBytes = 30
+
+const nobody: GossipedAddress = { address: PeerSocketAddress.unspecified, services: 0n, lastSeenSeconds: 0 }
 
 export const writeGossiped = (writer: Writer, gossiped: GossipedAddress): void => {
   writer.u32(gossiped.lastSeenSeconds)

@@ -9,7 +9,7 @@ import { NetAddress } from "effect/net"
 import { maxMessageCompactSize, type Reader } from "../bytes/Reader.ts"
 import type { Writer } from "../bytes/Writer.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import { type GossipedAddress, NODE_NETWORK, readGossiped, writeGossiped } from "./AddressCodec.ts"
+import { type GossipedAddress, gossipedBytes, NODE_NETWORK, readGossiped, writeGossiped } from "./AddressCodec.ts"
 
 /** Answer to `getaddr`, or gossip. What `addr` and `addrv2` both decode to; a node only ever writes `addr`. */
 export interface Addr {
@@ -37,8 +37,8 @@ const ipv6Network = 2
 
 export const readAddr = (reader: Reader): Addr => {
   const count = reader.compactSize(maxAddresses, "address count")
-  const addresses: Array<GossipedAddress> = []
-  for (let i = 0; i < count && reader.failure === undefined; i++) addresses.push(readGossiped(reader))
+  const addresses = reader.arrayOf<GossipedAddress>(count, gossipedBytes)
+  for (let i = 0; i < count && reader.failure === undefined; i++) addresses[i] = readGossiped(reader)
   return { _tag: "Addr", addresses }
 }
 

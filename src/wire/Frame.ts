@@ -16,7 +16,8 @@
  * @module
  */
 import { Data, Result } from "effect"
-import { sha256d } from "../bytes/Hashing.ts"
+import { checksum } from "../bytes/Hashing.ts"
+import { asBuffer, noBytes, u32At } from "../bytes/Reader.ts"
 
 /** Another chain, or no Zcash at all. */
 export class WrongMagic extends Data.TaggedError("WrongMagic")<{
@@ -79,13 +80,6 @@ const forgetConsumedAt = 64
 const smallestPiece = 1024
 const largestPiece = 64 * 1024
 
-/** What is known of the message whose body is awaited. */
-interface Head {
-  readonly command: string
-  readonly length: number
-  readonly checksum: number
-}
-
 export class FrameDecoder {
   readonly #magic: Magic
   #maxBodyBytes: number
@@ -94,12 +88,16 @@ export class FrameDecoder {
   #first = 0
   #offset = 0
   /** Gathers short chunks; its bytes from `#gatheredFrom` to `#gatheredTo` come after all pieces. */
-  #gathering: Buffer | undefined
+  #gathering = noBytes
   #gatheredFrom = 0
   #gatheredTo = 0
   #buffered = 0
-  #magicSeen = false
-  #head: Head | undefined
+  /** How many bytes have to be here before there is anything to do: a header, or the body of the one that was read. */
+  #wanted = headerBytes
+  #inBody = false
+  /** Of the message whose body is awaited. */
+  #command = ""
+  #checksum = 0
   #failure: FrameError | undefined
   #copied = 0
 
@@ -120,18 +118,18 @@ export class FrameDecoder {
 
   /** Bytes copied so far to gather short chunks and to join bodies. */
   copiedBytes(): number {
-    return this.#copied
+    return this.#copied + this.#gatheredTo - this.#gatheredFrom
   }
 
   /** Takes a received chunk. It is kept, not copied: whoever hands it over leaves it alone from then on. */
   push(chunk: Uint8Array): void {
-    if (this.#failure !== undefined || chunk.length === 0) return
-    if (this.#buffered > 0 && chunk.length < gatherBelowBytes) this.#gather(chunk)
-    else {
-      this.#closeGathered()
-      this.#pieces.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))
-    }
-    this.#buffered += chunk.length
+    const at = this.#gatheredTo
+    if (chunk.length === 1 && at < this.#gathering.length) {
+      // The worst a stream can be cut: as few steps as can be. Room to gather is only there while something waits.
+      this.#gathering[at] = chunk[0]!
+      this.#gatheredTo = at + 1
+      this.#buffered++
+    } else this.#pushMore(chunk)
   }
 
   /**
@@ -139,27 +137,12 @@ export class FrameDecoder {
    * changed in between hold for the next header. After an error it is the answer for ever.
    */
   next(): Result.Result<Frame | undefined, FrameError> {
-    if (this.#failure !== undefined) return Result.fail(this.#failure)
-    if (this.#buffered < this.#wanted()) return nothingYet
-    const head = this.#head ?? this.#decodeHead()
-    if (this.#failure !== undefined) return Result.fail(this.#failure)
-    if (head === undefined || this.#buffered < head.length) return nothingYet
-    const body = this.#take(head.length)
-    this.#head = undefined
-    this.#magicSeen = false
-    if (sha256d(body).readUInt32LE(0) !== head.checksum) return this.#fail(new BadChecksum({ command: head.command }))
-    return Result.succeed({ command: head.command, body })
-  }
-
-  /** How many bytes have to be here before there is anything to do. */
-  #wanted(): number {
-    if (this.#head !== undefined) return this.#head.length
-    return this.#magicSeen ? headerBytes : 4
+    return this.#buffered < this.#wanted ? nothingYet : this.#decode()
   }
 
   /** The stream is over. An error if that is in the middle of a message. */
   end(): Result.Result<void, Truncated> {
-    const bytesLeft = this.#buffered + (this.#head === undefined ? 0 : headerBytes)
+    const bytesLeft = this.#buffered + (this.#inBody ? headerBytes : 0)
     return bytesLeft === 0 ? Result.void : Result.fail(new Truncated({ bytesLeft }))
   }
 
@@ -168,121 +151,157 @@ export class FrameDecoder {
     this.#pieces = []
     this.#first = 0
     this.#offset = 0
-    this.#gathering = undefined
+    this.#gathering = noBytes
     this.#gatheredFrom = 0
     this.#gatheredTo = 0
     this.#buffered = 0
-    this.#head = undefined
-    this.#magicSeen = false
+    this.#awaitHead()
+  }
+
+  #pushMore(chunk: Uint8Array): void {
+    const { length } = chunk
+    if (this.#failure !== undefined || length === 0) return
+    if (length < gatherBelowBytes && this.#buffered > 0) {
+      if (this.#gatheredTo + length > this.#gathering.length) this.#gatherAnew()
+      this.#gathering.set(chunk, this.#gatheredTo)
+      this.#gatheredTo += length
+    } else {
+      this.#closeGathered()
+      this.#pieces.push(asBuffer(chunk))
+    }
+    this.#buffered += length
+  }
+
+  #decode(): Result.Result<Frame | undefined, FrameError> {
+    if (this.#failure !== undefined) return Result.fail(this.#failure)
+    if (!this.#inBody) {
+      const failure = this.#readHead()
+      if (failure !== undefined) return this.#fail(failure)
+      if (this.#buffered < this.#wanted) return nothingYet
+    }
+    const body = this.#peek(this.#wanted)
+    this.#consume(this.#wanted)
+    this.#awaitHead()
+    if (checksum(body) !== this.#checksum) return this.#fail(new BadChecksum({ command: this.#command }))
+    return Result.succeed({ command: this.#command, body })
   }
 
   #fail(failure: FrameError): Result.Result<never, FrameError> {
-    this.release()
     this.#failure = failure
+    this.release()
     return Result.fail(failure)
   }
 
-  #decodeHead(): Head | undefined {
-    // As soon as it is here: a peer of another chain should fail on its first four bytes.
-    if (!this.#magicSeen) {
-      if (this.#buffered < 4) return undefined
-      const magic = this.#peek(4)
-      for (let i = 0; i < 4; i++) {
-        if (magic[i] !== this.#magic[i]) {
-          this.#fail(new WrongMagic({ magic: magic.toString("hex") }))
-          return undefined
-        }
-      }
-      this.#magicSeen = true
-    }
-    if (this.#buffered < headerBytes) return undefined
-    const header = this.#take(headerBytes)
-    const command = commandFromBytes(header)
-    const length = header.readUInt32LE(16)
-    if (length > this.#maxBodyBytes) {
-      this.#fail(new BodyTooLong({ command, length, limit: this.#maxBodyBytes }))
-      return undefined
-    }
-    this.#head = { command, length, checksum: header.readUInt32LE(20) }
-    return this.#head
+  #awaitHead(): void {
+    this.#inBody = false
+    // After a failure nothing is waited for.
+    this.#wanted = this.#failure === undefined ? headerBytes : 0
   }
 
-  #gather(chunk: Uint8Array): void {
-    if (this.#gathering === undefined || this.#gatheredTo + chunk.length > this.#gathering.length) {
-      this.#closeGathered()
-      // Grows with what was received, never with what was announced.
-      this.#gathering = Buffer.allocUnsafeSlow(Math.min(largestPiece, Math.max(smallestPiece, this.#buffered)))
-      this.#gatheredFrom = 0
-      this.#gatheredTo = 0
+  /** Consumes a header, which is there. */
+  #readHead(): FrameError | undefined {
+    const piece = this.#pieces[this.#first]
+    const isWhole = piece !== undefined && piece.length - this.#offset >= headerBytes
+    const header = isWhole ? piece : this.#peek(headerBytes)
+    const at = isWhole ? this.#offset : 0
+    for (let i = 0; i < 4; i++) {
+      if (header[at + i] !== this.#magic[i]) return new WrongMagic({ magic: header.toString("hex", at, at + 4) })
     }
-    if (chunk.length === 1) this.#gathering[this.#gatheredTo] = chunk[0]!
-    else this.#gathering.set(chunk, this.#gatheredTo)
-    this.#gatheredTo += chunk.length
-    this.#copied += chunk.length
+    const command = commandAt(header, at + 4)
+    const length = u32At(header, at + 16)
+    const limit = this.#maxBodyBytes
+    if (length > limit) return new BodyTooLong({ command, length, limit })
+    this.#command = command
+    this.#checksum = u32At(header, at + 20)
+    this.#wanted = length
+    this.#inBody = true
+    this.#consume(headerBytes)
+    return undefined
+  }
+
+  /** Begins another piece for short chunks. It grows with what was received, never with what was announced. */
+  #gatherAnew(): void {
+    this.#closeGathered()
+    this.#gathering = Buffer.allocUnsafeSlow(Math.min(largestPiece, Math.max(smallestPiece, this.#buffered)))
+    this.#gatheredFrom = 0
+    this.#gatheredTo = 0
   }
 
   /** Moves what was gathered to the pieces, so that the order is kept. */
   #closeGathered(): void {
-    if (this.#gathering === undefined || this.#gatheredTo === this.#gatheredFrom) return
+    if (this.#gatheredTo === this.#gatheredFrom) return
     this.#pieces.push(this.#gathering.subarray(this.#gatheredFrom, this.#gatheredTo))
+    this.#copied += this.#gatheredTo - this.#gatheredFrom
     this.#gatheredFrom = this.#gatheredTo
   }
 
-  /** The next `count` bytes, which are there, left where they are. */
+  /** The next `count` bytes, which are there: a view if one piece has them all, else joined. */
   #peek(count: number): Buffer {
     this.#closeGathered()
     const piece = this.#pieces[this.#first]
     if (piece !== undefined && piece.length - this.#offset >= count) {
       return piece.subarray(this.#offset, this.#offset + count)
     }
-    return this.#join(count)
+    const joined = Buffer.allocUnsafeSlow(count)
+    let filled = 0
+    let offset = this.#offset
+    for (let i = this.#first; filled < count; i++) {
+      const next = this.#pieces[i]!
+      const taken = Math.min(next.length - offset, count - filled)
+      joined.set(taken === next.length ? next : next.subarray(offset, offset + taken), filled)
+      filled += taken
+      offset = 0
+    }
+    this.#copied += count
+    return joined
   }
 
-  /** Consumes the next `count` bytes, which are there: a view if one piece has them all, else joined. */
-  #take(count: number): Buffer {
-    const taken = this.#peek(count)
+  /** Lets go of the next `count` bytes, which are there and were gathered no longer. */
+  #consume(count: number): void {
     this.#buffered -= count
     let left = count + this.#offset
     while (left > 0) {
       const piece = this.#pieces[this.#first]!
       if (piece.length > left) break
       left -= piece.length
-      this.#pieces[this.#first++] = consumed
+      this.#pieces[this.#first++] = noBytes
     }
     this.#offset = left
     if (this.#first === this.#pieces.length) {
       this.#pieces.length = 0
       this.#first = 0
-      this.#gathering = undefined
+      if (this.#buffered === 0) {
+        this.#gathering = noBytes
+        this.#gatheredFrom = 0
+        this.#gatheredTo = 0
+      }
     } else if (this.#first >= forgetConsumedAt) {
       this.#pieces.splice(0, this.#first)
       this.#first = 0
     }
-    return taken
-  }
-
-  #join(count: number): Buffer {
-    const joined = Buffer.allocUnsafeSlow(count)
-    let filled = 0
-    let offset = this.#offset
-    for (let i = this.#first; filled < count; i++) {
-      const piece = this.#pieces[i]!
-      filled += piece.copy(joined, filled, offset, offset + count - filled)
-      offset = 0
-    }
-    this.#copied += count
-    return joined
   }
 }
 
 const nothingYet = Result.succeed(undefined)
-const consumed = Buffer.alloc(0)
 
-const commandFromBytes = (header: Buffer): string => {
-  let end = 16
-  while (end > 4 && header[end - 1] === 0) end--
-  return header.toString("latin1", 4, end)
+/** The 12 bytes from `at`, one character each, without the zeros at the end. */
+const commandAt = (header: Buffer, at: number): string => {
+  const first = u32At(header, at)
+  const second = u32At(header, at + 4)
+  const third = u32At(header, at + 8)
+  // Tells all commands there are apart.
+  const slot = (first ^ (first >>> 9) ^ second) & (recentCommands.length - 1)
+  const recent = recentCommands[slot]!
+  if (recent.first === first && recent.second === second && recent.third === third) return recent.command
+  let end = at + 12
+  while (end > at && header[end - 1] === 0) end--
+  const command = header.toString("latin1", at, end)
+  recentCommands[slot] = { first, second, third, command }
+  return command
 }
+
+/** Commands seen before, with their bytes: making a string costs more than the rest of a header. */
+const recentCommands = Array.from({ length: 64 }, () => ({ first: 0, second: 0, third: 0, command: "" }))
 
 /**
  * Writes the header of a message into its first 24 bytes; the body is already behind them. `command` has at most 12
@@ -293,7 +312,7 @@ export const seal = (message: Buffer, magic: Magic, command: string): void => {
   message.fill(0, 4, 16)
   message.write(command, 4, 12, "latin1")
   message.writeUInt32LE(message.length - headerBytes, 16)
-  sha256d(message.subarray(headerBytes)).copy(message, 20, 0, 4)
+  message.writeUInt32LE(checksum(message.subarray(headerBytes)), 20)
 }
 
 /** Header and body as one. Any command and any length: for tests and scripted peers. */

@@ -28,6 +28,9 @@ export type InventoryItem =
  */
 const maxInventoryItems = 50_000
 
+/** Type and one hash: the shortest item. */
+const shortItemBytes = 36
+
 const errorItem: InventoryItem = { _tag: "Error" }
 
 const readItem = (reader: Reader): InventoryItem => {
@@ -55,8 +58,8 @@ const readItem = (reader: Reader): InventoryItem => {
 /** A count and that many items of 36 or 68 bytes. */
 export const readInventory = (reader: Reader): ReadonlyArray<InventoryItem> => {
   const count = reader.compactSize(maxInventoryItems, "inventory count")
-  const items: Array<InventoryItem> = []
-  for (let i = 0; i < count && reader.failure === undefined; i++) items.push(readItem(reader))
+  const items = reader.arrayOf<InventoryItem>(count, shortItemBytes)
+  for (let i = 0; i < count && reader.failure === undefined; i++) items[i] = readItem(reader)
   return items
 }
 

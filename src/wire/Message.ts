@@ -105,13 +105,14 @@ export interface EncodeOptions {
  * ignored too.
  */
 export const decode = (frame: Frame, options: DecodeOptions): Result.Result<Message | undefined, MessageError> => {
-  const reader = new Reader(keepsBody.has(frame.command) ? owned(frame.body) : frame.body)
-  const message = read(frame.command, reader, options)
+  const codec = codecs.get(frame.command)
+  if (codec === undefined) return ignored
+  const reader = new Reader(codec.keepsBody ? owned(frame.body) : frame.body)
+  const message = codec.read(reader, options)
   return reader.failure === undefined ? Result.succeed(message) : Result.fail(errorOf(frame.command, reader.failure))
 }
 
-/** Commands whose messages refer to the body for as long as they live. */
-const keepsBody: ReadonlySet<string> = new Set(["headers", "block", "tx"])
+const ignored = Result.succeed(undefined)
 
 const errorOf = (command: string, failure: ReadFailure): MessageError => {
   switch (failure._tag) {
@@ -154,52 +155,41 @@ const finish = (
   return Result.succeed(bytes)
 }
 
-const read = (command: string, reader: Reader, { negotiatedVersion }: DecodeOptions): Message | undefined => {
-  switch (command) {
-    case "version":
-      return readVersion(reader)
-    case "verack":
-      return { _tag: "Verack" }
-    case "ping":
-      return { _tag: "Ping", nonce: reader.u64("nonce") }
-    case "pong":
-      return { _tag: "Pong", nonce: reader.u64("nonce") }
-    case "reject":
-      return readReject(reader)
-    case "getaddr":
-      return { _tag: "GetAddr" }
-    case "addr":
-      return readAddr(reader)
-    case "addrv2":
-      return readAddrV2(reader)
-    case "getblocks":
-      return { _tag: "GetBlocks", ...readLocator(reader, negotiatedVersion) }
-    case "getheaders":
-      return { _tag: "GetHeaders", ...readLocator(reader, negotiatedVersion) }
-    case "inv":
-      return { _tag: "Inv", items: readInventory(reader) }
-    case "getdata":
-      return { _tag: "GetData", items: readInventory(reader) }
-    case "notfound":
-      return { _tag: "NotFound", items: readInventory(reader) }
-    case "headers":
-      return readHeaders(reader)
-    case "block":
-      return { _tag: "Block", block: Block.read(reader) }
-    case "tx":
-      return { _tag: "Tx", transaction: Transaction.read(reader) }
-    case "mempool":
-      return { _tag: "Mempool" }
-    case "filterload":
-      return readFilterLoad(reader)
-    case "filteradd":
-      return readFilterAdd(reader)
-    case "filterclear":
-      return { _tag: "FilterClear" }
-    default:
-      return undefined
-  }
+/** How the body of a command becomes a message. */
+interface Codec {
+  readonly read: (reader: Reader, options: DecodeOptions) => Message
+  /** Whether the message refers to the body for as long as it lives. */
+  readonly keepsBody: boolean
 }
+
+const codec = (read: Codec["read"]): Codec => ({ read, keepsBody: false })
+const codecOfBody = (read: Codec["read"]): Codec => ({ read, keepsBody: true })
+
+const codecs: ReadonlyMap<string, Codec> = new Map([
+  ["version", codec(readVersion)],
+  ["verack", codec(() => ({ _tag: "Verack" }))],
+  ["ping", codec((reader) => ({ _tag: "Ping", nonce: reader.u64("nonce") }))],
+  ["pong", codec((reader) => ({ _tag: "Pong", nonce: reader.u64("nonce") }))],
+  ["reject", codec(readReject)],
+  ["getaddr", codec(() => ({ _tag: "GetAddr" }))],
+  ["addr", codec(readAddr)],
+  ["addrv2", codec(readAddrV2)],
+  ["getblocks", codec((reader, options) => ({ _tag: "GetBlocks", ...readLocator(reader, options.negotiatedVersion) }))],
+  [
+    "getheaders",
+    codec((reader, options) => ({ _tag: "GetHeaders", ...readLocator(reader, options.negotiatedVersion) }))
+  ],
+  ["inv", codec((reader) => ({ _tag: "Inv", items: readInventory(reader) }))],
+  ["getdata", codec((reader) => ({ _tag: "GetData", items: readInventory(reader) }))],
+  ["notfound", codec((reader) => ({ _tag: "NotFound", items: readInventory(reader) }))],
+  ["headers", codecOfBody(readHeaders)],
+  ["block", codecOfBody((reader) => ({ _tag: "Block", block: Block.read(reader) }))],
+  ["tx", codecOfBody((reader) => ({ _tag: "Tx", transaction: Transaction.read(reader) }))],
+  ["mempool", codec(() => ({ _tag: "Mempool" }))],
+  ["filterload", codec(readFilterLoad)],
+  ["filteradd", codec(readFilterAdd)],
+  ["filterclear", codec(() => ({ _tag: "FilterClear" }))]
+])
 
 const write = (writer: Writer, message: Message, { negotiatedVersion }: EncodeOptions): void => {
   switch (message._tag) {

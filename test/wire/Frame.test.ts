@@ -49,11 +49,15 @@ describe("a stream of frames", () => {
     assert.strictEqual(decodeIn(bytes, [bytes.length]).decoder.copiedBytes(), 0)
   })
 
-  it("is refused at the first byte of a wrong magic that can be told, before the rest of a header came", () => {
+  it("is refused for a wrong magic as soon as its header came, whatever else is wrong with it", () => {
+    const header = bytesOf(frame("x", 0))
+    header[3]! ^= 1
+    header.writeUInt32LE(0xffff_ffff, 16)
     const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
-    decoder.push(Uint8Array.of(0xaa, 0xe8, 0x3f, 0x60))
-    const result = decoder.next()
-    assert.strictEqual(Result.isFailure(result) ? result.failure._tag : "", "WrongMagic")
+    decoder.push(Uint8Array.from(header.subarray(0, 23)))
+    assert.isUndefined(Result.getOrThrow(decoder.next()))
+    decoder.push(Uint8Array.from(header.subarray(23)))
+    assert.deepStrictEqual(decoder.next(), Result.fail(new Frame.WrongMagic({ magic: "aae83f5e" })))
   })
 
   it("is refused for a length above the limit, with nothing of the body read", () => {
@@ -101,6 +105,8 @@ describe("a stream of frames", () => {
       const result = decoder.next()
       assert.strictEqual(Result.isFailure(result) ? result.failure._tag : "", "BadChecksum")
       decoder.push(bytesOf(frame("ping", 8)))
+      assert.strictEqual(decoder.bufferedBytes(), 0)
+      decoder.release()
     }
     const other = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
     other.push(bytes.subarray(0, 30))
