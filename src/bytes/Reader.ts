@@ -103,9 +103,12 @@ export class Reader {
     return false
   }
 
-  /** Room for `count` items of at least `itemBytes` each, or for as many as the bytes that are here could hold. */
+  /** For `count` items of at least `itemBytes` each: with room for them, but never for more than what is here could hold. */
   arrayOf<A>(count: number, itemBytes: number): Array<A> {
-    return new Array<A>(Math.min(count, Math.floor(this.remaining / itemBytes)))
+    const items: Array<A> = []
+    // Short ones grow faster than they are sized.
+    if (count > 16) items.length = Math.min(count, Math.floor(this.remaining / itemBytes))
+    return items
   }
 
   u8(field: string): number {
