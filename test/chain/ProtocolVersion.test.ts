@@ -26,7 +26,7 @@ describe("the oldest version a peer may have", () => {
     assert.isBelow(minimumVersion(configured, 9), 170_180)
   })
 
-  it("has the lowest and the highest height there is (peer 43, version_extremes)", () => {
+  it("has the lowest and the highest height there is (peer 43, wire W5, version_extremes)", () => {
     for (const chain of [mainnet, testnet]) {
       assert.strictEqual(upgradeAt(chain, 0), "Genesis")
       assert.strictEqual(minimumVersion(chain, 0), initialMinimumVersion)
@@ -34,7 +34,7 @@ describe("the oldest version a peer may have", () => {
     }
   })
 
-  it("is the same by upgrade and by height (peer 44, version_consistent)", () => {
+  it("is the same by upgrade and by height (peer 44, wire W5, version_consistent)", () => {
     for (const chain of [mainnet, testnet, regtest]) {
       for (const [upgrade, height] of Object.entries(chain.activationHeights)) {
         const shared = Object.values(chain.activationHeights).filter((other) => other === height).length
@@ -81,6 +81,20 @@ describe("the upgrades", () => {
       [targetSpacing(testnet, before), targetSpacing(testnet, after)].map(Duration.toSeconds),
       [75, 25]
     )
+  })
+})
+
+describe("the time between two heights", () => {
+  /** Seconds of the blocks after one height up to the other. */
+  const secondsBetween = (from: number, to: number): number => {
+    let seconds = 0
+    for (let height = from + 1; height <= to; height++) seconds += Duration.toSeconds(targetSpacing(mainnet, height))
+    return seconds
+  }
+
+  it("is the sum of their spacings, also across NU7 (wire W17, duration_between_heights_matches_per_block_sum)", () => {
+    assert.strictEqual(secondsBetween(3_444_000, 3_540_768), 84 * 86_400)
+    assert.strictEqual(secondsBetween(3_542_252, 3_546_860), 2 * 86_400)
   })
 })
 

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Option, Result } from "effect"
 import { Block } from "../../src/chain/Block.ts"
-import { branchIds, upgradeOfBranchId } from "../../src/chain/ChainParams.ts"
+import { branchIds, mainnet, upgradeOfBranchId } from "../../src/chain/ChainParams.ts"
+import { Reader } from "../../src/bytes/Reader.ts"
 import { Transaction } from "../../src/chain/Transaction.ts"
+import { TransactionLayout, walk } from "../../src/chain/TransactionLayout.ts"
 import { genesis, genesisTxId, transactions } from "../support/goldens.ts"
 
 const decoded = (bytes: Uint8Array): Transaction => Result.getOrThrow(Transaction.decode(bytes))
@@ -42,14 +44,69 @@ describe("a transaction", () => {
       assert.strictEqual(branchId, branchIds.NU7)
       assert.strictEqual(upgradeOfBranchId(branchId), "NU7")
     }
+    assert.strictEqual(mainnet.activationHeights.NU7, 3_543_405)
     for (const id of [0x77190ad8, 0xfffffffe, 0xffffffff]) assert.isUndefined(upgradeOfBranchId(id))
-    assert.strictEqual(fails(replaced(transactions.v5Nu7.bytes, 8, "d80a1977")), "Malformed")
+    for (const id of ["d80a1977", "feffffff", "ffffffff"]) {
+      for (const { bytes } of [transactions.v5Nu7, transactions.v6Nu7]) {
+        assert.strictEqual(fails(replaced(bytes, 8, id)), "Malformed", id)
+      }
+    }
   })
 
+  /** Actions of Orchard or Ironwood without any sense in them. */
+  const actions = (count: number, flags: number, proofBytes = 2720 + 2272 * count): Buffer =>
+    Buffer.concat([
+      Uint8Array.of(count),
+      Buffer.alloc(820 * count, 1),
+      Uint8Array.of(flags),
+      Buffer.alloc(8 + 32),
+      Uint8Array.of(0xfd, proofBytes & 0xff, proofBytes >> 8),
+      Buffer.alloc(proofBytes + 64 * count + 64, 2)
+    ])
+  const none = Uint8Array.of(0)
+  const version6 = (branchId: string, orchard: Uint8Array, ironwood: Uint8Array): Buffer =>
+    Buffer.concat([Buffer.from(`0600008098b684d8${branchId}${"00".repeat(12)}`, "hex"), orchard, ironwood])
+  const version5 = (branchId: string, orchard: Uint8Array): Buffer =>
+    Buffer.concat([Buffer.from(`050000800a27a726${branchId}${"00".repeat(12)}`, "hex"), orchard])
+
   it("of version 6 is refused for upgrades before NU6.3 (wire W9, v6_transaction_rejects_pre_nu6_3_branch_ids)", () => {
-    assert.strictEqual(fails(replaced(transactions.v6Nu7.bytes, 8, "5b16a537")), "accepted")
-    for (const id of ["b4d0d6c2", "5510e7c8", "f04dec4d", "30f33754", "00000000"]) {
-      assert.strictEqual(fails(replaced(transactions.v6Nu7.bytes, 8, id)), "Malformed", id)
+    const withAction = version6("5b16a537", actions(1, 3), none)
+    for (const bytes of [withAction, transactions.v6Nu7.bytes]) {
+      assert.strictEqual(fails(replaced(bytes, 8, "5b16a537")), "accepted")
+      // NU5, NU6, NU6.1, NU6.2, none.
+      for (const id of ["b4d0d6c2", "5510e7c8", "f04dec4d", "30f33754", "00000000"]) {
+        assert.strictEqual(fails(replaced(bytes, 8, id)), "Malformed", id)
+      }
+    }
+    assert.strictEqual(Option.getOrThrow(decoded(withAction).orchard).actions, 1)
+  })
+
+  it("may cross addresses in Ironwood, not in Orchard (wire W10, v6_orchard_bundle_rejects_cross_address_flag_on_the_wire)", () => {
+    assert.strictEqual(fails(version6("5b16a537", actions(1, 0b111), none)), "Malformed")
+    const ironwood = version6("5b16a537", none, actions(1, 0b111))
+    assert.deepStrictEqual(Buffer.from(decoded(ironwood).bytes), ironwood)
+    assert.strictEqual(Option.getOrThrow(decoded(ironwood).ironwood).flags, 0b111)
+    for (const flag of [0b1000, 0b1_0000, 0b1000_0000]) {
+      assert.strictEqual(fails(version6("5b16a537", none, actions(1, flag))), "Malformed")
+      assert.strictEqual(fails(version6("5b16a537", actions(1, flag), none)), "Malformed")
+    }
+  })
+
+  it("has a proof as long as its actions need, from NU6.2 on", () => {
+    const proofs = [2720 + 2272, 2720 + 2273, 300]
+    // NU5, NU6, NU6.1, NU6.2, NU6.3, NU7.
+    for (const id of ["b4d0d6c2", "5510e7c8", "f04dec4d", "30f33754", "5b16a537", "d90a1977"]) {
+      const late = ["30f33754", "5b16a537", "d90a1977"].includes(id)
+      assert.deepStrictEqual(
+        proofs.map((proof) => fails(version5(id, actions(1, 3, proof)))),
+        ["accepted", late ? "Malformed" : "accepted", late ? "Malformed" : "accepted"],
+        id
+      )
+    }
+    // Canopy, and none: no Orchard at all.
+    for (const id of ["a675ffe9", "00000000"]) {
+      assert.strictEqual(fails(version5(id, actions(1, 3))), "Malformed", id)
+      assert.strictEqual(fails(version5(id, none)), "accepted", id)
     }
   })
 
@@ -84,10 +141,26 @@ describe("a transaction", () => {
     assert.notStrictEqual(fails(second), "accepted")
   })
 
-  it("of version 4 with a Sapling balance and no Sapling part is unbalanced (wire W13)", () => {
-    // The v4 coinbase ends in its balance of 8 bytes and three counts of zero.
-    const { bytes } = transactions.v4
-    assert.strictEqual(fails(replaced(bytes, bytes.length - 11, "0100000000000000")), "Unbalanced")
+  it("of version 4 without a Sapling part has no balance there (wire W13, v4_value_balance_check_locates_the_field_with_joinsplits)", () => {
+    for (const { bytes } of [transactions.v4, transactions.v4JoinSplits]) {
+      const layout = new TransactionLayout()
+      walk(new Reader(bytes), layout)
+      assert.strictEqual(fails(bytes), "accepted")
+      assert.strictEqual(fails(replaced(bytes, layout.saplingBalanceAt, "0100000000000000")), "Unbalanced")
+    }
+  })
+
+  it("that is a coinbase spends nothing of Sapling", () => {
+    const coinbaseOfVersion4 = (spends: number) =>
+      Buffer.concat([
+        Buffer.from("0400008085202f8901" + "00".repeat(32) + "ffffffff" + "025100" + "ffffffff" + "00", "hex"),
+        Buffer.alloc(16),
+        Uint8Array.of(spends),
+        Buffer.alloc(384 * spends),
+        Buffer.alloc(2 + (spends > 0 ? 64 : 0))
+      ])
+    assert.strictEqual(fails(coinbaseOfVersion4(0)), "accepted")
+    assert.strictEqual(fails(coinbaseOfVersion4(1)), "Malformed")
   })
 
   it("keeps an expiry height beyond every height (wire W15, expiry_height_preserves_out_of_range_values)", () => {

@@ -2,13 +2,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Option, Result } from "effect"
 import { Block } from "../../src/chain/Block.ts"
+import { Reader } from "../../src/bytes/Reader.ts"
 import { Transaction } from "../../src/chain/Transaction.ts"
+import * as Ids from "../../src/chain/TransactionId.ts"
+import { TransactionLayout, walk } from "../../src/chain/TransactionLayout.ts"
 import { hasVectors, readBytes, readJson } from "../support/vectors.ts"
 
 const succeeded = <A, E>(result: Result.Result<A, E>): A => {
   if (Result.isFailure(result)) throw new Error(JSON.stringify(result.failure))
   return result.success
 }
+
+const totalBytes = (transactions: ReadonlyArray<Transaction>): number =>
+  transactions.reduce((sum, { bytes }) => sum + bytes.length, 0)
 
 interface BlockEntry {
   readonly file: string
@@ -106,10 +112,26 @@ describe.skipIf(!hasVectors)("blocks of the real chains", () => {
         if (expected.authDigest !== undefined) {
           assert.strictEqual(Option.getOrThrow(transaction.authDigest), expected.authDigest as never, where)
         }
-        // Alone it is the same transaction (wire W14).
+        // Alone it is the same transaction.
         assert.strictEqual(succeeded(Transaction.decode(transaction.bytes)).id, transaction.id)
       }
     }
+  })
+
+  it("hold transactions that are the same alone (wire W14, v4_transactions_in_one_block_all_round_trip)", () => {
+    const bytes = readBytes("blocks/block-main-419201.hex")
+    const block = succeeded(Block.decode(bytes))
+    assert.deepStrictEqual(Buffer.from(block.bytes), bytes)
+    const alone = block.transactions.map((transaction) => succeeded(Transaction.decode(transaction.bytes)))
+    assert.isAbove(alone.filter(({ version }) => version === 4).length, 1)
+    assert.deepStrictEqual(
+      alone.map(({ id }) => id),
+      block.transactionIds
+    )
+    assert.deepStrictEqual(
+      Buffer.concat(alone.map((transaction) => transaction.bytes)),
+      bytes.subarray(-totalBytes(alone))
+    )
   })
 
   it("are refused with a coinbase height that is not pushed canonically", () => {
@@ -118,10 +140,11 @@ describe.skipIf(!hasVectors)("blocks of the real chains", () => {
     assert.match(JSON.stringify(bad), /coinbase|height/)
   })
 
-  it("are refused without their last byte, and with one too many", () => {
-    for (const { file } of blocks.slice(0, 20)) {
+  it("are refused without their last byte, and end there when more follow", () => {
+    for (const { bytes: length, file } of blocks) {
       const bytes = readBytes(file)
-      assert.isTrue(Result.isFailure(Block.decode(bytes.subarray(0, bytes.length - 1))), file)
+      assert.isTrue(Result.isFailure(Block.decode(bytes.subarray(0, -1))), file)
+      assert.strictEqual(succeeded(Block.decode(Buffer.concat([bytes, Buffer.alloc(3)]))).bytes.length, length, file)
     }
   })
 })
@@ -160,9 +183,20 @@ describe.skipIf(!hasVectors)("transactions of every version", () => {
     })
   }
 
-  it("are refused with ids of no known upgrade", () => {
-    for (const { tx } of readJson<ReadonlyArray<TransactionEntry>>("transactions/zip_0229_v6_placeholder_ids.json")) {
-      assert.isTrue(Result.isFailure(Transaction.decode(Buffer.from(tx, "hex"))))
+  it("have the digests of drafts when told the drafts' ids, and are refused with ours", () => {
+    const drafts = { groupId: 0xffff_ffff, isBranchId: (id: number) => id === 0xffff_ffff }
+    const entries = readJson<ReadonlyArray<TransactionEntry>>("transactions/zip_0229_v6_placeholder_ids.json")
+    assert.strictEqual(entries.length, 4)
+    for (const { auth_digest_serialized, tx, txid_serialized } of entries) {
+      const bytes = Buffer.from(tx, "hex")
+      assert.isTrue(Result.isFailure(Transaction.decode(bytes)))
+      const layout = new TransactionLayout()
+      const reader = new Reader(bytes)
+      walk(reader, layout, drafts)
+      assert.isUndefined(reader.failure)
+      assert.strictEqual(layout.end, bytes.length)
+      assert.strictEqual(Ids.txId(bytes, layout).toString("hex"), txid_serialized)
+      assert.strictEqual(Ids.authDigest(bytes, layout).toString("hex"), auth_digest_serialized)
     }
   })
 

@@ -45,7 +45,7 @@ describe("a message", () => {
     })
   }
 
-  it("version takes every extreme (wire W5, version_extremes, version_consistent)", () => {
+  it("of its version takes every extreme of every field", () => {
     for (const { magic } of [mainnet, testnet]) {
       for (const version of [0, 170_190, 0xffff_ffff]) {
         const message = Message.Version({
