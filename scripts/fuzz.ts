@@ -26,10 +26,14 @@ const options = {
   maxBodyBytes: Frame.maxBodyBytes
 }
 
-/** Whole messages to begin with. */
+/** Whole messages to begin with; those with addresses in both of their forms. */
 const samples = (
   await Effect.runPromise(Arbitrary.sampleEffect(Generators.message, { count: 2000, seed: below(2 ** 31), size: 30 }))
-).map((message) => Buffer.from(Result.getOrThrow(Message.encode(message, options))))
+).flatMap((message) =>
+  [Message.encode(message, options), ...(message._tag === "Addr" ? [Message.encodeAddrV2(message, options)] : [])].map(
+    (bytes) => Buffer.from(Result.getOrThrow(bytes))
+  )
+)
 
 const commands = (
   "version verack ping pong reject getaddr addr addrv2 getblocks getheaders inv headers getdata notfound block tx " +
@@ -90,6 +94,28 @@ const nextCase = (): Buffer => {
   }
 }
 
+/** Entries that were built one by one. */
+const elementsOf = (message: Message.Message): number => {
+  switch (message._tag) {
+    case "Inv":
+    case "GetData":
+    case "NotFound":
+      return message.items.length
+    case "Addr":
+      return message.addresses.length
+    case "Headers":
+      return message.headers.length
+    case "GetBlocks":
+    case "GetHeaders":
+      return message.known.length
+    default:
+      return 0
+  }
+}
+
+/** Memory that must never be needed: a hundred times the longest message, and what Node itself has. */
+const maxMemoryBytes = 512 * 1024 * 1024
+
 const started = process.hrtime.bigint()
 const outcomes = new Map<string, number>()
 const count = (outcome: string) => outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
@@ -109,8 +135,9 @@ for (let n = 1; n <= cases; n++) {
       else if (message.success === undefined) count("ignored")
       else {
         count("accepted")
-        // What was accepted can be looked at and said again.
+        // What was accepted is no more than its bytes can hold, and can be looked at and said again.
         const { success } = message
+        if (elementsOf(success) > bytes.length) throw new Error("more was built than there are bytes")
         if (success._tag === "Block") void success.block.transactionIds
         if (success._tag === "Tx")
           void [success.transaction.id, success.transaction.inputs, success.transaction.outputs]
@@ -123,7 +150,12 @@ for (let n = 1; n <= cases; n++) {
   }
   if (n % 100_000 === 0 || n === cases) {
     const seconds = Number(process.hrtime.bigint() - started) / 1e9
-    console.log(`seed ${values.seed}: ${n} cases in ${seconds.toFixed(1)} s`)
+    const memory = process.memoryUsage().rss
+    console.log(`seed ${values.seed}: ${n} cases in ${seconds.toFixed(1)} s, ${Math.round(memory / 1e6)} MB`)
+    if (memory > maxMemoryBytes) {
+      console.error(`fuzz: ${memory} bytes of memory are in use after case ${n} of seed ${values.seed}`)
+      process.exit(1)
+    }
   }
 }
 console.log([...outcomes].map(([outcome, times]) => `${outcome} ${times}`).join(", "))

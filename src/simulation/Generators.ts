@@ -87,41 +87,170 @@ export const blockHeader: Arbitrary.Arbitrary<BlockHeader> = Arbitrary.map(
   (bytes) => Result.getOrThrow(BlockHeader.decode(bytes))
 )
 
-const script = Arbitrary.map(bytesUpTo(40), (bytes) => [bytes.length, ...bytes])
-const outpoint = Arbitrary.map(Arbitrary.all([bytesOf(32), bytesOf(4)]), ([hash, index]) => {
+type Bytes = ReadonlyArray<number>
+
+const zeros = (count: number): Bytes => Array.from({ length: count }, () => 0)
+
+const compactSize = (value: number): Bytes => (value < 253 ? [value] : [0xfd, value & 0xff, value >> 8])
+
+/** So many bytes that differ from place to place and from draw to draw, for what nobody looks into. */
+const filler = (length: number): Arbitrary.Arbitrary<Bytes> =>
+  Arbitrary.map(u32, (seed) => Array.from({ length }, (_, i) => ((seed >>> (i & 15)) + 31 * i) & 0xff))
+
+/** So many times what `item` gives, one after the other. */
+const repeated = (count: number, item: Arbitrary.Arbitrary<Bytes>): Arbitrary.Arbitrary<Bytes> =>
+  Arbitrary.map(Arbitrary.array(item, { minLength: count, maxLength: count }), (items) => items.flat())
+
+const joined = (...parts: ReadonlyArray<Arbitrary.Arbitrary<Bytes>>): Arbitrary.Arbitrary<Bytes> =>
+  Arbitrary.map(Arbitrary.all(parts), (parts) => parts.flat())
+
+const bytes4 = Arbitrary.map(bytesOf(4), (bytes): Bytes => [...bytes])
+/** Of 8 bytes, below 2^48: within all money there is. */
+const amount = Arbitrary.map(bytesOf(6), (bytes): Bytes => [...bytes, 0, 0])
+
+const script = Arbitrary.map(bytesUpTo(40), (bytes): Bytes => [bytes.length, ...bytes])
+const outpoint = Arbitrary.map(Arbitrary.all([bytesOf(32), bytesOf(4)]), ([hash, index]): Bytes => {
   // Never the null outpoint: that is a coinbase's, whose script has a form of its own.
   if (hash[0] === 0) hash[0] = 1
   return [...hash, ...index]
 })
-const input = Arbitrary.map(Arbitrary.all([outpoint, script, bytesOf(4)]), ([outpoint, script, sequence]) => [
-  ...outpoint,
-  ...script,
-  ...sequence
-])
-const output = Arbitrary.map(Arbitrary.all([bytesOf(6), script]), ([value, script]) => [...value, 0, 0, ...script])
-const listOf = (items: Arbitrary.Arbitrary<ReadonlyArray<number>>) =>
+const listOf = (items: Arbitrary.Arbitrary<Bytes>): Arbitrary.Arbitrary<Bytes> =>
   Arbitrary.map(Arbitrary.array(items, { maxLength: 4 }), (items) => [items.length, ...items.flat()])
 
-const nu5 = [0xb4, 0xd0, 0xd6, 0xc2]
-const nu7 = [0xd9, 0x0a, 0x19, 0x77]
+const outputs = listOf(joined(amount, script))
+const spending = joined(listOf(joined(outpoint, script, bytes4)), outputs)
+/** One input with the null outpoint, whose script states height 500,000. */
+const minting = joined(
+  Arbitrary.Constant<Bytes>([1, ...zeros(32), 255, 255, 255, 255, 6, 3, 0x20, 0xa1, 7, 1, 2, 255, 255, 255, 255]),
+  outputs
+)
 
-/** Transparent ones of versions 1, 4, 5 and 6. */
-export const transaction: Arbitrary.Arbitrary<Transaction> = Arbitrary.map(
-  Arbitrary.all([int(0, 3), listOf(input), listOf(output), bytesOf(4), int(0, 499_999_999)]),
-  ([form, inputs, outputs, lockTime, expiry]) => {
-    const expiryBytes = [expiry & 0xff, (expiry >> 8) & 0xff, (expiry >> 16) & 0xff, (expiry >> 24) & 0xff]
-    const transparent = [...inputs, ...outputs]
-    const bytes = [
-      [1, 0, 0, 0, ...transparent, ...lockTime],
-      [4, 0, 0, 0x80, 0x85, 0x20, 0x2f, 0x89, ...transparent, ...lockTime, ...expiryBytes, ...zeros(11)],
-      [5, 0, 0, 0x80, 0x0a, 0x27, 0xa7, 0x26, ...nu5, ...lockTime, ...expiryBytes, ...transparent, ...zeros(3)],
-      [6, 0, 0, 0x80, 0x98, 0xb6, 0x84, 0xd8, ...nu7, ...lockTime, ...expiryBytes, ...transparent, ...zeros(4)]
-    ]
-    return Result.getOrThrow(Transaction.decode(Uint8Array.from(bytes[form] ?? [])))
+/** A count, and for each JoinSplit two amounts and a rest; if there are any, a key and a signature. */
+const joinSplits = (count: number, restBytes: number): Arbitrary.Arbitrary<Bytes> =>
+  joined(
+    Arbitrary.Constant<Bytes>([count]),
+    repeated(count, joined(amount, amount, filler(restBytes))),
+    filler(count > 0 ? 96 : 0)
+  )
+
+const saplingVersion4 = (spends: number, outputs: number): Arbitrary.Arbitrary<Bytes> =>
+  joined(
+    spends + outputs > 0 ? amount : Arbitrary.Constant(zeros(8)),
+    Arbitrary.Constant<Bytes>([spends]),
+    repeated(spends, filler(384)),
+    Arbitrary.Constant<Bytes>([outputs]),
+    repeated(outputs, filler(948))
+  )
+
+const saplingVersion5 = (spends: number, outputs: number): Arbitrary.Arbitrary<Bytes> =>
+  joined(
+    Arbitrary.Constant<Bytes>([spends]),
+    repeated(spends, filler(96)),
+    Arbitrary.Constant<Bytes>([outputs]),
+    repeated(outputs, filler(756)),
+    spends + outputs > 0 ? amount : Arbitrary.Constant<Bytes>([]),
+    filler((spends > 0 ? 32 : 0) + 256 * spends + 192 * outputs + (spends + outputs > 0 ? 64 : 0))
+  )
+
+/** Actions of Orchard or Ironwood, with flags up to the given ones. */
+const actions = (count: number, maxFlags: number): Arbitrary.Arbitrary<Bytes> => {
+  if (count === 0) return Arbitrary.Constant<Bytes>([0])
+  const proofBytes = 2720 + 2272 * count
+  return joined(
+    Arbitrary.Constant<Bytes>([count]),
+    filler(820 * count),
+    Arbitrary.map(int(0, maxFlags), (flags): Bytes => [flags]),
+    amount,
+    filler(32),
+    Arbitrary.Constant(compactSize(proofBytes)),
+    filler(proofBytes + 64 * count + 64)
+  )
+}
+
+const nu5: Bytes = [0xb4, 0xd0, 0xd6, 0xc2]
+const nu63: Bytes = [0x5b, 0x16, 0xa5, 0x37]
+const nu7: Bytes = [0xd9, 0x0a, 0x19, 0x77]
+const choice = (...choices: ReadonlyArray<Bytes>): Arbitrary.Arbitrary<Bytes> =>
+  oneOf(...choices.map((choice) => Arbitrary.Constant(choice)))
+
+/** What is in a transaction: how much of each part, as far as its version has it. */
+interface Parts {
+  readonly transparent: Arbitrary.Arbitrary<Bytes>
+  readonly joinSplits: number
+  readonly spends: number
+  readonly saplingOutputs: number
+  readonly orchard: number
+  readonly ironwood: number
+}
+
+const version4 = ({ transparent, joinSplits: count, saplingOutputs, spends }: Parts) =>
+  joined(
+    Arbitrary.Constant<Bytes>([4, 0, 0, 0x80, 0x85, 0x20, 0x2f, 0x89]),
+    transparent,
+    filler(8),
+    saplingVersion4(spends, saplingOutputs),
+    joinSplits(count, 1682),
+    filler(spends + saplingOutputs > 0 ? 64 : 0)
+  )
+
+const version5 = ({ orchard, saplingOutputs, spends, transparent }: Parts) =>
+  joined(
+    Arbitrary.Constant<Bytes>([5, 0, 0, 0x80, 0x0a, 0x27, 0xa7, 0x26]),
+    choice(nu5, nu63, nu7),
+    filler(8),
+    transparent,
+    saplingVersion5(spends, saplingOutputs),
+    actions(orchard, 0b011)
+  )
+
+const version6 = ({ ironwood, orchard, saplingOutputs, spends, transparent }: Parts) =>
+  joined(
+    Arbitrary.Constant<Bytes>([6, 0, 0, 0x80, 0x98, 0xb6, 0x84, 0xd8]),
+    choice(nu63, nu7),
+    filler(8),
+    transparent,
+    saplingVersion5(spends, saplingOutputs),
+    actions(orchard, 0b011),
+    actions(ironwood, 0b111)
+  )
+
+const legacy = (header: Bytes, times: number, { joinSplits: count, transparent }: Parts) =>
+  joined(Arbitrary.Constant(header), transparent, filler(times), joinSplits(count, 1786))
+
+const transactionBytes = Arbitrary.flatMap(
+  Arbitrary.all([int(0, 5), int(0, 4), int(0, 1), int(0, 2), int(0, 2), int(0, 1), int(0, 1)]),
+  ([version, one, joinSplits, spends, saplingOutputs, orchard, ironwood]) => {
+    const isCoinbase = one === 0
+    const parts: Parts = {
+      transparent: isCoinbase ? minting : spending,
+      joinSplits,
+      // A coinbase spends nothing.
+      spends: isCoinbase ? 0 : spends,
+      saplingOutputs,
+      orchard,
+      ironwood
+    }
+    switch (version) {
+      case 0:
+        return joined(Arbitrary.Constant<Bytes>([1, 0, 0, 0]), parts.transparent, bytes4)
+      case 1:
+        return legacy([2, 0, 0, 0], 4, parts)
+      case 2:
+        return legacy([3, 0, 0, 0x80, 0x70, 0x82, 0xc4, 3], 8, parts)
+      case 3:
+        return version4(parts)
+      case 4:
+        return version5(parts)
+      default:
+        return version6(parts)
+    }
   }
 )
 
-const zeros = (count: number): ReadonlyArray<number> => Array.from({ length: count }, () => 0)
+/** Of versions 1 to 6, with any of the parts they have. Whether its proofs prove anything is another question. */
+export const transaction: Arbitrary.Arbitrary<Transaction> = Arbitrary.map(transactionBytes, (bytes) =>
+  Result.getOrThrow(Transaction.decode(Uint8Array.from(bytes)))
+)
 
 /** With up to three transactions. Whether they make a valid block is another question. */
 export const block: Arbitrary.Arbitrary<Block> = Arbitrary.map(
@@ -209,3 +338,34 @@ export const message: Arbitrary.Arbitrary<Message> = oneOf<Message>(
 
 /** What `message` expects to have been negotiated. */
 export const negotiatedVersion = ourProtocolVersion
+
+/** The same bytes after up to four of: a byte changed, a bit turned, a part cut off, bytes put in, the largest count put in. */
+export const mutated = (bytes: Uint8Array): Arbitrary.Arbitrary<Uint8Array> =>
+  Arbitrary.map(
+    Arbitrary.array(Arbitrary.all([int(0, 4), u32, byte, bytesUpTo(9)]), { minLength: 1, maxLength: 4 }),
+    (changes) => changes.reduce(changed, bytes)
+  )
+
+const largestCount = new Uint8Array(9).fill(0xff)
+
+const changed = (
+  bytes: Uint8Array,
+  [kind, place, value, more]: readonly [number, number, number, Uint8Array]
+): Uint8Array => {
+  const at = place % (bytes.length + 1)
+  const [before, after] = [bytes.subarray(0, at), bytes.subarray(at)]
+  switch (kind) {
+    case 0:
+      return after.length === 0 ? bytes : Buffer.concat([before, Uint8Array.of(value), after.subarray(1)])
+    case 1:
+      return after.length === 0
+        ? bytes
+        : Buffer.concat([before, Uint8Array.of(after[0]! ^ (1 << (value & 7))), after.subarray(1)])
+    case 2:
+      return before
+    case 3:
+      return Buffer.concat([before, more, after])
+    default:
+      return Buffer.concat([before, largestCount, after.subarray(1)])
+  }
+}

@@ -3,7 +3,7 @@ import { Result } from "effect"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import * as Frame from "../../src/wire/Frame.ts"
-import { decode } from "../../src/wire/Message.ts"
+import { decode, type Message } from "../../src/wire/Message.ts"
 
 export interface Hostile {
   readonly name: string
@@ -81,20 +81,40 @@ export const hostileCases: ReadonlyArray<Hostile> = [
   { name: "1.8 MB 100 bytes at a time", bytes: inventory(50_000), verdict: "accepted", chunkBytes: 100 }
 ]
 
-/** Feeds a case to a decoder, and says what came of it. */
+/** Entries of a message that had to be built one by one. */
+const elementsOf = (message: Message): number => {
+  switch (message._tag) {
+    case "Inv":
+      return message.items.length
+    case "Addr":
+      return message.addresses.length
+    case "Headers":
+      return message.headers.length
+    default:
+      return 0
+  }
+}
+
+/** Feeds a case to a decoder, and says what came of it: the verdict, the most that was held, and what was built. */
 export const judge = ({ bytes, chunkBytes = bytes.length }: Hostile) => {
   const decoder = new Frame.FrameDecoder(mainnet.magic, Frame.maxBodyBytes)
   const options = { negotiatedVersion: ourProtocolVersion }
   let maxBuffered = 0
-  for (let at = 0; at < bytes.length; at += chunkBytes) {
-    decoder.push(bytes.subarray(at, at + chunkBytes))
-    maxBuffered = Math.max(maxBuffered, decoder.bufferedBytes())
-    const frame = decoder.next()
-    if (Result.isFailure(frame)) return { verdict: frame.failure._tag as string, maxBuffered }
-    if (frame.success === undefined) continue
-    const message = decode(frame.success, options)
-    if (Result.isFailure(message)) return { verdict: message.failure._tag as string, maxBuffered }
-    return { verdict: message.success === undefined ? "ignored" : "accepted", maxBuffered }
+  let elements = 0
+  const verdict = (): string => {
+    for (let at = 0; at < bytes.length; at += chunkBytes) {
+      decoder.push(bytes.subarray(at, at + chunkBytes))
+      maxBuffered = Math.max(maxBuffered, decoder.bufferedBytes())
+      const frame = decoder.next()
+      if (Result.isFailure(frame)) return frame.failure._tag
+      if (frame.success === undefined) continue
+      const message = decode(frame.success, options)
+      if (Result.isFailure(message)) return message.failure._tag
+      if (message.success === undefined) return "ignored"
+      elements = elementsOf(message.success)
+      return "accepted"
+    }
+    return "nothing yet"
   }
-  return { verdict: "nothing yet", maxBuffered }
+  return { verdict: verdict(), maxBuffered, elements }
 }
