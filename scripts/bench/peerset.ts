@@ -69,8 +69,16 @@ const makePeer = (id: number, serving: boolean) => {
     close: () => Effect.void,
     load: () => 1,
     roundTrip: () => undefined,
+    pingWait: () => undefined,
+    connectedAtMillis: 0,
     bytesRead: () => 0,
-    bytesWritten: () => 0
+    bytesWritten: () => 0,
+    traffic: () => ({
+      messagesReceived: new Map(),
+      messagesSent: new Map(),
+      lastReceivedMillis: undefined,
+      lastSentMillis: undefined
+    })
   }
   return {
     peer,

@@ -66,7 +66,8 @@ import {
   PeerOverloaded,
   type PeerReport,
   type Readiness,
-  ServiceShutdown
+  ServiceShutdown,
+  type Traffic
 } from "./Peer.ts"
 import * as PeerLoad from "./PeerLoad.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
@@ -91,6 +92,8 @@ export interface Options {
 interface Waiting {
   readonly matcher: Matcher
   /** Milliseconds of the monotonic clock. */
+  readonly sinceMillis: number
+  /** Milliseconds of the monotonic clock. */
   readonly deadlineMillis: number
 }
 
@@ -108,6 +111,7 @@ class Connection implements Peer {
   readonly info: ConnectionInfo
   readonly transientAddress: PeerSocketAddress | undefined
   readonly isInbound: boolean
+  readonly connectedAtMillis: number
 
   readonly #options: Options
   readonly #clock: Clock.Clock
@@ -157,7 +161,8 @@ class Connection implements Peer {
     this.#context = context
     this.#source =
       this.transientAddress === undefined ? undefined : { connection: this.id, address: this.transientAddress }
-    const nowSeconds = Math.floor(clock.currentTimeMillisUnsafe() / 1000)
+    this.connectedAtMillis = clock.currentTimeMillisUnsafe()
+    const nowSeconds = Math.floor(this.connectedAtMillis / 1000)
     this.#addresses = ConnectedAddress.alternates(connectedAddress, remote.addressFrom.address, nowSeconds)
     this.#estimate = {
       answerNanos: Number(Duration.toNanosUnsafe(options.policy.initialAnswerTime)),
@@ -234,12 +239,21 @@ class Connection implements Peer {
     return this.#roundTrip
   }
 
+  pingWait(): Duration.Duration | undefined {
+    if (this.#waiting === undefined || this.#current?.request._tag !== "Ping") return undefined
+    return Duration.millis(this.#nowMillis() - this.#waiting.sinceMillis)
+  }
+
   bytesRead(): number {
     return this.#messages.bytesRead()
   }
 
   bytesWritten(): number {
     return this.#messages.bytesWritten()
+  }
+
+  traffic(): Traffic {
+    return this.#messages.traffic()
   }
 
   // -- start and end -------------------------------------------------------------------------
@@ -414,7 +428,8 @@ class Connection implements Peer {
     return Effect.flatMap(this.#send(message), () => {
       if (matcher === undefined) return this.#answered(asked, { _tag: "Nil" })
       const limit = Duration.toMillis(this.#options.policy.requestTimeout)
-      this.#waiting = { matcher, deadlineMillis: this.#nowMillis() + limit }
+      const sinceMillis = this.#nowMillis()
+      this.#waiting = { matcher, sinceMillis, deadlineMillis: sinceMillis + limit }
       this.#enter(PeerMetrics.awaitingResponse(request._tag))
       return Effect.void
     })

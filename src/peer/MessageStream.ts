@@ -13,13 +13,13 @@
  *
  * @module
  */
-import { type Context, Effect, Result } from "effect"
+import { Clock, Context, Effect, Result } from "effect"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import type { Policy } from "../Policy.ts"
 import type { ByteStream, StreamClosed } from "../transport/Transport.ts"
 import { FrameDecoder, headerBytes, type Magic, maxBodyBytes, maxHandshakeBodyBytes } from "../wire/Frame.ts"
 import * as Wire from "../wire/Message.ts"
-import { ConnectionClosed, ConnectionSendTimeout, Serialization } from "./Peer.ts"
+import { ConnectionClosed, ConnectionSendTimeout, Serialization, type Traffic } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
 
 /**
@@ -47,10 +47,15 @@ export class MessageStream {
   readonly #policy: Pick<Policy, "requestTimeout">
   readonly #context: Context.Context<never>
   readonly #decoder: FrameDecoder
+  readonly #clock: Clock.Clock
+  readonly #received = new Map<string, number>()
+  readonly #sent = new Map<string, number>()
+  #lastReceivedMillis: number | undefined
+  #lastSentMillis: number | undefined
   #negotiatedVersion = ourProtocolVersion
   #maxBodyBytes = maxHandshakeBodyBytes
 
-  /** In the state of before the handshake. `context` is where metrics are registered. */
+  /** In the state of before the handshake. `context` is where metrics are registered, and has the clock. */
   constructor(
     stream: ByteStream,
     magic: Magic,
@@ -61,6 +66,7 @@ export class MessageStream {
     this.#magic = magic
     this.#policy = policy
     this.#context = context
+    this.#clock = Context.get(context, Clock.Clock)
     this.#decoder = new FrameDecoder(magic, maxHandshakeBodyBytes)
   }
 
@@ -79,6 +85,15 @@ export class MessageStream {
     return this.#stream.bytesWritten()
   }
 
+  traffic(): Traffic {
+    return {
+      messagesReceived: this.#received,
+      messagesSent: this.#sent,
+      lastReceivedMillis: this.#lastReceivedMillis,
+      lastSentMillis: this.#lastSentMillis
+    }
+  }
+
   /** Bytes received and not yet decoded: at most `maxBufferedBytes`. */
   bufferedBytes(): number {
     return this.#decoder.bufferedBytes()
@@ -93,7 +108,10 @@ export class MessageStream {
       PeerMetrics.bytesReceived.updateUnsafe(headerBytes + frame.success.body.length, this.#context)
       const message = Wire.decode(frame.success, { negotiatedVersion: this.#negotiatedVersion })
       if (Result.isFailure(message)) return failed(message.failure)
-      if (message.success !== undefined) return Result.succeed(message.success)
+      if (message.success === undefined) continue
+      increment(this.#received, Wire.commandOf(message.success))
+      this.#lastReceivedMillis = this.#clock.currentTimeMillisUnsafe()
+      return Result.succeed(message.success)
     }
   }
 
@@ -131,6 +149,8 @@ export class MessageStream {
     if (Result.isFailure(encoded)) return Effect.fail(new Serialization({ cause: encoded.failure }))
     const bytes = encoded.success
     PeerMetrics.bytesSent.updateUnsafe(bytes.length, this.#context)
+    increment(this.#sent, Wire.commandOf(message))
+    this.#lastSentMillis = this.#clock.currentTimeMillisUnsafe()
     // Costs a timer only when the transport has no room.
     return this.#stream.write(bytes).pipe(
       Effect.mapError((cause) => new Serialization({ cause })),
@@ -147,6 +167,8 @@ export class MessageStream {
     return Result.isFailure(end) ? new Serialization({ cause: end.failure }) : new ConnectionClosed()
   }
 }
+
+const increment = (counts: Map<string, number>, command: string) => counts.set(command, (counts.get(command) ?? 0) + 1)
 
 const nothingYet = Result.succeed(undefined)
 

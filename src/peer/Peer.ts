@@ -113,6 +113,16 @@ export interface ConnectionHost {
 /** Whether a request can be put into the peer's slot now. */
 export type Readiness = "Ready" | "Busy" | "Failed"
 
+/** Messages of one connection so far, its handshake included. Grows with the kinds of messages, of which there are 20. */
+export interface Traffic {
+  /** By command, `ping`; what is unknown is not counted. */
+  readonly messagesReceived: ReadonlyMap<string, number>
+  readonly messagesSent: ReadonlyMap<string, number>
+  /** Milliseconds since the Unix epoch of the latest message. */
+  readonly lastReceivedMillis: number | undefined
+  readonly lastSentMillis: number | undefined
+}
+
 export interface Peer {
   readonly id: ConnectionId
   readonly info: ConnectionInfo
@@ -149,7 +159,13 @@ export interface Peer {
   readonly load: (nowNanos: bigint) => number
   /** Last round trip of a ping. */
   readonly roundTrip: () => Duration.Duration | undefined
+  /** For how long a ping has been waiting for its answer; `undefined` when none is under way. */
+  readonly pingWait: () => Duration.Duration | undefined
+  /** When the handshake was done, in milliseconds since the Unix epoch. */
+  readonly connectedAtMillis: number
   /** Bytes so far, both ways. */
   readonly bytesRead: () => number
   readonly bytesWritten: () => number
+  /** As of now; a later call shows more. */
+  readonly traffic: () => Traffic
 }

@@ -200,8 +200,16 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
     close,
     load: () => (options.load ?? 21e9) * (pending.size + 1),
     roundTrip: () => undefined,
+    pingWait: () => undefined,
+    connectedAtMillis: 0,
     bytesRead: () => 0,
     bytesWritten: () => 0,
+    traffic: () => ({
+      messagesReceived: new Map(),
+      messagesSent: new Map(),
+      lastReceivedMillis: undefined,
+      lastSentMillis: undefined
+    }),
     take,
     takeAll: () => {
       const taken: Array<Asked> = []
