@@ -11,7 +11,9 @@ import { ConnectionSlots } from "../src/network/ConnectionSlots.ts"
 import { Devnet } from "../src/cli/devnet.ts"
 import { InvalidSetting, Network } from "../src/network/Network.ts"
 import { defaults, Policy } from "../src/Policy.ts"
+import { OtherNodes } from "../src/status/StatusHandlers.ts"
 import * as Node from "./Node.ts"
+import * as StatusServer from "./StatusServer.ts"
 
 /**
  * Nodes that find each other in seconds instead of minutes: nobody else is on this network, so nothing needs to be spared.
@@ -39,7 +41,7 @@ export const layer = Layer.succeed(
   Devnet.of({
     addressOf,
     startNode: Effect.fnUntraced(
-      function* (index) {
+      function* (index, status) {
         const address = addressOf(index)
         const node = Node.layer({
           chain: regtest,
@@ -48,8 +50,16 @@ export const layer = Layer.succeed(
           // Everybody knows the first one, and nobody else.
           peers: index === 1 ? [] : [addressOf(1)]
         }).pipe(Layer.provide(Layer.succeed(Policy, policy)))
-        const services = yield* Layer.build(node)
+        const services = yield* Layer.build(
+          status === undefined
+            ? node
+            : StatusServer.layer(status.address).pipe(
+                Layer.provideMerge(node),
+                Layer.provide(Layer.succeed(OtherNodes, status.others))
+              )
+        )
         return {
+          shown: services,
           network: Context.get(services, Network),
           slots: Context.get(services, ConnectionSlots),
           addressBook: Context.get(services, AddressBook)

@@ -22,6 +22,7 @@ import { Connector } from "../src/network/Connector.ts"
 import { Crawler } from "../src/network/Crawler.ts"
 import { InitialPeers } from "../src/network/InitialPeers.ts"
 import { Listener } from "../src/network/Listener.ts"
+import { ManualPeers } from "../src/network/ManualPeers.ts"
 import { checkPolicy, Network } from "../src/network/Network.ts"
 import { NetworkEvents } from "../src/network/NetworkEvents.ts"
 import * as NodeAnswers from "../src/network/NodeAnswers.ts"
@@ -89,9 +90,12 @@ export const services = (options: NodeOptions) => {
   )
   const dialling = Layer.mergeAll(Crawler.layer, InitialPeers.layer).pipe(Layer.provideMerge(Connector.layer))
   const listening = listenAddress === undefined ? Layer.empty : Listener.layer(listenAddress)
+  // After the listener: what it dials is told where we listen.
+  const manual = cacheDirectory === undefined ? ManualPeers.layer : ManualPeers.layerFile(cacheDirectory)
 
   // Bottom up: each line provides what those above it need, and stops after them.
   const composed = Network.layer.pipe(
+    Layer.provideMerge(manual),
     Layer.provideMerge(listening),
     Layer.provideMerge(dialling),
     Layer.provideMerge(peers),

@@ -3,13 +3,15 @@
  *
  * @module
  */
-import { Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
+import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
 import { readFile } from "../src/cli/config.ts"
-import { explained, root } from "../src/cli/root.ts"
+import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
+import { explained, type Failure, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
 import { defaults, Policy } from "../src/Policy.ts"
 import * as Node from "./Node.ts"
 import type { NodeOptions } from "./Node.ts"
+import * as StatusServer from "./StatusServer.ts"
 
 /** The flags of `start` as they are parsed. */
 interface StartFlags {
@@ -17,6 +19,7 @@ interface StartFlags {
   readonly listen: Option.Option<string>
   readonly peers: ReadonlyArray<string>
   readonly userAgent: Option.Option<string>
+  readonly status: Option.Option<PeerSocketAddress>
 }
 
 /** Every variable of the environment that starts with `ZEBRA_`. */
@@ -63,15 +66,25 @@ const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
   return { options: settings satisfies NodeOptions, policy }
 })
 
-/** The node that `start` runs with these flags. */
-export const layerNode = (flags: StartFlags) =>
-  Layer.unwrap(
+const failing = (change: string) => (cause: Cause.Cause<Failure>) =>
+  Layer.effectContext(explained(change)(Effect.failCause(cause)))
+
+/** The node that `start` runs with these flags, and its status interface. */
+export const layerNode = (flags: StartFlags) => {
+  const node = Layer.unwrap(
     load({
       network: Option.getOrUndefined(flags.network),
       listen: Option.getOrUndefined(flags.listen),
       peers: flags.peers,
       userAgent: Option.getOrUndefined(flags.userAgent)
-    }).pipe(Effect.map(({ options, policy }) => Node.layer(options).pipe(Layer.provide(Layer.succeed(Policy, policy)))))
-  ).pipe(
-    Layer.catchCause((cause) => Layer.effectContext(explained("choose another with --listen")(Effect.failCause(cause))))
-  )
+    }).pipe(
+      Effect.map(({ options, policy }) => Node.layer(options).pipe(Layer.provideMerge(Layer.succeed(Policy, policy))))
+    )
+  ).pipe(Layer.catchCause(failing("choose another with --listen")))
+  const status = Option.match(flags.status, {
+    onNone: () => Layer.empty,
+    onSome: (address) =>
+      StatusServer.layer(address).pipe(Layer.catchCause(failing("choose another with --status, or --status off")))
+  })
+  return status.pipe(Layer.provideMerge(node))
+}

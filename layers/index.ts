@@ -6,3 +6,4 @@
 export * as Devnet from "./Devnet.ts"
 export * as Node from "./Node.ts"
 export * as Simulated from "./Simulated.ts"
+export * as StatusServer from "./StatusServer.ts"

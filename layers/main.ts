@@ -17,9 +17,12 @@ import * as Telemetry from "./Telemetry.ts"
 
 const program = root.pipe(
   Command.withSubcommands([
-    devnet.pipe(Command.provide(Devnet.layer)),
+    devnet.pipe(Command.provide(Devnet.layer), Command.provide(Telemetry.layer)),
     config,
-    start.pipe(Command.provide((flags) => Settings.layerNode(flags)))
+    start.pipe(
+      Command.provide((flags) => Settings.layerNode(flags)),
+      Command.provide(Telemetry.layer)
+    )
   ]),
   Command.run({ version: "0.0.0" })
 )

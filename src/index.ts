@@ -81,9 +81,15 @@ export { type ConnectError, Connector } from "./network/Connector.ts"
 export { Crawler } from "./network/Crawler.ts"
 export { InitialPeers } from "./network/InitialPeers.ts"
 export { Listener } from "./network/Listener.ts"
+export { ManualPeers, NoDial } from "./network/ManualPeers.ts"
 export { InvalidSetting, Network } from "./network/Network.ts"
 export { NetworkEvent, NetworkEvents } from "./network/NetworkEvents.ts"
 export * as NodeAnswers from "./network/NodeAnswers.ts"
 export * from "./network/PeerSet.ts"
 export { InventoryRegistry } from "./routing/InventoryRegistry.ts"
 export { TrustedPeers } from "./routing/TrustedPeers.ts"
+
+// -- status: a running node over HTTP -----------------------------------------------------------
+
+export * as StatusApi from "./status/StatusApi.ts"
+export * as StatusClient from "./status/StatusClient.ts"

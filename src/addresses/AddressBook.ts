@@ -438,8 +438,8 @@ const make = Effect.gen(function* () {
           return gone.length
         })
         yield* Effect.logWarning("banned a peer group").pipe(
+          PeerSocketAddress.annotateLogs("address", options.address),
           Effect.annotateLogs({
-            address: PeerSocketAddress.redacted(options.address),
             reason: cleanReason(options.reason),
             addressesRemoved: removed
           })

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { type Brand, Result } from "effect"
+import { type Brand, Context, Effect, Result } from "effect"
 import { NetAddress } from "effect/net"
 
 /** Equal and hashed by value. The only kind of address that transport, wire, book and peer set exchange. */
@@ -39,6 +39,14 @@ export const fromIpv4Bytes = (bytes: Uint8Array, at: number, port: number): Peer
 export const fromString = (text: string): Result.Result<PeerSocketAddress, NetAddress.NetAddressError> =>
   Result.map(NetAddress.inetAddressFromString(text), make)
 
+/** As users write it: `ip:port` or `[ip6]:port`; with a `defaultPort` also the IP alone, in brackets or not. */
+export const fromText = (text: string, defaultPort?: number): PeerSocketAddress | undefined => {
+  const whole = fromString(text)
+  if (Result.isSuccess(whole)) return whole.success
+  const ip = NetAddress.ipFromString(text.replace(/^\[(.*)\]$/, "$1"))
+  return Result.isSuccess(ip) && defaultPort !== undefined ? fromIp(ip.success, defaultPort) : undefined
+}
+
 /** As `fromString`, for addresses written in our own source. */
 export const fromStringUnsafe = (text: string): PeerSocketAddress => Result.getOrThrow(fromString(text))
 
@@ -51,6 +59,19 @@ export const format = (address: PeerSocketAddress): string =>
 /** `v4redacted:port` or `v6redacted:port`: what logs, spans and errors say. */
 export const redacted = (address: PeerSocketAddress): string =>
   `${address._tag === "InetAddressV4" ? "v4" : "v6"}redacted:${address.port}`
+
+/** Whether logs say addresses in full. Off unless the operator wants it. */
+export const ShowAddresses = Context.Reference<boolean>("network-effect/chain/ShowAddresses", {
+  defaultValue: () => false
+})
+
+/** Adds an address to the logs of an effect, redacted unless `ShowAddresses`. */
+export const annotateLogs =
+  (key: string, address: PeerSocketAddress | undefined) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(ShowAddresses, (show) =>
+      Effect.annotateLogs(effect, key, address === undefined ? "isolated" : show ? format(address) : redacted(address))
+    )
 
 /** Exactly 127.0.0.1 or ::1, not the rest of 127/8. */
 export const isLocalhost = (address: PeerSocketAddress): boolean => {

@@ -19,6 +19,8 @@ interface NodeView {
 
 export interface DevnetView {
   readonly startedMillis: number
+  /** Of the page that shows the network, if there is one. */
+  readonly statusUrl: string | undefined
   readonly nodes: ReadonlyArray<NodeView>
   handshakesDone: number
   readonly handshakesFailed: Map<string, number>
@@ -53,8 +55,10 @@ export interface Summary {
 export const make = (options: {
   readonly startedMillis: number
   readonly addresses: ReadonlyArray<string>
+  readonly statusUrl?: string | undefined
 }): DevnetView => ({
   startedMillis: options.startedMillis,
+  statusUrl: options.statusUrl,
   nodes: options.addresses.map((address) => ({
     address,
     peers: new Map(),
@@ -172,7 +176,7 @@ export const table = (view: DevnetView, nowMillis: number, rows: number): Readon
     )
   }
   if (view.nodes.length > fitting) lines.push(`      and ${view.nodes.length - fitting} more`)
-  lines.push("", "Ctrl-C stops")
+  lines.push("", view.statusUrl === undefined ? "Ctrl-C stops" : `status page: ${view.statusUrl}  Ctrl-C stops`)
   return lines
 }
 

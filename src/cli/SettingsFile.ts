@@ -9,7 +9,6 @@
  * @module
  */
 import { Duration, Result } from "effect"
-import { NetAddress } from "effect/net"
 import { parseSeed } from "../addresses/DnsSeeds.ts"
 import { type ChainParamsShape, mainnet, testnet } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -122,18 +121,6 @@ const networkKeys = [
 const fail = (message: string) => Result.fail(new SettingsError({ message }))
 
 const addressForms = "say ip, ip:port or [ip6]:port"
-
-const parseAddress = (
-  text: string,
-  defaultPort: number | undefined
-): PeerSocketAddress.PeerSocketAddress | undefined => {
-  const whole = PeerSocketAddress.fromString(text)
-  if (Result.isSuccess(whole)) return whole.success
-  const ip = NetAddress.ipFromString(text.replace(/^\[(.*)\]$/, "$1"))
-  return Result.isSuccess(ip) && defaultPort !== undefined
-    ? PeerSocketAddress.fromIp(ip.success, defaultPort)
-    : undefined
-}
 
 /** A value of the `[network]` section, and where it stands. */
 interface Setting {
@@ -268,21 +255,22 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
 
     const listen =
       flags.listen === undefined ? yield* textOf("listen_addr") : { value: flags.listen, where: "--listen" }
-    const listenAddress = parseAddress(listen?.value ?? "[::]", chain.defaultPort)
+    const listenAddress = PeerSocketAddress.fromText(listen?.value ?? "[::]", chain.defaultPort)
     if (listenAddress === undefined) {
       const { value = "", where = "" } = listen ?? {}
       const what = where === "--listen" ? `--listen ${value}` : `${where}: listen_addr ${value}`
       return yield* fail(`${what} is not an address: ${addressForms}`)
     }
     const external = yield* textOf("external_addr")
-    const externalAddress = external === undefined ? undefined : parseAddress(external.value, chain.defaultPort)
+    const externalAddress =
+      external === undefined ? undefined : PeerSocketAddress.fromText(external.value, chain.defaultPort)
     if (external !== undefined && externalAddress === undefined) {
       return yield* fail(`${external.where}: external_addr ${external.value} is not an address: ${addressForms}`)
     }
 
     const peers: Array<PeerSocketAddress.PeerSocketAddress> = []
     for (const peer of flags.peers ?? []) {
-      const address = parseAddress(peer, undefined)
+      const address = PeerSocketAddress.fromText(peer)
       if (address === undefined) return yield* fail(`--peer ${peer} is not an address: say ip:port or [ip6]:port`)
       peers.push(address)
     }

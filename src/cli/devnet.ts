@@ -30,9 +30,11 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { ConnectionSlots } from "../network/ConnectionSlots.ts"
 import type { Network } from "../network/Network.ts"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
+import type { StatusNeedsToken } from "../status/StatusAddress.ts"
+import type { Shown } from "../status/StatusHandlers.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as DevnetView from "./DevnetView.ts"
-import { explained } from "./root.ts"
+import { explained, statusFlag, urlOf } from "./root.ts"
 import { parseDuration } from "./SettingsFile.ts"
 
 /** One running node of a local network. */
@@ -40,6 +42,14 @@ export interface DevnetNode {
   readonly network: Network["Service"]
   readonly slots: ConnectionSlots["Service"]
   readonly addressBook: AddressBook["Service"]
+  /** For the status page. */
+  readonly shown: Context.Context<Shown>
+}
+
+/** The status interface of a node, which shows the others too. */
+export interface DevnetStatus {
+  readonly address: PeerSocketAddress.PeerSocketAddress
+  readonly others: () => ReadonlyArray<Context.Context<Shown>>
 }
 
 /** How nodes of a local network are made. */
@@ -48,8 +58,11 @@ export class Devnet extends Context.Service<
   {
     /** Where node `index`, from 1, listens. */
     readonly addressOf: (index: number) => PeerSocketAddress.PeerSocketAddress
-    /** Starts node `index`; it stops when the scope closes. */
-    readonly startNode: (index: number) => Effect.Effect<DevnetNode, ListenError, Scope.Scope>
+    /** Starts node `index`, and its status interface if it has one; they stop when the scope closes. */
+    readonly startNode: (
+      index: number,
+      status?: DevnetStatus
+    ) => Effect.Effect<DevnetNode, ListenError | StatusNeedsToken, Scope.Scope>
   }
 >()("network-effect/cli/Devnet") {}
 
@@ -99,6 +112,7 @@ const flags = {
     ),
     Flag.withDefault(0)
   ),
+  status: statusFlag,
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Events as JSON, one per line, and a summary as the last line"),
     Flag.withDefault(false)
@@ -112,8 +126,10 @@ export const devnet = Command.make(
     const { addressOf, startNode } = yield* Devnet
     const live = !options.json && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
     const startedMillis = yield* Clock.currentTimeMillis
+    const statusUrl = Option.getOrUndefined(Option.map(options.status, urlOf))
     const view = DevnetView.make({
       startedMillis,
+      statusUrl,
       addresses: Array.from({ length: options.nodes }, (_, i) => PeerSocketAddress.format(addressOf(i + 1)))
     })
 
@@ -130,10 +146,16 @@ export const devnet = Command.make(
 
     const running = new Map<number, { readonly node: DevnetNode; readonly scope: Scope.Closeable }>()
 
+    /** All but the first, which never stops. */
+    const others = () => [...running].filter(([index]) => index > 1).map(([, { node }]) => node.shown)
+
     const startOne = Effect.fnUntraced(function* (index: number) {
       const scope = yield* Scope.fork(yield* Effect.scope)
       yield* Effect.gen(function* () {
-        const node = yield* explained("stop it, or whatever else listens there")(startNode(index))
+        const status = index === 1 ? Option.map(options.status, (address) => ({ address, others })) : Option.none()
+        const node = yield* explained("stop it, or choose another with --status if it is the status page's")(
+          startNode(index, Option.getOrUndefined(status))
+        )
         running.set(index, { node, scope })
         yield* node.network.events.pipe(
           Stream.runForEach((event) => tell(index, event)),
@@ -170,6 +192,7 @@ export const devnet = Command.make(
         }
         if (live) yield* draw(view)
       })
+      if (!options.json && !live && statusUrl !== undefined) yield* Console.log(`status page: ${statusUrl}`)
       yield* refresh.pipe(Effect.repeat(Schedule.spaced(redrawInterval)), Effect.forkScoped)
       for (let index = 1; index <= options.nodes; index++) {
         if (index > 1) yield* Effect.sleep(startInterval)

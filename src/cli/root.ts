@@ -3,10 +3,12 @@
  *
  * @module
  */
-import { Console, Effect, Layer } from "effect"
+import { Config, Console, Effect, Layer, Option } from "effect"
 import { CliError, CliOutput, Command, Flag } from "effect/cli"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { InvalidSetting } from "../network/Network.ts"
 import type { PeerSetClosed } from "../network/PeerSet.ts"
+import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import type { SettingsError } from "./SettingsFile.ts"
 
@@ -18,10 +20,43 @@ export const root = Command.make("network-effect").pipe(
       Flag.withDescription("Settings file, in the form of a zebrad.toml"),
       Flag.withMetavar("FILE"),
       Flag.optional
+    ),
+    logFormat: Flag.Literals("log-format", ["pretty", "json"]).pipe(
+      Flag.withDescription("How logs look on stderr; pretty on a terminal and json otherwise, unless told"),
+      Flag.optional
+    ),
+    showAddresses: Flag.Boolean("show-addresses").pipe(
+      Flag.withDescription("Logs say the IPs of peers in full"),
+      Flag.withDefault(false)
+    ),
+    otlp: Flag.String("otlp").pipe(
+      Flag.withDescription("Sends traces, logs and metrics to this OpenTelemetry collector, http://host:4318"),
+      Flag.withMetavar("URL"),
+      Flag.optional
     )
   }),
   Command.withDescription("The Zcash peer-to-peer network: run a node, or a whole local network.")
 )
+
+/** Where the status interface is, `None` for nowhere. Of every command that runs a node. */
+export const statusFlag = Flag.String("status").pipe(
+  Flag.withDescription("Where the status page and its interface are: ip:port, or off"),
+  Flag.withMetavar("ADDR"),
+  Flag.withFallbackConfig(Config.String("NETWORK_EFFECT_STATUS")),
+  Flag.withDefault(PeerSocketAddress.format(StatusAddress.defaultAddress)),
+  Flag.filterMap(
+    (text) => {
+      if (text === "off") return Option.some(Option.none<PeerSocketAddress.PeerSocketAddress>())
+      const address = PeerSocketAddress.fromText(text, StatusAddress.defaultPort)
+      return address === undefined ? Option.none() : Option.some(Option.some(address))
+    },
+    (text) => `Expected ip:port, [ip6]:port or off, got ${text}`
+  )
+)
+
+/** Where a browser finds the status page. */
+export const urlOf = (address: PeerSocketAddress.PeerSocketAddress): string =>
+  `http://${PeerSocketAddress.format(address)}/`
 
 /** Every failure on one line of stderr, without the help text in front of it: the sentence names what to change. */
 export const layerOutput = Layer.merge(
@@ -61,6 +96,8 @@ const sentenceOf = (error: Failure, change: string): string => {
       }
     case "SettingsError":
       return error.message
+    case "StatusNeedsToken":
+      return `${error.address} can be reached by others, who could then rule this node: set NETWORK_EFFECT_STATUS_TOKEN, or choose a loopback address with --status.`
     case "InvalidSetting":
       return `${error.setting} is ${error.value} and has to be ${error.expected}: change it in the settings file.`
     case "BackgroundTaskExited":
@@ -73,7 +110,7 @@ const sentenceOf = (error: Failure, change: string): string => {
 }
 
 /** Whatever may end a command. */
-export type Failure = ListenError | SettingsError | InvalidSetting | PeerSetClosed
+export type Failure = ListenError | StatusAddress.StatusNeedsToken | SettingsError | InvalidSetting | PeerSetClosed
 
 /** Shows a failure as its sentence; the exit code is 1. */
 export const explained =

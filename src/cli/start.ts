@@ -8,7 +8,7 @@ import { Command, Flag } from "effect/cli"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Network } from "../network/Network.ts"
 import { describe } from "./DevnetView.ts"
-import { explained } from "./root.ts"
+import { explained, statusFlag, urlOf } from "./root.ts"
 
 /** The flags of `start`; texts, for `SettingsFile.load` reads them with the file and the environment. */
 const flags = {
@@ -32,6 +32,7 @@ const flags = {
     Flag.withMetavar("TEXT"),
     Flag.optional
   ),
+  status: statusFlag,
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Events as JSON on stdout, one per line; logs go to stderr"),
     Flag.withDefault(false)
@@ -41,10 +42,13 @@ const flags = {
 export const start = Command.make(
   "start",
   flags,
-  Effect.fnUntraced(function* ({ json }) {
+  Effect.fnUntraced(function* ({ json, status }) {
     const network = yield* Network
     if (!json && Option.isSome(network.listenAddress)) {
       yield* Console.log(`listening on ${PeerSocketAddress.format(network.listenAddress.value)}; Ctrl-C stops`)
+    }
+    if (!json && Option.isSome(status)) {
+      yield* Console.log(`status page: ${urlOf(status.value)}`)
     }
     yield* network.events.pipe(
       Stream.runForEach((event) => Console.log(json ? JSON.stringify(event) : describe(event))),

@@ -67,7 +67,8 @@ export class InitialPeers extends Context.Service<
           if (invalid === undefined) valid.push(address)
           else {
             yield* Effect.logInfo("initial peer ignored").pipe(
-              Effect.annotateLogs({ address: PeerSocketAddress.redacted(address), reason: invalid })
+              PeerSocketAddress.annotateLogs("address", address),
+              Effect.annotateLogs({ reason: invalid })
             )
           }
         }
@@ -111,7 +112,8 @@ export class InitialPeers extends Context.Service<
             // No such IP family on this host says nothing about the peer.
             const log = reason === "EADDRNOTAVAIL" ? Effect.logDebug : Effect.logInfo
             return log("initial peer not reached").pipe(
-              Effect.annotateLogs({ address: PeerSocketAddress.redacted(address), reason })
+              PeerSocketAddress.annotateLogs("address", address),
+              Effect.annotateLogs({ reason })
             )
           }),
           Effect.scoped,

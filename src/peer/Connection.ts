@@ -40,7 +40,7 @@ import {
   Scope
 } from "effect"
 import type { BlockHash } from "../chain/Hash.ts"
-import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Policy } from "../Policy.ts"
 import { Message } from "../wire/Message.ts"
 import * as AddressCache from "./AddressCache.ts"
@@ -109,7 +109,7 @@ export const make = (options: Options): Effect.Effect<Peer, never, Scope.Scope> 
 class Connection implements Peer {
   readonly id: ConnectionId
   readonly info: ConnectionInfo
-  readonly transientAddress: PeerSocketAddress | undefined
+  readonly transientAddress: PeerSocketAddress.PeerSocketAddress | undefined
   readonly isInbound: boolean
   readonly connectedAtMillis: number
 
@@ -270,7 +270,8 @@ class Connection implements Peer {
           const dropped = new ConnectionDropped()
           this.#end(dropped, Exit.fail(dropped))
           return Effect.logDebug("connection ended").pipe(
-            Effect.annotateLogs({ peer: this.#label, error: this.#error?._tag })
+            PeerSocketAddress.annotateLogs("peer", this.transientAddress),
+            Effect.annotateLogs({ error: this.#error?._tag })
           )
         })
       )
@@ -520,9 +521,6 @@ class Connection implements Peer {
   // -- what the peer says --------------------------------------------------------------------
 
   /** Never the IP. */
-  get #label(): string {
-    return ConnectedAddress.label(this.info.connectedAddress)
-  }
 
   get #messages(): MessageStream {
     return this.#options.messages
@@ -604,7 +602,8 @@ class Connection implements Peer {
           return yield* new InboundTimeout()
         case "Failed":
           return yield* Effect.logDebug("no answer to a request of a peer").pipe(
-            Effect.annotateLogs({ peer: this.#label, request: request._tag, cause: outcome.cause })
+            PeerSocketAddress.annotateLogs("peer", this.transientAddress),
+            Effect.annotateLogs({ request: request._tag, cause: outcome.cause })
           )
         case "Broken":
           yield* logDefect("the program that answers peers failed", outcome.cause)

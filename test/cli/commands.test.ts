@@ -23,6 +23,7 @@ const start = (...args: ReadonlyArray<string>): Run => {
       PATH: process.env["PATH"] ?? "",
       HOME: directory,
       XDG_CACHE_HOME: directory,
+      NETWORK_EFFECT_STATUS: "off",
       NODE_COMPILE_CACHE: join(directory, "compiled")
     },
     stdio: ["ignore", "pipe", "pipe"]

@@ -1,0 +1,19 @@
+/**
+ * Where the status interface of a node is, and who may know.
+ *
+ * @module
+ */
+import { Config, Data } from "effect"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+
+/** Port of the status interface: one above the port of Mainnet peers. */
+export const defaultPort = 8234
+
+/** On this machine only. */
+export const defaultAddress = PeerSocketAddress.fromStringUnsafe(`127.0.0.1:${defaultPort}`)
+
+/** `NETWORK_EFFECT_STATUS_TOKEN`: whoever asks has to know it, when it is set. */
+export const token = Config.option(Config.Redacted("NETWORK_EFFECT_STATUS_TOKEN"))
+
+/** Others could reach the status interface, and nothing would tell them from the operator. */
+export class StatusNeedsToken extends Data.TaggedError("StatusNeedsToken")<{ readonly address: string }> {}

@@ -1,0 +1,321 @@
+/**
+ * The HTTP interface of a running node: endpoints, schemas and errors, for server and client alike.
+ *
+ * Every error is a problem of RFC 9457: `application/problem+json` with one sentence in `detail`.
+ *
+ * @module
+ */
+import { Schema } from "effect"
+import {
+  HttpApi,
+  HttpApiEndpoint,
+  HttpApiError,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi
+} from "effect/http-api"
+import { NetworkEvent } from "../network/NetworkEvents.ts"
+
+// -- errors --------------------------------------------------------------------------------------
+
+const blank = "about:blank"
+/** One sentence: what is wrong, and what to change. */
+const detail = { detail: Schema.String }
+
+/** The request is not one this interface knows: malformed, with unknown fields, or values out of range. */
+export class BadRequest extends HttpApiError.Problem<BadRequest>()(
+  "BadRequest",
+  { type: blank, status: 400, title: "Bad Request" },
+  detail
+) {}
+/** A token is needed, and none or another one was given. */
+export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
+  "Unauthorized",
+  { type: blank, status: 401, title: "Unauthorized" },
+  detail
+) {}
+/** A page of another site made the request, or it came under another name than this server's. */
+export class Forbidden extends HttpApiError.Problem<Forbidden>()(
+  "Forbidden",
+  { type: blank, status: 403, title: "Forbidden" },
+  detail
+) {}
+export class NotFound extends HttpApiError.Problem<NotFound>()(
+  "NotFound",
+  { type: blank, status: 404, title: "Not Found" },
+  detail
+) {}
+/** What was asked for does not go with what is so already. */
+export class Conflict extends HttpApiError.Problem<Conflict>()(
+  "Conflict",
+  { type: blank, status: 409, title: "Conflict" },
+  { ...detail, reason: Schema.String }
+) {}
+/** A dial that was asked for came to nothing; `reason` is the tag or code of what went wrong. */
+export class NotConnected extends HttpApiError.Problem<NotConnected>()(
+  "NotConnected",
+  { type: blank, status: 502, title: "Bad Gateway" },
+  { ...detail, reason: Schema.String }
+) {}
+export class NotReady extends HttpApiError.Problem<NotReady>()(
+  "NotReady",
+  { type: blank, status: 503, title: "Service Unavailable" },
+  { ...detail, peers: Schema.Int, wanted: Schema.Int }
+) {}
+/** Our bug. */
+export class ServerError extends HttpApiError.Problem<ServerError>()(
+  "ServerError",
+  { type: blank, status: 500, title: "Internal Server Error" },
+  detail
+) {}
+
+// -- what is told --------------------------------------------------------------------------------
+
+const documented = <S extends Schema.Top>(schema: S, description: string) => schema.annotate({ description })
+/** A field of `getpeerinfo` that says nothing here, and why. */
+const absent = (reason: string) => Schema.Null.annotate({ description: `Always null: ${reason}` })
+const noChain = "this node keeps neither headers nor blocks"
+
+/** Messages by command. */
+const Counts = Schema.Record(Schema.String, Schema.Int)
+
+/**
+ * One connected peer, with the fields of `getpeerinfo` of zcashd 6.2 under its names, and some of our own.
+ *
+ * Source: zcashd src/rpc/net.cpp, `getpeerinfo`.
+ */
+export class PeerInfo extends Schema.Class<PeerInfo>("PeerInfo")({
+  id: documented(Schema.Int, "Number of the connection; never used again by this process"),
+  addr: documented(Schema.NullOr(Schema.String), "`ip:port` of the other end"),
+  addrlocal: documented(Schema.String, "Where the peer sees us, by its `version` message"),
+  services: documented(Schema.String, "Service bits as 16 hexadecimal digits"),
+  relaytxes: documented(Schema.Boolean, "Whether it wants to hear of transactions"),
+  lastsend: documented(Schema.NullOr(Schema.Int), "Latest message sent, in seconds since the Unix epoch"),
+  lastrecv: documented(Schema.NullOr(Schema.Int), "Latest message received, in seconds since the Unix epoch"),
+  bytessent: Schema.Int,
+  bytesrecv: Schema.Int,
+  conntime: documented(Schema.Int, "End of the handshake, in seconds since the Unix epoch"),
+  timeoffset: documented(Schema.Int, "How far its clock was ahead of ours by its `version` message, in seconds"),
+  pingtime: documented(Schema.NullOr(Schema.Finite), "Round trip of the latest ping, in seconds"),
+  pingwait: documented(Schema.NullOr(Schema.Finite), "For how long a ping has been waiting, in seconds"),
+  version: documented(Schema.Int, "Protocol version by its `version` message"),
+  subver: documented(Schema.String, "What it calls itself"),
+  inbound: Schema.Boolean,
+  startingheight: documented(Schema.Int, "Height by its `version` message"),
+  banscore: absent("reports of misbehaviour are summed up by peer group, not by connection"),
+  synced_headers: absent(noChain),
+  synced_blocks: absent(noChain),
+  inflight: absent(noChain),
+  addr_processed: absent("addresses are asked for, and what was not asked for is dropped"),
+  addr_rate_limited: absent("addresses are asked for, and what was not asked for is dropped"),
+  whitelisted: absent("no peer is exempt from bans; see the trusted peers of a library user"),
+  negotiated_version: documented(Schema.Int, "The lower of our version and its own"),
+  readiness: documented(Schema.Literals(["Ready", "Busy", "Failed"]), "Whether a request can be put to it now"),
+  load_ms: documented(Schema.Finite, "Estimated time to its next answer, in milliseconds: what peers are chosen by"),
+  messagessent: documented(Counts, "Messages sent, by command"),
+  messagesrecv: documented(Counts, "Messages received, by command")
+}) {}
+
+export class AddressInfo extends Schema.Class<AddressInfo>("AddressInfo")({
+  address: Schema.String,
+  state: Schema.Literals(["NeverAttempted", "AttemptPending", "Responded", "Failed"]),
+  inbound: documented(Schema.Boolean, "It once connected to us from here: never dialled or told to others"),
+  lastResponse: documented(Schema.NullOr(Schema.Int), "Our last proof of life, in seconds since the Unix epoch"),
+  lastSeen: documented(Schema.NullOr(Schema.Int), "What others claim, in seconds since the Unix epoch"),
+  userAgent: Schema.NullOr(Schema.String)
+}) {}
+
+export class AddressCounts extends Schema.Class<AddressCounts>("AddressCounts")({
+  responded: Schema.Int,
+  neverAttempted: Schema.Int,
+  failed: Schema.Int,
+  attemptPending: Schema.Int,
+  recentlyLive: documented(Schema.Int, "Those of `responded` that answered lately"),
+  recentlyStoppedResponding: documented(Schema.Int, "The others of `responded`"),
+  total: Schema.Int,
+  limit: Schema.Int
+}) {}
+
+export class Addresses extends Schema.Class<Addresses>("Addresses")({
+  counts: AddressCounts,
+  offset: Schema.Int,
+  entries: documented(Schema.Array(AddressInfo), "In the order they would be dialled, from `offset` on")
+}) {}
+
+export class BanInfo extends Schema.Class<BanInfo>("BanInfo")({
+  group: documented(Schema.String, "An IPv4 address, or an IPv6 /64"),
+  reason: Schema.String,
+  until: documented(Schema.Int, "In seconds since the Unix epoch")
+}) {}
+
+export class Ready extends Schema.Class<Ready>("Ready")({
+  peers: Schema.Int,
+  wanted: documented(Schema.Int, "Peers from which on the node is ready: half its target")
+}) {}
+
+export class Health extends Schema.Class<Health>("Health")({
+  status: Schema.Literal("live"),
+  network: Schema.String,
+  userAgent: Schema.String,
+  protocolVersion: Schema.Int,
+  listen: documented(Schema.NullOr(Schema.String), "Null when the node only dials"),
+  peers: Schema.Struct({ ready: Schema.Int, busy: Schema.Int, inbound: Schema.Int, outbound: Schema.Int }),
+  slots: documented(
+    Schema.Struct({ inbound: Schema.Int, inboundLimit: Schema.Int, outbound: Schema.Int, outboundLimit: Schema.Int }),
+    "Connections held and reserved, and their limits"
+  )
+}) {}
+
+export class Totals extends Schema.Class<Totals>("Totals")({
+  bytesReceived: Schema.Int,
+  bytesSent: Schema.Int,
+  messagesReceived: documented(Counts, "By command"),
+  messagesSent: documented(Counts, "By command")
+}) {}
+
+/** A node of this process and its peers, for a picture of the network. */
+export class NodeInfo extends Schema.Class<NodeInfo>("NodeInfo")({
+  listen: Schema.NullOr(Schema.String),
+  userAgent: Schema.String,
+  version: Schema.Int,
+  peers: Schema.Array(
+    Schema.Struct({
+      id: Schema.Int,
+      addr: Schema.NullOr(Schema.String),
+      inbound: Schema.Boolean,
+      pingtime: Schema.NullOr(Schema.Finite),
+      version: Schema.Int,
+      subver: Schema.String
+    })
+  )
+}) {}
+
+/** Longest ban anybody may ask for, in seconds: ten years. */
+export const maxBanSeconds = 315_360_000
+
+/** Most entries of one answer. */
+export const maxEntries = 1000
+
+export const LogLevelName = Schema.Literals(["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"])
+
+// -- endpoints -----------------------------------------------------------------------------------
+
+/** Lets a request through that comes from no page of another site and has the token, when there is one. */
+export class Access extends HttpApiMiddleware.Service<Access>()("network-effect/status/Access", {
+  requiredForClient: true,
+  security: { bearer: HttpApiSecurity.bearer },
+  error: [Unauthorized, Forbidden]
+}) {}
+
+/** Says in one sentence what is wrong with a request. */
+export class Problems extends HttpApiMiddleware.Service<Problems>()("network-effect/status/Problems", {
+  error: [BadRequest, ServerError]
+}) {}
+
+const Count = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+const text = (maximum: number) => Schema.String.check(Schema.isMaxLength(maximum))
+/** An address with its port, or without. */
+const addressText = text(60)
+
+class Liveness extends HttpApiGroup.make("liveness", { topLevel: true }).add(
+  HttpApiEndpoint.get("health", "/health", { success: Health }).annotate(
+    OpenApi.Description,
+    "Answers while the process lives. Needs no token."
+  )
+) {}
+
+class Reads extends HttpApiGroup.make("reads", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("ready", "/ready", { success: Ready, error: NotReady }).annotate(
+      OpenApi.Description,
+      "200 when the node has half the peers it wants; else 503, and why."
+    ),
+    HttpApiEndpoint.get("peers", "/peers", { success: Schema.Array(PeerInfo) }),
+    HttpApiEndpoint.get("addresses", "/addresses", {
+      query: {
+        offset: Schema.optional(Count(1_000_000)),
+        limit: Schema.optional(Count(maxEntries))
+      },
+      success: Addresses,
+      error: BadRequest
+    }).annotate(OpenApi.Description, "Counts by state, and entries of the address book, 100 unless told."),
+    HttpApiEndpoint.get("bans", "/bans", { success: Schema.Array(BanInfo) }),
+    HttpApiEndpoint.get("added", "/connect", { success: Schema.Array(Schema.String) }).annotate(
+      OpenApi.Description,
+      "The addresses that are kept connected."
+    ),
+    HttpApiEndpoint.get("totals", "/totals", { success: Totals }).annotate(
+      OpenApi.Description,
+      "Bytes and messages of all connections of this process so far."
+    ),
+    HttpApiEndpoint.get("network", "/network", { success: Schema.Array(NodeInfo) }).annotate(
+      OpenApi.Description,
+      "Every node of this process with its peers; this one is the first."
+    ),
+    HttpApiEndpoint.get("events", "/events", { success: HttpApiSchema.StreamSse({ data: NetworkEvent }) }).annotate(
+      OpenApi.Description,
+      "What happens, as it happens. A reader that is too slow loses the oldest and is told how many."
+    ),
+    HttpApiEndpoint.get("metrics", "/metrics", {
+      success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+    }).annotate(OpenApi.Description, "In the text format of Prometheus."),
+    HttpApiEndpoint.get("logLevel", "/log-level", { success: Schema.Struct({ level: LogLevelName }) })
+  )
+  .middleware(Access) {}
+
+class Writes extends HttpApiGroup.make("writes", { topLevel: true })
+  .add(
+    HttpApiEndpoint.delete("disconnect", "/peers/:id", {
+      params: { id: Schema.FiniteFromString.check(Schema.isInt()) },
+      success: HttpApiSchema.NoContent,
+      error: NotFound
+    }),
+    HttpApiEndpoint.post("ban", "/bans", {
+      payload: Schema.Struct({
+        address: documented(addressText, "An IP; its whole /64 when it is an IPv6"),
+        reason: Schema.optional(text(200)),
+        seconds: Schema.optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxBanSeconds })))
+      }),
+      success: BanInfo,
+      error: BadRequest
+    }).annotate(OpenApi.Description, "For a day, unless told. A later ban never ends an earlier one sooner."),
+    HttpApiEndpoint.delete("unban", "/bans/:group", {
+      params: { group: addressText },
+      success: HttpApiSchema.NoContent,
+      error: [BadRequest, NotFound]
+    }),
+    HttpApiEndpoint.post("connect", "/connect", {
+      payload: Schema.Struct({
+        address: documented(addressText, "`ip:port`; the port of the chain unless given"),
+        mode: documented(
+          Schema.Literals(["onetry", "add", "remove"]),
+          "Dial once and await the outcome; keep connected from now on; no longer keep connected"
+        )
+      }),
+      success: Schema.Struct({
+        peer: documented(Schema.NullOr(PeerInfo), "Of `onetry`"),
+        added: Schema.Array(Schema.String)
+      }),
+      error: [BadRequest, NotFound, Conflict, NotConnected]
+    }),
+    HttpApiEndpoint.put("setLogLevel", "/log-level", {
+      payload: Schema.Struct({ level: LogLevelName }),
+      success: Schema.Struct({ level: LogLevelName })
+    })
+  )
+  .middleware(Access) {}
+
+export class StatusApi extends HttpApi.make("network-effect")
+  .add(Liveness, Reads, Writes)
+  .middleware(Problems)
+  .annotate(HttpApi.ParseOptions, { onExcessProperty: "error" })
+  .annotate(HttpApi.HeadersParseOptions, {})
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "network-effect",
+      version: "1",
+      description: "What a node does, and what it can be told to do."
+    })
+  ) {}

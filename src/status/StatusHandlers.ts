@@ -1,0 +1,337 @@
+/**
+ * What the HTTP interface answers, from the services of one node.
+ *
+ * @module
+ */
+import { Clock, Context, Duration, Effect, HashMap, Layer, Metric, Option, SubscriptionRef } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { PrometheusMetrics } from "effect/observability"
+import { AddressBook } from "../addresses/AddressBook.ts"
+import * as AddressRules from "../addresses/AddressRules.ts"
+import { type Ban, BanList } from "../addresses/BanList.ts"
+import type { PeerAddress } from "../addresses/PeerAddress.ts"
+import { ChainParams } from "../chain/ChainParams.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
+import { ConnectionSlots } from "../network/ConnectionSlots.ts"
+import { ManualPeers, type NoDial } from "../network/ManualPeers.ts"
+import { Network } from "../network/Network.ts"
+import { PeerSet } from "../network/PeerSet.ts"
+import { LocalNode } from "../peer/Handshake.ts"
+import type { Peer } from "../peer/Peer.ts"
+import { inboundLimit, outboundLimit, Policy } from "../Policy.ts"
+import { LogLevelControl } from "./LogLevelControl.ts"
+import {
+  AddressCounts,
+  Addresses,
+  AddressInfo,
+  BadRequest,
+  BanInfo,
+  Conflict,
+  Health,
+  NodeInfo,
+  NotConnected,
+  NotFound,
+  NotReady,
+  PeerInfo,
+  Ready,
+  StatusApi,
+  Totals
+} from "./StatusApi.ts"
+
+/** What of a node is shown. */
+export type Shown = Network | PeerSet
+
+/** The other nodes of this process, when it runs several; they come and go. */
+export const OtherNodes = Context.Reference<() => ReadonlyArray<Context.Context<Shown>>>(
+  "network-effect/status/OtherNodes",
+  { defaultValue: () => () => [] }
+)
+
+const defaultEntries = 100
+
+const seconds = (millis: number): number => Math.floor(millis / 1000)
+const secondsOf = (millis: number | undefined): number | null => (millis === undefined ? null : seconds(millis))
+const durationOf = (duration: Duration.Duration | undefined): number | null =>
+  duration === undefined ? null : Duration.toSeconds(duration)
+
+const addressOf = ({ transientAddress }: Peer): string | null =>
+  transientAddress === undefined ? null : PeerSocketAddress.format(transientAddress)
+
+/** A peer as `getpeerinfo` shows it. */
+export const peerInfo = (peer: Peer, nowNanos: bigint): PeerInfo => {
+  const { negotiatedVersion, remote } = peer.info
+  const traffic = peer.traffic()
+  return new PeerInfo({
+    id: peer.id,
+    addr: addressOf(peer),
+    addrlocal: PeerSocketAddress.format(remote.addressReceiver.address),
+    services: remote.services.toString(16).padStart(16, "0"),
+    relaytxes: remote.relay,
+    lastsend: secondsOf(traffic.lastSentMillis),
+    lastrecv: secondsOf(traffic.lastReceivedMillis),
+    bytessent: peer.bytesWritten(),
+    bytesrecv: peer.bytesRead(),
+    conntime: seconds(peer.connectedAtMillis),
+    timeoffset: timeOffset(remote.timestamp, seconds(peer.connectedAtMillis)),
+    pingtime: durationOf(peer.roundTrip()),
+    pingwait: durationOf(peer.pingWait()),
+    version: remote.version,
+    subver: remote.userAgent,
+    inbound: peer.isInbound,
+    startingheight: remote.startHeight,
+    banscore: null,
+    synced_headers: null,
+    synced_blocks: null,
+    inflight: null,
+    addr_processed: null,
+    addr_rate_limited: null,
+    whitelisted: null,
+    negotiated_version: negotiatedVersion,
+    readiness: peer.readiness(),
+    load_ms: peer.load(nowNanos) / 1e6,
+    messagessent: Object.fromEntries(traffic.messagesSent),
+    messagesrecv: Object.fromEntries(traffic.messagesReceived)
+  })
+}
+
+/** A peer may state any 64-bit time; what is out of bounds is cut off there. */
+const timeOffset = (theirs: bigint, ours: number): number => {
+  const limit = BigInt(Number.MAX_SAFE_INTEGER)
+  const offset = theirs - BigInt(ours)
+  return Number(offset > limit ? limit : offset < -limit ? -limit : offset)
+}
+
+const addressInfo = (entry: PeerAddress): AddressInfo =>
+  new AddressInfo({
+    address: PeerSocketAddress.format(entry.address),
+    state: entry.state,
+    inbound: entry.isInbound,
+    lastResponse: entry.lastResponseSeconds ?? null,
+    lastSeen: entry.untrustedLastSeenSeconds ?? null,
+    userAgent: entry.userAgent ?? null
+  })
+
+const banInfo = ({ group, reason, untilSeconds }: Ban): BanInfo => new BanInfo({ group, reason, until: untilSeconds })
+
+const nodeInfo = (node: Context.Context<Shown>): NodeInfo =>
+  new NodeInfo({
+    listen: listenText(Context.get(node, Network)),
+    userAgent: Context.get(node, LocalNode).userAgent,
+    version: ourProtocolVersion,
+    peers: Context.get(node, PeerSet)
+      .peersUnsafe()
+      .map((peer) => ({
+        id: peer.id,
+        addr: addressOf(peer),
+        inbound: peer.isInbound,
+        pingtime: durationOf(peer.roundTrip()),
+        version: peer.info.remote.version,
+        subver: peer.info.remote.userAgent
+      }))
+  })
+
+const listenText = ({ listenAddress }: Network["Service"]): string | null =>
+  Option.getOrNull(Option.map(listenAddress, PeerSocketAddress.format))
+
+/** Bytes and messages of all connections, as they are counted for `/metrics`. */
+const totals = Effect.map(Metric.snapshot, (metrics) => {
+  const bytes = { "zcash.net.in.bytes.total": 0, "zcash.net.out.bytes.total": 0 }
+  const messages: Record<"zcash.net.in.messages" | "zcash.net.out.messages", Record<string, number>> = {
+    "zcash.net.in.messages": {},
+    "zcash.net.out.messages": {}
+  }
+  for (const metric of metrics) {
+    if (metric.type !== "Counter") continue
+    const count = Number(metric.state.count)
+    if (metric.id === "zcash.net.in.bytes.total" || metric.id === "zcash.net.out.bytes.total") bytes[metric.id] += count
+    if (metric.id === "zcash.net.in.messages" || metric.id === "zcash.net.out.messages") {
+      messages[metric.id][metric.attributes?.["command"] ?? "other"] = count
+    }
+  }
+  return new Totals({
+    bytesReceived: bytes["zcash.net.in.bytes.total"],
+    bytesSent: bytes["zcash.net.out.bytes.total"],
+    messagesReceived: messages["zcash.net.in.messages"],
+    messagesSent: messages["zcash.net.out.messages"]
+  })
+})
+
+const noDialDetails: Readonly<Record<NoDial["reason"], string>> = {
+  Connected: "it is connected already",
+  Full: "every outbound place, or every place of the list, is taken: disconnect or remove another one first",
+  Banned: "it is banned: lift the ban first",
+  Refused: "its peer group has all the connections it may have"
+}
+
+const noDial = (error: NoDial) =>
+  new Conflict({ detail: `No dial was made: ${noDialDetails[error.reason]}.`, reason: error.reason })
+
+const badAddress = (text: string, form: string) =>
+  new BadRequest({ detail: `${JSON.stringify(text)} is not an address: say ${form}.` })
+
+/** A whole IP, with or without a port, or an IPv6 /64: whatever names a peer group. */
+const groupOf = (text: string) => {
+  const address = PeerSocketAddress.fromText(text.replace(/\/64$/, ""), 0)
+  return address === undefined
+    ? Effect.fail(badAddress(text, "an IP such as 192.0.2.10 or 2001:db8::1"))
+    : Effect.succeed(address)
+}
+
+const liveness = HttpApiBuilder.group(
+  StatusApi,
+  "liveness",
+  Effect.fnUntraced(function* (handlers) {
+    const chain = yield* ChainParams
+    const network = yield* Network
+    const peerSet = yield* PeerSet
+    const slots = yield* ConnectionSlots
+    const policy = yield* Policy
+    const { userAgent } = yield* LocalNode
+    return handlers.handle("health", () =>
+      Effect.map(
+        peerSet.counts,
+        (peers) =>
+          new Health({
+            status: "live",
+            network: chain.name,
+            userAgent,
+            protocolVersion: ourProtocolVersion,
+            listen: listenText(network),
+            peers,
+            slots: {
+              inbound: slots.used("inbound") + slots.used("trusted"),
+              inboundLimit: inboundLimit(policy),
+              outbound: slots.used("outbound"),
+              outboundLimit: outboundLimit(policy)
+            }
+          })
+      )
+    )
+  })
+)
+
+const reads = HttpApiBuilder.group(
+  StatusApi,
+  "reads",
+  Effect.fnUntraced(function* (handlers) {
+    const policy = yield* Policy
+    const peerSet = yield* PeerSet
+    const book = yield* AddressBook
+    const bans = yield* BanList
+    const manual = yield* ManualPeers
+    const network = yield* Network
+    const logLevel = yield* LogLevelControl
+    const otherNodes = yield* OtherNodes
+    const thisNode = yield* Effect.context<Shown>()
+
+    return handlers.handleAll({
+      ready: Effect.fnUntraced(function* () {
+        const counts = yield* peerSet.counts
+        const peers = counts.ready + counts.busy
+        const wanted = Math.ceil(policy.targetPeers / 2)
+        if (peers >= wanted) return new Ready({ peers, wanted })
+        return yield* new NotReady({
+          detail: `${peers} of the ${wanted} peers that make this node ready are connected.`,
+          peers,
+          wanted
+        })
+      }),
+      peers: Effect.fnUntraced(function* () {
+        const nowNanos = yield* Clock.monotonicTimeNanos
+        return (yield* peerSet.peers).map((peer) => peerInfo(peer, nowNanos))
+      }),
+      addresses: Effect.fnUntraced(function* ({ query }) {
+        const { limit = defaultEntries, offset = 0 } = query
+        const entries = yield* book.entries
+        if (offset > 0 && offset >= entries.length) {
+          return yield* new BadRequest({
+            detail: `offset ${offset} is past the end: the book has ${entries.length} addresses.`
+          })
+        }
+        return new Addresses({
+          counts: new AddressCounts(SubscriptionRef.getUnsafe(book.metrics)),
+          offset,
+          entries: entries.slice(offset, offset + limit).map(addressInfo)
+        })
+      }),
+      bans: () => Effect.map(SubscriptionRef.get(bans.bans), (bans) => [...HashMap.values(bans)].map(banInfo)),
+      added: () => Effect.map(manual.list, (added) => added.map(PeerSocketAddress.format)),
+      totals: () => totals,
+      network: () => Effect.sync(() => [thisNode, ...otherNodes()].map(nodeInfo)),
+      events: () => Effect.succeed(network.events),
+      metrics: () => PrometheusMetrics.format(),
+      logLevel: () => Effect.map(logLevel.get, (level) => ({ level }))
+    })
+  })
+)
+
+const writes = HttpApiBuilder.group(
+  StatusApi,
+  "writes",
+  Effect.fnUntraced(function* (handlers) {
+    const chain = yield* ChainParams
+    const peerSet = yield* PeerSet
+    const book = yield* AddressBook
+    const bans = yield* BanList
+    const manual = yield* ManualPeers
+    const logLevel = yield* LogLevelControl
+
+    return handlers.handleAll({
+      disconnect: Effect.fnUntraced(function* ({ params }) {
+        const found = peerSet.peersUnsafe().find(({ id }) => id === params.id)
+        if (found === undefined) return yield* new NotFound({ detail: `No peer has the number ${params.id}.` })
+        yield* peerSet.remove(found.id)
+      }),
+      ban: Effect.fnUntraced(function* ({ payload }) {
+        const address = yield* groupOf(payload.address)
+        const ban = yield* book.ban({
+          address,
+          reason: payload.reason ?? "banned by the operator",
+          ...(payload.seconds === undefined ? {} : { duration: Duration.seconds(payload.seconds) })
+        })
+        return banInfo(ban)
+      }),
+      unban: Effect.fnUntraced(function* ({ params }) {
+        const group = AddressRules.limitKey(yield* groupOf(params.group))
+        if (!(yield* bans.lift(group))) return yield* new NotFound({ detail: `${group} is not banned.` })
+      }),
+      connect: Effect.fnUntraced(function* ({ payload }) {
+        const address = PeerSocketAddress.fromText(payload.address, chain.defaultPort)
+        const invalid = address === undefined ? undefined : AddressRules.validForOutbound(address)
+        if (address === undefined) return yield* badAddress(payload.address, "ip, ip:port or [ip6]:port")
+        if (invalid !== undefined) {
+          return yield* new BadRequest({ detail: `${payload.address} cannot be dialled: ${invalid}.` })
+        }
+        let peer: PeerInfo | null = null
+        switch (payload.mode) {
+          case "onetry": {
+            const connected = yield* manual.connect(address).pipe(
+              Effect.catchTag("NoDial", (error) => Effect.fail(noDial(error))),
+              Effect.catchTag(["DialError", "HandshakeError"], (error) => {
+                const reason = error._tag === "DialError" ? error.code : error.reason._tag
+                return Effect.fail(
+                  new NotConnected({ detail: `${payload.address} could not be connected: ${reason}.`, reason })
+                )
+              })
+            )
+            peer = peerInfo(connected, yield* Clock.monotonicTimeNanos)
+            break
+          }
+          case "add":
+            yield* Effect.mapError(manual.add(address), noDial)
+            break
+          case "remove":
+            if (!(yield* manual.remove(address))) {
+              return yield* new NotFound({ detail: `${payload.address} is not among the added addresses.` })
+            }
+        }
+        return { peer, added: (yield* manual.list).map(PeerSocketAddress.format) }
+      }),
+      setLogLevel: ({ payload }) => Effect.as(logLevel.set(payload.level), payload)
+    })
+  })
+)
+
+/** The handlers of `StatusApi`, over the services of a node. */
+export const layer = Layer.mergeAll(liveness, reads, writes)
