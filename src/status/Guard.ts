@@ -49,6 +49,9 @@ export const layerAccess = (token: Option.Option<Redacted.Redacted>) =>
       })
   })
 
+/** What a user calls it. */
+const parts = { Params: "path", Query: "query", Headers: "header", Payload: "body" } as const
+
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** Says in one sentence what a request has wrong. */
@@ -62,6 +65,6 @@ export const layerProblems = HttpApiMiddleware.layerSchemaErrorTransform(Problem
       Effect.andThen(Effect.fail(new ServerError({ detail: "The answer could not be written, which is a bug." })))
     )
   }
-  const part = error.kind.toLowerCase()
+  const part = parts[error.kind]
   return Effect.fail(new BadRequest({ detail: `The ${part} is wrong${where === "" ? "" : ` at ${where}`}: ${what}.` }))
 })

@@ -1,0 +1,333 @@
+/** The status interface of a real node, asked through the typed client and by whoever does not keep to it. */
+import { Validator } from "@seriousme/openapi-schema-validator"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { AddressBook, BanList, ListenError, PeerSocketAddress } from "network-effect"
+import { StatusServer } from "network-effect/layers"
+import { StatusNeedsToken } from "../../src/status/StatusAddress.ts"
+import { listenAddress, node, raw, until, withStatus } from "../support/statusWorld.ts"
+
+const json = (body: unknown, method = "POST"): RequestInit => ({
+  method,
+  headers: { "content-type": "application/json" },
+  body: typeof body === "string" ? body : JSON.stringify(body)
+})
+
+describe("the status interface", () => {
+  it.live("shows every field of a peer, filled, after a connection over TCP", () =>
+    Effect.gen(function* () {
+      const { client } = yield* withStatus("127.0.7.1")
+      const bob = yield* Layer.build(node("127.0.7.2"))
+      const { peer } = yield* client.connect({ payload: { address: listenAddress(bob), mode: "onetry" } })
+      assert.strictEqual(peer?.addr, listenAddress(bob))
+      const [shown] = yield* until(client.peers(), ([peer]) => peer?.pingtime !== null && peer !== undefined)
+      const always = ["banscore", "synced_headers", "synced_blocks", "inflight", "addr_processed"]
+      const empty = Object.entries(shown ?? {}).filter(([, value]) => value === null)
+      assert.deepStrictEqual(
+        empty.map(([name]) => name).filter((name) => name !== "pingwait"),
+        [...always, "addr_rate_limited", "whitelisted"]
+      )
+      assert.deepInclude(shown, {
+        addr: listenAddress(bob),
+        services: "0000000000000001",
+        relaytxes: true,
+        version: 170190,
+        negotiated_version: 170190,
+        subver: "/network-effect:0.0.0/",
+        inbound: false,
+        startingheight: 0
+      })
+      assert.match(shown?.addrlocal ?? "", /^127\.0\.7\.1:\d+$/)
+      assert.isAtLeast(shown?.bytessent ?? 0, 24)
+      assert.isAtLeast(shown?.bytesrecv ?? 0, 24)
+      assert.isAtLeast(shown?.lastrecv ?? 0, shown?.conntime ?? Infinity)
+      assert.isAtLeast(shown?.lastsend ?? 0, shown?.conntime ?? Infinity)
+      assert.isAbove(shown?.load_ms ?? 0, 0)
+      assert.isAtLeast(shown?.messagessent["version"] ?? 0, 1)
+      assert.isAtLeast(shown?.messagesrecv["pong"] ?? 0, 1)
+      // Rounded down to 300 s by the other side.
+      assert.isAtMost(shown?.timeoffset ?? 1, 0)
+      assert.isAbove(shown?.timeoffset ?? -301, -301)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says whether the node lives and is ready, and why it is not", () =>
+    Effect.gen(function* () {
+      const { client, services } = yield* withStatus("127.0.7.3")
+      const health = yield* client.health()
+      assert.deepInclude(health, { status: "live", network: "Regtest", listen: listenAddress(services) })
+      assert.deepStrictEqual(health.slots, { inbound: 0, inboundLimit: 20, outbound: 0, outboundLimit: 12 })
+      const error = yield* Effect.flip(client.ready())
+      assert.deepInclude(error, { _tag: "NotReady", peers: 0, wanted: 2 })
+      assert.strictEqual(error.message, "0 of the 2 peers that make this node ready are connected.")
+      for (const ip of ["127.0.7.4", "127.0.7.5"]) {
+        const other = yield* Layer.build(node(ip))
+        yield* client.connect({ payload: { address: listenAddress(other), mode: "onetry" } })
+      }
+      assert.deepStrictEqual({ ...(yield* client.ready()) }, { peers: 2, wanted: 2 })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("tells events as they happen, totals, metrics, and the picture of the network", () =>
+    Effect.gen(function* () {
+      const { client, services } = yield* withStatus("127.0.7.6")
+      const events = yield* client.events()
+      const connected = yield* events.pipe(
+        Stream.filter((event) => event._tag === "PeerConnected"),
+        Stream.runHead,
+        Effect.forkScoped({ startImmediately: true })
+      )
+      const bob = yield* Layer.build(node("127.0.7.7"))
+      yield* client.connect({ payload: { address: listenAddress(bob), mode: "onetry" } })
+      const event = Option.getOrThrow(yield* Fiber.join(connected))
+      assert.deepInclude(event, { address: listenAddress(bob), direction: "outbound" })
+      const totals = yield* until(
+        client.totals(),
+        ({ messagesReceived }) => "ping" in messagesReceived && "pong" in messagesReceived
+      )
+      assert.isAbove(totals.bytesReceived, 0)
+      assert.isAbove(totals.bytesSent, 0)
+      assert.isAtLeast(totals.messagesSent["ping"] ?? 0, 1)
+      assert.containsAllKeys(totals.messagesReceived, ["ping", "pong"])
+      const [shown] = yield* client.network()
+      assert.strictEqual(shown?.listen, listenAddress(services))
+      assert.deepStrictEqual(
+        shown?.peers.map(({ addr, inbound }) => ({ addr, inbound })),
+        [{ addr: listenAddress(bob), inbound: false }]
+      )
+      assert.match(yield* client.metrics(), /^zcash_net_peers\{network="regtest"\} 1$/m)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("lists addresses by page, and says when there is no such page", () =>
+    Effect.gen(function* () {
+      const { client, services } = yield* withStatus("127.0.7.8")
+      const book = Context.get(services, AddressBook)
+      for (let n = 1; n <= 5; n++) yield* book.addPeer(PeerSocketAddress.fromStringUnsafe(`127.0.7.20${n}:1`))
+      const first = yield* client.addresses({ query: { limit: 2 } })
+      const { attemptPending, failed, neverAttempted, responded } = first.counts
+      // It may be dialling them already.
+      assert.strictEqual(neverAttempted + attemptPending + failed + responded, 5)
+      assert.deepInclude(first.counts, { total: 5, limit: 5000 })
+      const rest = yield* client.addresses({ query: { offset: 2 } })
+      const all = [...first.entries, ...rest.entries].map(({ address }) => address)
+      assert.deepStrictEqual(
+        all.toSorted(),
+        [1, 2, 3, 4, 5].map((n) => `127.0.7.20${n}:1`)
+      )
+      assert.deepInclude(first.entries[0], { inbound: false, lastResponse: null })
+      const error = yield* Effect.flip(client.addresses({ query: { offset: 5 } }))
+      assert.strictEqual(error.message, "offset 5 is past the end: the book has 5 addresses.")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("disconnects, bans for as long as told, and lifts bans", () =>
+    Effect.gen(function* () {
+      const { client, services } = yield* withStatus("127.0.7.9")
+      const bob = yield* Layer.build(node("127.0.7.10"))
+      const payload = { address: listenAddress(bob), mode: "onetry" } as const
+      const { peer } = yield* client.connect({ payload })
+      const params = { id: peer?.id ?? 0 }
+      yield* client.disconnect({ params })
+      assert.deepStrictEqual(yield* client.peers(), [])
+      const gone = yield* Effect.flip(client.disconnect({ params }))
+      assert.strictEqual(gone.message, `No peer has the number ${params.id}.`)
+
+      yield* client.connect({ payload })
+      const ban = yield* client.ban({ payload: { address: "127.0.7.10", seconds: 60, reason: "a test" } })
+      assert.deepInclude(ban, { group: "127.0.7.10", reason: "a test" })
+      yield* until(client.peers(), (peers) => peers.length === 0)
+      const refused = yield* Effect.flip(client.connect({ payload }))
+      assert.deepInclude(refused, { _tag: "Conflict", reason: "Banned" })
+      assert.deepStrictEqual(yield* client.bans(), [ban])
+      const bans = Context.get(services, BanList)
+      assert.isTrue(yield* bans.isBanned(PeerSocketAddress.fromStringUnsafe("127.0.7.10:1")))
+      yield* client.unban({ params: { group: "127.0.7.10" } })
+      assert.deepStrictEqual(yield* client.bans(), [])
+      const error = yield* Effect.flip(client.unban({ params: { group: "127.0.7.10" } }))
+      assert.strictEqual(error.message, "127.0.7.10 is not banned.")
+      const wide = yield* client.ban({ payload: { address: "2001:db8::7" } })
+      assert.strictEqual(wide.group, "2001:db8::/64")
+      yield* client.unban({ params: { group: "2001:db8::/64" } })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("dials once and says why it failed, or keeps an address connected until it is removed", () =>
+    Effect.gen(function* () {
+      const { client } = yield* withStatus("127.0.7.11")
+      const refused = yield* Effect.flip(client.connect({ payload: { address: "127.0.7.12:1", mode: "onetry" } }))
+      assert.deepInclude(refused, { _tag: "NotConnected", reason: "ECONNREFUSED" })
+      const bob = yield* Layer.build(node("127.0.7.12"))
+      const address = listenAddress(bob)
+      const { added } = yield* client.connect({ payload: { address, mode: "add" } })
+      assert.deepStrictEqual(added, [address])
+      const [peer] = yield* until(client.peers(), (peers) => peers.length === 1)
+      // It comes back after it was let go.
+      yield* client.disconnect({ params: { id: peer?.id ?? 0 } })
+      const [again] = yield* until(client.peers(), (peers) => peers.length === 1)
+      assert.notStrictEqual(again?.id, peer?.id)
+      const { added: left } = yield* client.connect({ payload: { address, mode: "remove" } })
+      assert.deepStrictEqual(left, [])
+      const error = yield* Effect.flip(client.connect({ payload: { address, mode: "remove" } }))
+      assert.strictEqual(error.message, `${address} is not among the added addresses.`)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("changes the level of the logs", () =>
+    Effect.gen(function* () {
+      const { client } = yield* withStatus("127.0.7.13")
+      const before = yield* client.logLevel()
+      assert.deepStrictEqual(yield* client.setLogLevel({ payload: { level: "Debug" } }), { level: "Debug" })
+      assert.deepStrictEqual(yield* client.logLevel(), { level: "Debug" })
+      yield* client.setLogLevel({ payload: before })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("describes itself in OpenAPI, as a validator of others finds", () =>
+    Effect.gen(function* () {
+      const { url } = yield* withStatus("127.0.7.14")
+      const { body } = yield* raw(`${url}/openapi.json`)
+      const validator = new Validator()
+      const result = yield* Effect.promise(() => validator.validate(body))
+      assert.deepStrictEqual(result, { valid: true })
+      assert.includeMembers(Object.keys(body["paths"] as object), ["/peers", "/bans/{group}", "/events", "/metrics"])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a request that makes no sense", () => {
+  it.live("is answered with one sentence, and changes nothing", () =>
+    Effect.gen(function* () {
+      const { client, url } = yield* withStatus("127.0.7.15")
+      const cases: ReadonlyArray<readonly [string, RequestInit, number, string]> = [
+        ["/bans", json("{bad"), 400, "The body is wrong: Expected a valid JSON body."],
+        [
+          "/bans",
+          json({ address: "192.0.2.1", secs: 5 }),
+          400,
+          "The body is wrong at secs: Expected no excess property."
+        ],
+        [
+          "/bans",
+          json({ address: "192.0.2.1", seconds: 1e12 }),
+          400,
+          "The body is wrong at seconds: Expected a value between 1 and 315360000."
+        ],
+        [
+          "/bans",
+          json({ address: "192.0.2.1", seconds: 0 }),
+          400,
+          "The body is wrong at seconds: Expected a value between 1 and 315360000."
+        ],
+        [
+          "/bans",
+          json({ address: "nobody" }),
+          400,
+          '"nobody" is not an address: say an IP such as 192.0.2.10 or 2001:db8::1.'
+        ],
+        ["/bans", json({}), 400, "The body is wrong at address: Missing key."],
+        ["/bans", json(`{"address":"${"1".repeat(20_000)}"}`), 413, "A request may have 16 KiB at most."],
+        [
+          "/connect",
+          json({ address: "0.0.0.0:1", mode: "add" }),
+          400,
+          "0.0.0.0:1 cannot be dialled: the IP is unspecified."
+        ],
+        [
+          "/connect",
+          json({ address: "nowhere", mode: "add" }),
+          400,
+          '"nowhere" is not an address: say ip, ip:port or [ip6]:port.'
+        ],
+        ["/peers/one", { method: "DELETE" }, 400, "The path is wrong at id: Expected a finite number."],
+        ["/addresses?offset=9", {}, 400, "offset 9 is past the end: the book has 0 addresses."],
+        ["/addresses?limit=1001", {}, 400, "The query is wrong at limit: Expected a value between 0 and 1000."],
+        ["/addresses?pages=2", {}, 400, "The query is wrong at pages: Expected no excess property."],
+        [
+          "/log-level",
+          json({ level: "Loud" }, "PUT"),
+          400,
+          'The body is wrong at level: Expected "All" | "Trace" | "Debug" | "Info" | "Warn" | "Error" | "Fatal" | "None".'
+        ],
+        ["/nothing", {}, 404, "There is nothing here: /docs lists what there is."],
+        ["/peers", { method: "PATCH" }, 404, "There is nothing here: /docs lists what there is."],
+        [
+          "/peers",
+          { headers: { origin: "http://elsewhere.example" } },
+          403,
+          "Pages of http://elsewhere.example may not ask this server."
+        ]
+      ]
+      for (const [path, init, status, detail] of cases) {
+        const answer = yield* raw(`${url}${path}`, init)
+        assert.deepInclude(answer, { status, type: "application/problem+json" }, path)
+        assert.strictEqual(answer.body["detail"], detail)
+        assert.strictEqual(answer.body["status"], status)
+      }
+      assert.deepStrictEqual(yield* client.bans(), [])
+      assert.deepStrictEqual(yield* client.added(), [])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("needs the token, where there is one; that the process lives is told to everybody", () =>
+    Effect.gen(function* () {
+      const { client, clientWith, url } = yield* withStatus("127.0.7.16", { token: "open sesame" })
+      assert.deepStrictEqual(yield* client.peers(), [])
+      yield* client.ban({ payload: { address: "192.0.2.1" } })
+      for (const token of [undefined, "", "open", "open sesame!", "shut sesame"]) {
+        const stranger = yield* clientWith(token)
+        assert.strictEqual((yield* Effect.flip(stranger.peers()))._tag, "Unauthorized")
+        assert.strictEqual((yield* Effect.flip(stranger.metrics()))._tag, "Unauthorized")
+        assert.strictEqual(
+          (yield* Effect.flip(stranger.ban({ payload: { address: "192.0.2.2" } })))._tag,
+          "Unauthorized"
+        )
+        assert.strictEqual((yield* stranger.health()).status, "live")
+      }
+      assert.strictEqual((yield* client.bans()).length, 1)
+      const { status } = yield* raw(`${url}/events`)
+      assert.strictEqual(status, 401)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a status server", () => {
+  it.live("does not start where another one is, and says so", () =>
+    Effect.gen(function* () {
+      const { at, services } = yield* withStatus("127.0.7.17")
+      const second = Layer.build(StatusServer.layer(at)).pipe(Effect.provideContext(services))
+      const error = yield* Effect.flip(Effect.scoped(second))
+      assert.instanceOf(error, ListenError)
+      assert.deepInclude(error, { code: "EADDRINUSE", address: PeerSocketAddress.format(at) })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("does not start where others reach it, unless it has a token", () =>
+    Effect.gen(function* () {
+      const { services } = yield* withStatus("127.0.7.18")
+      const anywhere = PeerSocketAddress.fromStringUnsafe("0.0.0.0:0")
+      const open = Layer.build(StatusServer.layer(anywhere)).pipe(Effect.provideContext(services))
+      assert.instanceOf(yield* Effect.flip(Effect.scoped(open)), StatusNeedsToken)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("ends within two seconds, whoever still listens to it", () =>
+    Effect.gen(function* () {
+      const readers: Array<Promise<Response>> = []
+      const took = yield* Effect.gen(function* () {
+        const { url } = yield* withStatus("127.0.7.19")
+        for (let i = 0; i < 20; i++) readers.push(fetch(`${url}/events`))
+        yield* Effect.promise(() => Promise.all(readers))
+      }).pipe(
+        Effect.scoped,
+        Effect.timed,
+        Effect.map(([duration]) => Duration.toSeconds(duration))
+      )
+      assert.isBelow(took, 4)
+      for (const reader of readers) {
+        const { body } = yield* Effect.promise(() => reader)
+        yield* Effect.promise(() => body?.cancel().catch(() => undefined) ?? Promise.resolve())
+      }
+    })
+  )
+})

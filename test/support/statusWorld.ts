@@ -1,0 +1,79 @@
+/** Nodes over TCP, one of them with a status server, and a client that asks it. */
+import { ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, References, Schedule } from "effect"
+import { FetchHttpClient } from "effect/http"
+import {
+  defaults,
+  Network,
+  PeerSocketAddress,
+  Policy,
+  regtest,
+  StatusClient,
+  TcpTransport,
+  Transport
+} from "network-effect"
+import { Node, StatusServer } from "network-effect/layers"
+
+/** As on Mainnet, but for what would make a test wait. Ready with two peers. */
+const quick: Policy = {
+  ...defaults,
+  targetPeers: 4,
+  dialInterval: Duration.millis(5),
+  acceptInterval: Duration.millis(5),
+  reconnectDelay: Duration.millis(1),
+  pingInterval: Duration.millis(200)
+}
+
+/** A port nobody listens on. */
+const freePort = (ip: string) =>
+  Effect.flatMap(Transport, (transport) => transport.listen(PeerSocketAddress.fromStringUnsafe(`${ip}:0`))).pipe(
+    Effect.map((listener) => listener.address),
+    Effect.scoped,
+    Effect.provide(TcpTransport.layer)
+  )
+
+/** A node at an IP of its own, which knows nobody. */
+export const node = (ip: string, options: { readonly cacheDirectory?: string } = {}) => {
+  const address = PeerSocketAddress.fromStringUnsafe(`${ip}:0`)
+  return Node.layer({ chain: regtest, listenAddress: address, dialFrom: address.address, peers: [], ...options }).pipe(
+    Layer.provideMerge(Layer.succeed(Policy, quick)),
+    Layer.provide(Layer.succeed(References.MinimumLogLevel, "None"))
+  )
+}
+
+export const listenAddress = (context: Context.Context<Network>) =>
+  PeerSocketAddress.format(Option.getOrThrow(Context.get(context, Network).listenAddress))
+
+/** A node with a status server until the scope closes: its services, where the server is, and a client of it. */
+export const withStatus = Effect.fnUntraced(function* (
+  ip: string,
+  options: { readonly token?: string; readonly cacheDirectory?: string } = {}
+) {
+  const at = yield* freePort(ip)
+  const settings = options.token === undefined ? {} : { NETWORK_EFFECT_STATUS_TOKEN: options.token }
+  const services = yield* Layer.build(
+    StatusServer.layer(at).pipe(
+      Layer.provideMerge(node(ip, options)),
+      Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))
+    )
+  )
+  const url = `http://${PeerSocketAddress.format(at)}`
+  const client = (token?: string) =>
+    StatusClient.make({ url, token: token === undefined ? undefined : Redacted.make(token) }).pipe(
+      Effect.provide(FetchHttpClient.layer)
+    )
+  return { services, at, url, client: yield* client(options.token), clientWith: client }
+})
+
+/** A request that no typed client would make: its status, its type and what it says. */
+export const raw = Effect.fnUntraced(function* (url: string, init: RequestInit = {}) {
+  const response = yield* Effect.promise(() => fetch(url, init))
+  return {
+    status: response.status,
+    type: response.headers.get("content-type"),
+    body: yield* Effect.promise(() => response.json() as Promise<Record<string, unknown>>)
+  }
+})
+
+/** Real sockets need real time. */
+export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
+  effect.pipe(Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: holds }), Effect.timeout("10 seconds"))
