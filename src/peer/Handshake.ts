@@ -41,6 +41,7 @@ import * as ConnectionMetrics from "./ConnectionMetrics.ts"
 import { InboundRequests } from "./InboundRequests.ts"
 import { MessageStream } from "./MessageStream.ts"
 import type { ConnectionClosed, ConnectionHost, Peer, Serialization } from "./Peer.ts"
+import * as PeerMetrics from "./PeerMetrics.ts"
 
 /** The remote's nonce is one of ours: we talk to ourselves, or to somebody who echoes. */
 export class RemoteNonceReuse extends Data.TaggedError("RemoteNonceReuse")<{}> {}
@@ -138,6 +139,7 @@ const make = Effect.gen(function* () {
   const inbound = yield* InboundRequests
   const secureRandom = yield* SecureRandom.SecureRandom
   const local = yield* LocalNode
+  yield* PeerMetrics.initial
 
   if (local.externalAddress !== undefined) {
     yield* Effect.logInfo("stating an external address").pipe(

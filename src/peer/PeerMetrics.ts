@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Metric } from "effect"
+import { Effect, Metric } from "effect"
 import { commandOf, type Message } from "../wire/Message.ts"
 import type { InboundRequest, Ping, Request, Response } from "./Request.ts"
 
@@ -116,6 +116,21 @@ export const closedForOverload = counter("pool.closed.loadshed", "connections cl
 export const closedForTimeout = counter("pool.closed.inbound.timeout", "connections closed because we were too slow")
 export const ignoredForOverload = counter("pool.ignored.loadshed", "requests shed because we were overloaded")
 export const ignoredForTimeout = counter("pool.ignored.inbound.timeout", "requests given up because we were too slow")
+
+/** Sets what rarely happens to zero: whoever watches a rate needs the value before the first change. */
+export const initial: Effect.Effect<void> = Effect.forEach(
+  [
+    canceled,
+    closedForOverload,
+    closedForTimeout,
+    ignoredForOverload,
+    ignoredForTimeout,
+    ...Object.values(streamFailed),
+    ...Object.values(requestCanceled)
+  ],
+  (metric) => Metric.update(metric, 0),
+  { discard: true }
+)
 
 /** `AwaitingResponse` is by what is awaited. */
 export const awaitingResponse = (request: (Request | Ping)["_tag"]) => `AwaitingResponse(${request})` as const

@@ -26,11 +26,13 @@ export const make = (network: ChainKind, context: Context.Context<never>): PeerS
     const metric = Metric.withAttributes(Metric.gauge(name, { description }), { network })
     return (value: number) => metric.updateUnsafe(value, context)
   }
+  /** Zero from the start: whoever watches a rate needs the value before the first change. */
   const counter = (name: string, description: string, labels: Record<string, string> = {}) => {
     const metric = Metric.withAttributes(Metric.counter(name, { description, incremental: true }), {
       network,
       ...labels
     })
+    metric.updateUnsafe(0, context)
     return () => metric.updateUnsafe(1, context)
   }
 
@@ -48,6 +50,12 @@ export const make = (network: ChainKind, context: Context.Context<never>): PeerS
     queue_full: fallback("queue_full"),
     expired: fallback("expired")
   }
+  // Advertised inventory is registered in the step that reports it: there is no queue that could drop any.
+  const never = (name: string, description: string) =>
+    Metric.counter(name, { description, incremental: true }).updateUnsafe(0, context)
+  never("pool.inventory.dropped", "always 0: reports of inventory are never dropped")
+  never("pool.inventory.dropped.messages", "always 0: reports of inventory are never dropped")
+
   const refusals: Record<InventoryRefusal, () => void> = { instant: refusal("instant"), waited: refusal("waited") }
 
   return {

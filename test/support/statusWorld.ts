@@ -31,11 +31,15 @@ const freePort = (ip: string) =>
     Effect.provide(TcpTransport.layer)
   )
 
+type NodeSettings = Partial<Node.NodeOptions> & { readonly policy?: Partial<Policy> }
+
 /** A node at an IP of its own, which knows nobody. */
-export const node = (ip: string, options: { readonly cacheDirectory?: string } = {}) => {
-  const address = PeerSocketAddress.fromStringUnsafe(`${ip}:0`)
-  return Node.layer({ chain: regtest, listenAddress: address, dialFrom: address.address, peers: [], ...options }).pipe(
-    Layer.provideMerge(Layer.succeed(Policy, quick)),
+export const node = (ip: string, options: NodeSettings = {}) => {
+  const listenAddress = PeerSocketAddress.fromStringUnsafe(`${ip}:0`)
+  const { policy, ...others } = options
+  const peers = options.seeds === undefined ? { peers: [] } : {}
+  return Node.layer({ chain: regtest, listenAddress, dialFrom: listenAddress.address, ...peers, ...others }).pipe(
+    Layer.provideMerge(Layer.succeed(Policy, { ...quick, ...policy })),
     Layer.provide(Layer.succeed(References.MinimumLogLevel, "None"))
   )
 }
@@ -46,10 +50,10 @@ export const listenAddress = (context: Context.Context<Network>) =>
 /** A node with a status server until the scope closes: its services, where the server is, and a client of it. */
 export const withStatus = Effect.fnUntraced(function* (
   ip: string,
-  options: { readonly token?: string; readonly cacheDirectory?: string } = {}
+  { token, ...options }: NodeSettings & { readonly token?: string } = {}
 ) {
   const at = yield* freePort(ip)
-  const settings = options.token === undefined ? {} : { NETWORK_EFFECT_STATUS_TOKEN: options.token }
+  const settings = token === undefined ? {} : { NETWORK_EFFECT_STATUS_TOKEN: token }
   const services = yield* Layer.build(
     StatusServer.layer(at).pipe(
       Layer.provideMerge(node(ip, options)),
@@ -61,7 +65,7 @@ export const withStatus = Effect.fnUntraced(function* (
     StatusClient.make({ url, token: token === undefined ? undefined : Redacted.make(token) }).pipe(
       Effect.provide(FetchHttpClient.layer)
     )
-  return { services, at, url, client: yield* client(options.token), clientWith: client }
+  return { services, at, url, client: yield* client(token), clientWith: client }
 })
 
 /** A request that no typed client would make: its status, its type and what it says. */
