@@ -4,6 +4,7 @@
  * @module
  */
 import { Clock, Context, Duration, Effect, HashMap, Layer, Metric, Option, SubscriptionRef } from "effect"
+import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { AddressBook } from "../addresses/AddressBook.ts"
@@ -20,6 +21,7 @@ import { PeerSet } from "../network/PeerSet.ts"
 import { LocalNode } from "../peer/Handshake.ts"
 import type { Peer } from "../peer/Peer.ts"
 import { inboundLimit, outboundLimit, Policy } from "../Policy.ts"
+import * as EventFeed from "./EventFeed.ts"
 import { LogLevelControl } from "./LogLevelControl.ts"
 import {
   AddressCounts,
@@ -225,44 +227,50 @@ const reads = HttpApiBuilder.group(
     const otherNodes = yield* OtherNodes
     const thisNode = yield* Effect.context<Shown>()
 
-    return handlers.handleAll({
-      ready: Effect.fnUntraced(function* () {
-        const counts = yield* peerSet.counts
-        const peers = counts.ready + counts.busy
-        const wanted = Math.ceil(policy.targetPeers / 2)
-        if (peers >= wanted) return new Ready({ peers, wanted })
-        return yield* new NotReady({
-          detail: `${peers} of the ${wanted} peers that make this node ready are connected.`,
-          peers,
-          wanted
-        })
-      }),
-      peers: Effect.fnUntraced(function* () {
-        const nowNanos = yield* Clock.monotonicTimeNanos
-        return (yield* peerSet.peers).map((peer) => peerInfo(peer, nowNanos))
-      }),
-      addresses: Effect.fnUntraced(function* ({ query }) {
-        const { limit = defaultEntries, offset = 0 } = query
-        const entries = yield* book.entries
-        if (offset > 0 && offset >= entries.length) {
-          return yield* new BadRequest({
-            detail: `offset ${offset} is past the end: the book has ${entries.length} addresses.`
-          })
-        }
-        return new Addresses({
-          counts: new AddressCounts(SubscriptionRef.getUnsafe(book.metrics)),
-          offset,
-          entries: entries.slice(offset, offset + limit).map(addressInfo)
-        })
-      }),
-      bans: () => Effect.map(SubscriptionRef.get(bans.bans), (bans) => [...HashMap.values(bans)].map(banInfo)),
-      added: () => Effect.map(manual.list, (added) => added.map(PeerSocketAddress.format)),
-      totals: () => totals,
-      network: () => Effect.sync(() => [thisNode, ...otherNodes()].map(nodeInfo)),
-      events: () => Effect.succeed(network.events),
-      metrics: () => PrometheusMetrics.format(),
-      logLevel: () => Effect.map(logLevel.get, (level) => ({ level }))
+    const events = HttpServerResponse.stream(yield* EventFeed.make(network.events), {
+      contentType: "text/event-stream",
+      headers: { "cache-control": "no-store" }
     })
+
+    return handlers
+      .handleRaw("events", () => Effect.succeed(events))
+      .handleAll({
+        ready: Effect.fnUntraced(function* () {
+          const counts = yield* peerSet.counts
+          const peers = counts.ready + counts.busy
+          const wanted = Math.ceil(policy.targetPeers / 2)
+          if (peers >= wanted) return new Ready({ peers, wanted })
+          return yield* new NotReady({
+            detail: `${peers} of the ${wanted} peers that make this node ready are connected.`,
+            peers,
+            wanted
+          })
+        }),
+        peers: Effect.fnUntraced(function* () {
+          const nowNanos = yield* Clock.monotonicTimeNanos
+          return (yield* peerSet.peers).map((peer) => peerInfo(peer, nowNanos))
+        }),
+        addresses: Effect.fnUntraced(function* ({ query }) {
+          const { limit = defaultEntries, offset = 0 } = query
+          const entries = yield* book.entries
+          if (offset > 0 && offset >= entries.length) {
+            return yield* new BadRequest({
+              detail: `offset ${offset} is past the end: the book has ${entries.length} addresses.`
+            })
+          }
+          return new Addresses({
+            counts: new AddressCounts(SubscriptionRef.getUnsafe(book.metrics)),
+            offset,
+            entries: entries.slice(offset, offset + limit).map(addressInfo)
+          })
+        }),
+        bans: () => Effect.map(SubscriptionRef.get(bans.bans), (bans) => [...HashMap.values(bans)].map(banInfo)),
+        added: () => Effect.map(manual.list, (added) => added.map(PeerSocketAddress.format)),
+        totals: () => totals,
+        network: () => Effect.sync(() => [thisNode, ...otherNodes()].map(nodeInfo)),
+        metrics: () => PrometheusMetrics.format(),
+        logLevel: () => Effect.map(logLevel.get, (level) => ({ level }))
+      })
   })
 )
 

@@ -2,7 +2,7 @@
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Option, Stream } from "effect"
-import { AddressBook, BanList, ListenError, PeerSocketAddress } from "network-effect"
+import { AddressBook, BanList, ListenError, NetworkEvents, PeerSocketAddress } from "network-effect"
 import { StatusServer } from "network-effect/layers"
 import { StatusNeedsToken } from "../../src/status/StatusAddress.ts"
 import { listenAddress, node, raw, until, withStatus } from "../support/statusWorld.ts"
@@ -101,7 +101,7 @@ describe("the status interface", () => {
 
   it.live("lists addresses by page, and says when there is no such page", () =>
     Effect.gen(function* () {
-      const { client, services } = yield* withStatus("127.0.7.8")
+      const { client, services } = yield* withStatus("127.0.7.8", { policy: { dialInterval: Duration.hours(1) } })
       const book = Context.get(services, AddressBook)
       for (let n = 1; n <= 5; n++) yield* book.addPeer(PeerSocketAddress.fromStringUnsafe(`127.0.7.20${n}:1`))
       const first = yield* client.addresses({ query: { limit: 2 } })
@@ -191,6 +191,36 @@ describe("the status interface", () => {
       const result = yield* Effect.promise(() => validator.validate(body))
       assert.deepStrictEqual(result, { valid: true })
       assert.includeMembers(Object.keys(body["paths"] as object), ["/peers", "/bans/{group}", "/events", "/metrics"])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a reader of events", () => {
+  it.live("that does not read loses the oldest, is told how many, and holds nobody up", () =>
+    Effect.gen(function* () {
+      const { client, services } = yield* withStatus("127.0.7.20")
+      const events = yield* client.events()
+      const { publish } = Context.get(services, NetworkEvents)
+      const transactions = Array.from({ length: 1000 }, () => "0".repeat(64))
+      // 130 MB, more than what sockets and the ring of waiting pieces hold together.
+      for (let n = 0; n < 2000; n++) {
+        yield* publish({ _tag: "InventoryAdvertised", connection: 1, blocks: [], transactions })
+        if (n % 50 === 0) yield* Effect.sleep("5 millis")
+      }
+      assert.strictEqual((yield* client.health()).status, "live")
+      let [lost, told] = [0, 0]
+      yield* events.pipe(
+        Stream.runForEachWhile((event) =>
+          Effect.sync(() => {
+            if (event._tag === "InventoryAdvertised") told++
+            if (event._tag === "EventsLost") lost += event.count
+            return told + lost < 2000
+          })
+        ),
+        Effect.timeout("20 seconds")
+      )
+      assert.isAbove(lost, 0)
+      assert.isAbove(told, 0)
     }).pipe(Effect.scoped)
   )
 })

@@ -1,0 +1,86 @@
+/**
+ * The events of a node for many readers at once.
+ *
+ * Each event is encoded once, and what happened within `interval` goes out in one piece, so that a thousand readers
+ * cost a node little. Pieces wait for slow readers in one ring that all share; who falls behind further loses the oldest
+ * and is told how many.
+ *
+ * @module
+ */
+import { Effect, PubSub, Stream } from "effect"
+import { type NetworkEvent, replayedEvents } from "../network/NetworkEvents.ts"
+
+/** Pieces the slowest reader may be behind. */
+export const waitingPieces = 64
+
+/**
+ * A piece is closed when it has so many bytes. The largest event, of a thousand ids, has some 67,000; so what waits for
+ * all readers together is below 9 MB.
+ */
+const pieceBytes = 65_536
+
+/** Most events that are looked at together. */
+const maxGroup = 1024
+
+/** Short enough to look live. */
+const interval = "100 millis"
+
+interface Piece {
+  /** Number of its first event, from 0. */
+  readonly first: number
+  readonly count: number
+  /** Of its last event, in milliseconds since the Unix epoch. */
+  readonly at: number
+  readonly bytes: Uint8Array
+}
+
+const encode = (event: NetworkEvent): string => `data: ${JSON.stringify(event)}\n\n`
+
+/** One stream of server-sent events for as many readers as run it. Reads `events` until the scope closes. */
+export const make = Effect.fnUntraced(function* (events: Stream.Stream<NetworkEvent>) {
+  const bus = yield* PubSub.sliding<Piece>(waitingPieces)
+  let recent: ReadonlyArray<string> = []
+  let next = 0
+
+  yield* events.pipe(
+    Stream.groupedWithin(maxGroup, interval),
+    Stream.runForEach((group) =>
+      Effect.suspend(() => {
+        const texts = group.map(encode)
+        recent = [...recent, ...texts].slice(-replayedEvents)
+        const pieces: Array<Piece> = []
+        let open: Array<string> = []
+        let length = 0
+        for (const [index, text] of texts.entries()) {
+          open.push(text)
+          length += text.length
+          if (length < pieceBytes && index < texts.length - 1) continue
+          pieces.push({ first: next, count: open.length, at: group[index]?.at ?? 0, bytes: Buffer.from(open.join("")) })
+          next += open.length
+          open = []
+          length = 0
+        }
+        return PubSub.publishAll(bus, pieces)
+      })
+    ),
+    Effect.forkScoped({ startImmediately: true })
+  )
+
+  return Stream.unwrap(
+    Effect.gen(function* () {
+      const subscription = yield* PubSub.subscribe(bus)
+      let expected = next
+      const start = Buffer.from(recent.join(""))
+      // One at a time: what a reader holds by itself is a piece and what its socket has room for.
+      const rest = Stream.fromEffectRepeat(PubSub.take(subscription)).pipe(
+        Stream.map(({ at, bytes, count, first }) => {
+          const lost = first - expected
+          expected = first + count
+          if (lost === 0) return bytes
+          return Buffer.concat([Buffer.from(encode({ _tag: "EventsLost", at, count: lost })), bytes])
+        })
+      )
+      return Stream.concat(Stream.succeed<Uint8Array>(start), rest)
+    })
+  )
+})
