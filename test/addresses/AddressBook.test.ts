@@ -292,7 +292,7 @@ describe("a ban", () => {
     }).pipe(Effect.provide(bookWorld({ connectionsPerGroup: 2 })))
   )
 
-  it.effect("holds for the /64 of an IPv6 address, and for one IPv4 address (AB-9, AB-10, AB-16, UP-3)", () =>
+  it.effect("holds for the /64 of an IPv6 address, and for one IPv4 address (AB-9, AB-10, AB-12, AB-16, UP-3)", () =>
     Effect.gen(function* () {
       const { ban: made, list } = yield* Effect.all({ ban: ban("[2001:db8::1]:8233"), list: BanList })
       assert.strictEqual(made.group, "2001:db8::/64")
@@ -300,6 +300,8 @@ describe("a ban", () => {
       yield* gossip(["[2001:db8::dead:beef]:8233", 1], ["[2001:db8:1::1]:8233", 1])
       assert.isFalse(yield* has("[2001:db8::dead:beef]:8233"))
       assert.isTrue(yield* has("[2001:db8:1::1]:8233"))
+      assert.isTrue(yield* isBanned("[2001:db8::2]:8233"))
+      assert.isFalse(yield* isBanned("[2001:db8:1::1]:8233"))
       assert.isFalse(yield* isBanned("[2001:db9::1]:8233"))
       yield* ban("192.0.2.10:8233")
       yield* gossip(["192.0.2.11:8233", 1])
@@ -360,27 +362,48 @@ describe("a ban", () => {
     }).pipe(Effect.provide(bookWorld()))
   )
 
-  it.effect("gives way, when there are too many, in the order they end (AB-21)", () =>
+  it.effect("gives way, when there are too many, in the order they end (AB-21, EX-4)", () =>
     Effect.gen(function* () {
       const next = TestClock.adjust("1 second")
       yield* ban("192.0.2.1:1")
       yield* next
       yield* ban("192.0.2.2:1")
-      for (let n = 0; n < 18; n++) {
+      for (let n = 0; n < 19_998; n++) {
         yield* next
-        yield* ban(`10.0.0.${n}:1`)
+        yield* ban(`10.0.${n >> 8}.${n & 255}:1`)
       }
       yield* next
       yield* ban("192.0.2.2:1")
-      assert.strictEqual(yield* banned, 20)
+      assert.strictEqual(yield* banned, 20_000)
+      assert.isTrue(yield* isBanned("192.0.2.1:1"))
       yield* next
       yield* ban("192.0.2.3:1")
-      assert.strictEqual(yield* banned, 20)
+      assert.strictEqual(yield* banned, 20_000)
       assert.deepStrictEqual(
         [yield* isBanned("192.0.2.1:1"), yield* isBanned("192.0.2.2:1"), yield* isBanned("192.0.2.3:1")],
         [false, true, true]
       )
-    }).pipe(Effect.provide(bookWorld({ banCapacity: 20 })))
+    }).pipe(Effect.provide(bookWorld()), Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
+  it.effect("is published once, and not again for what is refused because of it (EX-14)", () =>
+    Effect.gen(function* () {
+      const list = yield* BanList
+      const published: Array<number> = []
+      yield* SubscriptionRef.changes(list.bans).pipe(
+        Stream.runForEach((bans) => Effect.sync(() => published.push(HashMap.size(bans)))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* elapse("1 millis")
+      yield* gossip(["10.0.0.1:8233", 1])
+      yield* ban("10.0.0.1:8233")
+      yield* elapse("1 millis")
+      assert.deepStrictEqual(published, [0, 1])
+      yield* gossip(["10.0.0.1:8233", 1])
+      assert.isTrue(Option.isNone(yield* record({ _tag: "UpdateAttempt", address: address("10.0.0.1:18234") })))
+      yield* elapse("1 millis")
+      assert.deepStrictEqual(published, [0, 1])
+    }).pipe(Effect.provide(bookWorld()))
   )
 
   it.effect("can be lifted, and is told when it begins and ends (EX-17)", () =>
@@ -414,57 +437,55 @@ describe("a ban", () => {
 })
 
 describe("whatever happens to the book", () => {
-  it.effect(
-    "it never has more entries than it may have, and dials nobody unreachable (AB-P2, AB-P3, advisory A7)",
-    () =>
-      Effect.gen(function* () {
-        const draw = SeededRandom.draws(3, "book")
-        const below = (bound: number) => draw() % bound
-        for (const addressBookCapacity of [1, 3, 10]) {
-          yield* Effect.gen(function* () {
-            const book = yield* AddressBook
-            for (let step = 0; step < 1500; step++) {
-              const peer = address(`10.0.${below(4)}.${below(6)}:${8233 + below(2)}`)
-              const changes: ReadonlyArray<PeerAddress.AddressChange> = [
-                { _tag: "NewInitial", address: peer },
-                {
-                  _tag: "NewGossiped",
-                  address: peer,
-                  services: BigInt(below(2)),
-                  lastSeenSeconds: below(4_294_967_295)
-                },
-                { _tag: "UpdateAttempt", address: peer },
-                {
-                  _tag: "UpdateConnected",
-                  address: peer,
-                  services: 1n,
-                  isInbound: below(2) === 1,
-                  userAgent: "",
-                  negotiatedVersion: 170_190
-                },
-                { _tag: "UpdatePingSent", address: peer, sentAtMillis: step },
-                { _tag: "UpdateResponded", address: peer, roundTrip: undefined },
-                { _tag: "UpdateFailed", address: peer, services: undefined }
-              ]
-              yield* book.record(changes[below(changes.length)]!)
-              if (below(50) === 0) yield* ban(PeerSocketAddress.format(peer), Duration.seconds(30))
-              if (below(10) === 0) yield* TestClock.adjust(Duration.seconds(below(300)))
-              const entries = yield* book.entries
-              assert.isAtMost(entries.length, addressBookCapacity)
-              assert.deepStrictEqual(entries, entries.toSorted(PeerAddress.compare))
-              const { failed, neverAttempted, responded, attemptPending, total } = yield* SubscriptionRef.get(
-                book.metrics
-              )
-              assert.strictEqual(failed + neverAttempted + responded + attemptPending, total)
-              if (below(20) === 0) {
-                const before = yield* book.readyCount
-                const taken = yield* book.takeCandidate
-                assert.strictEqual(Option.isSome(taken), before > 0)
-                if (Option.isSome(taken)) assert.strictEqual(taken.value.state, "AttemptPending")
-              }
+  it.effect("it never has more entries than it may have, and they are in their order (AB-P3, EX-2, advisory A7)", () =>
+    Effect.gen(function* () {
+      const draw = SeededRandom.draws(3, "book")
+      const below = (bound: number) => draw() % bound
+      for (const addressBookCapacity of [1, 3, 10]) {
+        yield* Effect.gen(function* () {
+          const book = yield* AddressBook
+          for (let step = 0; step < 1500; step++) {
+            const peer = address(`10.0.${below(4)}.${below(6)}:${8233 + below(2)}`)
+            const changes: ReadonlyArray<PeerAddress.AddressChange> = [
+              { _tag: "NewInitial", address: peer },
+              {
+                _tag: "NewGossiped",
+                address: peer,
+                services: BigInt(below(2)),
+                lastSeenSeconds: below(4_294_967_295)
+              },
+              { _tag: "UpdateAttempt", address: peer },
+              {
+                _tag: "UpdateConnected",
+                address: peer,
+                services: 1n,
+                isInbound: below(2) === 1,
+                userAgent: "",
+                negotiatedVersion: 170_190
+              },
+              { _tag: "UpdatePingSent", address: peer, sentAtMillis: step },
+              { _tag: "UpdateResponded", address: peer, roundTrip: undefined },
+              { _tag: "UpdateFailed", address: peer, services: undefined }
+            ]
+            yield* book.record(changes[below(changes.length)]!)
+            if (below(50) === 0) yield* ban(PeerSocketAddress.format(peer), Duration.seconds(30))
+            if (below(10) === 0) yield* TestClock.adjust(Duration.seconds(below(300)))
+            const entries = yield* book.entries
+            assert.isAtMost(entries.length, addressBookCapacity)
+            assert.deepStrictEqual(entries, entries.toSorted(PeerAddress.compare))
+            const { failed, neverAttempted, responded, attemptPending, total } = yield* SubscriptionRef.get(
+              book.metrics
+            )
+            assert.strictEqual(failed + neverAttempted + responded + attemptPending, total)
+            if (below(20) === 0) {
+              const before = yield* book.readyCount
+              const taken = yield* book.takeCandidate
+              assert.strictEqual(Option.isSome(taken), before > 0)
+              if (Option.isSome(taken)) assert.strictEqual(taken.value.state, "AttemptPending")
             }
-          }).pipe(Effect.provide(bookWorld({ addressBookCapacity })))
-        }
-      }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+          }
+        }).pipe(Effect.provide(bookWorld({ addressBookCapacity })))
+      }
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 })

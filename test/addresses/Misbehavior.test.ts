@@ -46,6 +46,26 @@ describe("reports of misbehaviour", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("count for an IPv4 address in whichever spelling it is reported (MA-14, MA-15)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* judging
+      yield* book.record({
+        _tag: "UpdateConnected",
+        address: address("[::ffff:127.0.0.1]:8233"),
+        services: 1n,
+        isInbound: true,
+        userAgent: "",
+        negotiatedVersion: 170_100
+      })
+      assert.isTrue(Option.isSome(yield* book.get(address("127.0.0.1:8233"))))
+      yield* report("[::ffff:127.0.0.1]:8233", 100, "an invalid block")
+      yield* elapse("30 seconds", "1 second")
+      assert.deepStrictEqual(yield* bans, [["127.0.0.1", "an invalid block"]])
+      assert.isTrue(Option.isNone(yield* book.get(address("127.0.0.1:8233"))))
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("of more groups than there can be connections are dropped", () =>
     Effect.gen(function* () {
       for (let n = 0; n < 250; n++) yield* report(`10.0.0.${n}:1`, 100, "many")

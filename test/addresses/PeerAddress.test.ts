@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Option, Schema } from "effect"
+import { Arbitrary, Duration, Option } from "effect"
 import * as AddressRules from "../../src/addresses/AddressRules.ts"
 import * as Gossip from "../../src/addresses/Gossip.ts"
 import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
@@ -8,6 +8,7 @@ import { mainnet } from "../../src/chain/ChainParams.ts"
 import { defaults } from "../../src/Policy.ts"
 import * as Generators from "../../src/simulation/Generators.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import { change, int } from "../support/addressChanges.ts"
 import { address } from "../support/bookWorld.ts"
 
 type Change = PeerAddress.AddressChange
@@ -131,35 +132,6 @@ describe("an address", () => {
 })
 
 // -- properties ----------------------------------------------------------------------------------
-
-const int = (minimum: number, maximum: number) =>
-  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
-
-/** Any change of one address. */
-const change = (address: Entry["address"]): Arbitrary.Arbitrary<Change> =>
-  Arbitrary.map(
-    Arbitrary.all([int(0, 6), int(0, 1), int(0, 2_000_000), int(0, 1)]),
-    ([kind, services, seen, inbound]) => {
-      const offered = services === 1 ? NODE_NETWORK : 0n
-      const kinds: ReadonlyArray<Change> = [
-        { _tag: "NewInitial", address },
-        { _tag: "NewGossiped", address, services: offered, lastSeenSeconds: seen },
-        { _tag: "UpdateAttempt", address },
-        {
-          _tag: "UpdateConnected",
-          address,
-          services: offered,
-          isInbound: inbound === 1,
-          userAgent: "/x/",
-          negotiatedVersion: 170_190
-        },
-        { _tag: "UpdatePingSent", address, sentAtMillis: seen },
-        { _tag: "UpdateResponded", address, roundTrip: Duration.millis(seen % 1000) },
-        { _tag: "UpdateFailed", address, services: services === 1 ? offered : undefined }
-      ]
-      return kinds[kind] ?? kinds[0]!
-    }
-  )
 
 const sequence = Arbitrary.flatMap(Generators.peerSocketAddress, (address) =>
   Arbitrary.array(Arbitrary.all([change(address), int(-200, 400)]), { minLength: 1, maxLength: 15 })
