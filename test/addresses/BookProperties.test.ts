@@ -9,6 +9,7 @@ import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { defaults } from "../../src/Policy.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import * as Generators from "../../src/simulation/Generators.ts"
 import { change, int } from "../support/addressChanges.ts"
 import { address, bookWorld, gossiped, nowSeconds } from "../support/bookWorld.ts"
@@ -88,6 +89,24 @@ describe("whatever a book holds", () => {
         }
       }).pipe(Effect.provide(bookWorld({ gossipShare: 1, addressBookCapacity: 6 })), quietly),
     { arbitrary: { runs: 300 } }
+  )
+
+  it.effect("it tells everybody as often as anybody else, and in any place", () =>
+    Effect.gen(function* () {
+      yield* begin
+      const book = yield* AddressBook
+      yield* book.addGossiped(Array.from({ length: 10 }, (_, i) => gossiped(`10.0.0.${i}:8233`, beginning)))
+      const times = new Map<string, number>()
+      for (let n = 0; n < 5000; n++) {
+        for (const [place, told] of (yield* book.gossip).entries()) {
+          const key = `${format(told.address)} in place ${place}`
+          times.set(key, (times.get(key) ?? 0) + 1)
+        }
+      }
+      // Ten in five places: each is expected 500 times, with a standard deviation of 21.
+      assert.strictEqual(times.size, 50)
+      for (const [key, count] of times) assert.closeTo(count, 500, 100, key)
+    }).pipe(Effect.provide(bookWorld()), Effect.provide(SeededRandom.layer("gossip")), quietly)
   )
 
   it.effect.prop(
