@@ -3,6 +3,7 @@ import { Duration, Effect, Fiber, HashMap, Option, References, Stream, Subscript
 import { TestClock } from "effect/testing"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
 import { BanList, isBannedIn } from "../../src/addresses/BanList.ts"
+import * as Gossip from "../../src/addresses/Gossip.ts"
 import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
@@ -267,6 +268,33 @@ describe("the address book", () => {
       assert.strictEqual(kept.length, 75)
       assert.strictEqual(kept[0], "10.2.0.1:8233")
       assert.notInclude(kept, "10.3.0.3:40000")
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("keeps of a thousand bad addresses the good one, once", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* TestClock.adjust("1000 hours")
+      const now = yield* nowSeconds
+      const useless = ["0.0.0.0:8233", "[::]:8233", "10.0.0.1:0", "10.0.0.2:18233", "10.0.0.3:8232", "10.0.0.4:8033"]
+      const told = Gossip.validate(
+        Array.from({ length: 1000 }, (_, n) =>
+          gossiped(n % 2 === 0 ? "192.0.2.1:8233" : useless[n % useless.length]!, now + 3 * 3600 - n)
+        ),
+        now
+      )
+      assert.strictEqual(yield* book.addGossiped(told), 1)
+      assert.deepStrictEqual(
+        (yield* book.entries).map((entry) => [
+          PeerSocketAddress.format(entry.address),
+          entry.state,
+          entry.untrustedLastSeenSeconds
+        ]),
+        // As early as the first of them said, and none of it in the future.
+        [["192.0.2.1:8233", "NeverAttempted", now]]
+      )
+      // Nobody who has no blocks is kept either.
+      assert.strictEqual(yield* book.addGossiped([gossiped("192.0.2.2:8233", now, 0n)]), 0)
     }).pipe(Effect.provide(bookWorld()))
   )
 
