@@ -91,12 +91,13 @@ describe("an address", () => {
       none: undefined,
       NeverAttempted: made(changes.NewGossiped),
       AttemptPending: made(changes.UpdateAttempt),
-      Responded: made(changes.UpdateConnected),
-      Failed: made(changes.UpdateFailed)
+      Responded: made({ ...changes.UpdateConnected, isInbound: true }),
+      Failed: { ...made(changes.UpdateFailed), services: 0n, roundTrip: Duration.millis(1) }
     }
     const progress = ["NeverAttempted", "AttemptPending", "Responded", "Failed"]
     for (const [before, entry] of Object.entries(previous)) {
-      for (const change of Object.values(changes)) {
+      const inbound = { ...changes.UpdateConnected, isInbound: true }
+      for (const change of [...Object.values(changes), inbound]) {
         const after = made(change).state
         for (const seconds of [-60, -3, 0, 3, 60]) {
           const result = apply(change, entry, seconds)
@@ -107,10 +108,26 @@ describe("an address", () => {
             isNew || (after === "NeverAttempted" ? false : Math.abs(seconds) < 5 ? isFurther : seconds > 0)
           assert.strictEqual(result !== undefined, isApplied, where)
           if (result === undefined || entry === undefined) continue
-          assert.strictEqual(result.state, after, where)
-          // What others claim is never renewed, and never lost.
-          if (entry.untrustedLastSeenSeconds !== undefined)
-            assert.strictEqual(result.untrustedLastSeenSeconds, 1, where)
+          const fresh = made(change, seconds)
+          const filled = <K extends keyof Entry>(key: K): Entry[K] => entry[key] ?? fresh[key]
+          const newer = <K extends keyof Entry>(key: K): Entry[K] => fresh[key] ?? entry[key]
+          const isGossip = after === "NeverAttempted"
+          const expected: Entry = {
+            address: bob,
+            state: after,
+            services: isGossip ? filled("services") : newer("services"),
+            // What others claim is never renewed, and never lost.
+            untrustedLastSeenSeconds: isGossip ? filled("untrustedLastSeenSeconds") : entry.untrustedLastSeenSeconds,
+            lastResponseSeconds: newer("lastResponseSeconds"),
+            roundTrip: fresh.roundTrip,
+            pingSentAtMillis: fresh.pingSentAtMillis,
+            lastAttemptMillis: newer("lastAttemptMillis"),
+            lastFailureMillis: newer("lastFailureMillis"),
+            isInbound: entry.isInbound || fresh.isInbound,
+            userAgent: newer("userAgent"),
+            negotiatedVersion: newer("negotiatedVersion")
+          }
+          assert.deepStrictEqual(result, expected, where)
         }
       }
     }
@@ -168,7 +185,12 @@ describe("whatever happens to an address", () => {
       if (untrustedLastSeenSeconds === undefined) return
       let current = entry
       for (const [change, seconds] of more) {
+        const before = current
         current = apply({ ...change, address: entry.address } as Change, current, seconds) ?? current
+        if (before.services !== undefined && current.services !== before.services) {
+          // Only who was there itself says what it serves.
+          assert.include(["UpdateConnected", "UpdateFailed"], change._tag)
+        }
         assert.strictEqual(current.untrustedLastSeenSeconds, untrustedLastSeenSeconds)
         assert.strictEqual(current.address, entry.address)
       }

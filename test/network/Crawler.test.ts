@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Effect, Fiber, Option, References } from "effect"
+import { Arbitrary, Duration, Effect, Fiber, Option, References, Stream, SubscriptionRef } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
@@ -359,8 +359,16 @@ describe("crawls", () => {
     }))
     return running({ ...crawlLimit, answer: Effect.succeed({ _tag: "Peers", addresses }) }, () =>
       Effect.gen(function* () {
+        const book = yield* AddressBook
+        const totals: Array<number> = []
+        yield* SubscriptionRef.changes(book.metrics).pipe(
+          Stream.runForEach(({ total }) => Effect.sync(() => totals.push(total))),
+          Effect.forkChild({ startImmediately: true })
+        )
+        yield* elapse("1 millis")
         assert.isTrue(yield* (yield* Crawler).crawlOnce(1))
-        assert.strictEqual((yield* (yield* AddressBook).entries).length, 250)
+        yield* elapse("1 millis")
+        assert.deepStrictEqual(totals, [0, 100, 200, 250])
       })
     )
   })
