@@ -74,6 +74,7 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
     console.log(`  again: npm run simulate -- ${again.join(" ")}`)
     process.exit(1)
   }
+  for (const note of outcome.notes) console.log(`${scenario.name}, seed ${seed}: ${note}`)
   if (first === last || process.hrtime.bigint() - told > 2_000_000_000n) {
     told = process.hrtime.bigint()
     console.log(

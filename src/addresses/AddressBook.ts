@@ -4,8 +4,8 @@
  * Every operation is one synchronous step, so nothing comes between a look and what follows from it. What a change does to
  * an entry is decided in `PeerAddress.ts`, what is told to others in `Gossip.ts`; here are the entries and their limits.
  *
- * The entries are kept in the order they would be dialled. Whatever runs per dial or per message finds its place in it by
- * halving; nothing is sorted or copied then.
+ * The entries are kept in the order they would be dialled, and what may be told of them beside it. Whatever runs per dial
+ * or per message finds its place by halving; nothing is sorted, copied or looked through then.
  *
  * Source: Zebra address_book.rs and address_book_updater.rs.
  *
@@ -22,6 +22,7 @@ import { type Ban, BanList, cleanReason, isBannedIn } from "./BanList.ts"
 import * as Gossip from "./Gossip.ts"
 import * as PeerAddress from "./PeerAddress.ts"
 import { SortedList } from "./SortedList.ts"
+import { Tellable } from "./Tellable.ts"
 
 /** What changed in the book. */
 export type AddressBookChange =
@@ -92,11 +93,13 @@ class Entries {
   readonly responded = new SortedList<Entry>(
     (a, b) => (a.lastResponseSeconds ?? 0) - (b.lastResponseSeconds ?? 0) || PeerAddress.compare(a, b)
   )
+  readonly tellable: Tellable
   readonly states: Record<PeerAddress.State, number> = { NeverAttempted: 0, AttemptPending: 0, Responded: 0, Failed: 0 }
   readonly #chain: ChainParamsShape
 
   constructor(chain: ChainParamsShape) {
     this.#chain = chain
+    this.tellable = new Tellable(chain)
   }
 
   get size(): number {
@@ -118,6 +121,7 @@ class Entries {
     if (members === undefined) this.#byGroup.set(group, new Set([entry]))
     else members.add(entry)
     this.order.add(entry)
+    this.tellable.add(entry)
     if (entry.isInbound) this.inbound.add(entry)
     else if (PeerAddress.isValidForOutbound(entry, this.#chain)) this.dialable.add(entry)
     if (entry.state === "Responded") this.responded.add(entry)
@@ -131,15 +135,17 @@ class Entries {
     members?.delete(entry)
     if (members?.size === 0) this.#byGroup.delete(group)
     this.order.remove(entry)
+    this.tellable.remove(entry)
     this.inbound.remove(entry)
     this.dialable.remove(entry)
     if (entry.state === "Responded") this.responded.remove(entry)
     this.states[entry.state]--
   }
 
-  /** After the wall clock went back, what was unreachable for good may not be. */
-  rebuildDialable(): void {
+  /** After the wall clock went back, what was unreachable for good may not be, nor what was too old to be told. */
+  restoreAged(): void {
     for (const entry of this.order) {
+      this.tellable.add(entry)
       if (!entry.isInbound && PeerAddress.isValidForOutbound(entry, this.#chain)) {
         this.dialable.remove(entry)
         this.dialable.add(entry)
@@ -198,9 +204,14 @@ const make = Effect.gen(function* () {
       return order < 0 || (order === 0 && !isRecentlyAttempted(other, now))
     })
 
-  const firstCandidate = (now: PeerAddress.Now): Entry | undefined => {
-    if (now.wallSeconds < latestWallSeconds) entries.rebuildDialable()
+  /** Goes before whatever leaves aged entries out for good. */
+  const noteTime = (now: PeerAddress.Now) => {
+    if (now.wallSeconds < latestWallSeconds) entries.restoreAged()
     latestWallSeconds = now.wallSeconds
+  }
+
+  const firstCandidate = (now: PeerAddress.Now): Entry | undefined => {
+    noteTime(now)
     const unreachable: Array<Entry> = []
     const list = entries.dialable
     let index = 0
@@ -361,19 +372,21 @@ const make = Effect.gen(function* () {
     return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
   })
 
-  /** What we may tell others now, in no order. Our own listener stands for whatever else we know of its address. */
-  const gossipable = (now: PeerAddress.Now): Array<GossipedAddress> => {
-    const oldest = now.wallSeconds - Duration.toSeconds(policy.gossipAge)
-    const told: Array<GossipedAddress> = []
-    const tell = (entry: Entry) => {
-      const sanitized = Gossip.sanitize(entry, chain)
-      // Tested on the time we tell, which is rounded down.
-      if (sanitized !== undefined && sanitized.lastSeenSeconds >= oldest) told.push(sanitized)
-    }
-    tell(PeerAddress.ownListener(listener, now))
-    const listenerKey = AddressRules.sortKey(listener)
-    for (const entry of entries.order) if (AddressRules.sortKey(entry.address) !== listenerKey) tell(entry)
-    return told
+  /** An answer to `getaddr`. Our own listener stands for whatever else we know of its address. */
+  const answer = (now: PeerAddress.Now): ReadonlyArray<GossipedAddress> => {
+    const { tellable } = entries
+    noteTime(now)
+    const known = entries.get(listener)
+    const own = PeerAddress.ownListener(listener, now)
+    const hidden = known !== undefined && tellable.remove(known)
+    tellable.add(own)
+    // Tested on the time we tell, which is rounded down.
+    tellable.dropOlder(now.wallSeconds - Duration.toSeconds(policy.gossipAge))
+    const size = Gossip.answerSize(tellable.size, policy.gossipShare)
+    const answer = tellable.draw(size, () => random.nextDoubleUnsafe())
+    tellable.remove(own)
+    if (hidden) tellable.add(known)
+    return answer
   }
 
   return AddressBook.of({
@@ -402,20 +415,7 @@ const make = Effect.gen(function* () {
         policy.cacheCapacity
       )
     ),
-    gossip: read((now) => {
-      const told = gossipable(now)
-      const size = Gossip.answerSize(told.length, policy.gossipShare)
-      // The first `size` places of a shuffle.
-      for (let place = 0; place < size; place++) {
-        const chosen = place + Math.floor(random.nextDoubleUnsafe() * (told.length - place))
-        const gossiped = told[chosen]
-        const other = told[place]
-        if (gossiped === undefined || other === undefined) break
-        told[place] = gossiped
-        told[chosen] = other
-      }
-      return told.slice(0, size)
-    }),
+    gossip: read(answer),
     markOwn: (address) =>
       step((_now, changes) => {
         own.add(AddressRules.sortKey(address))

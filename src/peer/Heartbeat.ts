@@ -24,7 +24,8 @@ export interface Options {
 /** Pings until a ping fails. A late tick moves those after it: pings never come in bursts. */
 export const run = ({ interval, ping, report }: Options): Effect.Effect<never, PeerError> => {
   const exchange = Effect.gen(function* () {
-    yield* report({ _tag: "PingSent", sentAtMillis: yield* Clock.currentTimeMillis })
+    const sentAtMillis = Number(yield* Clock.monotonicTimeNanos) / 1_000_000
+    yield* report({ _tag: "PingSent", sentAtMillis })
     const roundTrip = yield* Effect.timeoutOrElse(ping, {
       duration: interval,
       orElse: () => Effect.fail(new HeartbeatTaskExited({ message: "no answer to a ping within its interval" }))

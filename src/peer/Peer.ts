@@ -91,6 +91,7 @@ export interface ConnectionInfo {
 export type PeerReport =
   /** The handshake succeeded. */
   | { readonly _tag: "Connected"; readonly info: ConnectionInfo }
+  /** A ping is about to be sent. Monotonic milliseconds, process-local. */
   | { readonly _tag: "PingSent"; readonly sentAtMillis: number }
   | { readonly _tag: "Responded"; readonly roundTrip: Duration.Duration }
   /** A heartbeat or the inbound stream failed. Services as in the handshake, when the stream failed. */

@@ -127,12 +127,29 @@ export const watch = (node: number, observed: Observed): ((nowMillis: number) =>
   }
 }
 
-/** Watches the dials of one node: no two of them may start within `Policy.dialInterval`. */
+/**
+ * Watches the dials of one node: no two of them may start within `Policy.dialInterval`, and none of one address within
+ * `Policy.reconnectDelay`, but for the one retry after a dial of an initial peer.
+ */
 export const watchDials = (node: number, policy: Policy) => {
   const intervalMillis = Duration.toMillis(policy.dialInterval)
+  // The delay counts from the choice of an address, which waits for its turn behind as many as may be under way.
+  const delayMillis = Duration.toMillis(policy.reconnectDelay) - outboundLimit(policy) * intervalMillis
+  const dialled = new Map<string, { readonly atMillis: number; readonly isRetry: boolean }>()
   let last = Number.NEGATIVE_INFINITY
   return (event: NetworkEvent, nowMillis: number): Violation | undefined => {
     if (event._tag !== "DialStarted") return undefined
+    const before = dialled.get(event.address)
+    const isEarly = before !== undefined && nowMillis - before.atMillis < delayMillis
+    dialled.set(event.address, { atMillis: nowMillis, isRetry: isEarly })
+    if (isEarly && before.isRetry) {
+      return {
+        invariant: "nobody is dialled again at once",
+        node,
+        atMillis: nowMillis,
+        detail: `one address was dialled twice within ${nowMillis - before.atMillis} ms`
+      }
+    }
     const sinceLast = nowMillis - last
     last = nowMillis
     // Virtual time has whole milliseconds where links have latency, and the pace has fractions of them.

@@ -3,11 +3,25 @@
  *
  * @module
  */
-import { Clock, Context, Data, Duration, Effect, Layer, Option, Random, type Scope, SubscriptionRef } from "effect"
+import {
+  Clock,
+  Context,
+  Data,
+  Duration,
+  Effect,
+  Layer,
+  Option,
+  Random,
+  type Scope,
+  Stream,
+  SubscriptionRef
+} from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
-import { limitKey } from "../addresses/AddressRules.ts"
+import { limitKey, validForOutbound } from "../addresses/AddressRules.ts"
 import { ChainParams, type ChainParamsShape, testnet } from "../chain/ChainParams.ts"
 import { zeroBlockHash } from "../chain/Hash.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { NetworkEvents } from "../network/NetworkEvents.ts"
 import { PeerSet } from "../network/PeerSet.ts"
 import type { Policy } from "../Policy.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
@@ -427,6 +441,107 @@ const crashAndRestart: Scenario = {
     )
 }
 
+/** Hosts of the attacker that accept connections, whoever asks. */
+const attackers = 64
+
+const eclipse: Scenario = {
+  name: "eclipse",
+  description: "an attacker tells of its own addresses only, to hold every connection a node makes (A8)",
+  size: { nodes: 8, hours: 1 },
+  chain: testnet,
+  policy,
+  run: (world, size) =>
+    Effect.gen(function* () {
+      const oneOf = (choices: ReadonlyArray<number>) =>
+        Effect.map(Random.nextIntBetween(0, choices.length - 1), (index) => choices[index] ?? 1)
+      const hostile = yield* oneOf([1, 5, 25])
+      const networks = yield* oneOf([1, 8, 32, 128])
+      const indexOf = (n: number) => ((100 + (n % networks)) << 8) | (1 + Math.floor(n / networks))
+      const hosts = Array.from({ length: attackers }, (_, n) => world.hostOf(indexOf(n)))
+      const isAttacker = (address: PeerSocketAddress.PeerSocketAddress) => {
+        const [, network = 0] = String(address.address).split(".").map(Number)
+        return network >= 100
+      }
+      const bystander = world.hostOf(20_000)
+      const useless = ["0.0.0.0:18233", "[::]:18233", "10.99.0.1:0", "10.99.0.1:8233"].map(
+        PeerSocketAddress.fromStringUnsafe
+      )
+      // Half of what it tells is itself, a third one bystander whom all shall dial, and the rest what nobody can dial.
+      const told = (n: number) =>
+        (n % 6 < 3 ? hosts[n % attackers] : n % 6 < 5 ? bystander : useless[n % useless.length]) ?? bystander
+      const liar = ScriptedPeer.compose(ScriptedPeer.honest(), ScriptedPeer.lyingAddresses(told))
+      for (let n = 0; n < attackers; n++) {
+        const index = indexOf(n)
+        yield* scripted(world, index)(Effect.orDie(ScriptedPeer.listen(world.hostOf(index), liar)))
+      }
+      for (let n = attackers; n < attackers + hostile; n++) {
+        const keepsDialling = Effect.ignore(ScriptedPeer.dial(world.hostOf(1), liar)).pipe(
+          Effect.andThen(Effect.sleep("3 minutes")),
+          Effect.forever
+        )
+        yield* Effect.forkScoped(scripted(world, indexOf(n))(keepsDialling))
+      }
+
+      const judge = Effect.fnUntraced(function* (when: string) {
+        const [target] = world.nodes()
+        if (target === undefined) return
+        const entries = yield* Context.get(target.services, AddressBook).entries
+        const unusable = entries.find(({ address }) => validForOutbound(address, world.chain) !== undefined)
+        if (unusable !== undefined) {
+          const found = PeerSocketAddress.format(unusable.address)
+          return yield* new NotReached({ waitedFor: "a book of addresses that can be dialled", found })
+        }
+        const connected = (inbound: boolean) =>
+          peersOf(target).flatMap(({ isInbound, transientAddress }) =>
+            isInbound !== inbound || transientAddress === undefined ? [] : [transientAddress]
+          )
+        const outbound = connected(false)
+        const honest = [...outbound, ...connected(true)].filter((address) => !isAttacker(address)).length
+        const share = (addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) =>
+          `${addresses.filter(isAttacker).length} of ${addresses.length}`
+        world.note(
+          `${when}, ${hostile} hostile peers and ${networks} networks hold ${share(outbound)} outbound connections and ` +
+            `${share(entries.map(({ address }) => address))} addresses; ${honest} honest peers are connected`
+        )
+      })
+
+      yield* bootstrap(world, size.nodes)
+      const [target] = world.nodes()
+      const tooMany = target === undefined ? Effect.never : learntTooMany(world, target)
+      yield* beside(
+        Effect.gen(function* () {
+          const until = world.nowMillis() + Duration.toMillis(hoursOf(size))
+          // Honest nodes come and go; the attacker's stay.
+          for (let turn = 0; world.nowMillis() < until; turn++) {
+            const index = 2 + (turn % Math.max(1, size.nodes - 1))
+            yield* Effect.sleep("5 minutes")
+            yield* world.stop(index)
+            yield* Effect.sleep("5 minutes")
+            yield* world.start(index, [1])
+          }
+          yield* judge(`after ${size.hours} h`)
+          yield* world.crash(1)
+          yield* Effect.sleep("1 minute")
+          yield* world.start(1, [])
+          yield* Effect.sleep("10 minutes")
+          yield* judge("after a start from its file")
+        }),
+        tooMany
+      )
+    })
+}
+
+/** Fails when one answer brought more addresses than it may. */
+const learntTooMany = (world: World, node: WorldNode): Effect.Effect<never, NotReached> =>
+  Context.get(node.services, NetworkEvents).stream.pipe(
+    Stream.runForEach((event) =>
+      event._tag === "AddressesLearned" && event.count > world.policy.addressesPerAnswer
+        ? Effect.fail(new NotReached({ waitedFor: "answers within their limit", found: `one of ${event.count}` }))
+        : Effect.void
+    ),
+    Effect.andThen(Effect.never)
+  )
+
 /** Every scenario, by what is asked of it. */
 export const scenarios: ReadonlyArray<Scenario> = [
   bootstrapScenario,
@@ -439,5 +554,6 @@ export const scenarios: ReadonlyArray<Scenario> = [
   deadAddresses,
   listenerFlood,
   clockJumps,
-  crashAndRestart
+  crashAndRestart,
+  eclipse
 ]

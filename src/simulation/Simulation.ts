@@ -31,6 +31,8 @@ export interface Outcome {
   readonly hash: string
   /** The latest events, oldest first. */
   readonly recent: ReadonlyArray<World.LogEntry>
+  /** Figures the scenario gives, for those who ask how much rather than whether. */
+  readonly notes: ReadonlyArray<string>
   readonly work: { readonly timers: number; readonly tasks: number }
 }
 
@@ -80,6 +82,7 @@ export const run = ({ node, scenario, seed, size }: Options): Outcome => {
     events: world?.events() ?? 0,
     hash: world?.hash() ?? "",
     recent: world?.recent() ?? [],
+    notes: world?.notes ?? [],
     work: runtime.work()
   }
 }

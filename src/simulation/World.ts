@@ -110,6 +110,9 @@ export interface World {
   readonly afterStep: () => void
   /** Milliseconds since the world began. */
   readonly nowMillis: () => number
+  /** Adds a figure for whoever runs the world. */
+  readonly note: (figure: string) => void
+  readonly notes: ReadonlyArray<string>
 }
 
 /** An invariant does not hold. */
@@ -157,6 +160,7 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
     // -- the log -----------------------------------------------------------------------------
 
     const kept: Array<LogEntry> = []
+    const notes: Array<string> = []
     let events = 0
     let hash: Buffer = Buffer.alloc(32)
     const violated = yield* Deferred.make<never, InvariantBroken>()
@@ -293,7 +297,9 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
       hash: () => hash.toString("hex"),
       awaitViolation: Deferred.await(violated),
       afterStep,
-      nowMillis
+      nowMillis,
+      note: (figure) => notes.push(figure),
+      notes
     }
   })
 

@@ -3,6 +3,7 @@ import { Duration, Effect, Fiber, HashMap, Option, References, Stream, Subscript
 import { TestClock } from "effect/testing"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
 import { BanList, isBannedIn } from "../../src/addresses/BanList.ts"
+import * as Gossip from "../../src/addresses/Gossip.ts"
 import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
@@ -270,6 +271,33 @@ describe("the address book", () => {
     }).pipe(Effect.provide(bookWorld()))
   )
 
+  it.effect("keeps of a thousand bad addresses the good one, once", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* TestClock.adjust("1000 hours")
+      const now = yield* nowSeconds
+      const useless = ["0.0.0.0:8233", "[::]:8233", "10.0.0.1:0", "10.0.0.2:18233", "10.0.0.3:8232", "10.0.0.4:8033"]
+      const told = Gossip.validate(
+        Array.from({ length: 1000 }, (_, n) =>
+          gossiped(n % 2 === 0 ? "192.0.2.1:8233" : useless[n % useless.length]!, now + 3 * 3600 - n)
+        ),
+        now
+      )
+      assert.strictEqual(yield* book.addGossiped(told), 1)
+      assert.deepStrictEqual(
+        (yield* book.entries).map((entry) => [
+          PeerSocketAddress.format(entry.address),
+          entry.state,
+          entry.untrustedLastSeenSeconds
+        ]),
+        // As early as the first of them said, and none of it in the future.
+        [["192.0.2.1:8233", "NeverAttempted", now]]
+      )
+      // Nobody who has no blocks is kept either.
+      assert.strictEqual(yield* book.addGossiped([gossiped("192.0.2.2:8233", now, 0n)]), 0)
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
   it.effect("forgets an address that is its own, for good", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
@@ -292,7 +320,7 @@ describe("a ban", () => {
     }).pipe(Effect.provide(bookWorld({ connectionsPerGroup: 2 })))
   )
 
-  it.effect("holds for the /64 of an IPv6 address, and for one IPv4 address (AB-9, AB-10, AB-16, UP-3)", () =>
+  it.effect("holds for the /64 of an IPv6 address, and for one IPv4 address (AB-9, AB-10, AB-12, AB-16, UP-3)", () =>
     Effect.gen(function* () {
       const { ban: made, list } = yield* Effect.all({ ban: ban("[2001:db8::1]:8233"), list: BanList })
       assert.strictEqual(made.group, "2001:db8::/64")
@@ -300,6 +328,8 @@ describe("a ban", () => {
       yield* gossip(["[2001:db8::dead:beef]:8233", 1], ["[2001:db8:1::1]:8233", 1])
       assert.isFalse(yield* has("[2001:db8::dead:beef]:8233"))
       assert.isTrue(yield* has("[2001:db8:1::1]:8233"))
+      assert.isTrue(yield* isBanned("[2001:db8::2]:8233"))
+      assert.isFalse(yield* isBanned("[2001:db8:1::1]:8233"))
       assert.isFalse(yield* isBanned("[2001:db9::1]:8233"))
       yield* ban("192.0.2.10:8233")
       yield* gossip(["192.0.2.11:8233", 1])
@@ -360,27 +390,48 @@ describe("a ban", () => {
     }).pipe(Effect.provide(bookWorld()))
   )
 
-  it.effect("gives way, when there are too many, in the order they end (AB-21)", () =>
+  it.effect("gives way, when there are too many, in the order they end (AB-21, EX-4)", () =>
     Effect.gen(function* () {
       const next = TestClock.adjust("1 second")
       yield* ban("192.0.2.1:1")
       yield* next
       yield* ban("192.0.2.2:1")
-      for (let n = 0; n < 18; n++) {
+      for (let n = 0; n < 19_998; n++) {
         yield* next
-        yield* ban(`10.0.0.${n}:1`)
+        yield* ban(`10.0.${n >> 8}.${n & 255}:1`)
       }
       yield* next
       yield* ban("192.0.2.2:1")
-      assert.strictEqual(yield* banned, 20)
+      assert.strictEqual(yield* banned, 20_000)
+      assert.isTrue(yield* isBanned("192.0.2.1:1"))
       yield* next
       yield* ban("192.0.2.3:1")
-      assert.strictEqual(yield* banned, 20)
+      assert.strictEqual(yield* banned, 20_000)
       assert.deepStrictEqual(
         [yield* isBanned("192.0.2.1:1"), yield* isBanned("192.0.2.2:1"), yield* isBanned("192.0.2.3:1")],
         [false, true, true]
       )
-    }).pipe(Effect.provide(bookWorld({ banCapacity: 20 })))
+    }).pipe(Effect.provide(bookWorld()), Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
+  it.effect("is published once, and not again for what is refused because of it (EX-14)", () =>
+    Effect.gen(function* () {
+      const list = yield* BanList
+      const published: Array<number> = []
+      yield* SubscriptionRef.changes(list.bans).pipe(
+        Stream.runForEach((bans) => Effect.sync(() => published.push(HashMap.size(bans)))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* elapse("1 millis")
+      yield* gossip(["10.0.0.1:8233", 1])
+      yield* ban("10.0.0.1:8233")
+      yield* elapse("1 millis")
+      assert.deepStrictEqual(published, [0, 1])
+      yield* gossip(["10.0.0.1:8233", 1])
+      assert.isTrue(Option.isNone(yield* record({ _tag: "UpdateAttempt", address: address("10.0.0.1:18234") })))
+      yield* elapse("1 millis")
+      assert.deepStrictEqual(published, [0, 1])
+    }).pipe(Effect.provide(bookWorld()))
   )
 
   it.effect("can be lifted, and is told when it begins and ends (EX-17)", () =>
@@ -414,57 +465,55 @@ describe("a ban", () => {
 })
 
 describe("whatever happens to the book", () => {
-  it.effect(
-    "it never has more entries than it may have, and dials nobody unreachable (AB-P2, AB-P3, advisory A7)",
-    () =>
-      Effect.gen(function* () {
-        const draw = SeededRandom.draws(3, "book")
-        const below = (bound: number) => draw() % bound
-        for (const addressBookCapacity of [1, 3, 10]) {
-          yield* Effect.gen(function* () {
-            const book = yield* AddressBook
-            for (let step = 0; step < 1500; step++) {
-              const peer = address(`10.0.${below(4)}.${below(6)}:${8233 + below(2)}`)
-              const changes: ReadonlyArray<PeerAddress.AddressChange> = [
-                { _tag: "NewInitial", address: peer },
-                {
-                  _tag: "NewGossiped",
-                  address: peer,
-                  services: BigInt(below(2)),
-                  lastSeenSeconds: below(4_294_967_295)
-                },
-                { _tag: "UpdateAttempt", address: peer },
-                {
-                  _tag: "UpdateConnected",
-                  address: peer,
-                  services: 1n,
-                  isInbound: below(2) === 1,
-                  userAgent: "",
-                  negotiatedVersion: 170_190
-                },
-                { _tag: "UpdatePingSent", address: peer, sentAtMillis: step },
-                { _tag: "UpdateResponded", address: peer, roundTrip: undefined },
-                { _tag: "UpdateFailed", address: peer, services: undefined }
-              ]
-              yield* book.record(changes[below(changes.length)]!)
-              if (below(50) === 0) yield* ban(PeerSocketAddress.format(peer), Duration.seconds(30))
-              if (below(10) === 0) yield* TestClock.adjust(Duration.seconds(below(300)))
-              const entries = yield* book.entries
-              assert.isAtMost(entries.length, addressBookCapacity)
-              assert.deepStrictEqual(entries, entries.toSorted(PeerAddress.compare))
-              const { failed, neverAttempted, responded, attemptPending, total } = yield* SubscriptionRef.get(
-                book.metrics
-              )
-              assert.strictEqual(failed + neverAttempted + responded + attemptPending, total)
-              if (below(20) === 0) {
-                const before = yield* book.readyCount
-                const taken = yield* book.takeCandidate
-                assert.strictEqual(Option.isSome(taken), before > 0)
-                if (Option.isSome(taken)) assert.strictEqual(taken.value.state, "AttemptPending")
-              }
+  it.effect("it never has more entries than it may have, and they are in their order (AB-P3, EX-2, advisory A7)", () =>
+    Effect.gen(function* () {
+      const draw = SeededRandom.draws(3, "book")
+      const below = (bound: number) => draw() % bound
+      for (const addressBookCapacity of [1, 3, 10]) {
+        yield* Effect.gen(function* () {
+          const book = yield* AddressBook
+          for (let step = 0; step < 1500; step++) {
+            const peer = address(`10.0.${below(4)}.${below(6)}:${8233 + below(2)}`)
+            const changes: ReadonlyArray<PeerAddress.AddressChange> = [
+              { _tag: "NewInitial", address: peer },
+              {
+                _tag: "NewGossiped",
+                address: peer,
+                services: BigInt(below(2)),
+                lastSeenSeconds: below(4_294_967_295)
+              },
+              { _tag: "UpdateAttempt", address: peer },
+              {
+                _tag: "UpdateConnected",
+                address: peer,
+                services: 1n,
+                isInbound: below(2) === 1,
+                userAgent: "",
+                negotiatedVersion: 170_190
+              },
+              { _tag: "UpdatePingSent", address: peer, sentAtMillis: step },
+              { _tag: "UpdateResponded", address: peer, roundTrip: undefined },
+              { _tag: "UpdateFailed", address: peer, services: undefined }
+            ]
+            yield* book.record(changes[below(changes.length)]!)
+            if (below(50) === 0) yield* ban(PeerSocketAddress.format(peer), Duration.seconds(30))
+            if (below(10) === 0) yield* TestClock.adjust(Duration.seconds(below(300)))
+            const entries = yield* book.entries
+            assert.isAtMost(entries.length, addressBookCapacity)
+            assert.deepStrictEqual(entries, entries.toSorted(PeerAddress.compare))
+            const { failed, neverAttempted, responded, attemptPending, total } = yield* SubscriptionRef.get(
+              book.metrics
+            )
+            assert.strictEqual(failed + neverAttempted + responded + attemptPending, total)
+            if (below(20) === 0) {
+              const before = yield* book.readyCount
+              const taken = yield* book.takeCandidate
+              assert.strictEqual(Option.isSome(taken), before > 0)
+              if (Option.isSome(taken)) assert.strictEqual(taken.value.state, "AttemptPending")
             }
-          }).pipe(Effect.provide(bookWorld({ addressBookCapacity })))
-        }
-      }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+          }
+        }).pipe(Effect.provide(bookWorld({ addressBookCapacity })))
+      }
+    }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
   )
 })

@@ -22,7 +22,7 @@ const judging = Effect.flatMap(Misbehavior, (misbehavior) =>
 )
 
 describe("reports of misbehaviour", () => {
-  it.effect("add up for a group until they are judged, and the first reason counts (EX-4, AB-11)", () =>
+  it.effect("add up for a group until they are judged, and the first reason counts (EX-4)", () =>
     Effect.gen(function* () {
       yield* judging
       yield* report("[2001:db8::1]:1", 60, "first")
@@ -43,6 +43,38 @@ describe("reports of misbehaviour", () => {
       }
       assert.isEmpty(yield* bans)
       assert.isTrue(Option.isNone(yield* book.get(address("10.0.0.1:1"))))
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("ban from 100 on, each by itself (AB-11, only_a_threshold_misbehavior_score_bans_the_peer_group)", () =>
+    Effect.gen(function* () {
+      yield* judging
+      for (const score of [1, 99, 100, 101]) yield* report(`10.0.0.${score}:1`, score, `${score}`)
+      yield* elapse("30 seconds", "1 second")
+      assert.sameDeepMembers(yield* bans, [
+        ["10.0.0.100", "100"],
+        ["10.0.0.101", "101"]
+      ])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("count for an IPv4 address in whichever spelling it is reported (MA-14, MA-15)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* judging
+      yield* book.record({
+        _tag: "UpdateConnected",
+        address: address("[::ffff:127.0.0.1]:8233"),
+        services: 1n,
+        isInbound: true,
+        userAgent: "",
+        negotiatedVersion: 170_100
+      })
+      assert.isTrue(Option.isSome(yield* book.get(address("127.0.0.1:8233"))))
+      yield* report("[::ffff:127.0.0.1]:8233", 100, "an invalid block")
+      yield* elapse("30 seconds", "1 second")
+      assert.deepStrictEqual(yield* bans, [["127.0.0.1", "an invalid block"]])
+      assert.isTrue(Option.isNone(yield* book.get(address("127.0.0.1:8233"))))
     }).pipe(Effect.provide(world))
   )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Option, Schema } from "effect"
+import { Arbitrary, Duration, Option } from "effect"
 import * as AddressRules from "../../src/addresses/AddressRules.ts"
 import * as Gossip from "../../src/addresses/Gossip.ts"
 import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
@@ -8,6 +8,7 @@ import { mainnet } from "../../src/chain/ChainParams.ts"
 import { defaults } from "../../src/Policy.ts"
 import * as Generators from "../../src/simulation/Generators.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import { change, int } from "../support/addressChanges.ts"
 import { address } from "../support/bookWorld.ts"
 
 type Change = PeerAddress.AddressChange
@@ -90,12 +91,13 @@ describe("an address", () => {
       none: undefined,
       NeverAttempted: made(changes.NewGossiped),
       AttemptPending: made(changes.UpdateAttempt),
-      Responded: made(changes.UpdateConnected),
-      Failed: made(changes.UpdateFailed)
+      Responded: made({ ...changes.UpdateConnected, isInbound: true }),
+      Failed: { ...made(changes.UpdateFailed), services: 0n, roundTrip: Duration.millis(1) }
     }
     const progress = ["NeverAttempted", "AttemptPending", "Responded", "Failed"]
     for (const [before, entry] of Object.entries(previous)) {
-      for (const change of Object.values(changes)) {
+      const inbound = { ...changes.UpdateConnected, isInbound: true }
+      for (const change of [...Object.values(changes), inbound]) {
         const after = made(change).state
         for (const seconds of [-60, -3, 0, 3, 60]) {
           const result = apply(change, entry, seconds)
@@ -106,10 +108,26 @@ describe("an address", () => {
             isNew || (after === "NeverAttempted" ? false : Math.abs(seconds) < 5 ? isFurther : seconds > 0)
           assert.strictEqual(result !== undefined, isApplied, where)
           if (result === undefined || entry === undefined) continue
-          assert.strictEqual(result.state, after, where)
-          // What others claim is never renewed, and never lost.
-          if (entry.untrustedLastSeenSeconds !== undefined)
-            assert.strictEqual(result.untrustedLastSeenSeconds, 1, where)
+          const fresh = made(change, seconds)
+          const filled = <K extends keyof Entry>(key: K): Entry[K] => entry[key] ?? fresh[key]
+          const newer = <K extends keyof Entry>(key: K): Entry[K] => fresh[key] ?? entry[key]
+          const isGossip = after === "NeverAttempted"
+          const expected: Entry = {
+            address: bob,
+            state: after,
+            services: isGossip ? filled("services") : newer("services"),
+            // What others claim is never renewed, and never lost.
+            untrustedLastSeenSeconds: isGossip ? filled("untrustedLastSeenSeconds") : entry.untrustedLastSeenSeconds,
+            lastResponseSeconds: newer("lastResponseSeconds"),
+            roundTrip: fresh.roundTrip,
+            pingSentAtMillis: fresh.pingSentAtMillis,
+            lastAttemptMillis: newer("lastAttemptMillis"),
+            lastFailureMillis: newer("lastFailureMillis"),
+            isInbound: entry.isInbound || fresh.isInbound,
+            userAgent: newer("userAgent"),
+            negotiatedVersion: newer("negotiatedVersion")
+          }
+          assert.deepStrictEqual(result, expected, where)
         }
       }
     }
@@ -131,35 +149,6 @@ describe("an address", () => {
 })
 
 // -- properties ----------------------------------------------------------------------------------
-
-const int = (minimum: number, maximum: number) =>
-  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
-
-/** Any change of one address. */
-const change = (address: Entry["address"]): Arbitrary.Arbitrary<Change> =>
-  Arbitrary.map(
-    Arbitrary.all([int(0, 6), int(0, 1), int(0, 2_000_000), int(0, 1)]),
-    ([kind, services, seen, inbound]) => {
-      const offered = services === 1 ? NODE_NETWORK : 0n
-      const kinds: ReadonlyArray<Change> = [
-        { _tag: "NewInitial", address },
-        { _tag: "NewGossiped", address, services: offered, lastSeenSeconds: seen },
-        { _tag: "UpdateAttempt", address },
-        {
-          _tag: "UpdateConnected",
-          address,
-          services: offered,
-          isInbound: inbound === 1,
-          userAgent: "/x/",
-          negotiatedVersion: 170_190
-        },
-        { _tag: "UpdatePingSent", address, sentAtMillis: seen },
-        { _tag: "UpdateResponded", address, roundTrip: Duration.millis(seen % 1000) },
-        { _tag: "UpdateFailed", address, services: services === 1 ? offered : undefined }
-      ]
-      return kinds[kind] ?? kinds[0]!
-    }
-  )
 
 const sequence = Arbitrary.flatMap(Generators.peerSocketAddress, (address) =>
   Arbitrary.array(Arbitrary.all([change(address), int(-200, 400)]), { minLength: 1, maxLength: 15 })
@@ -196,7 +185,12 @@ describe("whatever happens to an address", () => {
       if (untrustedLastSeenSeconds === undefined) return
       let current = entry
       for (const [change, seconds] of more) {
+        const before = current
         current = apply({ ...change, address: entry.address } as Change, current, seconds) ?? current
+        if (before.services !== undefined && current.services !== before.services) {
+          // Only who was there itself says what it serves.
+          assert.include(["UpdateConnected", "UpdateFailed"], change._tag)
+        }
         assert.strictEqual(current.untrustedLastSeenSeconds, untrustedLastSeenSeconds)
         assert.strictEqual(current.address, entry.address)
       }

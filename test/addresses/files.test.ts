@@ -5,7 +5,18 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, FileSystem, HashMap, Layer, Path, References, Scope, SubscriptionRef } from "effect"
+import {
+  Effect,
+  Exit,
+  FileSystem,
+  HashMap,
+  Layer,
+  Path,
+  PlatformError,
+  References,
+  Scope,
+  SubscriptionRef
+} from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
 import * as BanFile from "../../src/addresses/BanFile.ts"
@@ -55,6 +66,45 @@ const know = (count: number) =>
   )
 
 const read = (directory: string, name = "mainnet.peers") => readFileSync(join(directory, "network", name), "utf8")
+
+// -- disks that refuse -----------------------------------------------------------------------
+
+const withFaults = (
+  simulated: SimDisk.SimDisk,
+  faults: (files: FileSystem.FileSystem) => Partial<FileSystem.FileSystem>
+): Layer.Layer<FileSystem.FileSystem> =>
+  Layer.effect(
+    FileSystem.FileSystem,
+    Effect.map(FileSystem.FileSystem, (files) => ({ ...files, ...faults(files) }))
+  ).pipe(Layer.provide(simulated.layer))
+
+const refuse = (method: string) => () =>
+  Effect.fail(PlatformError.systemError({ _tag: "PermissionDenied", module: "FileSystem", method }))
+
+const readOnly = (simulated: SimDisk.SimDisk) =>
+  withFaults(simulated, () => ({
+    makeDirectory: refuse("makeDirectory"),
+    writeFileString: refuse("writeFileString"),
+    rename: refuse("rename"),
+    remove: refuse("remove")
+  }))
+
+/** Leaves what a full disk leaves: the file, without its end. */
+const full = (simulated: SimDisk.SimDisk) =>
+  withFaults(simulated, (files) => ({
+    writeFileString: (path) => Effect.andThen(files.writeFileString(path, "10.0"), refuse("writeFileString")())
+  }))
+
+const holding = (simulated: SimDisk.SimDisk, path: string, content: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (files) => files.writeFileString(path, content)).pipe(
+    Effect.provide(simulated.layer)
+  )
+
+const simulatedCache = (files: Layer.Layer<FileSystem.FileSystem>) =>
+  PeerCache.layer("/cache").pipe(Layer.provide(Layer.merge(files, Path.layer)), Layer.provideMerge(bookWorld()))
+
+const simulatedBans = (files: Layer.Layer<FileSystem.FileSystem>) =>
+  BanFile.layer("/cache").pipe(Layer.provide([files, Path.layer, Layer.succeed(ChainParams, mainnet)]))
 
 describe("the peer cache", () => {
   it.live("is read as Zebra writes it, and damage is skipped", () =>
@@ -135,28 +185,31 @@ describe("the peer cache", () => {
 
   it.effect("is not touched when the disk is full", () =>
     Effect.gen(function* () {
-      const full = Effect.map(FileSystem.FileSystem, (files) => ({
-        ...files,
-        writeFileString: (path: string) =>
-          // What a full disk leaves: the file, without its end.
-          Effect.andThen(files.writeFileString(path, "10.0"), Effect.asVoid(files.stat("/not/there")))
-      }))
       const simulated = SimDisk.make()
       yield* Effect.gen(function* () {
         yield* know(1)
         assert.isFalse(yield* (yield* PeerCache).writeOnce)
-      }).pipe(
-        Effect.provide(
-          PeerCache.layer("/cache").pipe(
-            Layer.provide(
-              Layer.merge(Layer.effect(FileSystem.FileSystem, full).pipe(Layer.provide(simulated.layer)), Path.layer)
-            ),
-            Layer.provideMerge(bookWorld())
-          )
-        ),
-        quietly
-      )
+      }).pipe(Effect.provide(simulatedCache(full(simulated))), quietly)
       assert.deepStrictEqual([...simulated.files.keys()], [])
+    })
+  )
+
+  it.effect("stays as it is on a disk that is read-only, damaged or not, and stops no start", () =>
+    Effect.gen(function* () {
+      for (const [content, expected] of [
+        ["10.0.0.9:8233", ["10.0.0.9:8233"]],
+        ["nonsense", []]
+      ] as const) {
+        const simulated = SimDisk.make()
+        yield* holding(simulated, "/cache/network/mainnet.peers", content)
+        yield* Effect.gen(function* () {
+          const cache = yield* PeerCache
+          assert.deepStrictEqual((yield* cache.load).map(PeerSocketAddress.format), [...expected])
+          yield* know(1)
+          assert.isFalse(yield* cache.writeOnce)
+        }).pipe(Effect.provide(simulatedCache(readOnly(simulated))), quietly)
+        assert.deepStrictEqual([...simulated.files], [["/cache/network/mainnet.peers", content]])
+      }
     })
   )
 
@@ -175,15 +228,7 @@ describe("the peer cache", () => {
         assert.strictEqual(simulated.files.get("/cache/network/mainnet.peers"), "10.0.0.1:8233")
         yield* elapse("1 second")
         assert.strictEqual(simulated.files.get("/cache/network/mainnet.peers"), "10.0.0.1:8233\n10.0.1.1:8233")
-      }).pipe(
-        Effect.provide(
-          PeerCache.layer("/cache").pipe(
-            Layer.provide(Layer.merge(simulated.layer, Path.layer)),
-            Layer.provideMerge(bookWorld())
-          )
-        ),
-        quietly
-      )
+      }).pipe(Effect.provide(simulatedCache(simulated.layer)), quietly)
     })
   )
 })
@@ -240,9 +285,6 @@ describe("the list of bans", () => {
   it.effect("is written every five seconds at most", () =>
     Effect.gen(function* () {
       const simulated = SimDisk.make()
-      const layer = BanFile.layer("/cache").pipe(
-        Layer.provide([simulated.layer, Path.layer, Layer.succeed(ChainParams, mainnet)])
-      )
       yield* Effect.gen(function* () {
         const list = yield* BanList
         const kept = () => simulated.files.get("/cache/network/mainnet.bans")?.split("\n").length ?? 0
@@ -255,7 +297,37 @@ describe("the list of bans", () => {
         assert.strictEqual(kept(), first)
         yield* elapse("7 seconds", "1 second")
         assert.strictEqual(kept(), 6)
-      }).pipe(Effect.provide(layer))
+      }).pipe(Effect.provide(simulatedBans(simulated.layer)))
+    }).pipe(quietly)
+  )
+
+  it.live("does not stop a start when it is damaged, and is kept aside", () =>
+    Effect.gen(function* () {
+      for (const content of [Buffer.alloc(5000, 0x9f), Buffer.alloc(100_000_000, "192.0.2.10 4000000000\n")]) {
+        const directory = directoryWith({ "mainnet.bans": content })
+        assert.isEmpty(yield* Effect.provide(bans, bansIn(directory)))
+        assert.deepStrictEqual(readdirSync(join(directory, "network")), ["mainnet.bans.corrupt"])
+        rmSync(directory, { recursive: true })
+      }
+    }).pipe(quietly)
+  )
+
+  it.effect.each([
+    ["full", full],
+    ["read-only", readOnly]
+  ] as const)("bans all the same when the disk is %s, and keeps the old file", ([, disk]) =>
+    Effect.gen(function* () {
+      const simulated = SimDisk.make()
+      const kept = "192.0.2.10 4000000000"
+      yield* holding(simulated, "/cache/network/mainnet.bans", kept)
+      yield* Effect.gen(function* () {
+        const list = yield* BanList
+        yield* list.add({ address: address("10.0.0.1:1"), reason: "x" })
+        yield* elapse("11 seconds", "1 second")
+        assert.isTrue(yield* list.isBanned(address("192.0.2.10:1")))
+        assert.isTrue(yield* list.isBanned(address("10.0.0.1:1")))
+      }).pipe(Effect.provide(simulatedBans(disk(simulated))))
+      assert.deepStrictEqual([...simulated.files], [["/cache/network/mainnet.bans", kept]])
     }).pipe(quietly)
   )
 })

@@ -62,7 +62,7 @@ describe("a settings file", () => {
     assert.deepStrictEqual(settings(uncommented), settings(""))
   })
 
-  it("written by zebrad loads unchanged", () => {
+  it("written by zebrad loads unchanged (NB-10)", () => {
     const text = `
 [consensus]
 checkpoint_sync = true
@@ -118,7 +118,7 @@ use_color = true
     assert.deepStrictEqual(settings(text), settings(""))
   })
 
-  it("gives way to the environment, and that to flags", () => {
+  it("gives way to the environment, and that to flags (NB-10)", () => {
     const text = '[network]\nlisten_addr = "1.1.1.1:1"\npeerset_initial_target_size = 7\n'
     const environment = {
       ZEBRA_NETWORK__LISTEN_ADDR: "2.2.2.2:2",
@@ -348,7 +348,7 @@ describe("a broken settings file is told what to change, and where", () => {
     })
   }
 
-  it("in the environment too", () => {
+  it("in the environment too (NB-10)", () => {
     assert.strictEqual(
       problem("", { ZEBRA_NETWORK__PEERSET_INITIAL_TARGET_SIZE: "many" }),
       "ZEBRA_NETWORK__PEERSET_INITIAL_TARGET_SIZE: peerset_initial_target_size has to be a whole number"

@@ -1,6 +1,6 @@
 /** A whole node over TCP: how it starts, whom it refuses, and how it ends. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Exit, Fiber, Layer, Option, References, Schedule, Scope } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Logger, Option, References, Schedule, Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import {
@@ -96,6 +96,23 @@ describe("a node listens where it was told to, with the port it really has", () 
       }).pipe(quietly)
     )
   }
+})
+
+describe("a node that listens on the port of another network", () => {
+  it.live("starts all the same, and says that nobody will dial it (PR-7)", () =>
+    Effect.gen(function* () {
+      const warnings: Array<unknown> = []
+      const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+        if (logLevel === "Warn") warnings.push(message)
+      })
+      const start = (listen: string) =>
+        listenAddressOf(mainnet, address(listen)).pipe(Effect.provide(Logger.layer([logger])))
+      assert.strictEqual(PeerSocketAddress.format(yield* start("127.0.0.77:18233")), "127.0.0.77:18233")
+      assert.deepStrictEqual(warnings, [["other nodes will not dial this port"]])
+      yield* start("127.0.0.77:8233")
+      assert.strictEqual(warnings.length, 1)
+    })
+  )
 })
 
 describe("a node that can't start", () => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, References } from "effect"
+import { Arbitrary, Duration, Effect, Fiber, Option, References, Stream, SubscriptionRef } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
@@ -8,6 +8,7 @@ import { Crawler } from "../../src/network/Crawler.ts"
 import { BackgroundTaskExited, PeerSet } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import { defaults, outboundLimit, type Policy } from "../../src/Policy.ts"
+import { int } from "../support/addressChanges.ts"
 import { elapse } from "../support/time.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import {
@@ -47,7 +48,7 @@ const crawlFor10Seconds = (targetPeers: number, outcome: (address: string) => Ou
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, References.MinimumLogLevel, "None")
 
-describe("the crawler's limit of connections", () => {
+describe("the crawler's limit of connections (NB-7)", () => {
   it.effect("of zero lets nobody be dialled (network 15, crawler_peer_limit_zero_connect_panic)", () =>
     Effect.gen(function* () {
       const { connected, dials } = yield* crawlFor10Seconds(0, () => "stays")
@@ -188,29 +189,86 @@ describe("dials", () => {
     )
   )
 
-  it.effect("take their turns without credit for idle time (CS-P3)", () =>
+  it.effect("take their turns in the order of asking, and whoever gives up leaves the others theirs (EX-11)", () =>
     running({}, () =>
       Effect.gen(function* () {
         const { takeTurn } = yield* Connector
+        const turns: Array<string> = []
+        const taking = yield* Effect.forEach(["a", "b", "c", "d"], (name) =>
+          Effect.forkChild(
+            Effect.gen(function* () {
+              yield* takeTurn
+              turns.push(`${name} ${yield* Effect.clockWith((clock) => clock.currentTimeMillis)}`)
+            }),
+            { startImmediately: true }
+          )
+        )
+        yield* Fiber.interrupt(taking[1]!)
+        yield* elapse("1 second")
+        assert.deepStrictEqual(turns, ["a 0", "c 200", "d 300"])
+      })
+    )
+  )
+
+  /** Takes some candidates, is idle, takes more; every one in its turn. */
+  const takesInTurn = (addresses: ReadonlyArray<string>, first: number, second: number) =>
+    running({}, () =>
+      Effect.gen(function* () {
+        const { takeTurn } = yield* Connector
+        const book = yield* AddressBook
+        for (const text of addresses) yield* book.addPeer(PeerSocketAddress.fromStringUnsafe(text))
+        const taken: Array<string> = []
         const turns: Array<number> = []
         const take = (count: number) =>
-          Effect.forEach(
-            Array.from({ length: count }),
-            () =>
-              Effect.gen(function* () {
-                yield* takeTurn
-                turns.push(yield* Effect.clockWith((clock) => clock.currentTimeMillis))
-              }),
-            { concurrency: "unbounded" }
+          Effect.forEach(Array.from({ length: count }), () =>
+            Effect.gen(function* () {
+              taken.push(PeerSocketAddress.format(Option.getOrThrow(yield* book.takeCandidate).address))
+              yield* takeTurn
+              turns.push(yield* Effect.clockWith((clock) => clock.currentTimeMillis))
+            })
           )
-        const first = yield* Effect.forkChild(take(3), { startImmediately: true })
-        yield* elapse("1 second")
-        yield* Fiber.join(first)
-        const second = yield* Effect.forkChild(take(3), { startImmediately: true })
-        yield* elapse("1 second")
-        yield* Fiber.join(second)
-        assert.deepStrictEqual(turns, [0, 100, 200, 1000, 1100, 1200])
+        for (const count of [first, second]) {
+          const taking = yield* Effect.forkChild(take(count), { startImmediately: true })
+          yield* elapse("400 millis")
+          yield* Fiber.join(taking)
+        }
+        assert.strictEqual(new Set(taken).size, first + second)
+        const all = (count: number, from: number) => Array.from({ length: count }, (_, i) => from + i * 100)
+        assert.deepStrictEqual(turns, [...all(first, 0), ...all(second, 400)])
       })
+    )
+
+  it.effect.prop(
+    "take their turns without credit for idle time (CS-P3, new_outbound_peer_connections_are_rate_limited)",
+    {
+      hosts: Arbitrary.array(int(1, 0xffff), { minLength: 8, maxLength: 8 }),
+      first: int(0, 3),
+      second: int(0, 3)
+    },
+    ({ first, hosts, second }) =>
+      takesInTurn(
+        hosts.map((host, i) => `10.${i}.${host >> 8}.${host & 255}:8233`),
+        first,
+        second
+      ),
+    { arbitrary: { runs: 16 } }
+  )
+
+  it.effect("do so with an unspecified address among them, and one in two spellings (CS-P3)", () =>
+    takesInTurn(
+      [
+        "0.0.0.0:8233",
+        "[::]:8233",
+        "127.0.0.1:8233",
+        "[::ffff:127.0.0.1]:8233",
+        "10.0.0.1:8233",
+        "10.0.0.2:8233",
+        "10.0.0.3:8233",
+        "10.0.0.4:8233",
+        "10.0.0.5:8233"
+      ],
+      3,
+      3
     )
   )
 })
@@ -278,7 +336,7 @@ describe("crawls", () => {
     )
   )
 
-  it.effect("that fail, or are interrupted, let the next one begin in its time (CS-9)", () =>
+  it.effect("that fail, or are interrupted, let the next one begin in its time (CS-9, EX-12)", () =>
     running({ ...crawlLimit, answer: Effect.fail(new ConnectionReceiveTimeout()) }, (log) =>
       Effect.gen(function* () {
         const crawler = yield* Crawler
@@ -301,8 +359,16 @@ describe("crawls", () => {
     }))
     return running({ ...crawlLimit, answer: Effect.succeed({ _tag: "Peers", addresses }) }, () =>
       Effect.gen(function* () {
+        const book = yield* AddressBook
+        const totals: Array<number> = []
+        yield* SubscriptionRef.changes(book.metrics).pipe(
+          Stream.runForEach(({ total }) => Effect.sync(() => totals.push(total))),
+          Effect.forkChild({ startImmediately: true })
+        )
+        yield* elapse("1 millis")
         assert.isTrue(yield* (yield* Crawler).crawlOnce(1))
-        assert.strictEqual((yield* (yield* AddressBook).entries).length, 250)
+        yield* elapse("1 millis")
+        assert.deepStrictEqual(totals, [0, 100, 200, 250])
       })
     )
   })
@@ -327,7 +393,7 @@ describe("crawls", () => {
     )
   })
 
-  it.effect("that find no candidate take no turn (CS-P2)", () =>
+  it.effect("that find no candidate take no turn (CS-P2, EX-11)", () =>
     running({ policy: quick }, (log) =>
       Effect.gen(function* () {
         const book = yield* AddressBook

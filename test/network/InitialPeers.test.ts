@@ -36,7 +36,7 @@ const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 describe("the initial peers", () => {
   it.effect(
-    "are dialled 100 ms apart, and counted when all have failed (network 36, add_initial_peers_is_rate_limited)",
+    "are dialled 100 ms apart, and counted when all have failed (network 36, add_initial_peers_is_rate_limited; NB-4)",
     () => {
       const log = emptyLog()
       return Effect.gen(function* () {
@@ -60,7 +60,7 @@ describe("the initial peers", () => {
     }
   )
 
-  it.effect("may be many more than are dialled (network 39, add_initial_peers_deadlock)", () => {
+  it.effect("may be many more than are dialled (network 39, add_initial_peers_deadlock; NB-5)", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
       const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
@@ -158,7 +158,7 @@ describe("the initial peers", () => {
   })
 
   it.live(
-    "come from the cache file of an earlier run (network 14, written_peer_cache_is_automatically_read_on_startup)",
+    "come from the cache file of an earlier run (network 14, written_peer_cache_is_automatically_read_on_startup; NB-3)",
     () => {
       const log = emptyLog()
       const directory = mkdtempSync(join(tmpdir(), "network-effect-"))

@@ -129,6 +129,26 @@ describe("who may stay", () => {
     }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 } })))
   )
 
+  for (const [name, addresses, stay] of [
+    ["a network of containers", [2, 3, 4, 5, 6].map((n) => `172.18.0.${n}`), 5],
+    ["addresses of one /64", [2, 3, 4, 5, 6].map((n) => `[2001:db8::${n}]`), 1]
+  ] as const) {
+    it.effect(`keeps ${stay} of five in ${name}, whoever dialled (EX-21)`, () =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const isKept = yield* Effect.forEach(addresses, (ip, index) =>
+          peerSet.add(
+            index < 3
+              ? fakePeer({ id: index, address: `${ip}:${40_000 + index}`, inbound: true })
+              : fakePeer({ id: index, address: `${ip}:8233` })
+          )
+        )
+        assert.strictEqual(isKept.filter((kept) => kept).length, stay)
+        assert.strictEqual((yield* peerSet.peers).length, stay)
+      }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 } })))
+    )
+  }
+
   it.effect("refuses a second connection with an address, whatever the limit per host", () =>
     Effect.gen(function* () {
       const peerSet = yield* PeerSet

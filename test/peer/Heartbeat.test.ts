@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
+import { TestClock } from "effect/testing"
 import type { Request } from "../../src/peer/Request.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob as bobAddress } from "../support/addresses.ts"
@@ -36,6 +37,16 @@ describe("the heartbeat (peer 71)", () => {
       )
       assert.deepStrictEqual(reports[1], { _tag: "PingSent", sentAtMillis: 59_000 })
       assert.deepStrictEqual(reports[3], { _tag: "PingSent", sentAtMillis: 118_000 })
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("is timed by a clock that nobody sets", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 hour")
+      yield* TestClock.setTime(0)
+      const { reports } = yield* rig({ connected })
+      yield* pass("59 seconds")
+      assert.deepStrictEqual(reports.at(-1), { _tag: "PingSent", sentAtMillis: 3_659_000 })
     }).pipe(Effect.provide(world))
   )
 

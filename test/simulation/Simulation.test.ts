@@ -1,8 +1,9 @@
 /** Worlds that replay: the same seed, the same run, whatever runs it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, References, Scope } from "effect"
-import { defaults, PeerSet, Policy } from "network-effect"
+import { defaults, type NetworkEvent, PeerSet, Policy } from "network-effect"
 import { Simulated } from "network-effect/layers"
+import { watchDials } from "../../src/simulation/Invariants.ts"
 import { elapse } from "../support/time.ts"
 import { scenarios, type Scenario, SeededRandom, SimRuntime, Simulation, World } from "network-effect/simulation"
 
@@ -111,6 +112,19 @@ describe("a scenario that hangs", () => {
 })
 
 describe("invariants", () => {
+  it("notice an address that is dialled again and again, and let one retry pass", () => {
+    const dialAt = (...seconds: ReadonlyArray<number>) => {
+      const watch = watchDials(1, defaults)
+      return seconds.map((second) => {
+        const event: NetworkEvent = { _tag: "DialStarted", at: 0, address: "10.0.0.1:18233" }
+        return watch(event, second * 1000)?.invariant
+      })
+    }
+    assert.deepStrictEqual(dialAt(0, 30, 149, 179), [undefined, undefined, undefined, undefined])
+    assert.deepStrictEqual(dialAt(0, 30, 60), [undefined, undefined, "nobody is dialled again at once"])
+    assert.deepStrictEqual(dialAt(0, 0.05), [undefined, "dials keep their pace"])
+  })
+
   it("that are broken end the run, and say which, where and why", () => {
     const scenario: Scenario = {
       name: "too many",

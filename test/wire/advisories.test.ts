@@ -55,7 +55,7 @@ describe("W1: a stranger's message", () => {
 describe("W2: addresses", () => {
   const v2 = (count: number) =>
     Buffer.concat([compactSize(count), ...Array.from({ length: count }, () => hex("29ab5f4900ff000000"))])
-  it("are a thousand at most, of either form", () => {
+  it("are a thousand at most, of either form (addresses NB-8)", () => {
     assert.strictEqual(verdict("addrv2", v2(1001)), "WireParse")
     assert.strictEqual(verdict("addrv2", v2(233_016)), "WireParse")
     const most = verdict("addrv2", v2(1000))

@@ -1,0 +1,70 @@
+/** What a connection tells the node, and what of it reaches the address book. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer, Option } from "effect"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { ChainTip } from "../../src/chain/ChainTip.ts"
+import { ConnectionReports } from "../../src/network/ConnectionReports.ts"
+import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
+import { PeerSet } from "../../src/network/PeerSet.ts"
+import type { ConnectedAddress, PeerReport } from "../../src/peer/Peer.ts"
+import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
+import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
+import { alice, bob, mallory } from "../support/addresses.ts"
+import { bookWorld } from "../support/bookWorld.ts"
+import { fakePeer } from "../support/fakePeer.ts"
+
+const world = ConnectionReports.layer.pipe(
+  Layer.provide(PeerSet.layer),
+  Layer.provide(
+    Layer.mergeAll(
+      InventoryRegistry.layer,
+      NetworkEvents.layer,
+      ChainTip.layerNone,
+      Layer.succeed(TrustedPeers, new Set<string>())
+    )
+  ),
+  Layer.provideMerge(bookWorld())
+)
+
+const { info } = fakePeer({ id: 1, address: "198.51.100.2:8233" })
+
+const reports: ReadonlyArray<PeerReport> = [
+  { _tag: "Connected", info },
+  { _tag: "PingSent", sentAtMillis: 1 },
+  { _tag: "Responded", roundTrip: Duration.millis(5) },
+  { _tag: "Failed", services: undefined }
+]
+
+const tellAll = (connected: ConnectedAddress) =>
+  Effect.flatMap(ConnectionReports, ({ hostFor }) =>
+    Effect.forEach(reports, (report) => hostFor(connected).report(1, report))
+  )
+
+describe("what a connection reports", () => {
+  it.effect("reaches the entry of the address it goes to or comes from", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tellAll({ _tag: "OutboundDirect", address: bob })
+      yield* tellAll({ _tag: "InboundDirect", address: mallory })
+      assert.deepStrictEqual(
+        Option.map(yield* book.get(bob), ({ isInbound, state }) => [isInbound, state]),
+        Option.some([false, "Failed"])
+      )
+      assert.deepStrictEqual(
+        Option.map(yield* book.get(mallory), ({ isInbound, state }) => [isInbound, state]),
+        Option.some([true, "Failed"])
+      )
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect.each<ConnectedAddress>([
+    { _tag: "OutboundProxy", proxyAddress: alice, transientLocalAddress: bob },
+    { _tag: "InboundProxy", transientAddress: mallory },
+    { _tag: "Isolated" }
+  ])("leaves the book as it was when the connection is $_tag (EX-15)", (connected) =>
+    Effect.gen(function* () {
+      yield* tellAll(connected)
+      assert.isEmpty(yield* (yield* AddressBook).entries)
+    }).pipe(Effect.provide(world))
+  )
+})
