@@ -46,6 +46,9 @@ export type Magic = readonly [number, number, number, number]
 /** Bytes before the body. */
 export const headerBytes = 24
 
+/** At its start, and enough to tell another chain, or no Zcash at all. */
+const magicBytes = 4
+
 /**
  * Longest body until the peer's `verack` was accepted, in bytes. The longest legal `version` has 344.
  *
@@ -92,8 +95,11 @@ export class FrameDecoder {
   #gatheredFrom = 0
   #gatheredTo = 0
   #buffered = 0
-  /** How many bytes have to be here before there is anything to do: a header, or the body of the one that was read. */
-  #wanted = headerBytes
+  /**
+   * How many bytes have to be here before there is anything to do: the magic, the header it begins, or the body of the
+   * header that was read.
+   */
+  #wanted = magicBytes
   #inBody = false
   /** Of the message whose body is awaited. */
   #command = ""
@@ -177,6 +183,7 @@ export class FrameDecoder {
     if (!this.#inBody) {
       const failure = this.#readHead()
       if (failure !== undefined) return this.#fail(failure)
+      // Nothing of a body is here before its header is.
       if (this.#buffered < this.#wanted) return nothingYet
     }
     const body = this.#peek(this.#wanted)
@@ -195,17 +202,24 @@ export class FrameDecoder {
   #awaitHead(): void {
     this.#inBody = false
     // After a failure nothing is waited for.
-    this.#wanted = this.#failure === undefined ? headerBytes : 0
+    this.#wanted = this.#failure === undefined ? magicBytes : 0
   }
 
-  /** Consumes a header, which is there. */
+  /** Consumes a header if all of it is there; looks at the magic, which is there, in any case. */
   #readHead(): FrameError | undefined {
+    const there = this.#buffered < headerBytes ? magicBytes : headerBytes
     const piece = this.#pieces[this.#first]
-    const isWhole = piece !== undefined && piece.length - this.#offset >= headerBytes
-    const header = isWhole ? piece : this.#peek(headerBytes)
+    const isWhole = piece !== undefined && piece.length - this.#offset >= there
+    const header = isWhole ? piece : this.#peek(there)
     const at = isWhole ? this.#offset : 0
-    for (let i = 0; i < 4; i++) {
-      if (header[at + i] !== this.#magic[i]) return new WrongMagic({ magic: header.toString("hex", at, at + 4) })
+    for (let i = 0; i < magicBytes; i++) {
+      if (header[at + i] !== this.#magic[i]) {
+        return new WrongMagic({ magic: header.toString("hex", at, at + magicBytes) })
+      }
+    }
+    if (there < headerBytes) {
+      this.#wanted = headerBytes
+      return undefined
     }
     const command = commandAt(header, at + 4)
     const length = u32At(header, at + 16)
