@@ -28,8 +28,8 @@ import { bytesInUse } from "./support/memory.ts"
 const peerCounts = [1, 50, 200]
 
 /** Of `mempool` and of an empty `inv`. */
-const question: Frame.Frame = { command: "mempool", body: new Uint8Array() }
-const answer: Frame.Frame = { command: "inv", body: Uint8Array.of(0) }
+const question: Frame.Unsealed = { command: "mempool", body: new Uint8Array() }
+const answer: Frame.Unsealed = { command: "inv", body: Uint8Array.of(0) }
 
 // -- round trips -------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ const framed = (socket: net.Socket, onFrame: (frame: Frame.Frame) => void) => {
     decoder.push(chunk)
     for (let frame = next(decoder); frame !== undefined; frame = next(decoder)) onFrame(frame)
   })
-  return (frame: Frame.Frame) => socket.write(Frame.encode(regtest.magic, frame))
+  return (frame: Frame.Unsealed) => socket.write(Frame.encode(regtest.magic, frame))
 }
 
 const next = (decoder: Frame.FrameDecoder): Frame.Frame | undefined => Result.getOrThrow(decoder.next())

@@ -17,12 +17,16 @@ import { sha256OfWords, sha256Words, wordsOf } from "./ShortSha256.ts"
 export const shortInputBytes = 119
 
 /** SHA-256 of the SHA-256, as words that hold until the next hash. The second input is one block: never worth a call. */
-const sha256dWords = (bytes: Uint8Array): Int32Array =>
-  sha256OfWords(bytes.length <= shortInputBytes ? sha256Words(bytes) : wordsOf(hash("sha256", bytes, "buffer")))
+const sha256dWords = (bytes: Uint8Array, start: number, end: number): Int32Array =>
+  sha256OfWords(
+    end - start <= shortInputBytes
+      ? sha256Words(bytes, start, end)
+      : wordsOf(hash("sha256", bytes.subarray(start, end), "buffer"))
+  )
 
 /** SHA-256 of the SHA-256: 32 bytes. */
 export const sha256d = (bytes: Uint8Array): Buffer => {
-  const words = sha256dWords(bytes)
+  const words = sha256dWords(bytes, 0, bytes.length)
   const result = Buffer.allocUnsafe(32)
   for (let i = 0; i < 8; i++) {
     const word = words[i]!
@@ -34,9 +38,9 @@ export const sha256d = (bytes: Uint8Array): Buffer => {
   return result
 }
 
-/** The first four bytes of `sha256d`, as a little-endian number: the checksum of a message. */
-export const checksum = (bytes: Uint8Array): number => {
-  const word = sha256dWords(bytes)[0]!
+/** The first four bytes of the `sha256d` of bytes from `start` to before `end`, as a little-endian number: a checksum. */
+export const checksum = (bytes: Uint8Array, start = 0, end: number = bytes.length): number => {
+  const word = sha256dWords(bytes, start, end)[0]!
   return ((word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff_0000) | (word << 24)) >>> 0
 }
 
@@ -53,9 +57,11 @@ export const blake2b256 = (personalization: Uint8Array, feed: (input: Blake2bInp
   return Buffer.from(state.digest())
 }
 
-/** Where a hash is turned round. Never seen outside one call. `hexSlice` is what `toString("hex")` ends up calling. */
-const reversed = Buffer.alloc(32) as Buffer & { readonly hexSlice: (start: number, end: number) => string }
-const reversedView = new DataView(reversed.buffer, reversed.byteOffset, 32)
+/** `hexSlice` is what `toString("hex")` ends up calling. */
+type BufferOfDigits = Buffer<ArrayBuffer> & { readonly hexSlice: (start: number, end: number) => string }
+
+/** Where hashes are turned round. Never seen outside one call. */
+const reversed = Buffer.alloc(64) as BufferOfDigits
 
 /** The 32 bytes of a hash at `at`, as 64 hexadecimal digits in display order: reversed. */
 export const displayHash = (bytes: Uint8Array, at = 0): string => {
@@ -63,11 +69,28 @@ export const displayHash = (bytes: Uint8Array, at = 0): string => {
   return reversed.hexSlice(0, 32)
 }
 
-/** As `displayHash`, for whoever reads many of them from the same bytes: eight bytes at a time. */
-export const displayHashOf = (bytes: DataView, at: number): string => {
-  reversedView.setBigUint64(0, bytes.getBigUint64(at + 24, true))
-  reversedView.setBigUint64(8, bytes.getBigUint64(at + 16, true))
-  reversedView.setBigUint64(16, bytes.getBigUint64(at + 8, true))
-  reversedView.setBigUint64(24, bytes.getBigUint64(at, true))
-  return reversed.hexSlice(0, 32)
+/** Two hashes that stand side by side, each in display order, as one text of 128 digits. */
+export const displayHashes = (bytes: Uint8Array, at: number): string => {
+  for (let i = 0; i < 32; i++) {
+    reversed[i] = bytes[at + 31 - i]!
+    reversed[32 + i] = bytes[at + 63 - i]!
+  }
+  return reversed.hexSlice(0, 64)
+}
+
+/** Longest run that `reversedHex` takes, in bytes: eight hashes of an inventory. A multiple of 8. */
+export const maxRunBytes = 288
+
+const run = Buffer.alloc(maxRunBytes) as BufferOfDigits
+const runView = new DataView(run.buffer, run.byteOffset, maxRunBytes)
+
+/**
+ * A run of bytes as hexadecimal digits, the last byte first: for whoever reads many hashes from the same bytes, for what
+ * one costs is the call. The length is a multiple of 8.
+ */
+export const reversedHex = (bytes: DataView, at: number, length: number): string => {
+  for (let to = 0, from = at + length - 8; to < length; to += 8, from -= 8) {
+    runView.setBigUint64(to, bytes.getBigUint64(from, true))
+  }
+  return run.hexSlice(0, length)
 }

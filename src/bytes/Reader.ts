@@ -8,7 +8,7 @@
  * @module
  */
 import { isUtf8 } from "node:buffer"
-import { displayHash, displayHashOf } from "./Hashing.ts"
+import { displayHash, displayHashes, maxRunBytes, reversedHex } from "./Hashing.ts"
 
 /** The bytes ended inside `field`. */
 interface EndOfData {
@@ -61,6 +61,15 @@ export const asBuffer = (bytes: Uint8Array): Buffer =>
 export const u32At = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 
+/** Eight bytes on their way into a bigint, which `Buffer` would put together out of several. Never seen outside one call. */
+const wide = new DataView(new ArrayBuffer(8))
+
+const wideAt = (bytes: Uint8Array, at: number): DataView => {
+  wide.setUint32(0, u32At(bytes, at), true)
+  wide.setUint32(4, u32At(bytes, at + 4), true)
+  return wide
+}
+
 export class Reader {
   readonly bytes: Buffer
   /** Index of the next byte. */
@@ -71,6 +80,9 @@ export class Reader {
   failure: ReadFailure | undefined
   /** `bytes`, for reading eight at a time. */
   private wide: DataView | undefined
+  /** The bytes up to `runEnd` that hold the next hashes of a list, as digits. A hash that is kept keeps its run alive. */
+  private run: string
+  private runEnd: number
 
   /** Reads `bytes` from `start` to before `end`. */
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
@@ -79,6 +91,8 @@ export class Reader {
     this.end = end
     this.failure = undefined
     this.wide = undefined
+    this.run = ""
+    this.runEnd = 0
   }
 
   get remaining(): number {
@@ -133,14 +147,14 @@ export class Reader {
     if (!this.has(8, field)) return 0n
     const at = this.position
     this.position += 8
-    return this.bytes.readBigUInt64LE(at)
+    return wideAt(this.bytes, at).getBigUint64(0, true)
   }
 
   i64(field: string): bigint {
     if (!this.has(8, field)) return 0n
     const at = this.position
     this.position += 8
-    return this.bytes.readBigInt64LE(at)
+    return wideAt(this.bytes, at).getBigInt64(0, true)
   }
 
   /** The next `length` bytes, as a view. */
@@ -171,15 +185,25 @@ export class Reader {
   /** 32 bytes in the order of the wire, as hexadecimal digits in display order: reversed. */
   displayHash(field: string): string {
     if (!this.has(32, field)) return ""
-    const { bytes } = this
     const at = this.position
     this.position += 32
-    if (this.wide === undefined) {
+    if (this.position > this.runEnd) {
       // Worth its making for a list of hashes only.
-      if (this.end - at < 8 * 32) return displayHash(bytes, at)
-      this.wide = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      if (this.end - at < 4 * 32) return displayHash(this.bytes, at)
+      const length = Math.min(maxRunBytes, (this.end - at) & ~7)
+      this.wide ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
+      this.run = reversedHex(this.wide, at, length)
+      this.runEnd = at + length
     }
-    return displayHashOf(this.wide, at)
+    const digits = 2 * (this.runEnd - this.position)
+    return this.run.slice(digits, digits + 64)
+  }
+
+  /** Two times 32 bytes, each as `displayHash` has it, as one text. */
+  displayHashes(first: string, second: string): string {
+    const at = this.take(32, first)
+    this.take(32, second)
+    return this.failure === undefined ? displayHashes(this.bytes, at) : ""
   }
 
   /** A count or length of at most `max`, in its shortest form. */

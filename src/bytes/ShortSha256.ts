@@ -29,23 +29,25 @@ const lengthAt = 56
 const schedule = new Int32Array(64)
 const state = new Int32Array(8)
 
-/** The hash of `bytes`, as eight big-endian words. The array is the same in every call: read it before the next one. */
-export const sha256Words = (bytes: Uint8Array): Int32Array => {
-  const { length } = bytes
+/**
+ * The hash of `bytes` from `start` to before `end`, as eight big-endian words. The array is the same in every call: read
+ * it before the next one.
+ */
+export const sha256Words = (bytes: Uint8Array, start = 0, end: number = bytes.length): Int32Array => {
   reset()
-  let at = 0
-  for (; length - at >= blockBytes; at += blockBytes) {
+  let at = start
+  for (; end - at >= blockBytes; at += blockBytes) {
     for (let i = 0; i < 16; i++) schedule[i] = wordAt(bytes, at + 4 * i)
     compress()
   }
   schedule.fill(0, 0, 16)
-  for (let i = 0; at + i < length; i++) put(i, bytes[at + i]!)
-  put(length - at, 0x80)
-  if (length - at >= lengthAt) {
+  for (let i = 0; at + i < end; i++) put(i, bytes[at + i]!)
+  put(end - at, 0x80)
+  if (end - at >= lengthAt) {
     compress()
     schedule.fill(0, 0, 16)
   }
-  schedule[15] = length * 8
+  schedule[15] = (end - start) * 8
   compress()
   return state
 }

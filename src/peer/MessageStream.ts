@@ -105,7 +105,7 @@ export class MessageStream {
       const frame = this.#decoder.next()
       if (Result.isFailure(frame)) return failed(frame.failure)
       if (frame.success === undefined) return nothingYet
-      PeerMetrics.bytesReceived.updateUnsafe(headerBytes + frame.success.body.length, this.#context)
+      PeerMetrics.bytesReceived.updateUnsafe(headerBytes + frame.success.end - frame.success.start, this.#context)
       const message = Wire.decode(frame.success, { negotiatedVersion: this.#negotiatedVersion })
       if (Result.isFailure(message)) return failed(message.failure)
       if (message.success === undefined) continue

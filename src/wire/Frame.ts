@@ -67,9 +67,20 @@ export const maxBodyBytes = 2 * 1024 * 1024
 export interface Frame {
   /** The 12 bytes, one character each, without the zeros at the end. */
   readonly command: string
-  /** May be a view of a received chunk: copy what is kept. */
+  /** Holds the body from `start` to before `end`. May be a received chunk: copy what is kept. */
+  readonly bytes: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+/** A message before it has a header. */
+export interface Unsealed {
+  readonly command: string
   readonly body: Uint8Array
 }
+
+/** The body of a frame, as a view. */
+export const bodyOf = ({ bytes, end, start }: Frame): Buffer => bytes.subarray(start, end)
 
 /**
  * Chunks shorter than this are gathered into larger pieces when something already waits, so that a stream cut into
@@ -79,6 +90,9 @@ const gatherBelowBytes = 512
 
 /** Consumed places of the list that are kept before it is shortened: a stream need not ever run dry. */
 const forgetConsumedAt = 64
+
+/** Memory of its own costs more than a copy below. */
+const pooledBelowBytes = 2048
 
 const smallestPiece = 1024
 const largestPiece = 64 * 1024
@@ -106,6 +120,8 @@ export class FrameDecoder {
   #checksum = 0
   #failure: FrameError | undefined
   #copied = 0
+  /** Of the latest `#peek`. */
+  #peekedAt = 0
 
   constructor(magic: Magic, maxBodyBytes: number) {
     this.#magic = magic
@@ -186,11 +202,14 @@ export class FrameDecoder {
       // Nothing of a body is here before its header is.
       if (this.#buffered < this.#wanted) return nothingYet
     }
-    const body = this.#peek(this.#wanted)
-    this.#consume(this.#wanted)
+    const length = this.#wanted
+    const bytes = this.#peek(length)
+    const start = this.#peekedAt
+    const end = start + length
+    this.#consume(length)
     this.#awaitHead()
-    if (checksum(body) !== this.#checksum) return this.#fail(new BadChecksum({ command: this.#command }))
-    return Result.succeed({ command: this.#command, body })
+    if (checksum(bytes, start, end) !== this.#checksum) return this.#fail(new BadChecksum({ command: this.#command }))
+    return Result.succeed({ command: this.#command, bytes, start, end })
   }
 
   #fail(failure: FrameError): Result.Result<never, FrameError> {
@@ -208,10 +227,8 @@ export class FrameDecoder {
   /** Consumes a header if all of it is there; looks at the magic, which is there, in any case. */
   #readHead(): FrameError | undefined {
     const there = this.#buffered < headerBytes ? magicBytes : headerBytes
-    const piece = this.#pieces[this.#first]
-    const isWhole = piece !== undefined && piece.length - this.#offset >= there
-    const header = isWhole ? piece : this.#peek(there)
-    const at = isWhole ? this.#offset : 0
+    const header = this.#peek(there)
+    const at = this.#peekedAt
     for (let i = 0; i < magicBytes; i++) {
       if (header[at + i] !== this.#magic[i]) {
         return new WrongMagic({ magic: header.toString("hex", at, at + magicBytes) })
@@ -249,14 +266,17 @@ export class FrameDecoder {
     this.#gatheredFrom = this.#gatheredTo
   }
 
-  /** The next `count` bytes, which are there: a view if one piece has them all, else joined. */
+  /** Where the next `count` bytes are, which are there: from `#peekedAt` in a piece that has them all, else joined. */
   #peek(count: number): Buffer {
     this.#closeGathered()
     const piece = this.#pieces[this.#first]
     if (piece !== undefined && piece.length - this.#offset >= count) {
-      return piece.subarray(this.#offset, this.#offset + count)
+      this.#peekedAt = this.#offset
+      return piece
     }
-    const joined = Buffer.allocUnsafeSlow(count)
+    this.#peekedAt = 0
+    // Short ones out of Node's pool: what is kept of a body is copied if it is not alone in its memory.
+    const joined = count < pooledBelowBytes ? Buffer.allocUnsafe(count) : Buffer.allocUnsafeSlow(count)
     let filled = 0
     let offset = this.#offset
     for (let i = this.#first; filled < count; i++) {
@@ -330,9 +350,9 @@ export const seal = (message: Buffer, magic: Magic, command: string): void => {
 }
 
 /** Header and body as one. Any command and any length: for tests and scripted peers. */
-export const encode = (magic: Magic, frame: Frame): Uint8Array => {
-  const message = Buffer.allocUnsafeSlow(headerBytes + frame.body.length)
-  message.set(frame.body, headerBytes)
-  seal(message, magic, frame.command)
+export const encode = (magic: Magic, { body, command }: Unsealed): Uint8Array => {
+  const message = Buffer.allocUnsafeSlow(headerBytes + body.length)
+  message.set(body, headerBytes)
+  seal(message, magic, command)
   return message
 }

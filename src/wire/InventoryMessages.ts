@@ -45,10 +45,7 @@ const readItem = (reader: Reader): InventoryItem => {
     case 3:
       return { _tag: "FilteredBlock", hash: reader.displayHash("inventory hash") as BlockHash }
     case 5:
-      return {
-        _tag: "Wtx",
-        id: (reader.displayHash("inventory hash") + reader.displayHash("inventory digest")) as WtxId
-      }
+      return { _tag: "Wtx", id: reader.displayHashes("inventory hash", "inventory digest") as WtxId }
     default:
       reader.refuse("unknown inventory type")
       return errorItem
@@ -58,6 +55,8 @@ const readItem = (reader: Reader): InventoryItem => {
 /** A count and that many items of 36 or 68 bytes. */
 export const readInventory = (reader: Reader): ReadonlyArray<InventoryItem> => {
   const count = reader.compactSize(maxInventoryItems, "inventory count")
+  // The most frequent message there is: a list that grows would cost more than all the rest.
+  if (count === 1) return [readItem(reader)]
   const items = reader.arrayOf<InventoryItem>(count, shortItemBytes)
   for (let i = 0; i < count && reader.failure === undefined; i++) items[i] = readItem(reader)
   return items

@@ -23,7 +23,7 @@ import {
   writeReject
 } from "./ControlMessages.ts"
 import { type Headers, type Locator, readHeaders, readLocator, writeHeaders, writeLocator } from "./DataMessages.ts"
-import { BodyTooLong, type Frame, headerBytes, type Magic, seal } from "./Frame.ts"
+import { bodyOf, BodyTooLong, type Frame, headerBytes, type Magic, seal } from "./Frame.ts"
 import { readVersion, type Version, writeVersion } from "./HandshakeMessages.ts"
 import { type InventoryItem, readInventory, writeInventory } from "./InventoryMessages.ts"
 
@@ -107,7 +107,7 @@ export interface EncodeOptions {
 export const decode = (frame: Frame, options: DecodeOptions): Result.Result<Message | undefined, MessageError> => {
   const codec = codecs.get(frame.command)
   if (codec === undefined) return ignored
-  const reader = new Reader(codec.keepsBody ? owned(frame.body) : frame.body)
+  const reader = codec.keepsBody ? new Reader(owned(bodyOf(frame))) : new Reader(frame.bytes, frame.start, frame.end)
   const message = codec.read(reader, options)
   return reader.failure === undefined ? Result.succeed(message) : Result.fail(errorOf(frame.command, reader.failure))
 }

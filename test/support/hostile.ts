@@ -48,8 +48,17 @@ const versionWith = (userAgentBytes: number) =>
     ])
   )
 
-const inventory = (items: number) =>
-  framed("inv", Buffer.concat([Buffer.from([0xfd, items & 0xff, items >> 8]), Buffer.alloc(36 * items, 2).fill(0)]))
+/** Of transactions, each another one. */
+const inventory = (items: number) => {
+  const body = Buffer.alloc(3 + 36 * items)
+  body[0] = 0xfd
+  body.writeUInt16LE(items, 1)
+  for (let item = 0; item < items; item++) {
+    body.writeUInt32LE(1, 3 + 36 * item)
+    body.writeUInt32LE(item, 7 + 36 * item)
+  }
+  return framed("inv", body)
+}
 
 export const hostileCases: ReadonlyArray<Hostile> = [
   { name: "a length of 1 GiB", bytes: promised("block", 2 ** 30, new Uint8Array(100)), verdict: "BodyTooLong" },
