@@ -6,11 +6,13 @@
  * Replaces `dist` and touches nothing else.
  */
 import { spawnSync } from "node:child_process"
-import { rmSync } from "node:fs"
+import { copyFileSync, rmSync } from "node:fs"
 
 process.chdir(new URL("..", import.meta.url).pathname)
 rmSync("dist", { recursive: true, force: true })
 const { status } = spawnSync("tsc", ["-p", "scripts/tsconfig.build.json"], { stdio: "inherit" })
-if (status === 0)
+if (status === 0) {
+  copyFileSync("src/status/page.html", "dist/src/status/page.html")
   console.log("built dist/src/index.js, dist/src/simulation/index.js and dist/layers/index.js, with types")
+}
 process.exit(status ?? 1)

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ByteSize, Effect, FileSystem, Layer, type Option, Path, type Redacted } from "effect"
+import { ByteSize, Cause, Effect, FileSystem, Layer, type Option, Path, type Redacted } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServerRespondable, HttpServerResponse, ProblemDetails } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
 import * as Guard from "./Guard.ts"
@@ -38,30 +38,25 @@ const page = Layer.unwrap(
   }).pipe(Effect.orDie)
 )
 
-const unknown = HttpRouter.add(
-  "*",
-  "/*",
-  Effect.succeed(
-    ProblemDetails.toResponse({
-      type: ProblemDetails.blankType,
-      status: 404,
-      title: "Not Found",
-      detail: "There is nothing here: /docs lists what there is."
-    })
-  )
-)
+const refusals: Readonly<Record<number, string>> = {
+  404: "There is nothing here: /docs lists what there is.",
+  413: `A request may have ${ByteSize.format(maxBody)} at most.`,
+  500: "The request could not be answered, which is a bug."
+}
 
-/** What the server refuses by itself, such as a body that is too long, is told like everything else. */
+const isNews = (cause: Cause.Cause<unknown>) => !HttpServerRespondable.isRespondable(Cause.squash(cause))
+
+/** What the server refuses by itself, such as a path nobody knows or a body that is too long, is told like all the rest. */
 const problems = HttpRouter.middleware(
   (answer) =>
     answer.pipe(
-      Effect.catchDefect((defect) =>
-        HttpServerRespondable.isRespondable(defect)
-          ? HttpServerRespondable.toResponse(defect)
-          : Effect.as(
-              Effect.logError("a status request ended in a defect", defect),
-              HttpServerResponse.empty({ status: 500 })
-            )
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasInterruptsOnly(cause),
+        (cause) =>
+          Effect.andThen(
+            isNews(cause) ? Effect.logError("a status request ended in a defect", cause) : Effect.void,
+            HttpServerRespondable.toResponseOrElse(Cause.squash(cause), HttpServerResponse.empty({ status: 500 }))
+          )
       ),
       Effect.map((response) =>
         response.status < 400 || response.body._tag !== "Empty"
@@ -70,10 +65,7 @@ const problems = HttpRouter.middleware(
               type: ProblemDetails.blankType,
               status: response.status,
               title: "Refused",
-              detail:
-                response.status === 413
-                  ? `A request may have ${ByteSize.format(maxBody)} at most.`
-                  : `The request was refused with ${response.status}.`
+              detail: refusals[response.status] ?? `The request was refused with ${response.status}.`
             })
       )
     ),
@@ -89,6 +81,5 @@ export const layer = (token: Option.Option<Redacted.Redacted>) =>
     ),
     HttpApiSwagger.layer(StatusApi, { path: "/docs" }),
     page,
-    unknown,
     problems
   ).pipe(Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBody)))

@@ -161,6 +161,7 @@ export class Health extends Schema.Class<Health>("Health")({
   userAgent: Schema.String,
   protocolVersion: Schema.Int,
   listen: documented(Schema.NullOr(Schema.String), "Null when the node only dials"),
+  wanted: documented(Schema.Int, "Peers from which on the node is ready: half its target"),
   peers: Schema.Struct({ ready: Schema.Int, busy: Schema.Int, inbound: Schema.Int, outbound: Schema.Int }),
   slots: documented(
     Schema.Struct({ inbound: Schema.Int, inboundLimit: Schema.Int, outbound: Schema.Int, outboundLimit: Schema.Int }),

@@ -52,6 +52,9 @@ export const OtherNodes = Context.Reference<() => ReadonlyArray<Context.Context<
 
 const defaultEntries = 100
 
+/** Peers from which on a node is ready. */
+const wantedPeers = (policy: Policy): number => Math.ceil(policy.targetPeers / 2)
+
 const seconds = (millis: number): number => Math.floor(millis / 1000)
 const secondsOf = (millis: number | undefined): number | null => (millis === undefined ? null : seconds(millis))
 const durationOf = (duration: Duration.Duration | undefined): number | null =>
@@ -200,6 +203,7 @@ const liveness = HttpApiBuilder.group(
             userAgent,
             protocolVersion: ourProtocolVersion,
             listen: listenText(network),
+            wanted: wantedPeers(policy),
             peers,
             slots: {
               inbound: slots.used("inbound") + slots.used("trusted"),
@@ -238,7 +242,7 @@ const reads = HttpApiBuilder.group(
         ready: Effect.fnUntraced(function* () {
           const counts = yield* peerSet.counts
           const peers = counts.ready + counts.busy
-          const wanted = Math.ceil(policy.targetPeers / 2)
+          const wanted = wantedPeers(policy)
           if (peers >= wanted) return new Ready({ peers, wanted })
           return yield* new NotReady({
             detail: `${peers} of the ${wanted} peers that make this node ready are connected.`,

@@ -1,0 +1,41 @@
+/** A headless Chromium, or the reason why there is none. */
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type BrowserContext, chromium } from "playwright-core"
+
+/** `CHROMIUM` names one; else Debian's, or whatever a machine usually calls it. */
+export const executablePath = [
+  process.env["CHROMIUM"],
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome"
+].find((path) => path !== undefined && existsSync(path))
+
+/** Quiet: it asks nobody but the pages it is shown. */
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync"
+]
+
+/** A browser with nothing in it, and how to end it. */
+export const open = async (): Promise<{ readonly browser: BrowserContext; readonly close: () => Promise<void> }> => {
+  const profile = mkdtempSync(join(tmpdir(), "network-effect-browser-"))
+  const browser = await chromium.launchPersistentContext(profile, {
+    ...(executablePath === undefined ? {} : { executablePath }),
+    args: flags,
+    viewport: { width: 1300, height: 900 }
+  })
+  return {
+    browser,
+    close: async () => {
+      await browser.close()
+      rmSync(profile, { recursive: true, force: true })
+    }
+  }
+}
