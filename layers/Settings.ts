@@ -5,6 +5,7 @@
  */
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
 import { readFile } from "../src/cli/config.ts"
+import { Checked } from "../src/cli/doctor.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
@@ -68,6 +69,21 @@ const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
 
 const failing = (change: string) => (cause: Cause.Cause<Failure>) =>
   Layer.effectContext(explained(change)(Effect.failCause(cause)))
+
+/** What `doctor` looks at, with these flags. */
+export const layerChecked = (flags: Pick<StartFlags, "network" | "listen">) =>
+  Layer.effect(
+    Checked,
+    Effect.map(
+      load({
+        network: Option.getOrUndefined(flags.network),
+        listen: Option.getOrUndefined(flags.listen),
+        peers: [],
+        userAgent: undefined
+      }),
+      ({ options }) => Checked.of(options)
+    )
+  ).pipe(Layer.catchCause(failing("")))
 
 /** The node that `start` runs with these flags, and its status interface. */
 export const layerNode = (flags: StartFlags) => {

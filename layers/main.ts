@@ -4,29 +4,48 @@
  *
  * @module
  */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { NodeDns, NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
+import { FetchHttpClient } from "effect/http"
 import { config } from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
+import { doctor } from "../src/cli/doctor.ts"
+import * as remote from "../src/cli/remote.ts"
 import { layerOutput, root } from "../src/cli/root.ts"
 import { start } from "../src/cli/start.ts"
+import { top } from "../src/cli/top.ts"
+import * as TcpTransport from "../src/transport/TcpTransport.ts"
 import * as Devnet from "./Devnet.ts"
 import * as Settings from "./Settings.ts"
 import * as Telemetry from "./Telemetry.ts"
 
 const program = root.pipe(
   Command.withSubcommands([
-    devnet.pipe(Command.provide(Devnet.layer), Command.provide(Telemetry.layer)),
-    config,
     start.pipe(
       Command.provide((flags) => Settings.layerNode(flags)),
       Command.provide(Telemetry.layer)
+    ),
+    devnet.pipe(Command.provide(Devnet.layer), Command.provide(Telemetry.layer)),
+    config,
+    remote.peers,
+    remote.addresses,
+    remote.ban,
+    remote.unban,
+    remote.connect,
+    top,
+    doctor.pipe(
+      Command.provide((flags) => Layer.mergeAll(Settings.layerChecked(flags), TcpTransport.layer, NodeDns.layer))
     )
   ]),
   Command.run({ version: "0.0.0" })
 )
 
-const platform = Layer.merge(Telemetry.layerLogs, layerOutput).pipe(Layer.provideMerge(NodeServices.layer))
+const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClient.layer).pipe(
+  Layer.provideMerge(NodeServices.layer)
+)
+
+// Whoever read what we print has gone: end as if stopped, so that everything is closed in order.
+process.stdout.on("error", () => process.kill(process.pid, "SIGTERM"))
 
 NodeRuntime.runMain(program.pipe(Effect.provide(platform)))

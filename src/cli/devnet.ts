@@ -21,8 +21,7 @@ import {
   Scope,
   Stdio,
   Stream,
-  SubscriptionRef,
-  Terminal
+  SubscriptionRef
 } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { AddressBook } from "../addresses/AddressBook.ts"
@@ -35,6 +34,7 @@ import type { Shown } from "../status/StatusHandlers.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as DevnetView from "./DevnetView.ts"
 import { explained, statusFlag, urlOf } from "./root.ts"
+import { draw } from "./screen.ts"
 import { parseDuration } from "./SettingsFile.ts"
 
 /** One running node of a local network. */
@@ -74,15 +74,6 @@ const startInterval = Duration.millis(100)
 
 /** Often enough to look alive, seldom enough to be read. */
 const redrawInterval = Duration.millis(250)
-
-/** From the top left corner over what was there, and nothing left of it below. */
-const draw = Effect.fnUntraced(function* (view: DevnetView.DevnetView) {
-  const terminal = yield* Terminal.Terminal
-  const [rows, columns] = [yield* terminal.rows, yield* terminal.columns]
-  const lines = DevnetView.table(view, yield* Clock.currentTimeMillis, rows)
-  const cut = lines.map((line) => `${line.slice(0, columns)}\x1b[K\n`)
-  yield* terminal.display(`\x1b[H${cut.join("")}\x1b[J`)
-})
 
 const openSlots = ({ slots }: DevnetNode): number =>
   slots.open("outbound") + slots.open("inbound") + slots.open("trusted")
@@ -190,7 +181,9 @@ export const devnet = Command.make(
           DevnetView.recordKnown(view, index, SubscriptionRef.getUnsafe(node.addressBook.metrics).total)
           DevnetView.recordSlots(view, index, openSlots(node))
         }
-        if (live) yield* draw(view)
+        if (!live) return
+        const now = yield* Clock.currentTimeMillis
+        yield* draw((rows) => DevnetView.table(view, now, rows))
       })
       if (!options.json && !live && statusUrl !== undefined) yield* Console.log(`status page: ${statusUrl}`)
       yield* refresh.pipe(Effect.repeat(Schedule.spaced(redrawInterval)), Effect.forkScoped)

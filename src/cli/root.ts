@@ -35,7 +35,10 @@ export const root = Command.make("network-effect").pipe(
       Flag.optional
     )
   }),
-  Command.withDescription("The Zcash peer-to-peer network: run a node, or a whole local network.")
+  Command.withDescription(
+    "The Zcash peer-to-peer network: run a node or a whole local network, and ask a running node.\n" +
+      "Exit code 0: done. 1: it could not be done, and one sentence says why. 130: stopped by Ctrl-C."
+  )
 )
 
 /** Where the status interface is, `None` for nowhere. Of every command that runs a node. */

@@ -1,60 +1,14 @@
 /** The command as a process: what it prints, how it ends, and how it is ended. */
-import { type ChildProcess, spawn } from "node:child_process"
 import * as net from "node:net"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
+import { isListening, makeHome, outcomeOf, startIn, until } from "../support/process.ts"
 
-const directory = mkdtempSync(join(tmpdir(), "network-effect-"))
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
-
-interface Run {
-  readonly child: ChildProcess
-  readonly output: () => string
-  readonly errors: () => string
-  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
-}
-
-const start = (...args: ReadonlyArray<string>): Run => {
-  const child = spawn(process.execPath, ["layers/main.ts", ...args], {
-    // Nothing is read from or kept in the home of whoever runs the tests.
-    env: {
-      PATH: process.env["PATH"] ?? "",
-      HOME: directory,
-      XDG_CACHE_HOME: directory,
-      NETWORK_EFFECT_STATUS: "off",
-      NODE_COMPILE_CACHE: join(directory, "compiled")
-    },
-    stdio: ["ignore", "pipe", "pipe"]
-  })
-  let [output, errors] = ["", ""]
-  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
-  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()))
-  return {
-    child,
-    output: () => output,
-    errors: () => errors,
-    ended: new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })))
-  }
-}
-
-const until = async (holds: () => boolean, what: string) => {
-  for (let tries = 0; !holds(); tries++) {
-    if (tries > 1000) throw new Error(`waited 10 s for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
-const isListening = (run: Run) => until(() => /^listening on /m.test(run.output()), "the node to listen")
-
-/** Runs to the end: the code, and each line of stderr that is no log. */
-const failure = async (...args: ReadonlyArray<string>) => {
-  const run = start(...args)
-  const { code } = await run.ended
-  const lines = run.errors().split("\n")
-  return { code, output: run.output(), errors: lines.filter((line) => line !== "" && !line.startsWith("{")) }
-}
+const { directory, remove } = makeHome()
+afterAll(remove)
+const start = startIn(directory)
+const failure = (...args: ReadonlyArray<string>) => outcomeOf(start(...args))
 
 const takePort = () =>
   new Promise<{ readonly address: string; readonly close: () => void }>((resolve) => {

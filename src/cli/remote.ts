@@ -1,0 +1,219 @@
+/**
+ * Commands that ask a running node, over its status interface: `peers`, `addresses`, `ban`, `unban`, `connect`.
+ *
+ * @module
+ */
+import { Clock, Config, Console, Duration, Effect, Option, Schema } from "effect"
+import { Argument, CliError, Command, Flag } from "effect/cli"
+import { HttpClientError } from "effect/http"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { maxBanSeconds, maxEntries } from "../status/StatusApi.ts"
+import * as StatusAddress from "../status/StatusAddress.ts"
+import * as StatusClient from "../status/StatusClient.ts"
+import { parseDuration } from "./SettingsFile.ts"
+import * as tables from "./tables.ts"
+
+/** Which node is asked. */
+export const nodeFlag = Flag.String("node").pipe(
+  Flag.withDescription("Where the node's status interface is: ip:port"),
+  Flag.withMetavar("ADDR"),
+  Flag.withFallbackConfig(Config.String("NETWORK_EFFECT_STATUS")),
+  Flag.withDefault(PeerSocketAddress.format(StatusAddress.defaultAddress)),
+  Flag.filterMap(
+    (text) => Option.fromUndefinedOr(PeerSocketAddress.fromText(text, StatusAddress.defaultPort)),
+    (text) => `Expected ip:port or [ip6]:port, got ${text}`
+  )
+)
+
+/** The whole answer, for programs. */
+export const jsonFlag = Flag.Boolean("json").pipe(
+  Flag.withDescription("The answer as JSON on stdout"),
+  Flag.withDefault(false)
+)
+
+/** Whether nobody answered at all. */
+export const isAbsent = (error: unknown): boolean =>
+  HttpClientError.isHttpClientError(error) && error.reason._tag === "TransportError"
+
+const sentenceOf = (node: PeerSocketAddress.PeerSocketAddress, error: unknown): string => {
+  const at = PeerSocketAddress.format(node)
+  if (isAbsent(error)) return `no node answers at ${at}: start one, or say where it is with --node.`
+  if (Schema.isSchemaError(error) || HttpClientError.isHttpClientError(error)) {
+    return `what answers at ${at} is not a node of this version.`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Says after two seconds what is being waited for. */
+export const whileSaying =
+  (words: string) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.scoped(
+      Effect.andThen(Effect.forkScoped(Effect.andThen(Effect.sleep("2 seconds"), Console.error(words))), effect)
+    )
+
+/** A client of the node, with the token of `NETWORK_EFFECT_STATUS_TOKEN`. */
+export const clientOf = Effect.fnUntraced(function* (node: PeerSocketAddress.PeerSocketAddress) {
+  const token = yield* Effect.orDie(StatusAddress.token)
+  return yield* StatusClient.make({
+    url: `http://${PeerSocketAddress.format(node)}`,
+    token: Option.getOrUndefined(token)
+  })
+})
+
+/** Asks the node; what goes wrong is one sentence, and exit code 1. */
+export const ask = <A, E, R>(
+  node: PeerSocketAddress.PeerSocketAddress,
+  question: (client: StatusClient.StatusClient) => Effect.Effect<A, E, R>
+) =>
+  clientOf(node).pipe(
+    Effect.flatMap(question),
+    Effect.timeout("30 seconds"),
+    Effect.mapError((error) => new CliError.UserError({ cause: error, userMessage: sentenceOf(node, error) })),
+    whileSaying(`waiting for the node at ${PeerSocketAddress.format(node)}`)
+  )
+
+const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => millis / 1000)
+
+/** Prints an answer, for programs or for people. */
+const print = <A>(json: boolean, answer: A, show: (answer: A, nowSeconds: number) => ReadonlyArray<string>) =>
+  Effect.flatMap(nowSeconds, (now) => Console.log(json ? JSON.stringify(answer) : show(answer, now).join("\n")))
+
+export const peers = Command.make(
+  "peers",
+  { node: nodeFlag, json: jsonFlag },
+  Effect.fnUntraced(function* ({ json, node }) {
+    yield* print(json, yield* ask(node, (client) => client.peers()), tables.peers)
+  })
+).pipe(
+  Command.withDescription("The peers of a running node"),
+  Command.withExamples([
+    { command: "network-effect peers", description: "A table" },
+    { command: "network-effect peers --json", description: "All fields of zcashd's getpeerinfo" }
+  ])
+)
+
+const count = (name: string, maximum: number, fallback: number) =>
+  Flag.Int(name).pipe(
+    Flag.withSchema(
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }, { message: `expected a number from 0 to ${maximum}` }))
+    ),
+    Flag.withDefault(fallback)
+  )
+
+export const addresses = Command.make(
+  "addresses",
+  {
+    node: nodeFlag,
+    offset: count("offset", 1_000_000, 0).pipe(Flag.withDescription("The first entry shown, from 0")),
+    limit: count("limit", maxEntries, 20).pipe(Flag.withDescription(`Entries shown, at most ${maxEntries}`)),
+    json: jsonFlag
+  },
+  Effect.fnUntraced(function* ({ json, limit, node, offset }) {
+    const answer = yield* ask(node, (client) => client.addresses({ query: { offset, limit } }))
+    yield* print(json, answer, tables.addresses)
+  })
+).pipe(
+  Command.withDescription("The address book of a running node, in the order it would dial"),
+  Command.withExamples([{ command: "network-effect addresses --offset 20", description: "The second page" }])
+)
+
+const groupArgument = Argument.String("address").pipe(
+  Argument.withDescription("An IP; its whole /64 when it is an IPv6")
+)
+
+export const ban = Command.make(
+  "ban",
+  {
+    address: groupArgument,
+    duration: Flag.String("for").pipe(
+      Flag.withDescription("For how long, for example 2h or 7d; a day unless told"),
+      Flag.withMetavar("TIME"),
+      Flag.filterMap(
+        (text) => {
+          const duration = parseDuration(text)
+          const seconds = duration === undefined ? 0 : Math.round(Duration.toSeconds(duration))
+          return seconds < 1 || seconds > maxBanSeconds ? Option.none() : Option.some(seconds)
+        },
+        (text) => `Expected a time from 1s to 3650d, got ${text}`
+      ),
+      Flag.optional
+    ),
+    reason: Flag.String("reason").pipe(
+      Flag.withDescription("Why, at most 200 characters"),
+      Flag.withMetavar("TEXT"),
+      Flag.filter(
+        (text) => text.length <= 200,
+        () => "Expected at most 200 characters"
+      ),
+      Flag.optional
+    ),
+    node: nodeFlag,
+    json: jsonFlag
+  },
+  Effect.fnUntraced(function* ({ address, duration, json, node, reason }) {
+    const answer = yield* ask(node, (client) =>
+      client.ban({
+        payload: {
+          address,
+          ...(Option.isSome(duration) ? { seconds: duration.value } : {}),
+          ...(Option.isSome(reason) ? { reason: reason.value } : {})
+        }
+      })
+    )
+    yield* print(json, answer, (answer) => [tables.ban(answer)])
+  })
+).pipe(
+  Command.withDescription("Ban a host: its connections end, and its addresses are forgotten"),
+  Command.withExamples([{ command: "network-effect ban 192.0.2.10 --for 2h", description: "For two hours" }])
+)
+
+export const unban = Command.make(
+  "unban",
+  { address: groupArgument, node: nodeFlag, json: jsonFlag },
+  Effect.fnUntraced(function* ({ address, json, node }) {
+    yield* ask(node, (client) => client.unban({ params: { group: address } }))
+    yield* print(json, { unbanned: address }, () => [`${address} is no longer banned`])
+  })
+).pipe(
+  Command.withDescription("Lift a ban"),
+  Command.withExamples([{ command: "network-effect unban 192.0.2.10", description: "Before its time" }])
+)
+
+export const connect = Command.make(
+  "connect",
+  {
+    address: Argument.String("address").pipe(
+      Argument.withDescription("A peer, ip:port; the port of the chain unless given")
+    ),
+    keep: Flag.Boolean("keep").pipe(
+      Flag.withDescription("Dial it again whenever it is gone, also after a restart"),
+      Flag.withDefault(false)
+    ),
+    remove: Flag.Boolean("remove").pipe(
+      Flag.withDescription("No longer keep it; its connection stays"),
+      Flag.withDefault(false)
+    ),
+    node: nodeFlag,
+    json: jsonFlag
+  },
+  Effect.fnUntraced(function* ({ address, json, keep, node, remove }) {
+    if (keep && remove) {
+      return yield* new CliError.UserError({ cause: "both", userMessage: "say --keep or --remove, not both." })
+    }
+    const mode = keep ? "add" : remove ? "remove" : "onetry"
+    const answer = yield* ask(node, (client) => client.connect({ payload: { address, mode } }))
+    const words = {
+      onetry: `connected to ${address}: ${tables.harmless(answer.peer?.subver ?? "")}`,
+      add: `${address} is kept connected`,
+      remove: `${address} is no longer kept connected`
+    }
+    yield* print(json, answer, () => [words[mode]])
+  })
+).pipe(
+  Command.withDescription("Connect to a peer once, or keep it connected"),
+  Command.withExamples([
+    { command: "network-effect connect 192.0.2.10:8233", description: "Once; says why when it fails" },
+    { command: "network-effect connect 192.0.2.10:8233 --keep", description: "From now on" }
+  ])
+)

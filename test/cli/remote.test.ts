@@ -1,0 +1,208 @@
+/** The commands that ask a running node, as processes, of a node that is one too. */
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as net from "node:net"
+import { isListening, makeHome, outcomeOf, type Run, startIn, until } from "../support/process.ts"
+
+const { directory, remove } = makeHome()
+
+const freePort = () =>
+  new Promise<number>((resolve) => {
+    const server = net.createServer()
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as net.AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+
+describe("a running node", () => {
+  let status = ""
+  let alice: Run
+  let bob: Run
+  let bobAddress = ""
+
+  const ask = (...args: ReadonlyArray<string>) =>
+    outcomeOf(startIn(directory, { NETWORK_EFFECT_STATUS: status })(...args))
+  const answer = async (...args: ReadonlyArray<string>) => {
+    const { code, errors, output } = await ask(...args)
+    assert.deepStrictEqual({ code, errors }, { code: 0, errors: [] }, args.join(" "))
+    return output.trim().split("\n")
+  }
+  const refusal = async (...args: ReadonlyArray<string>) => {
+    const { code, errors, output } = await ask(...args)
+    assert.deepStrictEqual({ code, output }, { code: 1, output: "" }, args.join(" "))
+    return errors
+  }
+
+  beforeAll(async () => {
+    status = `127.0.0.1:${await freePort()}`
+    alice = startIn(directory, { NETWORK_EFFECT_STATUS: status })(
+      "start",
+      "--network",
+      "regtest",
+      "--listen",
+      "127.0.12.1:0"
+    )
+    bob = startIn(directory)(
+      "start",
+      "--network",
+      "regtest",
+      "--listen",
+      "127.0.12.2:0",
+      "--user-agent",
+      "/bob\u001b[31m/"
+    )
+    await Promise.all([isListening(alice), isListening(bob)])
+    bobAddress = /listening on ([\d.:]+)/.exec(bob.output())?.[1] ?? ""
+  }, 60_000)
+
+  afterAll(async () => {
+    for (const run of [alice, bob]) {
+      run.child.kill("SIGTERM")
+      await run.ended
+    }
+    remove()
+  }, 60_000)
+
+  it("says where its page is", () => {
+    assert.include(alice.output(), `status page: http://${status}/`)
+  })
+
+  it("is asked to connect, and tells its peers, its addresses and its state", async () => {
+    assert.deepStrictEqual(await answer("peers"), ["no peer is connected"])
+    assert.deepStrictEqual(await answer("connect", bobAddress), [`connected to ${bobAddress}: /bob?[31m/`])
+
+    const [[head = "", line = ""], [json = ""], addresses, [book = ""], look, findings] = await Promise.all([
+      answer("peers"),
+      answer("peers", "--json"),
+      answer("addresses", "--limit", "5"),
+      answer("addresses", "--limit", "0", "--json"),
+      answer("top"),
+      answer("doctor", "--network", "regtest", "--listen", "127.0.12.3:0", "--json")
+    ])
+    assert.match(head, /^id {2}address +direction +ping +received +sent +age +version +agent$/)
+    assert.match(line, new RegExp(`^1 +${bobAddress} +out .* 170190 +/bob\\?\\[31m/$`))
+    assert.include((JSON.parse(json) as ReadonlyArray<object>)[0], { addr: bobAddress, subver: "/bob\u001b[31m/" })
+    assert.match(addresses[0] ?? "", /^\d of at most 5000 addresses: \d responded/)
+    assert.match(addresses.join("\n"), new RegExp(`^${bobAddress} +Responded`, "m"))
+    assert.deepInclude((JSON.parse(book) as { readonly counts: object }).counts, { limit: 5000 })
+    assert.match(look.join("\n"), /peers: 1 out of 75, 0 in of 125, not ready before 13/)
+    const verdicts = JSON.parse(findings[0] ?? "") as ReadonlyArray<{
+      readonly check: string
+      readonly verdict: string
+    }>
+    assert.deepStrictEqual(
+      verdicts.map(({ check, verdict }) => `${check} ${verdict}`),
+      ["listen ok", "dns skipped", "clock ok", "reachable warning", "cache ok"]
+    )
+  })
+
+  it("bans and unbans", async () => {
+    const [text = ""] = await answer("ban", "198.51.100.9", "--for", "2h", "--reason", "a test")
+    assert.match(text, /^198\.51\.100\.9 is banned until \d{4}-\d\d-\d\dT[\d:.]+Z: a test$/)
+    assert.deepStrictEqual(await answer("unban", "198.51.100.9"), ["198.51.100.9 is no longer banned"])
+    const [json = ""] = await answer("ban", "2001:db8::1", "--json")
+    assert.deepInclude(JSON.parse(json), { group: "2001:db8::/64", reason: "banned by the operator" })
+    assert.deepStrictEqual(await answer("unban", "2001:db8::1", "--json"), ['{"unbanned":"2001:db8::1"}'])
+  })
+
+  it("keeps an address connected until it is told otherwise", async () => {
+    assert.deepStrictEqual(await answer("connect", "127.0.12.9:1", "--keep"), ["127.0.12.9:1 is kept connected"])
+    const [json = ""] = await answer("connect", "127.0.12.9:1", "--remove", "--json")
+    assert.deepStrictEqual(JSON.parse(json), { peer: null, added: [] })
+  })
+
+  it("is watched, a snapshot a second, until that is stopped", async () => {
+    const watching = startIn(directory, { NETWORK_EFFECT_STATUS: status })("top", "--json")
+    await until(() => watching.output().split("\n").length > 2, "two snapshots")
+    watching.child.kill("SIGINT")
+    const { code } = await watching.ended
+    assert.strictEqual(code, 130)
+    for (const line of watching.output().trim().split("\n")) {
+      assert.containsAllKeys(JSON.parse(line), ["at", "health", "totals", "addresses", "peers"])
+    }
+  })
+
+  for (const [name, args, sentence] of [
+    [
+      "an address nobody is at",
+      ["connect", "127.0.12.9:1"],
+      "network-effect: 127.0.12.9:1 could not be connected: ECONNREFUSED."
+    ],
+    [
+      "an address that is none",
+      ["connect", "nowhere"],
+      'network-effect: "nowhere" is not an address: say ip, ip:port or [ip6]:port.'
+    ],
+    [
+      "both of two",
+      ["connect", "127.0.12.9:1", "--keep", "--remove"],
+      "network-effect: say --keep or --remove, not both."
+    ],
+    [
+      "a ban of nobody",
+      ["ban", "nobody"],
+      'network-effect: "nobody" is not an address: say an IP such as 192.0.2.10 or 2001:db8::1.'
+    ],
+    [
+      "a ban for ever",
+      ["ban", "192.0.2.1", "--for", "4000d"],
+      'network-effect: Invalid value for flag --for: "4000d". Expected a time from 1s to 3650d, got 4000d. See network-effect ban --help.'
+    ],
+    ["a ban that is not", ["unban", "192.0.2.1"], "network-effect: 192.0.2.1 is not banned."],
+    [
+      "a page past the end",
+      ["addresses", "--offset", "999"],
+      /^network-effect: offset 999 is past the end: the book has \d addresses\.$/
+    ],
+    [
+      "a node that is not there",
+      ["peers", "--node", "127.0.0.1:1"],
+      "network-effect: no node answers at 127.0.0.1:1: start one, or say where it is with --node."
+    ],
+    [
+      "a node at no address",
+      ["peers", "--node", "off"],
+      'network-effect: Invalid value for flag --node: "off". Expected ip:port or [ip6]:port, got off. See network-effect peers --help.'
+    ]
+  ] as const) {
+    it.concurrent(`says in one sentence what is wrong with ${name}`, async () => {
+      const errors = await refusal(...args)
+      if (typeof sentence === "string") assert.deepStrictEqual(errors, [sentence])
+      else assert.match(errors.join("\n"), sentence)
+    })
+  }
+})
+
+describe("a node with a token", () => {
+  it("is not started on an address of others without one, and not asked without it", async () => {
+    const home = makeHome()
+    afterAll(home.remove)
+    const at = `127.0.0.1:${await freePort()}`
+    const open = await outcomeOf(
+      startIn(home.directory, { NETWORK_EFFECT_STATUS: "0.0.0.0:0" })(
+        "start",
+        "--network",
+        "regtest",
+        "--listen",
+        "127.0.12.5:0"
+      )
+    )
+    assert.strictEqual(open.code, 1)
+    assert.deepStrictEqual(open.errors, [
+      "network-effect: 0.0.0.0:0 can be reached by others, who could then rule this node: set NETWORK_EFFECT_STATUS_TOKEN, or choose a loopback address with --status."
+    ])
+    const env = { NETWORK_EFFECT_STATUS: at, NETWORK_EFFECT_STATUS_TOKEN: "open sesame" }
+    const node = startIn(home.directory, env)("start", "--network", "regtest", "--listen", "127.0.12.6:0")
+    await isListening(node)
+    const [stranger, owner] = await Promise.all([
+      outcomeOf(startIn(home.directory, { NETWORK_EFFECT_STATUS: at })("peers")),
+      outcomeOf(startIn(home.directory, env)("peers"))
+    ])
+    node.child.kill("SIGTERM")
+    await node.ended
+    assert.deepStrictEqual(stranger.errors, [
+      "network-effect: Send the token of this node: Authorization: Bearer TOKEN."
+    ])
+    assert.deepStrictEqual(owner.output, "no peer is connected\n")
+  })
+})

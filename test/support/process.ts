@@ -1,0 +1,60 @@
+/** The command as a process. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+/** Where everything a test's processes keep goes: nothing is read from or kept in the home of whoever runs the tests. */
+export const makeHome = () => {
+  const directory = mkdtempSync(join(tmpdir(), "network-effect-"))
+  return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) }
+}
+
+export interface Run {
+  readonly child: ChildProcess
+  readonly output: () => string
+  readonly errors: () => string
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
+}
+
+/** Starts the command with its home in `directory`, without a status interface unless `env` says otherwise. */
+export const startIn =
+  (directory: string, env: Readonly<Record<string, string>> = {}) =>
+  (...args: ReadonlyArray<string>): Run => {
+    const child = spawn(process.execPath, ["layers/main.ts", ...args], {
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: directory,
+        XDG_CACHE_HOME: directory,
+        NETWORK_EFFECT_STATUS: "off",
+        NODE_COMPILE_CACHE: join(directory, "compiled"),
+        ...env
+      },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let [output, errors] = ["", ""]
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
+    child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()))
+    return {
+      child,
+      output: () => output,
+      errors: () => errors,
+      ended: new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })))
+    }
+  }
+
+export const until = async (holds: () => boolean, what: string) => {
+  for (let tries = 0; !holds(); tries++) {
+    if (tries > 2000) throw new Error(`waited 20 s for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+export const isListening = (run: Run) => until(() => /^listening on /m.test(run.output()), "the node to listen")
+
+/** Runs to the end: the code, what was printed, and each line of stderr that is no log. */
+export const outcomeOf = async (run: Run) => {
+  const { code } = await run.ended
+  const lines = run.errors().split("\n")
+  return { code, output: run.output(), errors: lines.filter((line) => line !== "" && !line.startsWith("{")) }
+}
