@@ -85,14 +85,15 @@ describe("a running node", () => {
     assert.match(addresses[0] ?? "", /^\d of at most 5000 addresses: \d responded/)
     assert.match(addresses.join("\n"), new RegExp(`^${bobAddress} +Responded`, "m"))
     assert.deepInclude((JSON.parse(book) as { readonly counts: object }).counts, { limit: 5000 })
-    assert.match(look.join("\n"), /peers: 1 out of 75, 0 in of 125, not ready before 13/)
+    assert.match(look.join("\n"), /peers: \d out of 75, \d in of 125, not ready before 13/)
     const verdicts = JSON.parse(findings[0] ?? "") as ReadonlyArray<{
       readonly check: string
       readonly verdict: string
     }>
-    assert.deepStrictEqual(
-      verdicts.map(({ check, verdict }) => `${check} ${verdict}`),
-      ["listen ok", "dns skipped", "clock ok", "reachable warning", "cache ok"]
+    // Bob may have dialled back by now, or not.
+    assert.match(
+      verdicts.map(({ check, verdict }) => `${check} ${verdict}`).join(", "),
+      /^listen ok, dns skipped, clock ok, reachable (warning|ok), cache ok$/
     )
   })
 
