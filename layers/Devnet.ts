@@ -36,6 +36,7 @@ export const policy: Policy = {
 const addressOf = (index: number) =>
   PeerSocketAddress.fromStringUnsafe(`127.0.${index >> 8}.${index & 0xff}:${regtest.defaultPort}`)
 
+/** Nodes at 127.0.0.1, 127.0.0.2 and so on, port 18233, that know the first one. */
 export const layer = Layer.succeed(
   Devnet,
   Devnet.of({

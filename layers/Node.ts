@@ -32,6 +32,7 @@ import { InventoryRegistry } from "../src/routing/InventoryRegistry.ts"
 import { TrustedPeers } from "../src/routing/TrustedPeers.ts"
 import * as TcpTransport from "../src/transport/TcpTransport.ts"
 
+/** What a node is made of; everything has a default but the chain. */
 export interface NodeOptions {
   readonly chain: ChainParamsShape
   /** Port 0 takes a free one. A node without it only dials. */

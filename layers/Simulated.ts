@@ -12,6 +12,7 @@ import { SimNetwork } from "../src/simulation/SimNetwork.ts"
 import type * as World from "../src/simulation/World.ts"
 import { type NodeOptions, services } from "./Node.ts"
 
+/** What a simulated node is made of: as a node, and where it is. */
 export interface SimulatedOptions extends NodeOptions {
   /** Where this node is in its network; it dials from here and usually listens here. */
   readonly host: PeerSocketAddress

@@ -32,6 +32,7 @@ export type AddressBookChange =
   /** A group was banned; so many entries went with it. */
   | { readonly _tag: "Banned"; readonly ban: Ban; readonly removed: number }
 
+/** The addresses a node knows: at most `Policy.addressBookCapacity`, and which one to dial next. */
 export class AddressBook extends Context.Service<
   AddressBook,
   {

@@ -15,6 +15,7 @@ import * as CacheFile from "./CacheFile.ts"
 /** Most lines read: what a full book holds. */
 const maxLines = 5000
 
+/** Addresses on disk, so that a node need not begin with the seeds again. */
 export class PeerCache extends Context.Service<
   PeerCache,
   {

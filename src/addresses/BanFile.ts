@@ -29,6 +29,7 @@ export const parseLine = (line: string): Ban | undefined => {
   return { group: AddressRules.limitKey(canonical), reason: "kept from an earlier run", untilSeconds: Number(end) }
 }
 
+/** A ban as a line of the file: group, end in seconds since the Unix epoch, reason. */
 export const formatLine = ({ group, untilSeconds }: Ban): string => `${group} ${untilSeconds}`
 
 /** A `BanList` with the bans of the file in it, written at most every 5 s after a change and when the scope closes. */

@@ -15,6 +15,7 @@ import * as AddressRules from "./AddressRules.ts"
 import { compareText } from "./PeerAddress.ts"
 import { SortedList } from "./SortedList.ts"
 
+/** A peer group that nobody here talks to, and until when. */
 export interface Ban {
   /** As `AddressRules.limitKey` writes it: `192.0.2.10` or `2001:db8::/64`. */
   readonly group: string
@@ -27,6 +28,7 @@ export interface Ban {
 /** By group. A ban in it may be over: ask `isBannedIn`. */
 export type Bans = HashMap.HashMap<string, Ban>
 
+/** What happened to the list of bans. */
 export type BanChange =
   | { readonly _tag: "Banned"; readonly ban: Ban }
   /** It is over, was lifted, or had to make room. */
@@ -38,6 +40,7 @@ const maxReasonLength = 200
 /** Longest sleep until the next look, so that a wall clock that was set is noticed. */
 const longestSleepMillis = 60_000
 
+/** Who is banned. At most `Policy.banCapacity` peer groups. */
 export class BanList extends Context.Service<
   BanList,
   {

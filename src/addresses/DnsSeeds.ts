@@ -11,6 +11,7 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
 
+/** Where the first addresses come from: names that resolve to peers, or the operator's own. */
 export class DnsSeeds extends Context.Service<
   DnsSeeds,
   {

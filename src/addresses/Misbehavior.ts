@@ -14,6 +14,7 @@ import { Policy, totalLimit } from "../Policy.ts"
 import { AddressBook } from "./AddressBook.ts"
 import * as AddressRules from "./AddressRules.ts"
 
+/** What a peer did, as the program on top sees it. */
 export interface MisbehaviorReport {
   readonly address: PeerSocketAddress
   /** 100 for what no honest peer can do, such as an invalid block; 0 for what may happen to one. */
@@ -28,6 +29,7 @@ const minGroups = 10
 /** Largest sum. Source: Zebra, scores are `u32` and saturate. */
 const maxScore = 0xffff_ffff
 
+/** Sums up reports by peer group, and bans whoever reaches `Policy.banScore`. */
 export class Misbehavior extends Context.Service<
   Misbehavior,
   {

@@ -23,8 +23,10 @@ import type { Policy } from "../Policy.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import * as AddressRules from "./AddressRules.ts"
 
+/** What came of an address so far. */
 export type State = "NeverAttempted" | "AttemptPending" | "Responded" | "Failed"
 
+/** What is known of one address. */
 export interface PeerAddress {
   readonly address: PeerSocketAddress
   readonly state: State

@@ -38,6 +38,7 @@ const maxTransactions = 37_037
 /** From the start to before the length of the solution. */
 const fixedHeaderBytes = 140
 
+/** A header of any network, over its bytes: 140 and a solution of 36 or 1344. */
 export class BlockHeader {
   /** The header as it travels, without the transaction count. */
   readonly bytes: Uint8Array
@@ -108,6 +109,7 @@ export class BlockHeader {
   }
 }
 
+/** A block, over its bytes. Its transactions are looked at when they are asked for. */
 export class Block {
   readonly header: BlockHeader
   /** The whole block as it travels. */

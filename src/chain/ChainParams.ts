@@ -27,6 +27,7 @@ export const upgrades = [
   "NU7"
 ] as const
 
+/** A network upgrade by its name, in the order of activation. */
 export type Upgrade = (typeof upgrades)[number]
 
 /** Whether `upgrade` is `other` or came after it. */
@@ -59,6 +60,7 @@ export const upgradeOfBranchId = (branchId: number): Upgrade | undefined => upgr
 /** `testnet` is the public Testnet or a custom one; only `custom` tells them apart. */
 export type ChainKind = "mainnet" | "testnet" | "regtest"
 
+/** What tells one chain from another, as far as the network is concerned. */
 export interface ChainParamsShape {
   readonly kind: ChainKind
   /** As files and messages name it: `Mainnet`, `Testnet`, `Regtest` or a custom name. */
@@ -77,8 +79,10 @@ export interface ChainParamsShape {
   readonly activationHeights: Readonly<Partial<Record<Upgrade, number>>>
 }
 
+/** The chain a node is on. */
 export class ChainParams extends Context.Service<ChainParams, ChainParamsShape>()("network-effect/chain/ChainParams") {}
 
+/** The chain with the money. */
 export const mainnet: ChainParamsShape = {
   kind: "mainnet",
   name: "Mainnet",
@@ -110,6 +114,7 @@ export const mainnet: ChainParamsShape = {
   }
 }
 
+/** The public Testnet. */
 export const testnet: ChainParamsShape = {
   kind: "testnet",
   name: "Testnet",

@@ -17,6 +17,7 @@ export interface Tip {
   readonly blockTimeSeconds: number
 }
 
+/** Port: the best block of the program that uses us. */
 export class ChainTip extends Context.Service<
   ChainTip,
   {

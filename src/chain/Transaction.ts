@@ -22,6 +22,7 @@ export interface TransparentInput {
   readonly sequence: number
 }
 
+/** An amount in zatoshis, and the script that may spend it. */
 export interface TransparentOutput {
   /** In zatoshi, 0 to 2,100,000,000,000,000. */
   readonly value: bigint
@@ -35,6 +36,7 @@ export interface SproutPart {
   readonly nullifiers: ReadonlyArray<Uint8Array>
 }
 
+/** The Sapling part of a transaction: how many spends and outputs, and what they leave over. */
 export interface SaplingPart {
   readonly spends: number
   readonly outputs: number
@@ -56,6 +58,7 @@ export interface ActionsPart {
   readonly nullifiers: ReadonlyArray<Uint8Array>
 }
 
+/** A transaction of version 1 to 6, over its bytes. Structure only: nothing is verified. */
 export class Transaction {
   /** The whole transaction as it travels. */
   readonly bytes: Uint8Array

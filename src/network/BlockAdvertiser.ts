@@ -34,6 +34,7 @@ export class AdvertIncomplete extends Data.TaggedError("AdvertIncomplete")<{
 
 export type AdvertError = NoEligiblePeers | AdvertIncomplete | PeerSetClosed
 
+/** Tells peers of a block: at most `Policy.advertsUnderWay` at the same time. */
 export class BlockAdvertiser extends Context.Service<
   BlockAdvertiser,
   {

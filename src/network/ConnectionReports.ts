@@ -23,6 +23,7 @@ import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerSet } from "./PeerSet.ts"
 
+/** What connections tell their node: to the address book, the inventory registry, the peer set and the events. */
 export class ConnectionReports extends Context.Service<
   ConnectionReports,
   {

@@ -19,6 +19,7 @@ export interface Slot {
   readonly markOpen: Effect.Effect<void>
 }
 
+/** How many connections there are, and are being made. */
 export class ConnectionSlots extends Context.Service<
   ConnectionSlots,
   {

@@ -22,6 +22,7 @@ import { NetworkEvents } from "./NetworkEvents.ts"
 /** No connection: the address did not answer, or no agreement was reached. */
 export type ConnectError = DialError | HandshakeError
 
+/** Dials, `Policy.dialInterval` apart. */
 export class Connector extends Context.Service<
   Connector,
   {

@@ -19,6 +19,7 @@ import { ConnectionSlots, type Slot } from "./ConnectionSlots.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerSet, type PeerSetClosed } from "./PeerSet.ts"
 
+/** Looks for peers and dials them when more are wanted. */
 export class Crawler extends Context.Service<
   Crawler,
   {

@@ -21,6 +21,7 @@ import { ConnectionSlots } from "./ConnectionSlots.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerSet } from "./PeerSet.ts"
 
+/** Dials the first peers, and starts over when nobody is left. */
 export class InitialPeers extends Context.Service<
   InitialPeers,
   {

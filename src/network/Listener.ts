@@ -28,6 +28,7 @@ import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
+/** Accepts whoever may connect. */
 export class Listener extends Context.Service<
   Listener,
   {

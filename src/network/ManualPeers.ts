@@ -30,6 +30,7 @@ export class NoDial extends Schema.TaggedError<NoDial>()("NoDial", {
   reason: Schema.Literals(["Connected", "Full", "Banned", "Refused"])
 }) {}
 
+/** Peers the operator asks for. */
 export class ManualPeers extends Context.Service<
   ManualPeers,
   {

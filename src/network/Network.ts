@@ -33,6 +33,7 @@ export class InvalidSetting extends Schema.TaggedError<InvalidSetting>()("Invali
   expected: Schema.String
 }) {}
 
+/** A whole node: what a program usually asks. */
 export class Network extends Context.Service<
   Network,
   {

@@ -21,6 +21,7 @@ const address = Schema.String
 /** Tag of the error that ended something. */
 const reason = Schema.String
 
+/** Something that happened, with its time in milliseconds since the Unix epoch. */
 export const NetworkEvent = Schema.Union([
   Schema.TaggedStruct("Listening", { at, address }),
   /** Addresses from seeds, the cache file and the command line. */
@@ -61,6 +62,7 @@ type WithoutTime<E> = E extends NetworkEvent ? Omit<E, "at"> : never
 /** An event before it is stamped. */
 export type NewEvent = WithoutTime<Exclude<NetworkEvent, { readonly _tag: "EventsLost" }>>
 
+/** What happens, for as many readers as look. */
 export class NetworkEvents extends Context.Service<
   NetworkEvents,
   {

@@ -58,6 +58,7 @@ export {
   type PeerSetError
 } from "../routing/PeerSetError.ts"
 
+/** How a request is to be routed. */
 export interface RequestOptions {
   /**
    * Connections that are not chosen while another one of those in question is ready, so that a bad answer can be asked
@@ -66,6 +67,7 @@ export interface RequestOptions {
   readonly exclude?: ReadonlySet<ConnectionId>
 }
 
+/** Connected peers, counted. `ready` and `busy` make all of them, as do `inbound` and `outbound`. */
 export interface PeerCounts {
   readonly ready: number
   readonly busy: number
@@ -73,6 +75,7 @@ export interface PeerCounts {
   readonly outbound: number
 }
 
+/** Every connected peer, and whom a request goes to. */
 export class PeerSet extends Context.Service<
   PeerSet,
   {

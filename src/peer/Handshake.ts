@@ -59,6 +59,7 @@ export class MissingRequiredServices extends Data.TaggedError("MissingRequiredSe
 /** No agreement within `Policy.handshakeTimeout`. */
 export class HandshakeTimeout extends Data.TaggedError("HandshakeTimeout")<{}> {}
 
+/** Why there was no agreement. */
 export type HandshakeReason =
   | RemoteNonceReuse
   | LocalDuplicateNonce
@@ -103,6 +104,7 @@ export const LocalNode = Context.Reference<LocalNode>("network-effect/peer/Local
 /** `version.timestamp` is rounded down to a multiple of this: our clock is a fingerprint. Source: Zebra peer/handshake.rs. */
 const timestampGranularitySeconds = 300
 
+/** Makes a peer of a stream, in either direction. */
 export class Handshake extends Context.Service<
   Handshake,
   {

@@ -14,6 +14,7 @@ export class Overloaded extends Data.TaggedError("Overloaded")<{}> {}
 /** Anything else that went wrong while answering. Logged; the peer gets no answer and stays connected. */
 export class AnswerFailed extends Data.TaggedError("AnswerFailed")<{ readonly cause: unknown }> {}
 
+/** Port: how this node answers its peers. */
 export class InboundRequests extends Context.Service<
   InboundRequests,
   {

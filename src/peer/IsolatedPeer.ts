@@ -22,6 +22,7 @@ import { Handshake, type HandshakeError, LocalNode } from "./Handshake.ts"
 import { InboundRequests } from "./InboundRequests.ts"
 import type { ConnectionHost, Peer } from "./Peer.ts"
 
+/** What an isolated connection says of itself, which is as little as can be. */
 export interface Options {
   /** What the peer is told we are; the empty text says least. At most 256 bytes of UTF-8. */
   readonly userAgent: string

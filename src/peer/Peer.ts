@@ -79,6 +79,7 @@ export type ConnectedAddress =
   | { readonly _tag: "InboundProxy"; readonly transientAddress: PeerSocketAddress }
   | { readonly _tag: "Isolated" }
 
+/** What both sides of a connection agreed on. */
 export interface ConnectionInfo {
   readonly connectedAddress: ConnectedAddress
   /** The remote's `version` message. */
@@ -124,6 +125,7 @@ export interface Traffic {
   readonly lastSentMillis: number | undefined
 }
 
+/** One connected peer. */
 export interface Peer {
   readonly id: ConnectionId
   readonly info: ConnectionInfo

@@ -24,10 +24,14 @@ export interface Source {
 
 /** Found or not, item by item. */
 export type Available<A> = { readonly _tag: "Available"; readonly value: A; readonly source: Source | undefined }
+/** The peer does not have it. */
 export type Missing<Id> = { readonly _tag: "Missing"; readonly id: Id }
+/** One item of an answer: there, or not. */
 export type InventoryResponse<A, Id> = Available<A> | Missing<Id>
 
+/** Asks for addresses. Answered by `PeersResponse`. */
 export type Peers = { readonly _tag: "Peers" }
+/** Asks for blocks by their hashes. Answered by `Blocks`. */
 export type BlocksByHash = { readonly _tag: "BlocksByHash"; readonly hashes: ReadonlySet<BlockHash> }
 /**
  * One block for a program that downloads block by block. Waits for a busy peer as long as the caller does: the caller
@@ -39,29 +43,35 @@ export type BlockDownload = {
   /** Whoever listed the hash, if known; only steers the choice of the peer. */
   readonly advertiser: PeerSocketAddress | undefined
 }
+/** Asks for transactions. Answered by `Transactions`. */
 export type TransactionsById = { readonly _tag: "TransactionsById"; readonly ids: ReadonlySet<TransactionId> }
+/** Asks for the hashes that follow the first known one. Answered by `BlockHashes`. */
 export type FindBlocks = {
   readonly _tag: "FindBlocks"
   /** Known hashes, highest first; at most 101. */
   readonly known: ReadonlyArray<BlockHash>
   readonly stop: BlockHash | undefined
 }
+/** Asks for the headers that follow the first known one, at most 160. Answered by `BlockHeaders`. */
 export type FindHeaders = {
   readonly _tag: "FindHeaders"
   readonly known: ReadonlyArray<BlockHash>
   readonly stop: BlockHash | undefined
 }
+/** Sends a transaction. Answered by `Nil`. */
 export type PushTransaction = {
   readonly _tag: "PushTransaction"
   readonly transaction: Transaction
   /** Set when it came from a remote. */
   readonly source: Source | undefined
 }
+/** Says that we have these transactions. Answered by `Nil`. */
 export type AdvertiseTransactionIds = {
   readonly _tag: "AdvertiseTransactionIds"
   readonly ids: ReadonlySet<TransactionId>
   readonly source: Source | undefined
 }
+/** Asks what waits to be mined. Answered by `TransactionIds`. */
 export type MempoolTransactionIds = { readonly _tag: "MempoolTransactionIds" }
 /** Inbound only. Our own blocks go through `network/BlockAdvertiser.ts`. */
 export type AdvertiseBlock = {
@@ -96,10 +106,15 @@ export type InboundRequest =
   | AdvertiseBlock
   | MempoolTransactionIds
 
+/** There is nothing to say. */
 export type Nil = { readonly _tag: "Nil" }
+/** Addresses, as the peer claims them. */
 export type PeersResponse = { readonly _tag: "Peers"; readonly addresses: ReadonlyArray<GossipedAddress> }
+/** The peer lives, and is so far away. */
 export type Pong = { readonly _tag: "Pong"; readonly roundTrip: Duration.Duration }
+/** Every block that was asked for, there or missing. */
 export type Blocks = { readonly _tag: "Blocks"; readonly items: ReadonlyArray<InventoryResponse<Block, BlockHash>> }
+/** Every transaction that was asked for, there or missing. */
 export type Transactions = {
   readonly _tag: "Transactions"
   readonly items: ReadonlyArray<InventoryResponse<Transaction, TransactionId>>
@@ -110,13 +125,16 @@ export type BlockHashes = {
   readonly hashes: ReadonlyArray<BlockHash>
   readonly source: Source | undefined
 }
+/** Headers in the order of the chain; none is an answer too. */
 export type BlockHeaders = {
   readonly _tag: "BlockHeaders"
   readonly headers: ReadonlyArray<BlockHeader>
   readonly source: Source | undefined
 }
+/** Names of transactions. */
 export type TransactionIds = { readonly _tag: "TransactionIds"; readonly ids: ReadonlyArray<TransactionId> }
 
+/** Whatever a request can be answered with. */
 export type Response = Nil | PeersResponse | Pong | Blocks | Transactions | BlockHashes | BlockHeaders | TransactionIds
 
 interface Answers {

@@ -33,6 +33,7 @@ export interface HashRecord {
   readonly failed: ReadonlySet<ConnectionId>
 }
 
+/** What peers said they have, lack, or failed to deliver. */
 export class InventoryRegistry extends Context.Service<
   InventoryRegistry,
   {

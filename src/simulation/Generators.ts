@@ -47,8 +47,11 @@ const hexOf = (length: number): Arbitrary.Arbitrary<string> =>
     words.map((word) => word.toString(16).padStart(8, "0")).join("")
   )
 
+/** Any hash of a block. */
 export const blockHash = hexOf(32) as Arbitrary.Arbitrary<BlockHash>
+/** Any id of a transaction of version 1 to 4. */
 export const txId = hexOf(32) as Arbitrary.Arbitrary<TxId>
+/** Any id of a transaction of version 5 or later. */
 export const wtxId = hexOf(64) as Arbitrary.Arbitrary<WtxId>
 
 const ipv4 = Arbitrary.map(bytesOf(4), (bytes) => NetAddress.ipFromStringUnsafe([...bytes].join(".")))
@@ -62,6 +65,7 @@ export const peerSocketAddress: Arbitrary.Arbitrary<PeerSocketAddress.PeerSocket
 
 const services = Arbitrary.map(int(0, 1), (bit) => (bit === 1 ? NODE_NETWORK : 0n))
 
+/** Any address with what gossip says of it. */
 export const gossipedAddress: Arbitrary.Arbitrary<GossipedAddress> = Arbitrary.map(
   Arbitrary.all([peerSocketAddress, services, u32]),
   ([address, services, lastSeenSeconds]) => ({ address, services, lastSeenSeconds })
@@ -263,6 +267,7 @@ export const block: Arbitrary.Arbitrary<Block> = Arbitrary.map(
     )
 )
 
+/** An item of any kind. */
 export const inventoryItem: Arbitrary.Arbitrary<InventoryItem> = oneOf<InventoryItem>(
   Arbitrary.Constant({ _tag: "Error" }),
   Arbitrary.map(txId, (id) => ({ _tag: "Tx", id })),

@@ -26,6 +26,7 @@ export interface Observed {
   readonly waitingStreams: () => number
 }
 
+/** Something that must hold at every moment. */
 export interface Invariant {
   readonly name: string
   /** What is wrong now, in words; `undefined` when nothing is. */
@@ -37,6 +38,7 @@ export interface Invariant {
 const at = (limit: number, what: string, value: number): string | undefined =>
   value > limit ? `${value} ${what}, and the limit is ${limit}` : undefined
 
+/** What is looked at in every world. */
 export const invariants: ReadonlyArray<Invariant> = [
   {
     name: "slots stay within their limits",
@@ -99,6 +101,7 @@ export const invariants: ReadonlyArray<Invariant> = [
   }
 ]
 
+/** An invariant that did not hold, and where. */
 export interface Violation {
   readonly invariant: string
   readonly node: number

@@ -41,6 +41,7 @@ export interface Conditions {
   readonly cutAfterBytes: number
 }
 
+/** What may go wrong between hosts: the first rule that covers a link says how. */
 export interface LinkRule {
   readonly applies: (from: string, to: string) => boolean
   readonly change: (conditions: Conditions) => Conditions

@@ -43,6 +43,7 @@ export interface Size {
   readonly hours: number
 }
 
+/** A world with a name: how it goes, and what has to be reached. */
 export interface Scenario {
   readonly name: string
   /** One line. */

@@ -7,6 +7,7 @@
  */
 import { ByteSize, Effect, FileSystem, Layer, Option, PlatformError, Stream } from "effect"
 
+/** A disk in memory, which survives its host. */
 export interface SimDisk {
   /** Content by path. */
   readonly files: ReadonlyMap<string, string>
@@ -16,6 +17,7 @@ export interface SimDisk {
   readonly layer: Layer.Layer<FileSystem.FileSystem>
 }
 
+/** An empty disk. */
 export const make = (): SimDisk => {
   const files = new Map<string, string>()
   let isFrozen = false

@@ -23,6 +23,7 @@ import { SimStream } from "./SimStream.ts"
 const firstEphemeralPort = 49_152
 const lastPort = 65_535
 
+/** A network in memory: hosts, links and what goes wrong on them. */
 export class SimNetwork extends Context.Service<
   SimNetwork,
   {

@@ -21,6 +21,7 @@ export type Ending<A, E> =
 /** Tasks one moment may take before the run counts as stuck in it: far more than any real moment has. */
 const maxTasksPerMoment = 50_000_000
 
+/** Runs a program under a virtual clock, the same way every time. */
 export class SimRuntime implements Scheduler.Scheduler {
   readonly executionMode = "async" as const
   #nowMillis: number

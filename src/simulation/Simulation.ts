@@ -19,6 +19,7 @@ export interface Failure {
   readonly nodes: ReadonlyArray<number>
 }
 
+/** How a run went. */
 export interface Outcome {
   readonly scenario: string
   readonly seed: SeededRandom.Seed
@@ -36,6 +37,7 @@ export interface Outcome {
   readonly work: { readonly timers: number; readonly tasks: number }
 }
 
+/** What is run. */
 export interface Options {
   readonly scenario: Scenario
   readonly seed: SeededRandom.Seed
@@ -50,6 +52,7 @@ const spareHours = 3
 /** 1 January 2026: a time at which nothing of the past looks like the beginning of time. */
 const startMillis = 1_767_225_600_000
 
+/** Runs a scenario from a seed to its end or its first failure. */
 export const run = ({ node, scenario, seed, size }: Options): Outcome => {
   const runtime = new SimRuntime(startMillis)
   const wanted: Size = { ...scenario.size, ...size }

@@ -56,6 +56,7 @@ export interface NodeSettings {
   readonly chainTip: Layer.Layer<ChainTip>
 }
 
+/** What a world is made of. */
 export interface WorldOptions {
   readonly seed: SeededRandom.Seed
   /** What a node is made of. */
@@ -78,6 +79,7 @@ export interface WorldNode {
   readonly services: Context.Context<NodeServices>
 }
 
+/** A whole network in memory, while it runs. */
 export interface World {
   readonly seed: SeededRandom.Seed
   readonly network: SimNetwork["Service"]

@@ -42,6 +42,7 @@ export class Forbidden extends HttpApiError.Problem<Forbidden>()(
   { type: blank, status: 403, title: "Forbidden" },
   detail
 ) {}
+/** There is no such thing now. */
 export class NotFound extends HttpApiError.Problem<NotFound>()(
   "NotFound",
   { type: blank, status: 404, title: "Not Found" },
@@ -59,6 +60,7 @@ export class NotConnected extends HttpApiError.Problem<NotConnected>()(
   { type: blank, status: 502, title: "Bad Gateway" },
   { ...detail, reason: Schema.String }
 ) {}
+/** The node has too few peers. */
 export class NotReady extends HttpApiError.Problem<NotReady>()(
   "NotReady",
   { type: blank, status: 503, title: "Service Unavailable" },
@@ -118,6 +120,7 @@ export class PeerInfo extends Schema.Class<PeerInfo>("PeerInfo")({
   messagesrecv: documented(Counts, "Messages received, by command")
 }) {}
 
+/** One entry of the address book. */
 export class AddressInfo extends Schema.Class<AddressInfo>("AddressInfo")({
   address: Schema.String,
   state: Schema.Literals(["NeverAttempted", "AttemptPending", "Responded", "Failed"]),
@@ -127,6 +130,7 @@ export class AddressInfo extends Schema.Class<AddressInfo>("AddressInfo")({
   userAgent: Schema.NullOr(Schema.String)
 }) {}
 
+/** Entries of the address book by state. */
 export class AddressCounts extends Schema.Class<AddressCounts>("AddressCounts")({
   responded: Schema.Int,
   neverAttempted: Schema.Int,
@@ -138,23 +142,27 @@ export class AddressCounts extends Schema.Class<AddressCounts>("AddressCounts")(
   limit: Schema.Int
 }) {}
 
+/** A page of the address book. */
 export class Addresses extends Schema.Class<Addresses>("Addresses")({
   counts: AddressCounts,
   offset: Schema.Int,
   entries: documented(Schema.Array(AddressInfo), "In the order they would be dialled, from `offset` on")
 }) {}
 
+/** One ban. */
 export class BanInfo extends Schema.Class<BanInfo>("BanInfo")({
   group: documented(Schema.String, "An IPv4 address, or an IPv6 /64"),
   reason: Schema.String,
   until: documented(Schema.Int, "In seconds since the Unix epoch")
 }) {}
 
+/** The node has the peers it needs. */
 export class Ready extends Schema.Class<Ready>("Ready")({
   peers: Schema.Int,
   wanted: documented(Schema.Int, "Peers from which on the node is ready: half its target")
 }) {}
 
+/** A node in one look. */
 export class Health extends Schema.Class<Health>("Health")({
   status: Schema.Literal("live"),
   network: Schema.String,
@@ -169,6 +177,7 @@ export class Health extends Schema.Class<Health>("Health")({
   )
 }) {}
 
+/** What all connections of the process sent and received so far. */
 export class Totals extends Schema.Class<Totals>("Totals")({
   bytesReceived: Schema.Int,
   bytesSent: Schema.Int,
@@ -199,6 +208,7 @@ export const maxBanSeconds = 315_360_000
 /** Most entries of one answer. */
 export const maxEntries = 1000
 
+/** A level of logs, as Effect names it. */
 export const LogLevelName = Schema.Literals(["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"])
 
 // -- endpoints -----------------------------------------------------------------------------------
@@ -308,6 +318,7 @@ class Writes extends HttpApiGroup.make("writes", { topLevel: true })
   )
   .middleware(Access) {}
 
+/** The whole interface. */
 export class StatusApi extends HttpApi.make("network-effect")
   .add(Liveness, Reads, Writes)
   .middleware(Problems)

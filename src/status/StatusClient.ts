@@ -8,6 +8,7 @@ import { HttpClientRequest } from "effect/http"
 import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
 import { Access, StatusApi } from "./StatusApi.ts"
 
+/** Which node is asked. */
 export interface StatusClientOptions {
   /** Where the node's status interface is, `http://127.0.0.1:8234`. */
   readonly url: string
@@ -25,4 +26,5 @@ export const make = ({ token, url }: StatusClientOptions) =>
     )
   )
 
+/** A function for each endpoint: `peers()`, `ban({ payload })`, `events()`, …. */
 export type StatusClient = Effect.Success<ReturnType<typeof make>>

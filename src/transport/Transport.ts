@@ -81,6 +81,7 @@ export interface BoundListener {
  */
 export const maxWaitingStreams = 1024
 
+/** Port: how streams of bytes come about. TCP, or a network in memory. */
 export class Transport extends Context.Service<
   Transport,
   {

@@ -38,6 +38,7 @@ export class Truncated extends Data.TaggedError("Truncated")<{
   readonly bytesLeft: number
 }> {}
 
+/** What a stream can have wrong below the level of messages. Each ends the connection. */
 export type FrameError = WrongMagic | BodyTooLong | BadChecksum | Truncated
 
 /** The first four bytes of every message of a chain, in the order they travel. */
@@ -97,6 +98,7 @@ const pooledBelowBytes = 2048
 const smallestPiece = 1024
 const largestPiece = 64 * 1024
 
+/** Takes a stream in whatever pieces it comes, and gives back messages whose checksum is right. Linear in the bytes. */
 export class FrameDecoder {
   readonly #magic: Magic
   #maxBodyBytes: number

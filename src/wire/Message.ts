@@ -61,6 +61,7 @@ export class WireEof extends Data.TaggedError("WireEof")<{ readonly command: str
 /** A v4 transaction with a Sapling balance but neither spends nor outputs. */
 export class WireBalance extends Data.TaggedError("WireBalance")<{ readonly command: string }> {}
 
+/** What a body can have wrong. Each ends the connection. */
 export type MessageError = WireParse | WireEof | WireBalance
 
 /** The name a message has on the wire. */
@@ -88,11 +89,13 @@ const commands: Record<Message["_tag"], string> = {
   FilterClear: "filterclear"
 }
 
+/** What a body means depends on this. */
 export interface DecodeOptions {
   /** The smaller of both sides' versions; before the handshake ends, our own. */
   readonly negotiatedVersion: number
 }
 
+/** What a message is written for. */
 export interface EncodeOptions {
   readonly magic: Magic
   readonly negotiatedVersion: number

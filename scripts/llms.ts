@@ -1,0 +1,52 @@
+/**
+ * The package for readers that are programs: what is exported, from where, and the limits. Written to `dist/llms.txt` by
+ * `npm run build`, in the form that llmstxt.org describes.
+ */
+import { readFileSync } from "node:fs"
+import { exportsOf } from "./exports.ts"
+
+const root = new URL("..", import.meta.url).pathname
+
+/** A section of the README by its title, without the title. */
+const section = (title: string): string => {
+  const text = readFileSync(`${root}README.md`, "utf8")
+  const start = text.indexOf(`\n## ${title}\n`)
+  if (start < 0) throw new Error(`README.md has no section ${title}`)
+  const end = text.indexOf("\n## ", start + 1)
+  return text.slice(start + `\n## ${title}\n`.length, end < 0 ? undefined : end).trim()
+}
+
+export const llmsText = (): string => {
+  const all = exportsOf()
+  const lists = [...new Set(all.map(({ entry }) => entry))].flatMap((entry) => [
+    `## ${entry}`,
+    "",
+    ...all
+      .filter((item) => item.entry === entry)
+      .map(({ file, name, summary }) => `- [${name}](${file}): ${summary.replace(/\.$/, "")}`),
+    ""
+  ])
+  return [
+    "# network-effect",
+    "",
+    "> The Zcash peer-to-peer network as Effect services, in TypeScript: a node that listens, dials, shakes hands, learns",
+    "> addresses and keeps connected, and a library whose parts are used, replaced and extended. Services are Effect 4",
+    "> `Context.Service`s; ask for them with `yield* PeerSet` and provide them with `Node.layer` or `Simulated.layer`.",
+    "",
+    section("Limits"),
+    "",
+    "## Examples",
+    "",
+    "- [ask-for-a-block](scripts/examples/ask-for-a-block.ts): asks the network for a block",
+    "- [watch-inventory](scripts/examples/watch-inventory.ts): watches what peers advertise",
+    "- [custom-inbound](scripts/examples/custom-inbound.ts): answers peers from a service of your own",
+    "- [test-with-a-partition](scripts/examples/test-with-a-partition.ts): a network that falls apart, in a test",
+    "",
+    ...lists,
+    "## Optional",
+    "",
+    "- [README](README.md): first steps, commands, the status interface",
+    "- [ARCHITECTURE](ARCHITECTURE.md): where everything is",
+    ""
+  ].join("\n")
+}
