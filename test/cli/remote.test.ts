@@ -63,7 +63,8 @@ describe("a running node", () => {
     remove()
   }, 60_000)
 
-  it("says where its page is", () => {
+  it("says where its page is", async () => {
+    await until(() => alice.output().includes("status page"), "the page")
     assert.include(alice.output(), `status page: http://${status}/`)
   })
 

@@ -20,7 +20,7 @@ const quick: Policy = {
   dialInterval: Duration.millis(5),
   acceptInterval: Duration.millis(5),
   reconnectDelay: Duration.millis(1),
-  pingInterval: Duration.millis(200)
+  pingInterval: Duration.seconds(1)
 }
 
 /** A port nobody listens on. */
