@@ -18,7 +18,7 @@ const run = (name: string, seed: number, size?: { readonly nodes?: number; reado
 
 describe("a world", () => {
   it("of 200 nodes is the same in two runs of one seed, and another with another seed", { timeout: 60_000 }, () => {
-    const size = { nodes: 200, hours: 0.06 }
+    const size = { nodes: 200, hours: 0.015 }
     const [first, again] = [run("bootstrap", 5, size), run("bootstrap", 5, size)]
     assert.strictEqual(again.hash, first.hash)
     assert.strictEqual(again.events, first.events)

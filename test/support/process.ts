@@ -10,6 +10,9 @@ export const makeHome = () => {
   return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) }
 }
 
+/** Shared by all processes of all tests: compiling takes longer than what most of them do. */
+const compiled = new URL("../../node_modules/.cache/compiled", import.meta.url).pathname
+
 export interface Run {
   readonly child: ChildProcess
   readonly output: () => string
@@ -27,7 +30,7 @@ export const startIn =
         HOME: directory,
         XDG_CACHE_HOME: directory,
         NETWORK_EFFECT_STATUS: "off",
-        NODE_COMPILE_CACHE: join(directory, "compiled"),
+        NODE_COMPILE_CACHE: compiled,
         ...env
       },
       stdio: ["ignore", "pipe", "pipe"]
