@@ -4,7 +4,7 @@
  * @module
  */
 import { Console, Context, Effect, FileSystem, Option, Path } from "effect"
-import { CliError, Command, Flag } from "effect/cli"
+import { CliError, Command } from "effect/cli"
 import { Dns } from "effect/net"
 import { fileStem } from "../addresses/AddressBookFile.ts"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
@@ -12,6 +12,7 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Health, PeerInfo } from "../status/StatusApi.ts"
 import { Transport } from "../transport/Transport.ts"
 import { clientOf, isAbsent, jsonFlag, nodeFlag, whileSaying } from "./remote.ts"
+import { settingsFlags } from "./start.ts"
 import * as tables from "./tables.ts"
 
 /** What a node would be started with. */
@@ -168,25 +169,9 @@ const checkCache = Effect.gen(function* () {
     : finding("cache", "ok", `${file} has ${valid} addresses`)
 })
 
-/** The flags of `doctor`; those of settings as `start` has them. */
-const flags = {
-  network: Flag.String("network").pipe(
-    Flag.withDescription("mainnet, testnet or regtest; mainnet unless the settings say otherwise"),
-    Flag.withMetavar("NAME"),
-    Flag.optional
-  ),
-  listen: Flag.String("listen").pipe(
-    Flag.withDescription("Where the node is to listen: ip, ip:port or [ip6]:port"),
-    Flag.withMetavar("ADDR"),
-    Flag.optional
-  ),
-  node: nodeFlag,
-  json: jsonFlag
-}
-
 export const doctor = Command.make(
   "doctor",
-  flags,
+  { ...settingsFlags, node: nodeFlag, json: jsonFlag },
   Effect.fnUntraced(function* ({ json, node }) {
     const running = yield* clientOf(node).pipe(
       Effect.flatMap((client) => Effect.all({ health: client.health(), peers: client.peers() })),

@@ -10,8 +10,8 @@ import { Network } from "../network/Network.ts"
 import { describe } from "./DevnetView.ts"
 import { explained, statusFlag, urlOf } from "./root.ts"
 
-/** The flags of `start`; texts, for `SettingsFile.load` reads them with the file and the environment. */
-const flags = {
+/** What a node is, for every command that looks at settings; texts, for `SettingsFile.load` reads them with file and environment. */
+export const settingsFlags = {
   network: Flag.String("network").pipe(
     Flag.withDescription("mainnet, testnet or regtest; mainnet unless the settings say otherwise"),
     Flag.withMetavar("NAME"),
@@ -21,7 +21,11 @@ const flags = {
     Flag.withDescription("Address to listen on: ip, ip:port or [ip6]:port; port 0 takes a free one"),
     Flag.withMetavar("ADDR"),
     Flag.optional
-  ),
+  )
+}
+
+const flags = {
+  ...settingsFlags,
   peers: Flag.String("peer").pipe(
     Flag.withDescription("A peer to start with, ip:port; may be repeated, replaces the DNS seeds"),
     Flag.withMetavar("ADDR"),
