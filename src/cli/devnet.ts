@@ -15,7 +15,9 @@ import {
   Effect,
   Exit,
   Option,
+  identity,
   Random,
+  References,
   Schedule,
   Schema,
   Scope,
@@ -210,6 +212,8 @@ export const devnet = Command.make(
     yield* watchForAsLongAsWanted.pipe(
       Effect.ensuring(Deferred.complete(summary, stop)),
       Effect.scoped,
+      // Logs would be drawn over, and draw over the table.
+      live ? Effect.provideService(References.MinimumLogLevel, "Error") : identity,
       Effect.ensuring(Effect.flatMap(Deferred.await(summary), tellSummary))
     )
   })
