@@ -6,6 +6,7 @@
 import { Console, Effect, FileSystem, type PlatformError } from "effect"
 import { Argument, Command } from "effect/cli"
 import { mainnet, testnet } from "../chain/ChainParams.ts"
+import { jsonFlag } from "./remote.ts"
 import { explained } from "./root.ts"
 import * as SettingsFile from "./SettingsFile.ts"
 
@@ -25,8 +26,11 @@ export const readFile = (path: string, as: string) =>
 
 const check = Command.make(
   "check",
-  { file: Argument.String("file").pipe(Argument.withDescription("A settings file, in the form of a zebrad.toml")) },
-  ({ file }) =>
+  {
+    file: Argument.String("file").pipe(Argument.withDescription("A settings file, in the form of a zebrad.toml")),
+    json: jsonFlag
+  },
+  ({ file, json }) =>
     explained("")(
       Effect.gen(function* () {
         const text = yield* readFile(file, file)
@@ -38,6 +42,10 @@ const check = Command.make(
             platform: { home: "~", xdgCacheHome: undefined, os: "linux", cwd: "." }
           })
         )
+        if (json) {
+          const { chain, targetPeers, warnings } = settings
+          return yield* Console.log(JSON.stringify({ file, network: chain.name, targetPeers, notes: warnings }))
+        }
         for (const warning of settings.warnings) yield* Console.log(`note: ${warning}`)
         yield* Console.log(`${file} is fine: ${settings.chain.name}, ${settings.targetPeers} initial peers`)
       })
@@ -85,9 +93,9 @@ export const defaultFile = `# Settings of network-effect, in the form of a zebra
 # max_connections_per_ip = 1
 `
 
-const printDefault = Command.make("default", {}, () => Console.log(defaultFile.trimEnd())).pipe(
-  Command.withDescription("Print a settings file with every default, commented")
-)
+const printDefault = Command.make("default", { json: jsonFlag }, ({ json }) =>
+  Console.log(json ? JSON.stringify({ toml: defaultFile }) : defaultFile.trimEnd())
+).pipe(Command.withDescription("Print a settings file with every default, commented"))
 
 export const config = Command.make("config").pipe(
   Command.withSubcommands([check, printDefault]),

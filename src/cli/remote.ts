@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Clock, Config, Console, Duration, Effect, Option, Schema } from "effect"
+import { Clock, Config, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { HttpClientError } from "effect/http"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -37,6 +37,7 @@ export const isAbsent = (error: unknown): boolean =>
 
 const sentenceOf = (node: PeerSocketAddress.PeerSocketAddress, error: unknown): string => {
   const at = PeerSocketAddress.format(node)
+  if (CliError.isCliError(error)) return error.message
   if (isAbsent(error)) return `no node answers at ${at}: start one, or say where it is with --node.`
   if (Schema.isSchemaError(error) || HttpClientError.isHttpClientError(error)) {
     return `what answers at ${at} is not a node of this version.`
@@ -55,6 +56,12 @@ export const whileSaying =
 /** A client of the node, with the token of `NETWORK_EFFECT_STATUS_TOKEN`. */
 export const clientOf = Effect.fnUntraced(function* (node: PeerSocketAddress.PeerSocketAddress) {
   const token = yield* Effect.orDie(StatusAddress.token)
+  if (Option.isSome(token) && !/^[\x21-\x7e ]*$/.test(Redacted.value(token.value))) {
+    return yield* new CliError.UserError({
+      cause: "token",
+      userMessage: "NETWORK_EFFECT_STATUS_TOKEN holds what no request can carry: use printable ASCII characters."
+    })
+  }
   return yield* StatusClient.make({
     url: `http://${PeerSocketAddress.format(node)}`,
     token: Option.getOrUndefined(token)

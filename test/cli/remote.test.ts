@@ -1,6 +1,8 @@
 /** The commands that ask a running node, as processes, of a node that is one too. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { writeFileSync } from "node:fs"
 import * as net from "node:net"
+import { join } from "node:path"
 import { isListening, makeHome, outcomeOf, type Run, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
@@ -175,6 +177,19 @@ describe("a running node", () => {
   }
 })
 
+describe("a settings file", () => {
+  it("is checked, and printed with every default, for programs too", async () => {
+    const home = makeHome()
+    afterAll(home.remove)
+    const file = join(home.directory, "zebrad.toml")
+    writeFileSync(file, '[network]\nnetwork = "Testnet"\n')
+    const ask = (...args: ReadonlyArray<string>) => outcomeOf(startIn(home.directory)("config", ...args, "--json"))
+    const [checked, printed] = await Promise.all([ask("check", file), ask("default")])
+    assert.deepStrictEqual(JSON.parse(checked.output), { file, network: "Testnet", targetPeers: 25, notes: [] })
+    assert.match((JSON.parse(printed.output) as { readonly toml: string }).toml, /^\[network\]$/m)
+  })
+})
+
 describe("a node with a token", () => {
   it("is not started on an address of others without one, and not asked without it", async () => {
     const home = makeHome()
@@ -199,6 +214,12 @@ describe("a node with a token", () => {
     const [stranger, owner] = await Promise.all([
       outcomeOf(startIn(home.directory, { NETWORK_EFFECT_STATUS: at })("peers")),
       outcomeOf(startIn(home.directory, env)("peers"))
+    ])
+    const odd = await outcomeOf(
+      startIn(home.directory, { ...env, NETWORK_EFFECT_STATUS_TOKEN: "open\nsesame" })("peers")
+    )
+    assert.deepStrictEqual(odd.errors, [
+      "network-effect: NETWORK_EFFECT_STATUS_TOKEN holds what no request can carry: use printable ASCII characters."
     ])
     node.child.kill("SIGTERM")
     await node.ended
