@@ -37,7 +37,7 @@ describe("ConnectionSlots", () => {
             yield* end
           })
           yield* Effect.exit(Effect.scoped(use))
-          assert.strictEqual(slots.used("inbound"), 0)
+          assert.deepStrictEqual([slots.used("inbound"), slots.open("inbound")], [0, 0])
         }
       }).pipe(Effect.provide(ConnectionSlots.layer))
     )

@@ -9,7 +9,7 @@ import { BackgroundTaskExited, PeerSet } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import { defaults, outboundLimit, type Policy } from "../../src/Policy.ts"
 import { int } from "../support/addressChanges.ts"
-import { elapse } from "../support/time.ts"
+import { elapse, turnsOfOthers } from "../support/time.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import {
   crawlerWorld,
@@ -271,6 +271,70 @@ describe("dials", () => {
       3
     )
   )
+})
+
+describe("the crawler's loop", () => {
+  const rarely = { crawlInterval: Duration.hours(10) }
+
+  it.effect("gives everybody else a turn after each demand it looked at", () =>
+    running({ policy: rarely }, () =>
+      Effect.gen(function* () {
+        const turns = yield* turnsOfOthers
+        const { demand } = yield* PeerSet
+        while (yield* demand.offer) continue
+        const before = turns()
+        yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
+        while (demand.takeUnsafe()) yield* Effect.yieldNow
+        // Half of them may have been taken here.
+        assert.isAtLeast(turns() - before, 37)
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("asks for more only after a crawl that really ran, so that an idle node is idle", () =>
+    running({ policy: rarely }, (log) =>
+      Effect.gen(function* () {
+        const { demand } = yield* PeerSet
+        yield* demand.offer
+        yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
+        yield* elapse("10 seconds", "1 second")
+        assert.strictEqual(log.crawls.length, 1)
+        for (let n = 0; n < 10; n++) {
+          assert.isFalse(demand.takeUnsafe())
+          yield* Effect.yieldNow
+        }
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("goes on while dials wait for their turns", () =>
+    running({ policy: { crawlInterval: Duration.seconds(31), dialInterval: Duration.minutes(10) } }, (log) =>
+      Effect.gen(function* () {
+        yield* gossip(10)
+        yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
+        yield* elapse("63 seconds", "1 second")
+        assert.strictEqual(log.dials.length, 1)
+        assert.deepStrictEqual(log.crawls, [0, 31_000, 62_000])
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("looks at its timer before it looks at demand", () => {
+    const log = emptyLog()
+    let dialsBeforeCrawl: number | undefined
+    const answer: DialWorldOptions["answer"] = Effect.sync(() => {
+      dialsBeforeCrawl ??= log.dials.length
+      return { _tag: "Peers", addresses: [] }
+    })
+    return Effect.gen(function* () {
+      yield* gossip(5)
+      yield* (yield* PeerSet).demand.offer
+      yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
+      yield* elapse("1 second")
+      assert.strictEqual(dialsBeforeCrawl, 0)
+      assert.isAbove(log.dials.length, 0)
+    }).pipe(Effect.scoped, Effect.provide(crawlerWorld(log, { policy: rarely, answer })), quietly)
+  })
 })
 
 describe("crawls", () => {

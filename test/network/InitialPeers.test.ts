@@ -13,7 +13,7 @@ import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { InitialPeers } from "../../src/network/InitialPeers.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { dialWorld, type DialWorldOptions, emptyLog } from "../support/dialWorld.ts"
-import { elapse } from "../support/time.ts"
+import { elapse, turnsOfOthers } from "../support/time.ts"
 
 const addresses = (count: number, port = 1) =>
   Array.from({ length: count }, (_, i) => PeerSocketAddress.fromStringUnsafe(`127.1.1.${i}:${port}`))
@@ -85,6 +85,16 @@ describe("the initial peers", () => {
       for (const { address } of log.dials) assert.notInclude(invalid, address)
       assert.strictEqual((yield* ConnectionSlots).used("outbound"), 25)
     }).pipe(Effect.provide(world(log, all, { outcome: () => "stays" })), quietly)
+  })
+
+  it.effect("that all answer at once leave everybody else a turn between two of them", () => {
+    const log = emptyLog()
+    const policy = { targetPeers: 50, dialInterval: Duration.zero }
+    return Effect.gen(function* () {
+      const turns = yield* turnsOfOthers
+      assert.strictEqual(yield* (yield* InitialPeers).start, 50)
+      assert.isAtLeast(turns(), 50)
+    }).pipe(Effect.scoped, Effect.provide(world(log, addresses(50), { policy, outcome: () => "stays" })), quietly)
   })
 
   it.effect("on the chain's own port are dialled first when there are too many", () => {

@@ -1,6 +1,6 @@
 /** Who is let in. The same over real TCP and over a simulated network; handshakes are scripted. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, References, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Layer, References, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
@@ -16,10 +16,11 @@ import { defaults, Policy } from "../../src/Policy.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { Transport } from "../../src/transport/Transport.ts"
+import { type ByteStream, Transport } from "../../src/transport/Transport.ts"
 import { fakePeer } from "../support/fakePeer.ts"
+import { elapse, turnsOfOthers } from "../support/time.ts"
 
-type Outcome = "fails" | "leaves" | "stays"
+type Outcome = "fails" | "leaves" | "stays" | "hangs"
 
 const kinds: ReadonlyArray<{
   readonly name: string
@@ -39,8 +40,7 @@ interface Options {
   readonly trusted?: ReadonlyArray<string>
   readonly outcome: Outcome
   readonly banned?: string
-  /** Time after which an IP may come back. */
-  readonly reconnectDelay?: Duration.Duration
+  readonly policy?: Partial<Policy>
 }
 
 const unlimited = 1_000_000
@@ -54,7 +54,7 @@ const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNe
     connectionsPerGroup: options.perGroup ?? 1,
     acceptInterval: Duration.millis(2),
     refuseInterval: Duration.millis(1),
-    reconnectDelay: options.reconnectDelay ?? defaults.reconnectDelay
+    ...options.policy
   }
   const handshake = Layer.succeed(Handshake, {
     nonceCount: Effect.succeed(0),
@@ -63,6 +63,7 @@ const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNe
       Effect.gen(function* () {
         log.handshakes.push(PeerSocketAddress.format(stream.remoteAddress))
         if (options.outcome === "fails") return yield* new HandshakeError({ reason: new HandshakeTimeout() })
+        if (options.outcome === "hangs") return yield* Effect.never
         const address = PeerSocketAddress.format(stream.remoteAddress)
         const peer = fakePeer({ id: log.handshakes.length, address, inbound: true })
         log.peers.push(peer)
@@ -122,6 +123,32 @@ const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNe
 }
 
 const observe = Effect.sleep("250 millis")
+
+/** Hosts that knock one after the other as soon as somebody listens, or that much later; `onAccept` sees each wait for one. */
+const knocking = (
+  hosts: ReadonlyArray<string>,
+  onAccept: Effect.Effect<void> = Effect.void,
+  after: Duration.Input = 0
+): Layer.Layer<Transport> => {
+  const localAddress = PeerSocketAddress.fromStringUnsafe("127.0.0.91:1")
+  const streamFrom = (remote: string): ByteStream => ({
+    remoteAddress: PeerSocketAddress.fromStringUnsafe(remote),
+    localAddress,
+    read: Effect.never,
+    write: () => Effect.void,
+    bytesRead: () => 0,
+    bytesWritten: () => 0
+  })
+  const left = [...hosts]
+  const accept = Effect.gen(function* () {
+    yield* onAccept
+    const host = left.shift()
+    if (host === undefined) return yield* Effect.never
+    yield* Effect.sleep(after)
+    return streamFrom(`${host}:${left.length + 1}`)
+  })
+  return Layer.mock(Transport, { listen: () => Effect.succeed({ address: localAddress, accept }) })
+}
 const address = (text: string) => PeerSocketAddress.fromStringUnsafe(text)
 
 for (const { from, name } of kinds) {
@@ -257,7 +284,7 @@ for (const { from, name } of kinds) {
     )
 
     it.live("lets an IP in again when its time is over, and not before", () =>
-      world({ perGroup: 1, outcome: "leaves", reconnectDelay: Duration.millis(300) })((log) =>
+      world({ perGroup: 1, outcome: "leaves", policy: { reconnectDelay: Duration.millis(300) } })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.92", 1)
           yield* Effect.sleep("100 millis")
@@ -327,4 +354,79 @@ describe.skipIf(skipsIpv6)("the listener on a dual-stack socket", () => {
       })
     )
   )
+})
+
+describe("the pace of the listener", () => {
+  const hosts = (count: number) => Array.from({ length: count }, (_, i) => `127.0.1.${i}`)
+  const atOnce = { acceptInterval: Duration.zero, refuseInterval: Duration.zero }
+
+  it.effect("is a second after whom it let in, and 10 ms after whom it refused", () => {
+    const times: Array<number> = []
+    const onAccept = Effect.map(Clock.currentTimeMillis, (now) => void times.push(now))
+    const { acceptInterval, refuseInterval } = defaults
+    return listenerWorld(() => knocking(["127.0.1.1", "127.0.1.1", "127.0.1.1", "127.0.1.2"], onAccept), {
+      outcome: "stays",
+      policy: { acceptInterval, refuseInterval }
+    })((log) =>
+      Effect.gen(function* () {
+        yield* elapse("3 seconds", "10 millis")
+        assert.deepStrictEqual(times, [0, 1000, 1010, 1020, 2020])
+        assert.strictEqual(log.welcomed, 2)
+      })
+    )
+  })
+
+  it.effect("gives everybody else a turn after each connection, let in, refused or banned", () =>
+    Effect.gen(function* () {
+      const turns = yield* turnsOfOthers
+      const seen: Array<number> = []
+      const onAccept = Effect.sync(() => void seen.push(turns()))
+      yield* listenerWorld(() => knocking([...hosts(10), "127.0.0.99", "127.0.0.99", "127.0.0.99"], onAccept), {
+        outcome: "stays",
+        banned: "127.0.0.99",
+        policy: atOnce
+      })((log) =>
+        Effect.gen(function* () {
+          yield* elapse("10 millis")
+          assert.strictEqual(log.welcomed, 5)
+          assert.strictEqual(seen.length, 14)
+          for (let i = 1; i < seen.length; i++) assert.isAbove(seen[i]!, seen[i - 1]!)
+        })
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("does not depend on handshakes, which take their places when they begin", () =>
+    listenerWorld(() => knocking(hosts(8)), { outcome: "hangs", policy: atOnce })((log) =>
+      Effect.gen(function* () {
+        yield* elapse("10 millis")
+        assert.strictEqual(log.handshakes.length, 5)
+        assert.strictEqual((yield* ConnectionSlots).used("inbound"), 5)
+      })
+    )
+  )
+
+  it.effect("has no end when nobody comes for hours", () =>
+    listenerWorld(() => knocking(hosts(1), Effect.void, "5 hours"), { outcome: "stays" })((log) =>
+      Effect.gen(function* () {
+        yield* elapse("6 hours", "1 hour")
+        assert.strictEqual(log.welcomed, 1)
+      })
+    )
+  )
+
+  it.effect("leaves one place to the public, however many are trusted", () => {
+    const trusted = hosts(6)
+    return listenerWorld(() => knocking([...trusted.slice(0, 4), "127.0.2.1", "127.0.2.2"]), {
+      outcome: "stays",
+      trusted,
+      policy: atOnce
+    })((log) =>
+      Effect.gen(function* () {
+        yield* elapse("10 millis")
+        const from = log.handshakes.map((address) => address.split(":")[0])
+        assert.deepStrictEqual(from, [...trusted.slice(0, 4), "127.0.2.1"])
+      })
+    )
+  })
 })

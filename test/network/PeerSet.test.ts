@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Context,
+  Deferred,
   Duration,
   Effect,
   Exit,
@@ -20,7 +21,7 @@ import { minimumVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { Transaction } from "../../src/chain/Transaction.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { BackgroundTaskExited, NetworkClosed, PeerSet } from "../../src/network/PeerSet.ts"
-import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
+import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout, type PeerError } from "../../src/peer/Peer.ts"
 import type { AdvertiseTransactionIds, PushTransaction, Request } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
 import { fakePeer, type FakePeer } from "../support/fakePeer.ts"
@@ -90,6 +91,18 @@ describe("PeerSet", () => {
       assert.strictEqual((yield* peerSet.counts).ready, 1)
       assert.strictEqual(again.closedWith()?._tag, "ClientDropped")
       assert.isUndefined(bob.closedWith())
+    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 } })))
+  )
+
+  it.effect("knows peers by where they are, whatever they say of themselves", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const bob = fakePeer({ id: 1, address: "127.0.0.1:1", claims: "127.0.0.1:1" })
+      const mallory = fakePeer({ id: 2, address: "127.0.0.2:2", claims: "127.0.0.1:1" })
+      assert.isTrue(yield* peerSet.add(bob))
+      assert.isTrue(yield* peerSet.add(mallory))
+      yield* mallory.close(new ConnectionClosed())
+      assert.deepStrictEqual(yield* peerSet.peers, [bob])
     }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 } })))
   )
 
@@ -277,6 +290,20 @@ describe("who may stay", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("does not disturb a connection when an earlier one on its address ends late", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const ending = yield* Deferred.make<PeerError>()
+      const old = { ...fakePeer({ id: 1, address: "127.0.0.1:1" }), awaitClosed: Deferred.await(ending) }
+      yield* peerSet.add(old)
+      yield* peerSet.remove(1)
+      const successor = yield* join(2, { address: "127.0.0.1:1" })
+      yield* Deferred.succeed(ending, new ConnectionClosed())
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* peerSet.peers, [successor])
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("is a bug of ours when there are more peers than slots", () =>
     Effect.gen(function* () {
       for (let id = 1; id <= 8; id++) yield* join(id)
@@ -392,6 +419,21 @@ describe("stalls", () => {
       assert.isUndefined(successor.closedWith())
       yield* fail(successor)
       assert.strictEqual(successor.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("of an earlier connection do not count for its successor when they come later than that", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      // It is closed, and does not say so yet.
+      const old = { ...fakePeer({ id: 1, address: "127.0.0.1:1", places: 3 }), close: () => Effect.void }
+      yield* peerSet.add(old)
+      const pending = yield* Effect.forEach([1, 2, 3], () => ask(find))
+      yield* peerSet.remove(1)
+      const successor = yield* join(2, { address: "127.0.0.1:1" })
+      for (const late of old.takeAll()) late.fail(new ConnectionReceiveTimeout())
+      for (const fiber of pending) yield* Fiber.await(fiber)
+      assert.deepStrictEqual(yield* peerSet.peers, [successor])
     }).pipe(Effect.provide(world()))
   )
 

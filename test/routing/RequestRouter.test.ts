@@ -162,6 +162,20 @@ describe("a single block or transaction", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("that was refused is no mark against anybody, so another try may work", () =>
+    Effect.gen(function* () {
+      const [s] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const two = yield* ask(block(2))
+      yield* TestClock.adjust(justAfter)
+      assert.deepStrictEqual(yield* Fiber.await(two), notFound(2))
+      assert.deepStrictEqual(yield* recordOf(2), { advertised: nobody, missing: nobody, failed: nobody })
+      s.takeAll()
+      yield* ask(block(2))
+      assert.deepStrictEqual(numbers(s), [2])
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("goes to a peer that does not serve while its advertiser is busy (network 110)", () =>
     Effect.gen(function* () {
       const [s, n] = [yield* sam, yield* nina]

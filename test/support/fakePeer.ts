@@ -16,6 +16,8 @@ export interface FakePeerOptions {
   readonly id: ConnectionId
   /** `ip:port`. */
   readonly address: string
+  /** What it says its address is; nothing unless given. */
+  readonly claims?: string
   readonly inbound?: boolean
   readonly version?: number
   /** `NODE_NETWORK` unless said otherwise. */
@@ -177,7 +179,10 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
         services: (options.serving ?? true) ? 1n : 0n,
         timestamp: 0n,
         addressReceiver: nowhere,
-        addressFrom: nowhere,
+        addressFrom:
+          options.claims === undefined
+            ? nowhere
+            : { services: 0n, address: PeerSocketAddress.fromStringUnsafe(options.claims) },
         nonce: 0n,
         userAgent: "/fake:1.0/",
         startHeight: options.startHeight ?? 0,

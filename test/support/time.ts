@@ -16,3 +16,11 @@ export const elapse = Effect.fnUntraced(function* (time: Duration.Input, step: D
     yield* settle
   }
 })
+
+/** How many turns another fiber had so far. It wants one whenever it can have it, until the scope closes. */
+export const turnsOfOthers = Effect.gen(function* () {
+  let turns = 0
+  // Yields after each time.
+  yield* Effect.forkScoped(Effect.forever(Effect.sync(() => turns++)), { startImmediately: true })
+  return () => turns
+})
