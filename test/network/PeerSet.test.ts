@@ -264,6 +264,24 @@ describe("who may stay", () => {
     { arbitrary: { runs: 50 } }
   )
 
+  it.effect.prop(
+    "asks of newcomers what the height of the tip asks, up and down (network 76, minimum_peer_version_is_updated_with_chain_tip)",
+    { chain, heights: Schema.NonEmptyArray(height) },
+    ({ chain, heights }) =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        for (const height of heights) {
+          yield* reach(height)
+          const minimum = minimumVersion(chains[chain], height)
+          const older = fakePeer({ id: 1, address: "127.0.0.1:1", version: minimum - 1 })
+          const oldest = fakePeer({ id: 2, address: "127.0.0.1:2", version: minimum })
+          assert.deepStrictEqual([yield* peerSet.add(older), yield* peerSet.add(oldest)], [false, true])
+          yield* peerSet.remove(2)
+        }
+      }).pipe(Effect.provide(world({ chain: chains[chain] }))),
+    { arbitrary: { runs: 50 } }
+  )
+
   it.effect("accepts the successor of an outdated peer on its address (network 131)", () =>
     Effect.gen(function* () {
       const peerSet = yield* PeerSet
