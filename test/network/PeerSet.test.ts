@@ -15,9 +15,15 @@ import {
   Scope
 } from "effect"
 import { TestClock } from "effect/testing"
-import { mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import { ChainParams, mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
 import { minimumVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { Transaction } from "../../src/chain/Transaction.ts"
+import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Connector } from "../../src/network/Connector.ts"
+import { Crawler } from "../../src/network/Crawler.ts"
+import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { BackgroundTaskExited, NetworkClosed, PeerSet } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
@@ -672,6 +678,28 @@ describe("the end of the scope", () => {
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
       assert.deepStrictEqual(yield* Effect.flip(peerSet.request({ _tag: "Peers" })), new NetworkClosed())
       assert.isFalse(yield* peerSet.add(fakePeer({ id: 2, address: "127.0.0.1:2" })))
+    })
+  )
+
+  it.effect("ends a crawler whose question was heard (network 139, dropping_network_buffer_stops_crawler)", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const layer = Crawler.layer.pipe(
+        Layer.provideMerge(world()),
+        Layer.provide([AddressBook.layer, Layer.mock(Connector, {}), ConnectionSlots.layer, NetworkEvents.layer]),
+        Layer.provide([BanList.layer, Layer.succeed(ChainParams, mainnet)])
+      )
+      const owned = yield* Layer.buildWithScope(layer, scope)
+      const bob = yield* Effect.provide(join(1), owned)
+      const crawling = yield* start(Context.get(owned, Crawler).run)
+      yield* TestClock.adjust(0)
+      const asked = bob.take()
+      assert.strictEqual(asked?.request._tag, "Peers")
+      assert.isTrue(isPending(crawling))
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(crawling)), new NetworkClosed())
+      assert.isTrue(asked?.isCanceled())
+      assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
     })
   )
 })
