@@ -583,6 +583,22 @@ describe("waiting at the door", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("does not end with a peer that is gone before it has joined", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const waiting = yield* start(peerSet.request({ _tag: "Peers" }))
+      const gone = fakePeer({ id: 1, address: "127.0.0.1:1" })
+      yield* gone.close(new ConnectionClosed())
+      yield* peerSet.add(gone)
+      yield* TestClock.adjust(0)
+      assert.isTrue(isPending(waiting))
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
+      // Its address and its place in the group are free.
+      const successor = yield* join(2, { address: "127.0.0.1:1" })
+      assert.strictEqual(successor.take()?.request._tag, "Peers")
+    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 } })))
+  )
+
   it.effect("asks for one more peer, not more than there are places for, and only while somebody waits", () =>
     Effect.gen(function* () {
       const { demand, request } = yield* PeerSet
