@@ -3,7 +3,7 @@
  * NETWORK_EFFECT_LIVE is set, as that needs the internet; always in a simulated one, whose seeds have the same names.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Layer, Option, Path, References } from "effect"
+import { Context, Effect, Exit, Fiber, FileSystem, Layer, Option, Path, References, Scope } from "effect"
 import { Dns } from "effect/net"
 import {
   type ChainParamsShape,
@@ -86,4 +86,24 @@ describe("a node in a simulated network runs for ten seconds", () => {
       }).pipe(Effect.provide(SimNetwork.layer), withTarget(target))
     )
   }
+})
+
+describe("a node whose seeds are all dead", () => {
+  it.effect("lets others in, and leaves nothing and nobody waiting when its layer goes", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const node = yield* Layer.buildWithScope(seededNode(mainnet, []), scope)
+      const network = Context.get(node, Network)
+      const started = yield* Effect.forkChild(Effect.flip(network.awaitStarted), { startImmediately: true })
+      const bob = hostOf(mainnet, 2)
+      const peer = Simulated.layer({ chain: mainnet, host: bob, peers: [hostOf(mainnet, 1)], seed: 1 })
+      yield* Layer.buildWithScope(peer, scope)
+      yield* elapse("1 minute", "1 second")
+      assert.deepInclude(yield* Context.get(node, PeerSet).counts, { inbound: 1, outbound: 0 })
+      assert.isUndefined(started.pollUnsafe())
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Fiber.join(started))._tag, "NetworkClosed")
+      assert.strictEqual((yield* SimNetwork).openEnds(), 0)
+    }).pipe(Effect.provide(SimNetwork.layer), withTarget(1))
+  )
 })
