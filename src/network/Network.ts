@@ -85,10 +85,8 @@ const make = Effect.gen(function* () {
   const crawler = yield* Crawler
   const events = yield* NetworkEvents
   const listener = yield* Effect.serviceOption(Listener)
-  const started = yield* Deferred.make<void, PeerSetClosed>()
+  const started = yield* Deferred.make<void>()
   const scope = yield* Effect.scope
-
-  const endWith = (error: PeerSetClosed) => Effect.andThen(peerSet.fail(error), Deferred.fail(started, error))
 
   /** Runs a task for as long as the network lives. Its end, of whatever kind, is the end of the network. */
   const supervise = <A, E>(task: string, effect: Effect.Effect<A, E>) =>
@@ -103,7 +101,7 @@ const make = Effect.gen(function* () {
                 Effect.annotateLogs({ task, cause: String(cause) })
               )
               yield* events.publish({ _tag: "BackgroundTaskExited", task, reason: tagOf(cause) })
-              yield* endWith(error)
+              yield* peerSet.fail(error)
             })
       ),
       Effect.exit,
@@ -135,7 +133,7 @@ const make = Effect.gen(function* () {
       const requiredVersion = specifiedVersion(chain, height)
       return requiredVersion <= ourProtocolVersion
         ? Effect.void
-        : endWith(new NodeOutdated({ ourVersion: ourProtocolVersion, requiredVersion, height }))
+        : peerSet.fail(new NodeOutdated({ ourVersion: ourProtocolVersion, requiredVersion, height }))
     }),
     Effect.andThen(Effect.never)
   )
@@ -182,7 +180,7 @@ const make = Effect.gen(function* () {
     advertiseBlock: advertiser.advertise,
     addressBook: book,
     reportMisbehavior: misbehavior.report,
-    awaitStarted: Deferred.await(started),
+    awaitStarted: Effect.raceFirst(Deferred.await(started), peerSet.awaitEnd),
     awaitReady: ({ peers }) => peerSet.awaitPeers({ peers }),
     awaitEnd: peerSet.awaitEnd,
     events: events.stream

@@ -1,7 +1,16 @@
 /** A program of a user: a service of its own that asks the network. The same on real sockets and in a simulated world. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import { Network, PeerSet, PeerSocketAddress, regtest } from "network-effect"
+import {
+  type ConnectedAddress,
+  type ConnectionInfo,
+  type Message,
+  Network,
+  NODE_NETWORK,
+  PeerSet,
+  PeerSocketAddress,
+  regtest
+} from "network-effect"
 import { Node, Simulated } from "network-effect/layers"
 import { SimNetwork } from "network-effect/simulation"
 
@@ -63,4 +72,25 @@ describe("a service of a user", () => {
   it.live("asks the network over TCP", () => Effect.provide(hearsOfOne, onTcp))
 
   it.effect("asks a simulated network, with nothing changed but a layer", () => Effect.provide(hearsOfOne, simulated))
+})
+
+it("what is known of a connection can be built by anybody (network 78, peer 64, connection_info_types_are_public)", () => {
+  const connectedAddress: ConnectedAddress = {
+    _tag: "OutboundDirect",
+    address: PeerSocketAddress.fromStringUnsafe("127.0.0.1:3")
+  }
+  const remote: Message.Version = {
+    _tag: "Version",
+    version: 3,
+    services: NODE_NETWORK,
+    timestamp: 1_700_000_000n,
+    addressReceiver: { address: alice, services: NODE_NETWORK },
+    addressFrom: { address: bob, services: NODE_NETWORK },
+    nonce: 0x9082_4908_8927_9238n,
+    userAgent: "/user:1.0/",
+    startHeight: 0,
+    relay: true
+  }
+  const info: ConnectionInfo = { connectedAddress, remote, negotiatedVersion: remote.version }
+  assert.strictEqual(info.negotiatedVersion, 3)
 })

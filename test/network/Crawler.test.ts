@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Effect, Fiber, Option, References, Stream, SubscriptionRef } from "effect"
-import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Option, References, Stream, SubscriptionRef } from "effect"
+import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { Connector } from "../../src/network/Connector.ts"
@@ -14,11 +14,14 @@ import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import {
   crawlerWorld,
   type DialLog,
+  dialWorld,
   type DialWorldOptions,
   emptyLog,
   gossip,
   type Outcome
 } from "../support/dialWorld.ts"
+
+const nobodyAnswers = Effect.fail(new ConnectionReceiveTimeout())
 
 const quick: Partial<Policy> = { crawlInterval: Duration.millis(100) }
 
@@ -130,20 +133,26 @@ const running = <A, E>(
 
 describe("dials", () => {
   it.effect("start at least 100 ms apart and record their failures, each with one demand (NB-4)", () =>
-    running({ policy: quick }, (log) =>
+    running({ policy: { crawlInterval: Duration.hours(10) }, answer: nobodyAnswers }, (log) =>
       Effect.gen(function* () {
         yield* gossip(5)
-        const peerSet = yield* PeerSet
-        yield* peerSet.demand.offer
+        const book = yield* AddressBook
+        const failures: Array<AddressBookChange> = []
+        yield* book.changes.pipe(
+          Stream.filter((change) => change._tag === "Updated" && change.entry.state === "Failed"),
+          Stream.runForEach((change) => Effect.sync(() => failures.push(change))),
+          Effect.forkChild({ startImmediately: true })
+        )
         const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
         yield* elapse("10 seconds")
         yield* Fiber.interrupt(crawling)
-        assert.strictEqual(log.dials.length, 5)
+        // The timer wants each candidate, and each failure another one.
+        assert.deepStrictEqual([log.dials.length, failures.length, log.demands], [5, 5, 5 + 5])
         for (const [i, { atMillis }] of log.dials.entries()) {
           const before = log.dials[i - 1]
           if (before !== undefined) assert.isAtLeast(atMillis - before.atMillis, 100)
         }
-        const states = (yield* (yield* AddressBook).entries).map(({ services, state }) => [state, services])
+        const states = (yield* book.entries).map(({ services, state }) => [state, services])
         assert.deepStrictEqual(
           states,
           Array.from({ length: 5 }, () => ["Failed", NODE_NETWORK])
@@ -170,6 +179,42 @@ describe("dials", () => {
       })
     )
   )
+
+  it.effect("come after the timer when both are due", () => {
+    const order: Array<string> = []
+    const answer = Effect.andThen(
+      Effect.sync(() => order.push("crawl")),
+      nobodyAnswers
+    )
+    const outcome = () => {
+      order.push("dial")
+      return "stays" as const
+    }
+    return running({ answer, outcome }, () =>
+      Effect.gen(function* () {
+        yield* gossip(1)
+        yield* (yield* PeerSet).demand.offer
+        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        yield* elapse("1 millis")
+        assert.deepStrictEqual(order, ["crawl", "dial"])
+        yield* Fiber.interrupt(crawling)
+      })
+    )
+  })
+
+  it.effect("end the crawler, and leave nothing, when the address book dies", () => {
+    const dying = Layer.effect(
+      AddressBook,
+      Effect.map(AddressBook, (book) => ({ ...book, takeCandidate: Effect.die("the book is gone") }))
+    )
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      yield* (yield* PeerSet).demand.offer
+      const exit = yield* Effect.exit((yield* Crawler).run)
+      assert.deepStrictEqual(exit, Exit.die("the book is gone"))
+      assert.deepStrictEqual([(yield* ConnectionSlots).used("outbound"), log.dials.length], [0, 0])
+    }).pipe(Effect.provide(Crawler.layer.pipe(Layer.provide(dying), Layer.provideMerge(dialWorld(log)))), quietly)
+  })
 
   it.effect("follow a tick without a crawl only while nobody is connected, when spare slots are not filled", () =>
     running({ policy: { ...quick, fillSpareSlots: false }, outcome: () => "stays" }, (log) =>
@@ -318,23 +363,6 @@ describe("the crawler's loop", () => {
       }).pipe(Effect.scoped)
     )
   )
-
-  it.effect("looks at its timer before it looks at demand", () => {
-    const log = emptyLog()
-    let dialsBeforeCrawl: number | undefined
-    const answer: DialWorldOptions["answer"] = Effect.sync(() => {
-      dialsBeforeCrawl ??= log.dials.length
-      return { _tag: "Peers", addresses: [] }
-    })
-    return Effect.gen(function* () {
-      yield* gossip(5)
-      yield* (yield* PeerSet).demand.offer
-      yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
-      yield* elapse("1 second")
-      assert.strictEqual(dialsBeforeCrawl, 0)
-      assert.isAbove(log.dials.length, 0)
-    }).pipe(Effect.scoped, Effect.provide(crawlerWorld(log, { policy: rarely, answer })), quietly)
-  })
 })
 
 describe("crawls", () => {
@@ -401,7 +429,7 @@ describe("crawls", () => {
   )
 
   it.effect("that fail, or are interrupted, let the next one begin in its time (CS-9, EX-12)", () =>
-    running({ ...crawlLimit, answer: Effect.fail(new ConnectionReceiveTimeout()) }, (log) =>
+    running({ ...crawlLimit, answer: nobodyAnswers }, (log) =>
       Effect.gen(function* () {
         const crawler = yield* Crawler
         assert.isFalse(yield* crawler.crawlOnce())

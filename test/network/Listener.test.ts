@@ -1,6 +1,6 @@
 /** Who is let in. The same over real TCP and over a simulated network; handshakes are scripted. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, Layer, References, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer, References, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
@@ -17,21 +17,22 @@ import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { type ByteStream, Transport } from "../../src/transport/Transport.ts"
+import { collectEvents } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 
 type Outcome = "fails" | "leaves" | "stays" | "hangs"
 
-const kinds: ReadonlyArray<{
+interface Kind {
   readonly name: string
   readonly from: (ip: string) => Layer.Layer<Transport, never, SimNetwork>
-}> = [
-  { name: "TCP", from: (ip) => TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe(ip)) },
-  {
-    name: "a simulated network",
-    from: (ip) => SimNetwork.layerTransport(PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe(ip), 0))
-  }
-]
+}
+
+const tcp: Kind = { name: "TCP", from: (ip) => TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe(ip)) }
+const simulated: Kind = {
+  name: "a simulated network",
+  from: (ip) => SimNetwork.layerTransport(PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe(ip), 0))
+}
 
 interface Options {
   readonly listen?: string
@@ -104,7 +105,11 @@ const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNe
   const run = <A, E>(
     test: (
       world: typeof log & { readonly connect: typeof connect }
-    ) => Effect.Effect<A, E, Scope.Scope | Listener | BanList | ConnectionSlots | AddressBook | SimNetwork>
+    ) => Effect.Effect<
+      A,
+      E,
+      Scope.Scope | Listener | BanList | ConnectionSlots | AddressBook | NetworkEvents | SimNetwork
+    >
   ) =>
     Effect.gen(function* () {
       if (options.banned !== undefined) {
@@ -151,7 +156,7 @@ const knocking = (
 }
 const address = (text: string) => PeerSocketAddress.fromStringUnsafe(text)
 
-for (const { from, name } of kinds) {
+for (const { from, name } of [tcp, simulated]) {
   const world = (options: Options) => listenerWorld(from, options)
 
   describe.concurrent(`the listener over ${name}`, () => {
@@ -327,6 +332,33 @@ for (const { from, name } of kinds) {
     )
   })
 }
+
+describe("the listener in a simulated network", () => {
+  it.effect("shakes hands once with an IP that knocks a thousand times, and keeps nothing of the others", () =>
+    listenerWorld(simulated.from, { outcome: "stays" })((log) =>
+      Effect.gen(function* () {
+        const events = yield* collectEvents
+        const network = yield* SimNetwork
+        const knocking = yield* Effect.forkChild(log.connect("127.0.0.92", 1000), { startImmediately: true })
+        yield* elapse("3 seconds")
+        const streams = yield* Fiber.join(knocking)
+        assert.strictEqual(log.handshakes.length, 1)
+        const refused = events.filter((event) => event._tag === "InboundRefused")
+        assert.deepStrictEqual(
+          [refused.length, new Set(refused.map(({ reason }) => reason))],
+          [999, new Set(["too-soon"])]
+        )
+        assert.strictEqual((yield* ConnectionSlots).used("inbound"), 1)
+        // Others are still let in.
+        yield* Effect.forkScoped(log.connect("127.0.0.93", 1))
+        yield* elapse("100 millis")
+        assert.strictEqual(log.welcomed, 2)
+        // Theirs, which nobody closed, and ours of the two that were let in.
+        assert.strictEqual(network.openEnds(), streams.length + 1 + 2)
+      })
+    )
+  )
+})
 
 const skipsIpv6 = process.env["SKIP_IPV6_TESTS"] !== undefined
 if (skipsIpv6) console.log("IPv6 tests are skipped: SKIP_IPV6_TESTS is set")

@@ -16,9 +16,15 @@ import {
   Scope
 } from "effect"
 import { TestClock } from "effect/testing"
-import { mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import { ChainParams, mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
 import { minimumVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { Transaction } from "../../src/chain/Transaction.ts"
+import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Connector } from "../../src/network/Connector.ts"
+import { Crawler } from "../../src/network/Crawler.ts"
+import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { BackgroundTaskExited, NetworkClosed, PeerSet } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout, type PeerError } from "../../src/peer/Peer.ts"
@@ -273,6 +279,24 @@ describe("who may stay", () => {
         // Nothing else is needed but a moment.
         yield* TestClock.adjust(0)
         yield* checkPeers(peers, minimumVersion(chains[chain], Math.max(before, after)))
+      }).pipe(Effect.provide(world({ chain: chains[chain] }))),
+    { arbitrary: { runs: 50 } }
+  )
+
+  it.effect.prop(
+    "asks of newcomers what the height of the tip asks, up and down (network 76, minimum_peer_version_is_updated_with_chain_tip)",
+    { chain, heights: Schema.NonEmptyArray(height) },
+    ({ chain, heights }) =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        for (const height of heights) {
+          yield* reach(height)
+          const minimum = minimumVersion(chains[chain], height)
+          const older = fakePeer({ id: 1, address: "127.0.0.1:1", version: minimum - 1 })
+          const oldest = fakePeer({ id: 2, address: "127.0.0.1:2", version: minimum })
+          assert.deepStrictEqual([yield* peerSet.add(older), yield* peerSet.add(oldest)], [false, true])
+          yield* peerSet.remove(2)
+        }
       }).pipe(Effect.provide(world({ chain: chains[chain] }))),
     { arbitrary: { runs: 50 } }
   )
@@ -601,6 +625,22 @@ describe("waiting at the door", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("does not end with a peer that is gone before it has joined", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const waiting = yield* start(peerSet.request({ _tag: "Peers" }))
+      const gone = fakePeer({ id: 1, address: "127.0.0.1:1" })
+      yield* gone.close(new ConnectionClosed())
+      yield* peerSet.add(gone)
+      yield* TestClock.adjust(0)
+      assert.isTrue(isPending(waiting))
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
+      // Its address and its place in the group are free.
+      const successor = yield* join(2, { address: "127.0.0.1:1" })
+      assert.strictEqual(successor.take()?.request._tag, "Peers")
+    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 } })))
+  )
+
   it.effect("asks for one more peer, not more than there are places for, and only while somebody waits", () =>
     Effect.gen(function* () {
       const { demand, request } = yield* PeerSet
@@ -696,6 +736,28 @@ describe("the end of the scope", () => {
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
       assert.deepStrictEqual(yield* Effect.flip(peerSet.request({ _tag: "Peers" })), new NetworkClosed())
       assert.isFalse(yield* peerSet.add(fakePeer({ id: 2, address: "127.0.0.1:2" })))
+    })
+  )
+
+  it.effect("ends a crawler whose question was heard (network 139, dropping_network_buffer_stops_crawler)", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const layer = Crawler.layer.pipe(
+        Layer.provideMerge(world()),
+        Layer.provide([AddressBook.layer, Layer.mock(Connector, {}), ConnectionSlots.layer, NetworkEvents.layer]),
+        Layer.provide([BanList.layer, Layer.succeed(ChainParams, mainnet)])
+      )
+      const owned = yield* Layer.buildWithScope(layer, scope)
+      const bob = yield* Effect.provide(join(1), owned)
+      const crawling = yield* start(Context.get(owned, Crawler).run)
+      yield* TestClock.adjust(0)
+      const asked = bob.take()
+      assert.strictEqual(asked?.request._tag, "Peers")
+      assert.isTrue(isPending(crawling))
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(crawling)), new NetworkClosed())
+      assert.isTrue(asked?.isCanceled())
+      assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
     })
   )
 })

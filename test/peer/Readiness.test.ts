@@ -7,11 +7,9 @@ import {
   HeartbeatTaskExited,
   PeerOverloaded
 } from "../../src/peer/Peer.ts"
-import type { ConnectionInfo } from "../../src/peer/Peer.ts"
 import type { Request } from "../../src/peer/Request.ts"
 import { Message } from "../../src/wire/Message.ts"
-import { bob as bobAddress } from "../support/addresses.ts"
-import { bobsVersion, pass, rig, settle, start, world } from "./rig.ts"
+import { pass, rig, settle, start, world } from "./rig.ts"
 
 const mempool: Request = { _tag: "MempoolTransactionIds" }
 const peers: Request = { _tag: "Peers" }
@@ -116,13 +114,4 @@ describe("a peer as its holder sees it", () => {
       assert.strictEqual(waiting.result(), dropped)
     }).pipe(Effect.provide(world))
   )
-})
-
-it("what is known of a connection can be built by anybody (peer 64, connection_info_types_are_public)", () => {
-  const info: ConnectionInfo = {
-    connectedAddress: { _tag: "OutboundDirect", address: bobAddress },
-    remote: bobsVersion(),
-    negotiatedVersion: 170_190
-  }
-  assert.strictEqual(info.remote.userAgent, "/Zebra:7.0.0/")
 })

@@ -5,7 +5,7 @@
  * both requests out. Nothing else is asked after the event a test is about, so nothing but the event can move things.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Schema } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
@@ -876,6 +876,44 @@ describe("whatever happens", () => {
         }).pipe(Effect.provide(world({ policy: { targetPeers: 200 } })))
       )
       assert.strictEqual(looks[0], looks[1])
+    })
+  )
+  it.effect("a peer's becoming ready looks up as few blocks while 2,000 wait as while 20 do", () =>
+    Effect.gen(function* () {
+      let lookups = 0
+      const registry = Layer.effect(
+        InventoryRegistry,
+        Effect.map(InventoryRegistry, (registry) => ({
+          ...registry,
+          record: (item) => {
+            lookups++
+            return registry.record(item)
+          }
+        }))
+      ).pipe(Layer.provide(InventoryRegistry.layer))
+      const counted = yield* Effect.forEach([20, 2000], (waiting) =>
+        Effect.gen(function* () {
+          const [s, n] = [yield* join(1, { places: 1 }), yield* join(2, { serving: false, places: 1 })]
+          for (let i = 0; i <= waiting; i++) {
+            yield* ask({ _tag: "BlockDownload", hash: blockHash(1 + (i % 200)), advertiser: undefined })
+          }
+          yield* ask({ _tag: "MempoolTransactionIds" })
+          return yield* Effect.forEach([n, s], (peer) =>
+            Effect.gen(function* () {
+              lookups = 0
+              assert.strictEqual(peer.takeAll().length, 1)
+              yield* TestClock.adjust(0)
+              return { lookups, queued: peer.queued() }
+            })
+          )
+        }).pipe(Effect.provide(world({ registry })))
+      )
+      assert.deepStrictEqual(counted[0], counted[1])
+      // Nobody waits for the one; the other is given a block.
+      assert.deepStrictEqual(
+        counted[0]?.map(({ queued }) => queued),
+        [0, 1]
+      )
     })
   )
 })

@@ -36,9 +36,11 @@ export interface DialLog {
   readonly held: Set<Peer>
   /** Every peer there ever was. */
   connected: number
+  /** Every signal of demand, whoever sent it. */
+  demands: number
 }
 
-export const emptyLog = (): DialLog => ({ dials: [], crawls: [], held: new Set(), connected: 0 })
+export const emptyLog = (): DialLog => ({ dials: [], crawls: [], held: new Set(), connected: 0, demands: 0 })
 
 const nobodyNew: Effect.Effect<PeersResponse> = Effect.succeed({ _tag: "Peers", addresses: [] })
 
@@ -77,7 +79,13 @@ const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, PeerSet
       const closed = yield* Deferred.make<never, PeerSetClosed>()
       const { demand } = Demand.make(outboundLimit(policy), closed)
       const partial: Partial<PeerSet["Service"]> = {
-        demand,
+        demand: {
+          ...demand,
+          offer: Effect.suspend(() => {
+            log.demands++
+            return demand.offer
+          })
+        },
         // Crawls ask for nothing but addresses.
         request: (() =>
           Effect.gen(function* () {

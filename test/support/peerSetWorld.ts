@@ -16,6 +16,7 @@ export interface WorldOptions {
   readonly policy?: Partial<Policy>
   /** Canonical IPs. */
   readonly trusted?: ReadonlyArray<string>
+  readonly registry?: Layer.Layer<InventoryRegistry>
 }
 
 const metrics = {
@@ -32,7 +33,7 @@ const metrics = {
 /** Any number of connections per host, unless the policy says otherwise. */
 export const world = (options: WorldOptions = {}) =>
   PeerSet.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(InventoryRegistry.layer, ChainTip.layerNone)),
+    Layer.provideMerge(Layer.mergeAll(options.registry ?? InventoryRegistry.layer, ChainTip.layerNone)),
     Layer.provide(
       Layer.mergeAll(
         Layer.succeed(ChainParams, options.chain ?? mainnet),

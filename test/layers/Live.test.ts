@@ -1,0 +1,109 @@
+/**
+ * A node with few peers that finds them through the seeds of its chain. On the real network only when
+ * NETWORK_EFFECT_LIVE is set, as that needs the internet; always in a simulated one, whose seeds have the same names.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Fiber, FileSystem, Layer, Option, Path, References, Scope } from "effect"
+import { Dns } from "effect/net"
+import {
+  type ChainParamsShape,
+  defaults,
+  mainnet,
+  Network,
+  PeerSet,
+  PeerSocketAddress,
+  Policy,
+  testnet
+} from "network-effect"
+import { Node, Simulated } from "network-effect/layers"
+import { SeededRandom, SimNetwork } from "network-effect/simulation"
+import { elapse } from "../support/time.ts"
+
+const isLive = process.env["NETWORK_EFFECT_LIVE"] !== undefined
+if (!isLive) console.log("tests on the real network are skipped: NETWORK_EFFECT_LIVE is not set")
+
+const scenarios = [
+  [9, mainnet, 1, "peer_limit_one_mainnet"],
+  [10, testnet, 1, "peer_limit_one_testnet"],
+  [11, mainnet, 2, "peer_limit_two_mainnet"],
+  [12, testnet, 2, "peer_limit_two_testnet"]
+] as const
+
+/** Whatever the node finds in that time, nothing ends it. */
+const runsForTenSeconds = Effect.gen(function* () {
+  const network = yield* Network
+  assert.isTrue(Option.isNone(yield* Effect.timeoutOption(network.awaitEnd, "10 seconds")))
+})
+
+const withTarget =
+  (targetPeers: number) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    effect.pipe(
+      Effect.provideService(Policy, { ...defaults, targetPeers }),
+      Effect.provideService(References.MinimumLogLevel, "Error")
+    )
+
+describe("a node on the real network runs for ten seconds", () => {
+  for (const [number, chain, target, name] of scenarios) {
+    it.live.skipIf(!isLive)(`${chain.name} with a target of ${target} (network ${number}, ${name})`, () => {
+      const listenAddress = PeerSocketAddress.fromStringUnsafe("0.0.0.0:0")
+      return runsForTenSeconds.pipe(Effect.provide(Node.layer({ chain, listenAddress })), withTarget(target))
+    })
+  }
+})
+
+const hostOf = (chain: ChainParamsShape, index: number) =>
+  PeerSocketAddress.fromStringUnsafe(`10.0.0.${index}:${chain.defaultPort}`)
+
+/** A node whose seeds, those of its chain, answer with these peers. */
+const seededNode = (chain: ChainParamsShape, peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) => {
+  const answer = peers.map(({ address }) => address)
+  const hosts = Object.fromEntries(chain.seeds.map((seed) => [seed.slice(0, seed.indexOf(":")), answer]))
+  const host = hostOf(chain, 1)
+  return Node.services({ chain, listenAddress: host }).pipe(
+    Layer.provide([
+      SimNetwork.layerTransport(host),
+      SeededRandom.layer(1),
+      Dns.layerStatic({ hosts }),
+      FileSystem.layerNoop({}),
+      Path.layer
+    ])
+  )
+}
+
+describe("a node in a simulated network runs for ten seconds", () => {
+  for (const [number, chain, target, name] of scenarios) {
+    it.effect(`${chain.name} with a target of ${target} (network ${number}, ${name})`, () =>
+      Effect.gen(function* () {
+        const peers = [2, 3, 4].map((index) => hostOf(chain, index))
+        for (const host of peers) yield* Layer.build(Simulated.layer({ chain, host, listenAddress: host, seed: 1 }))
+        const node = yield* Layer.build(seededNode(chain, peers))
+        const running = yield* Effect.forkChild(Effect.provide(runsForTenSeconds, node), { startImmediately: true })
+        yield* elapse("10 seconds", "1 second")
+        yield* Fiber.join(running)
+        const { outbound } = yield* Effect.flatMap(PeerSet, ({ counts }) => counts).pipe(Effect.provide(node))
+        assert.strictEqual(outbound, peers.length)
+      }).pipe(Effect.provide(SimNetwork.layer), withTarget(target))
+    )
+  }
+})
+
+describe("a node whose seeds are all dead", () => {
+  it.effect("lets others in, and leaves nothing and nobody waiting when its layer goes", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const node = yield* Layer.buildWithScope(seededNode(mainnet, []), scope)
+      const network = Context.get(node, Network)
+      const started = yield* Effect.forkChild(Effect.flip(network.awaitStarted), { startImmediately: true })
+      const bob = hostOf(mainnet, 2)
+      const peer = Simulated.layer({ chain: mainnet, host: bob, peers: [hostOf(mainnet, 1)], seed: 1 })
+      yield* Layer.buildWithScope(peer, scope)
+      yield* elapse("1 minute", "1 second")
+      assert.deepInclude(yield* Context.get(node, PeerSet).counts, { inbound: 1, outbound: 0 })
+      assert.isUndefined(started.pollUnsafe())
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Fiber.join(started))._tag, "NetworkClosed")
+      assert.strictEqual((yield* SimNetwork).openEnds(), 0)
+    }).pipe(Effect.provide(SimNetwork.layer), withTarget(1))
+  )
+})
