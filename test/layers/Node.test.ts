@@ -1,8 +1,21 @@
-/** A whole node over TCP: how it starts, whom it refuses, and how it ends. */
+/** A whole node, over TCP and in a simulated network: how it starts, whom it refuses, and how it ends. */
+import { NodeDns, NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Exit, Fiber, Layer, Logger, Option, References, Schedule, Scope } from "effect"
+import {
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Option,
+  References,
+  Schedule,
+  Scope
+} from "effect"
 import { SecureRandom } from "effect/crypto"
-import { NetAddress } from "effect/net"
 import {
   AddressBook,
   BanList,
@@ -24,6 +37,8 @@ import {
   Transport
 } from "network-effect"
 import { Node } from "network-effect/layers"
+import { SimNetwork } from "network-effect/simulation"
+import { kinds } from "../support/kinds.ts"
 
 const address = PeerSocketAddress.fromStringUnsafe
 
@@ -32,7 +47,6 @@ const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 const withPolicy = (overrides: Partial<Policy>) => Layer.succeed(Policy, { ...defaults, ...overrides })
 
-/** Real sockets need real time. */
 const until = <E, R>(holds: Effect.Effect<boolean, E, R>) =>
   holds.pipe(
     Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (held) => held }),
@@ -149,118 +163,120 @@ describe("a node that can't start", () => {
   )
 })
 
-/** Another node, which only dials, from an IP of its own. */
-const diallingNode = (ip: string, to: PeerSocketAddress.PeerSocketAddress) =>
-  Layer.build(Node.layer({ chain: regtest, dialFrom: NetAddress.ipFromStringUnsafe(ip), peers: [to] }))
-
-/** A peer that tells nothing about itself, from an IP of its own. */
-const stranger = (ip: string, to: PeerSocketAddress.PeerSocketAddress) =>
-  IsolatedPeer.connect(to, { userAgent: "/test/" }).pipe(
-    Effect.provide([
-      TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe(ip)),
-      Layer.succeed(ChainParams, regtest),
-      SecureRandom.layerWebCrypto
-    ])
-  )
-
-describe("a node that runs", () => {
-  it.live("lets go of a peer that misbehaved, and bans it (network 32, banned_connected_inbound_peer_is_dropped)", () =>
+describe("a node that starts", () => {
+  it.live("does not choke on many more first peers than it dials (network 39, add_initial_peers_deadlock; NB-5)", () =>
     Effect.gen(function* () {
-      const node = yield* Layer.build(Node.layer({ chain: regtest, listenAddress: address("127.0.0.71:0"), peers: [] }))
-      const network = Context.get(node, Network)
-      const bound = Option.getOrThrow(network.listenAddress)
-      const other = yield* diallingNode("127.0.0.72", bound)
-      const others = Context.get(other, PeerSet).counts
-      yield* network.awaitReady({ peers: 1 })
-      yield* network.request({ _tag: "Peers" }).pipe(Effect.timeout("5 seconds"))
-      // Two reports of one host, neither enough alone.
-      yield* network.reportMisbehavior({ address: address("127.0.0.72:1"), score: 50, reason: "an invalid block" })
-      yield* network.reportMisbehavior({ address: address("127.0.0.72:2"), score: 50, reason: "another" })
-      yield* until(Effect.map(others, ({ outbound }) => outbound === 0))
-      assert.isTrue(yield* Context.get(node, BanList).isBanned(address("127.0.0.72:9")))
-      assert.deepStrictEqual(yield* Context.get(node, PeerSet).counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
-      assert.isTrue(Option.isNone(yield* network.request({ _tag: "Peers" }).pipe(Effect.timeoutOption("300 millis"))))
-      // And does not come back.
-      assert.isTrue(Exit.isFailure(yield* Effect.exit(stranger("127.0.0.72", bound))))
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(withPolicy({ misbehaviorInterval: Duration.millis(100), acceptInterval: Duration.millis(5) })),
-      quietly
-    )
-  )
-
-  it.live("does not stay connected to itself (network 37, peer 62, self_connections_should_fail)", () =>
-    Effect.gen(function* () {
-      const node = yield* Layer.build(Node.layer({ chain: regtest, listenAddress: address("127.0.0.73:0"), peers: [] }))
-      const network = Context.get(node, Network)
-      const own = Option.getOrThrow(network.listenAddress)
-      const book = Context.get(node, AddressBook)
-      const added = yield* book.addGossiped([
-        { address: own, services: NODE_NETWORK, lastSeenSeconds: Math.floor(Date.now() / 1000) }
-      ])
-      assert.strictEqual(added, 1)
-      // Once tried, it is forgotten for good: nobody can make us dial it again.
-      yield* until(Effect.map(book.get(own), Option.isNone))
-      assert.strictEqual(
-        yield* book.addGossiped([
-          { address: own, services: NODE_NETWORK, lastSeenSeconds: Math.floor(Date.now() / 1000) }
-        ]),
-        0
-      )
-      assert.deepStrictEqual(yield* Context.get(node, PeerSet).counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(
-        withPolicy({ targetPeers: 3, crawlInterval: Duration.millis(200), acceptInterval: Duration.millis(5) })
-      ),
-      quietly
-    )
-  )
-
-  it.live("remembers no more nonces than it may have connections (network 38, remnant_nonces_…_are_limited)", () =>
-    Effect.gen(function* () {
-      const node = yield* Layer.build(Node.layer({ chain: regtest, peers: [] }))
-      const handshake = Context.get(node, Handshake)
-      const transport = yield* Layer.build(TcpTransport.layer)
-      const listener = yield* Context.get(transport, Transport).listen(address("127.0.0.74:0"))
-      for (let attempt = 1; attempt <= 47; attempt++) {
-        yield* Effect.gen(function* () {
-          const stream = yield* Context.get(transport, Transport).dial(listener.address)
-          const accepted = yield* Effect.forkScoped(Effect.scoped(listener.accept))
-          const outcome = yield* Effect.exit(
-            handshake.run(
-              stream,
-              { _tag: "OutboundDirect", address: listener.address },
-              {
-                report: () => Effect.void,
-                mayAdvertise: () => Effect.succeed(true)
-              }
-            )
-          )
-          yield* Fiber.join(accepted)
-          assert.isTrue(Exit.isFailure(outcome))
-        }).pipe(Effect.scoped)
-        assert.strictEqual(yield* handshake.nonceCount, Math.min(24, attempt))
-      }
-    }).pipe(Effect.scoped, Effect.provide(withPolicy({ targetPeers: 3 })), quietly)
-  )
-
-  it.live("frees everything when its layer goes (network 142, dropping_network_handles_stops_owned_tasks)", () =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const node = yield* Layer.build(
-        Node.layer({ chain: regtest, listenAddress: address("127.0.0.75:0"), peers: [] })
-      ).pipe(Scope.provide(scope))
-      const network = Context.get(node, Network)
-      const bound = Option.getOrThrow(network.listenAddress)
-      const peer = yield* stranger("127.0.0.76", bound)
-      yield* network.awaitReady({ peers: 1 })
-      const waiting = yield* Effect.forkScoped(network.awaitEnd, { startImmediately: true })
-      yield* Scope.close(scope, Exit.void)
-      assert.isFalse(yield* isListening(bound))
-      yield* peer.awaitClosed.pipe(Effect.timeout("5 seconds"))
-      assert.strictEqual((yield* Effect.flip(Fiber.join(waiting)))._tag, "NetworkClosed")
-      assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" })))._tag, "NetworkClosed")
-    }).pipe(Effect.scoped, quietly)
+      // Nobody listens there: each is refused at once.
+      const peers = Array.from({ length: 200 }, (_, i) => address(`127.1.1.${i}:1`))
+      const node = yield* Layer.build(Node.layer({ chain: mainnet, listenAddress: address("0.0.0.0:0"), peers }))
+      yield* Context.get(node, Network).awaitStarted.pipe(Effect.timeout("20 seconds"))
+      assert.strictEqual((yield* Context.get(node, AddressBook).entries).length, 200)
+    }).pipe(Effect.scoped, Effect.provide(withPolicy({ targetPeers: 2 })), quietly)
   )
 })
+
+for (const { from, name, test } of kinds) {
+  const transportFrom = (ip: string) => Effect.map(Layer.build(from(ip)), (built) => Context.get(built, Transport))
+
+  /** A node at an IP, which it dials from; it listens there on a free port unless told not to. */
+  const nodeAt = (ip: string, options: Partial<Node.NodeOptions> = {}) =>
+    Layer.build(
+      Node.services({ chain: regtest, listenAddress: address(`${ip}:0`), peers: [], ...options }).pipe(
+        Layer.provide(from(ip)),
+        Layer.provide([SecureRandom.layerWebCrypto, NodeDns.layer, NodeFileSystem.layer, NodePath.layer])
+      )
+    )
+
+  /** A peer that tells nothing about itself, from an IP of its own. */
+  const stranger = (ip: string, to: PeerSocketAddress.PeerSocketAddress) =>
+    IsolatedPeer.connect(to, { userAgent: "/test/" }).pipe(
+      Effect.provide([from(ip), Layer.succeed(ChainParams, regtest), SecureRandom.layerWebCrypto])
+    )
+
+  const nobody = { ready: 0, busy: 0, inbound: 0, outbound: 0 }
+
+  describe(`a node that runs over ${name}`, () => {
+    test("lets go of a peer that misbehaved, and bans it (network 32, banned_connected_inbound_peer_is_dropped)", () =>
+      Effect.gen(function* () {
+        const node = yield* nodeAt("127.0.0.71")
+        const network = Context.get(node, Network)
+        const bound = Option.getOrThrow(network.listenAddress)
+        const other = yield* nodeAt("127.0.0.72", { listenAddress: undefined, peers: [bound] })
+        const others = Context.get(other, PeerSet).counts
+        yield* network.awaitReady({ peers: 1 })
+        yield* network.request({ _tag: "Peers" }).pipe(Effect.timeout("5 seconds"))
+        // Two reports of one host, neither enough alone.
+        yield* network.reportMisbehavior({ address: address("127.0.0.72:1"), score: 50, reason: "an invalid block" })
+        yield* network.reportMisbehavior({ address: address("127.0.0.72:2"), score: 50, reason: "another" })
+        yield* until(Effect.map(others, ({ outbound }) => outbound === 0))
+        assert.isTrue(yield* Context.get(node, BanList).isBanned(address("127.0.0.72:9")))
+        assert.deepStrictEqual(yield* Context.get(node, PeerSet).counts, nobody)
+        assert.isTrue(Option.isNone(yield* network.request({ _tag: "Peers" }).pipe(Effect.timeoutOption("300 millis"))))
+        // And does not come back.
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(stranger("127.0.0.72", bound))))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(SimNetwork.layer),
+        Effect.provide(withPolicy({ misbehaviorInterval: Duration.millis(100), acceptInterval: Duration.millis(5) })),
+        quietly
+      ))
+
+    test("does not stay connected to itself (network 37, peer 62, self_connections_should_fail)", () =>
+      Effect.gen(function* () {
+        const node = yield* nodeAt("127.0.0.73")
+        const own = Option.getOrThrow(Context.get(node, Network).listenAddress)
+        const book = Context.get(node, AddressBook)
+        const hear = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          book.addGossiped([{ address: own, services: NODE_NETWORK, lastSeenSeconds: Math.floor(now / 1000) }])
+        )
+        assert.strictEqual(yield* hear, 1)
+        // Once tried, it is forgotten for good: nobody can make us dial it again.
+        yield* until(Effect.map(book.get(own), Option.isNone))
+        assert.strictEqual(yield* hear, 0)
+        assert.deepStrictEqual(yield* Context.get(node, PeerSet).counts, nobody)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(SimNetwork.layer),
+        Effect.provide(
+          withPolicy({ targetPeers: 3, crawlInterval: Duration.millis(200), acceptInterval: Duration.millis(5) })
+        ),
+        quietly
+      ))
+
+    test("remembers no more nonces than it may have connections (network 38, remnant_nonces_…_are_limited)", () =>
+      Effect.gen(function* () {
+        const handshake = Context.get(yield* nodeAt("127.0.0.70", { listenAddress: undefined }), Handshake)
+        const transport = yield* transportFrom("127.0.0.74")
+        const listener = yield* transport.listen(address("127.0.0.74:0"))
+        const host = { report: () => Effect.void, mayAdvertise: () => Effect.succeed(true) }
+        for (let attempt = 1; attempt <= 47; attempt++) {
+          yield* Effect.gen(function* () {
+            const stream = yield* transport.dial(listener.address)
+            const accepted = yield* Effect.forkScoped(Effect.scoped(listener.accept))
+            const connected = { _tag: "OutboundDirect", address: listener.address } as const
+            const outcome = yield* Effect.exit(handshake.run(stream, connected, host))
+            yield* Fiber.join(accepted)
+            assert.isTrue(Exit.isFailure(outcome))
+          }).pipe(Effect.scoped)
+          assert.strictEqual(yield* handshake.nonceCount, Math.min(24, attempt))
+        }
+      }).pipe(Effect.scoped, Effect.provide(SimNetwork.layer), Effect.provide(withPolicy({ targetPeers: 3 })), quietly))
+
+    test("frees everything when its layer goes (network 142, dropping_network_handles_stops_owned_tasks)", () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const network = Context.get(yield* nodeAt("127.0.0.75").pipe(Scope.provide(scope)), Network)
+        const bound = Option.getOrThrow(network.listenAddress)
+        const peer = yield* stranger("127.0.0.76", bound)
+        yield* network.awaitReady({ peers: 1 })
+        assert.strictEqual((yield* peer.request({ _tag: "Peers" }))._tag, "Peers")
+        const waiting = yield* Effect.forkScoped(network.awaitEnd, { startImmediately: true })
+        yield* Scope.close(scope, Exit.void)
+        // The port is free: somebody else can have it.
+        yield* Effect.scoped((yield* transportFrom("127.0.0.75")).listen(bound))
+        yield* peer.awaitClosed.pipe(Effect.timeout("5 seconds"))
+        assert.strictEqual((yield* Effect.flip(Fiber.join(waiting)))._tag, "NetworkClosed")
+        assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" })))._tag, "NetworkClosed")
+      }).pipe(Effect.scoped, Effect.provide(SimNetwork.layer), quietly))
+  })
+}

@@ -19,20 +19,10 @@ import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { type ByteStream, Transport } from "../../src/transport/Transport.ts"
 import { collectEvents } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
+import { kinds, simulated } from "../support/kinds.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 
 type Outcome = "fails" | "leaves" | "stays" | "hangs"
-
-interface Kind {
-  readonly name: string
-  readonly from: (ip: string) => Layer.Layer<Transport, never, SimNetwork>
-}
-
-const tcp: Kind = { name: "TCP", from: (ip) => TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe(ip)) }
-const simulated: Kind = {
-  name: "a simulated network",
-  from: (ip) => SimNetwork.layerTransport(PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe(ip), 0))
-}
 
 interface Options {
   readonly listen?: string
@@ -156,27 +146,24 @@ const knocking = (
 }
 const address = (text: string) => PeerSocketAddress.fromStringUnsafe(text)
 
-for (const { from, name } of [tcp, simulated]) {
+for (const { from, name, test } of kinds) {
   const world = (options: Options) => listenerWorld(from, options)
 
   describe.concurrent(`the listener over ${name}`, () => {
-    it.live(
-      "with no inbound slots shakes hands with nobody (network 23, listener_peer_limit_zero_handshake_panic)",
-      () =>
-        world({ targetPeers: 0, outcome: "stays" })((log) =>
-          Effect.gen(function* () {
-            yield* log.connect("127.0.0.92", 1)
-            yield* observe
-            assert.isEmpty(log.handshakes)
-          })
-        )
-    )
+    test("with no inbound slots shakes hands with nobody (network 23, listener_peer_limit_zero_handshake_panic)", () =>
+      world({ targetPeers: 0, outcome: "stays" })((log) =>
+        Effect.gen(function* () {
+          yield* log.connect("127.0.0.92", 1)
+          yield* observe
+          assert.isEmpty(log.handshakes)
+        })
+      ))
 
     for (const [targetPeers, number, title] of [
       [1, 24, "listener_peer_limit_one_handshake_error"],
       [25, 33, "listener_peer_limit_default_handshake_error"]
     ] as const) {
-      it.live(`goes on when every handshake fails, with a target of ${targetPeers} (network ${number}, ${title})`, () =>
+      test(`goes on when every handshake fails, with a target of ${targetPeers} (network ${number}, ${title})`, () =>
         world({ targetPeers, outcome: "fails" })((log) =>
           Effect.gen(function* () {
             yield* log.connect("127.0.0.92", 10 * targetPeers + 1)
@@ -185,15 +172,14 @@ for (const { from, name } of [tcp, simulated]) {
             assert.deepStrictEqual([log.handshakes.length, log.welcomed], [1, 0])
             assert.strictEqual((yield* ConnectionSlots).used("inbound"), 0)
           })
-        )
-      )
+        ))
     }
 
     for (const [targetPeers, number, title] of [
       [1, 25, "listener_peer_limit_one_handshake_ok_then_drop"],
       [25, 34, "listener_peer_limit_default_handshake_ok_then_drop"]
     ] as const) {
-      it.live(`lets others in when peers leave, with a target of ${targetPeers} (network ${number}, ${title})`, () =>
+      test(`lets others in when peers leave, with a target of ${targetPeers} (network ${number}, ${title})`, () =>
         world({ targetPeers, perGroup: unlimited, outcome: "leaves" })((log) =>
           Effect.gen(function* () {
             yield* log.connect("127.0.0.92", 10 * targetPeers + 1)
@@ -201,15 +187,14 @@ for (const { from, name } of [tcp, simulated]) {
             assert.isAbove(log.welcomed, 5 * targetPeers)
             assert.strictEqual((yield* ConnectionSlots).used("inbound"), 0)
           })
-        )
-      )
+        ))
     }
 
     for (const [targetPeers, number, title] of [
       [1, 26, "listener_peer_limit_one_handshake_ok_stay_open"],
       [25, 35, "listener_peer_limit_default_handshake_ok_stay_open"]
     ] as const) {
-      it.live(`keeps its limits when peers stay, with a target of ${targetPeers} (network ${number}, ${title})`, () =>
+      test(`keeps its limits when peers stay, with a target of ${targetPeers} (network ${number}, ${title})`, () =>
         Effect.gen(function* () {
           yield* world({ targetPeers, outcome: "stays" })((log) =>
             Effect.gen(function* () {
@@ -226,52 +211,42 @@ for (const { from, name } of [tcp, simulated]) {
               assert.strictEqual((yield* ConnectionSlots).used("inbound"), 5 * targetPeers)
             })
           )
-        })
-      )
+        }))
     }
 
-    it.live(
-      "keeps a slot for a trusted peer (network 27, listener_reserves_one_zcashd_compat_inbound_slot; NB-9)",
-      () =>
-        world({ perGroup: unlimited, trusted: ["127.0.0.93"], outcome: "stays" })((log) =>
-          Effect.gen(function* () {
-            yield* log.connect("127.0.0.92", 5)
-            yield* log.connect("127.0.0.93", 2)
-            yield* observe
-            const from = (ip: string) => log.handshakes.filter((address) => address.startsWith(`${ip}:`)).length
-            assert.deepStrictEqual([from("127.0.0.92"), from("127.0.0.93")], [4, 1])
-          })
-        )
-    )
+    test("keeps a slot for a trusted peer (network 27, listener_reserves_one_zcashd_compat_inbound_slot; NB-9)", () =>
+      world({ perGroup: unlimited, trusted: ["127.0.0.93"], outcome: "stays" })((log) =>
+        Effect.gen(function* () {
+          yield* log.connect("127.0.0.92", 5)
+          yield* log.connect("127.0.0.93", 2)
+          yield* observe
+          const from = (ip: string) => log.handshakes.filter((address) => address.startsWith(`${ip}:`)).length
+          assert.deepStrictEqual([from("127.0.0.92"), from("127.0.0.93")], [4, 1])
+        })
+      ))
 
-    it.live(
-      "lets a trusted peer come back at once (network 28, listener_zcashd_compat_reconnect_bypasses_recent_ip_limit)",
-      () =>
-        world({ trusted: ["127.0.0.93"], outcome: "leaves" })((log) =>
-          Effect.gen(function* () {
-            yield* log.connect("127.0.0.93", 1)
-            yield* Effect.sleep("50 millis")
-            yield* log.connect("127.0.0.93", 1)
-            yield* observe
-            assert.strictEqual(log.welcomed, 2)
-          })
-        )
-    )
+    test("lets a trusted peer come back at once (network 28, listener_zcashd_compat_reconnect_bypasses_recent_ip_limit)", () =>
+      world({ trusted: ["127.0.0.93"], outcome: "leaves" })((log) =>
+        Effect.gen(function* () {
+          yield* log.connect("127.0.0.93", 1)
+          yield* Effect.sleep("50 millis")
+          yield* log.connect("127.0.0.93", 1)
+          yield* observe
+          assert.strictEqual(log.welcomed, 2)
+        })
+      ))
 
-    it.live(
-      "refuses who is banned, trusted or not (network 29, listener_bans_zcashd_compat_peer_before_reserved_slot)",
-      () =>
-        world({ trusted: ["127.0.0.93"], banned: "127.0.0.93", outcome: "stays" })((log) =>
-          Effect.gen(function* () {
-            yield* log.connect("127.0.0.93", 1)
-            yield* observe
-            assert.isEmpty(log.handshakes)
-            assert.isTrue(yield* (yield* BanList).isBanned(address("127.0.0.93:99")))
-          })
-        )
-    )
+    test("refuses who is banned, trusted or not (network 29, listener_bans_zcashd_compat_peer_before_reserved_slot)", () =>
+      world({ trusted: ["127.0.0.93"], banned: "127.0.0.93", outcome: "stays" })((log) =>
+        Effect.gen(function* () {
+          yield* log.connect("127.0.0.93", 1)
+          yield* observe
+          assert.isEmpty(log.handshakes)
+          assert.isTrue(yield* (yield* BanList).isBanned(address("127.0.0.93:99")))
+        })
+      ))
 
-    it.live("does not count against an IP what was refused for want of a slot", () =>
+    test("does not count against an IP what was refused for want of a slot", () =>
       world({ perGroup: 1, outcome: "stays" })((log) =>
         Effect.gen(function* () {
           for (const last of [101, 102, 103, 104, 105]) yield* log.connect(`127.0.0.${last}`, 1)
@@ -285,10 +260,9 @@ for (const { from, name } of [tcp, simulated]) {
           yield* observe
           assert.strictEqual(log.welcomed, 6)
         })
-      )
-    )
+      ))
 
-    it.live("lets an IP in again when its time is over, and not before", () =>
+    test("lets an IP in again when its time is over, and not before", () =>
       world({ perGroup: 1, outcome: "leaves", policy: { reconnectDelay: Duration.millis(300) } })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.92", 1)
@@ -301,10 +275,9 @@ for (const { from, name } of [tcp, simulated]) {
           yield* observe
           assert.strictEqual(log.welcomed, 2)
         })
-      )
-    )
+      ))
 
-    it.live("counts a failed handshake against its IP", () =>
+    test("counts a failed handshake against its IP", () =>
       world({ perGroup: 1, outcome: "fails" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.92", 1)
@@ -313,10 +286,9 @@ for (const { from, name } of [tcp, simulated]) {
           yield* observe
           assert.strictEqual(log.handshakes.length, 1)
         })
-      )
-    )
+      ))
 
-    it.live("frees slots and closes streams when it is stopped", () =>
+    test("frees slots and closes streams when it is stopped", () =>
       world({ perGroup: unlimited, outcome: "stays" })((log) =>
         Effect.gen(function* () {
           const scope = yield* Scope.make()
@@ -328,8 +300,7 @@ for (const { from, name } of [tcp, simulated]) {
           assert.strictEqual((yield* ConnectionSlots).used("inbound"), 0)
           yield* Scope.close(scope, Exit.void)
         })
-      )
-    )
+      ))
   })
 }
 

@@ -1,5 +1,5 @@
 /** Virtual time that leaves nobody behind: whoever wakes has run on until it sleeps again before the clock moves further. */
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 
 /** Lets everything run that can run at this moment. */
@@ -24,3 +24,11 @@ export const turnsOfOthers = Effect.gen(function* () {
   yield* Effect.forkScoped(Effect.forever(Effect.sync(() => turns++)), { startImmediately: true })
   return () => turns
 })
+
+/** Runs an effect that waits as if time were real: lets time pass in steps until it is done. */
+export const inVirtualTime = <A, E, R>(effect: Effect.Effect<A, E, R>, step: Duration.Input = "1 millis") =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
+    while (fiber.pollUnsafe() === undefined) yield* elapse(step, step)
+    return yield* Fiber.join(fiber)
+  })
