@@ -35,7 +35,10 @@ export class Misbehavior extends Context.Service<
   {
     /** Never waits. Reports of more groups than there can be connections are dropped. */
     readonly report: (report: MisbehaviorReport) => Effect.Effect<void>
-    /** Judges what was gathered every `Policy.misbehaviorInterval`, at once first, for as long as it runs. */
+    /**
+     * Judges what was gathered every `Policy.misbehaviorInterval`, at once first, for as long as it runs. What is left when
+     * the layer goes is judged then.
+     */
     readonly run: Effect.Effect<never>
   }
 >()("network-effect/addresses/Misbehavior") {
@@ -54,6 +57,9 @@ export class Misbehavior extends Context.Service<
           report.score >= policy.banScore ? book.ban(report) : Effect.void
         )
       })
+
+      // What was reported last counts too: a ban is kept over a restart.
+      yield* Effect.addFinalizer(() => judge)
 
       return Misbehavior.of({
         report: (report) =>

@@ -79,6 +79,13 @@ describe("reports of misbehaviour", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("are judged when the node stops, so that a restart does not lose them", () =>
+    Effect.gen(function* () {
+      yield* report("10.0.0.1:1", 100, "at the last moment").pipe(Effect.provide(Misbehavior.layer))
+      assert.deepStrictEqual(yield* bans, [["10.0.0.1", "at the last moment"]])
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
   it.effect("of more groups than there can be connections are dropped", () =>
     Effect.gen(function* () {
       for (let n = 0; n < 250; n++) yield* report(`10.0.0.${n}:1`, 100, "many")
