@@ -86,8 +86,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
         Effect.annotateLogs({ file: file.path, reason: error.message }),
         Effect.as(false)
       )
-    ),
-    Effect.withSpan("PeerCache.writeOnce")
+    )
   )
 
   const run = Effect.gen(function* () {
