@@ -26,7 +26,7 @@ const levels = {
   accept_inbound_connections: "Info",
   accept_inbound_handshake: "Info",
   negotiator: "Debug",
-  // One connection.
+  // One connection. Its own span has no name there.
   connection: "Info",
   heartbeat: "Debug",
   msg_as_req: "Info",
