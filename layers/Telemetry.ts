@@ -4,7 +4,7 @@
  * @module
  */
 import { NodeHttpClient } from "@effect/platform-node"
-import { Config, Effect, Layer, Logger, LogLevel, Option, References, Stdio } from "effect"
+import { Config, Effect, Layer, Logger, LogLevel, Option, References, Stdio, Tracer } from "effect"
 import { Otlp } from "effect/observability"
 import { ShowAddresses } from "../src/chain/PeerSocketAddress.ts"
 import { explained, root } from "../src/cli/root.ts"
@@ -52,7 +52,8 @@ export const layer = Layer.unwrap(
   explained("")(
     Effect.gen(function* () {
       const { logFormat, otlp, showAddresses } = yield* root
-      const control = makeControl(yield* initialLevel)
+      const level = yield* initialLevel
+      const control = makeControl(level)
       const chosen = Option.isNone(logFormat) ? yield* defaultLogger : logFormat.value === "pretty" ? pretty : json
       const collected = Option.isNone(otlp) ? Layer.empty : yield* collector(otlp.value)
       const references = Layer.mergeAll(
@@ -61,6 +62,8 @@ export const layer = Layer.unwrap(
         Layer.succeed(LogLevelControl, control),
         // The control decides; nothing is dropped before it.
         Layer.succeed(References.MinimumLogLevel, "All"),
+        // A span per message is for whoever looks for a fault.
+        Layer.succeed(Tracer.MinimumTraceLevel, LogLevel.isLessThan(level, "Info") ? level : "Info"),
         Layer.succeed(ShowAddresses, showAddresses)
       )
       return collected.pipe(Layer.provideMerge(references))

@@ -15,6 +15,7 @@ import { Clock, Context, Duration, Effect, Layer, Option, PubSub, Random, Stream
 import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
+import * as Spans from "../Spans.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import * as AddressMetrics from "./AddressMetrics.ts"
 import * as AddressRules from "./AddressRules.ts"
@@ -334,23 +335,27 @@ const make = Effect.gen(function* () {
     )
   }
 
+  const operation = Spans.within("address book")
+
   /** One synchronous step, whose consequences are told before anybody may interrupt. */
   const step = <A>(decide: (now: PeerAddress.Now, changes: Array<AddressBookChange>) => A): Effect.Effect<A> =>
-    Effect.uninterruptible(
-      Effect.suspend(() => {
-        const now = sample()
-        const changes: Array<AddressBookChange> = []
-        const result = decide(now, changes)
-        return Effect.as(publish(changes, now), result)
-      })
+    operation(
+      Effect.uninterruptible(
+        Effect.suspend(() => {
+          const now = sample()
+          const changes: Array<AddressBookChange> = []
+          const result = decide(now, changes)
+          return Effect.as(publish(changes, now), result)
+        })
+      )
     )
 
-  const read = <A>(look: (now: PeerAddress.Now) => A): Effect.Effect<A> => Effect.sync(() => look(sample()))
+  const read = <A>(look: (now: PeerAddress.Now) => A): Effect.Effect<A> => operation(Effect.sync(() => look(sample())))
 
   const record = (change: PeerAddress.AddressChange) =>
     step((now, changes) => Option.fromUndefinedOr(apply(change, now, changes)))
 
-  const addGossiped = Effect.fn("AddressBook.addGossiped")(function* (addresses: ReadonlyArray<GossipedAddress>) {
+  const addGossiped = Effect.fnUntraced(function* (addresses: ReadonlyArray<GossipedAddress>) {
     let added = 0
     for (let start = 0; start < addresses.length; start += policy.gossipChunk) {
       if (start > 0) yield* Effect.yieldNow
@@ -407,8 +412,8 @@ const make = Effect.gen(function* () {
       for (const entry of entries.dialable) if (isCandidate(entry, now)) ready++
       return ready
     }),
-    get: (address) => Effect.sync(() => Option.fromUndefinedOr(entries.get(address))),
-    entries: Effect.sync(() => [...entries.order]),
+    get: (address) => operation(Effect.sync(() => Option.fromUndefinedOr(entries.get(address)))),
+    entries: operation(Effect.sync(() => [...entries.order])),
     recentlyLive: read((now) => [...entries.order].filter((entry) => PeerAddress.isRecentlyLive(entry, now, policy))),
     cacheable: read((now) =>
       chooseForCache(

@@ -9,6 +9,7 @@ import { Context, Effect, Layer, Metric, Path, Result } from "effect"
 import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
+import * as Spans from "../Spans.ts"
 import { AddressBook } from "./AddressBook.ts"
 import * as CacheFile from "./CacheFile.ts"
 
@@ -85,8 +86,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
         Effect.annotateLogs({ file: file.path, reason: error.message }),
         Effect.as(false)
       )
-    ),
-    Effect.withSpan("PeerCache.writeOnce")
+    )
   )
 
   const run = Effect.gen(function* () {
@@ -95,7 +95,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
       yield* Effect.sleep(hasWritten ? policy.cacheInterval : policy.cacheFirstWrite)
       if (yield* writeOnce) hasWritten = true
     }
-  })
+  }).pipe(Spans.within("peer_cache_updater"))
 
   return PeerCache.of({ load, writeOnce, run })
 })

@@ -10,10 +10,12 @@ import { Clock, Context, Duration, Effect, Exit, Layer, Scope } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, HandshakeError, HandshakeTimeout } from "../peer/Handshake.ts"
 import type { Peer } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
+import * as Spans from "../Spans.ts"
 import { type DialError, Transport } from "../transport/Transport.ts"
 import { ConnectionReports } from "./ConnectionReports.ts"
 import type { Slot } from "./ConnectionSlots.ts"
@@ -53,10 +55,7 @@ export class Connector extends Context.Service<
       const book = yield* AddressBook
       const events = yield* NetworkEvents
 
-      const connect = Effect.fn("Connector.connect")(function* (
-        address: PeerSocketAddress.PeerSocketAddress,
-        slot: Slot
-      ) {
+      const connect = Effect.fnUntraced(function* (address: PeerSocketAddress.PeerSocketAddress, slot: Slot) {
         const text = PeerSocketAddress.format(address)
         const connected = { _tag: "OutboundDirect", address } as const
         // A scope of its own, so that a failed attempt leaves nothing in a caller's scope that lives on.
@@ -93,7 +92,8 @@ export class Connector extends Context.Service<
           return peer
         }).pipe(
           Scope.provide(scope),
-          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)),
+          Spans.within("connector", { attributes: { peer: ConnectedAddress.label(connected) } })
         )
       })
 

@@ -12,8 +12,9 @@ import { Clock, Context, Duration, Effect, FiberSet, Layer, Metric, Option } fro
 import { AddressBook } from "../addresses/AddressBook.ts"
 import * as Gossip from "../addresses/Gossip.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
-import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { outboundLimit, Policy } from "../Policy.ts"
+import * as Spans from "../Spans.ts"
 import { Connector } from "./Connector.ts"
 import { ConnectionSlots, type Slot } from "./ConnectionSlots.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
@@ -78,7 +79,7 @@ export class Crawler extends Context.Service<
         return answered
       })
 
-      const crawlOnce = Effect.fn("Crawler.crawlOnce")(function* (limit?: number) {
+      const crawlOnce = Effect.fnUntraced(function* (limit?: number) {
         const fanout = Math.min(limit ?? policy.crawlFanout, policy.crawlFanout)
         const now = yield* monotonicMillis
         // Nothing asked, nothing charged.
@@ -99,7 +100,7 @@ export class Crawler extends Context.Service<
               limiter.nextMillis = ended + Duration.toMillis(policy.getaddrInterval)
             })
         )
-      })
+      }, Spans.within("crawl"))
 
       // -- dialling ------------------------------------------------------------------------
 
@@ -117,7 +118,12 @@ export class Crawler extends Context.Service<
         if (yield* crawlOnce()) yield* peerSet.demand.offer
       })
 
-      const dial = Effect.fnUntraced(function* (address: PeerSocketAddress, slot: Slot, outbound: number) {
+      const dial = Effect.fnUntraced(function* (
+        address: PeerSocketAddress.PeerSocketAddress,
+        slot: Slot,
+        outbound: number
+      ) {
+        const candidate = PeerSocketAddress.redacted(address)
         return yield* connector.connect(address, slot).pipe(
           Effect.map(Option.some),
           Effect.catch((error) =>
@@ -126,11 +132,14 @@ export class Crawler extends Context.Service<
               const reason = error._tag === "DialError" ? error.code : error.reason._tag
               yield* log("dial failed").pipe(Effect.annotateLogs({ reason, outbound }))
               // Without services: "no services" would bar the address for good.
-              yield* book.record({ _tag: "UpdateFailed", address, services: undefined })
+              yield* book
+                .record({ _tag: "UpdateFailed", address, services: undefined })
+                .pipe(Spans.within("report_failed", { attributes: { addr: candidate } }))
               yield* peerSet.demand.offer
               return Option.none()
             })
-          )
+          ),
+          Spans.within("dial", { attributes: { network: chain.kind, candidate } })
         )
       })
 
@@ -199,7 +208,12 @@ export class Crawler extends Context.Service<
       const run = Effect.gen(function* () {
         const actions = yield* FiberSet.make<void, PeerSetClosed>()
         return yield* Effect.raceFirst(loop(actions), Effect.andThen(FiberSet.join(actions), Effect.never))
-      }).pipe(Effect.scoped)
+      }).pipe(
+        Effect.scoped,
+        Spans.within("crawl_and_dial", {
+          attributes: { new_peer_interval: Duration.format(policy.crawlInterval) }
+        })
+      )
 
       return Crawler.of({ crawlOnce, run })
     })

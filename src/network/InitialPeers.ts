@@ -16,6 +16,7 @@ import { DnsSeeds } from "../addresses/DnsSeeds.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
+import * as Spans from "../Spans.ts"
 import { Connector, type ConnectError } from "./Connector.ts"
 import { ConnectionSlots } from "./ConnectionSlots.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
@@ -146,7 +147,7 @@ export class InitialPeers extends Context.Service<
         return succeeded
       })
 
-      const start = Effect.flatMap(choose, dialAll).pipe(Effect.withSpan("InitialPeers.start"))
+      const start = Effect.flatMap(choose, dialAll).pipe(Spans.within("add_initial_peers"))
 
       const startOver = Effect.gen(function* () {
         const isAlone = (yield* peerSet.peers).length === 0 && (yield* book.readyCount) === 0

@@ -18,9 +18,11 @@ import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, LocalNode } from "../peer/Handshake.ts"
 import { inboundLimit, Policy } from "../Policy.ts"
+import * as Spans from "../Spans.ts"
 import { type ByteStream, type ListenError, Transport } from "../transport/Transport.ts"
 import { ConnectionReports } from "./ConnectionReports.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
@@ -72,7 +74,9 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
       Effect.annotateLogs({ port: wanted.port, expected: chain.defaultPort, chain: chain.name, reason: unusual })
     )
   }
-  const listener = yield* transport.listen(wanted)
+  const listener = yield* transport
+    .listen(wanted)
+    .pipe(Spans.within("open_listener", { attributes: { addr: PeerSocketAddress.format(wanted) } }))
   const bound = listener.address
   yield* book.setLocalListener(externalAddress ?? bound)
   yield* handshake.setListenAddress(bound)
@@ -110,7 +114,10 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
           direction: "inbound",
           reason: reason._tag
         })
-      )
+      ),
+      Spans.within("accept_inbound_handshake", {
+        attributes: { network: chain.kind, addr: ConnectedAddress.label(connected) }
+      })
     )
     yield* reports.welcome(peer, slot)
     yield* peer.awaitClosed
@@ -164,7 +171,10 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
       // A defect in a connection is ours: it ends the loop, and with it the network.
       Effect.andThen(FiberSet.join(connections), Effect.never)
     )
-  }).pipe(Effect.scoped)
+  }).pipe(
+    Effect.scoped,
+    Spans.within("accept_inbound_connections", { attributes: { listener_addr: PeerSocketAddress.format(bound) } })
+  )
 
   return Listener.of({ address: bound, run })
 })

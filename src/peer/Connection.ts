@@ -37,12 +37,14 @@ import {
   Option,
   Random,
   Result,
-  Scope
+  Scope,
+  type Tracer
 } from "effect"
 import type { BlockHash } from "../chain/Hash.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Policy } from "../Policy.ts"
-import { Message } from "../wire/Message.ts"
+import * as Spans from "../Spans.ts"
+import { commandOf, Message } from "../wire/Message.ts"
 import * as AddressCache from "./AddressCache.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as Heartbeat from "./Heartbeat.ts"
@@ -86,6 +88,8 @@ export interface Options {
   readonly nonce: Effect.Effect<bigint>
   /** Tells of a bug, of this node or of the program that answers. What sets it off is up to peers, so it limits itself. */
   readonly logDefect: (message: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>
+  /** What the connection is part of, in traces. Not the handshake, for it outlives that. */
+  readonly parentSpan?: Tracer.AnySpan | undefined
 }
 
 /** What the answer to the current request is told by, and until when. */
@@ -118,6 +122,8 @@ class Connection implements Peer {
   readonly #random: Random.Random
   readonly #context: Context.Context<never>
   readonly #source: Source | undefined
+  readonly #isTraced: boolean
+  readonly #isTracedInDetail: boolean
 
   readonly #outbox = new Outbox()
   /** Taken from the outbox and not yet answered. */
@@ -159,6 +165,9 @@ class Connection implements Peer {
     this.#clock = clock
     this.#random = random
     this.#context = context
+    // Looked up once, not per message: most of the time nobody collects them.
+    this.#isTraced = Spans.isCollected("connection", context)
+    this.#isTracedInDetail = Spans.isCollected("heartbeat", context)
     this.#source =
       this.transientAddress === undefined ? undefined : { connection: this.id, address: this.transientAddress }
     this.connectedAtMillis = clock.currentTimeMillisUnsafe()
@@ -262,7 +271,7 @@ class Connection implements Peer {
     return Effect.gen({ self: this }, function* () {
       this.#enter("AwaitingRequest")
       const scope = yield* Effect.scope
-      this.#fiber = yield* Effect.forkIn(this.#guarded(this.#run), scope)
+      this.#fiber = yield* Effect.forkIn(this.#traced, scope)
       // Added last and so the first to run: whoever waits hears why before anything is taken apart.
       yield* Scope.addFinalizer(
         scope,
@@ -276,6 +285,14 @@ class Connection implements Peer {
         })
       )
     })
+  }
+
+  /** All that the connection does. */
+  get #traced(): Effect.Effect<void> {
+    const work = this.#guarded(this.#run)
+    if (!this.#isTraced) return work
+    const attributes = { peer: ConnectedAddress.label(this.info.connectedAddress) }
+    return Spans.within("connection", { attributes, parent: this.#options.parentSpan ?? "none" })(work)
   }
 
   get #run(): Effect.Effect<void, PeerError> {
@@ -392,12 +409,14 @@ class Connection implements Peer {
     const asked = this.#outbox.putRequest(request, this.#nowNanos())
     this.#poke()
     return Effect.onInterrupt(Deferred.await(asked.answer), () =>
-      Effect.sync(() => {
-        if (Deferred.isDoneUnsafe(asked.answer)) return
-        asked.isCancelled = true
-        this.#settle(asked, cancelled)
-        this.#poke()
-      })
+      Spans.within("drop")(
+        Effect.sync(() => {
+          if (Deferred.isDoneUnsafe(asked.answer)) return
+          asked.isCancelled = true
+          this.#settle(asked, cancelled)
+          this.#poke()
+        })
+      )
     )
   }
 
@@ -477,11 +496,12 @@ class Connection implements Peer {
   }
 
   get #heartbeat(): Effect.Effect<void, PeerError> {
-    const heartbeat = Heartbeat.run({
+    const beats = Heartbeat.run({
       interval: this.#options.policy.pingInterval,
       ping: Effect.suspend(() => this.#ping),
       report: (report) => this.#report(report)
     })
+    const heartbeat = this.#isTracedInDetail ? Spans.within("heartbeat")(beats) : beats
     // When the connection ended for another reason, a ping without an answer is no news.
     return Effect.tapError(heartbeat, () =>
       this.#error === undefined ? this.#report({ _tag: "Failed", services: undefined }) : Effect.void
@@ -530,9 +550,14 @@ class Connection implements Peer {
     this.#count(PeerMetrics.messageReceived(message))
     const inventory =
       this.#source === undefined ? undefined : inventoryOf(message, this.#options.policy.inventoryHashes)
-    return inventory === undefined
-      ? this.#dispatch(message)
-      : Effect.flatMap(this.#report(inventory), () => this.#dispatch(message))
+    const report = inventory === undefined ? Effect.void : this.#report(inventory)
+    if (this.#isTracedInDetail) {
+      return Spans.within("inbound_ts_collector")(Effect.void).pipe(
+        Effect.andThen(Spans.within("inventory_filter")(report)),
+        Effect.flatMap(() => this.#dispatch(message))
+      )
+    }
+    return inventory === undefined ? this.#dispatch(message) : Effect.flatMap(report, () => this.#dispatch(message))
   }
 
   /** Offers the message to the request in flight first. */
@@ -558,7 +583,16 @@ class Connection implements Peer {
     }
   }
 
+  /** What is no answer. */
   #handle(message: Message): Effect.Effect<void, PeerError> {
+    if (!this.#isTraced) return this.#follow(message)
+    return Spans.within("msg_as_req", { attributes: { msg: commandOf(message) } })(
+      Effect.suspend(() => this.#follow(message))
+    )
+  }
+
+  /** Does what the message asks of us. */
+  #follow(message: Message): Effect.Effect<void, PeerError> {
     const meaning = meaningOf(message, this.#source)
     switch (meaning._tag) {
       case "Ignore":
@@ -609,7 +643,7 @@ class Connection implements Peer {
           yield* logDefect("the program that answers peers failed", outcome.cause)
           return yield* new ServiceShutdown()
       }
-    }).pipe(Effect.withSpan("msg_as_req", { attributes: { msg: request._tag } }, { captureStackTrace: false }))
+    })
   }
 
   /** Whether this connection has to go for overloading us now. */
@@ -622,7 +656,8 @@ class Connection implements Peer {
 
   #send(message: Message): Effect.Effect<void, SendError> {
     this.#count(PeerMetrics.messageSent(message))
-    return this.#messages.send(message)
+    const sending = this.#messages.send(message)
+    return this.#isTracedInDetail ? Spans.within("outbound_metric")(sending) : sending
   }
 
   /** A stream that broke or lied is reported before the connection ends; one that just ended is not. */

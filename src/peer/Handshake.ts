@@ -24,7 +24,7 @@
  *
  * @module
  */
-import { Clock, Context, Data, Duration, Effect, Layer, Option, type Scope, SubscriptionRef } from "effect"
+import { Clock, Context, Data, Duration, Effect, Layer, Option, type Scope, SubscriptionRef, Tracer } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -32,6 +32,7 @@ import { ChainTip, isNearTip, type Tip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { minimumVersion, ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import { Policy, totalLimit } from "../Policy.ts"
+import * as Spans from "../Spans.ts"
 import type { ByteStream } from "../transport/Transport.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message, type Version } from "../wire/Message.ts"
@@ -141,6 +142,7 @@ const make = Effect.gen(function* () {
   const inbound = yield* InboundRequests
   const secureRandom = yield* SecureRandom.SecureRandom
   const local = yield* LocalNode
+  const parentSpan = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
   yield* PeerMetrics.initial
 
   if (local.externalAddress !== undefined) {
@@ -253,10 +255,11 @@ const make = Effect.gen(function* () {
       }),
       (exchange) => Effect.onExit(exchange, counts.decided),
       Effect.mapError((reason) => new HandshakeError({ reason })),
-      Effect.withSpan("negotiator", { attributes: { peer: ConnectedAddress.label(connected) } })
+      Spans.within("negotiator", { attributes: { peer: ConnectedAddress.label(connected) } })
     )
     messages.agree(info.negotiatedVersion)
-    return yield* Connection.make({ id: ++connections, info, messages, host, inbound, policy, nonce, logDefect })
+    const id = ++connections
+    return yield* Connection.make({ id, info, messages, host, inbound, policy, nonce, logDefect, parentSpan })
   })
 
   return Handshake.of({

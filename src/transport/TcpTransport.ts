@@ -155,9 +155,10 @@ const connect = (
   closeGrace: Duration.Duration
 ): Effect.Effect<AcceptQueue.OpenStream, DialError> =>
   Effect.callback((resume) => {
-    const failed = (code: string, cause: unknown) =>
+    const failed = (code: string, cause: string) =>
       resume(Effect.fail(new DialError({ address: PeerSocketAddress.redacted(address), code, cause })))
-    const onError = (cause: Error) => failed(codeOf(cause), cause)
+    // Not what the system said: that names the IP, and logs and traces tell the cause of an error.
+    const onError = (error: Error) => failed(codeOf(error), "the system could not connect")
     const socket = new net.Socket({ allowHalfOpen: true })
     socket.once("error", onError)
     socket.once("connect", () => {

@@ -46,19 +46,36 @@ describe.concurrent("the log", () => {
   })
 })
 
-describe("a collector", () => {
-  it("is sent traces, logs and metrics", async () => {
-    const asked = new Set<string>()
-    const collector = http.createServer((request, response) => {
-      asked.add(request.url ?? "")
-      request.resume().on("end", () => response.end("{}"))
-    })
-    await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve))
-    const { port } = collector.address() as net.AddressInfo
-    await logOf({}, "--otlp", `http://127.0.0.1:${port}`)
-    collector.close()
-    collector.closeAllConnections()
-    assert.deepStrictEqual([...asked].toSorted(), ["/v1/logs", "/v1/metrics", "/v1/traces"])
+/** What a collector is sent of a node that reaches nobody, by path. */
+const collected = async (...args: ReadonlyArray<string>) => {
+  const sent = new Map<string, string>()
+  const collector = http.createServer((request, response) => {
+    const path = request.url ?? ""
+    request
+      .on("data", (chunk: Buffer) => sent.set(path, (sent.get(path) ?? "") + chunk.toString()))
+      .on("end", () => response.end("{}"))
+  })
+  await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve))
+  const { port } = collector.address() as net.AddressInfo
+  await logOf({}, "--otlp", `http://127.0.0.1:${port}`, ...args)
+  collector.close()
+  collector.closeAllConnections()
+  return sent
+}
+
+describe.concurrent("a collector", () => {
+  it("is sent traces, logs and metrics, with the spans that an operator needs and without IPs of peers", async () => {
+    const sent = await collected()
+    assert.deepStrictEqual([...sent.keys()].toSorted(), ["/v1/logs", "/v1/metrics", "/v1/traces"])
+    const traces = sent.get("/v1/traces") ?? ""
+    assert.include(traces, '"name":"connector"')
+    assert.include(traces, "v4redacted:1")
+    assert.notInclude(traces, '"name":"address book"')
+    assert.notInclude([...sent.values()].join(), "127.0.12.11")
+  })
+
+  it("is sent more detailed spans when the logs are more detailed", async () => {
+    assert.include((await collected("--log-level", "trace")).get("/v1/traces"), '"name":"address book"')
   })
 
   it("has to be a URL", async () => {
