@@ -28,7 +28,8 @@ import {
   Option,
   Random,
   Stream,
-  SubscriptionRef
+  SubscriptionRef,
+  Tracer
 } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -287,15 +288,18 @@ const make = Effect.gen(function* () {
   })
 
   const request = <R extends Request>(request: R, options?: RequestOptions) =>
-    Effect.uninterruptibleMask((restore) => {
-      const call = makeCall(request, options?.exclude ?? nobody)
-      const next = steps.run(() => router.enter(call))
-      return Effect.ensuring(
-        restore(next),
-        Effect.sync(() => steps.run(() => router.leave(call)))
-      )
+    Effect.uninterruptibleMask(
+      (restore) =>
+        Effect.withFiber(({ context }) => {
+          const call = makeCall(request, options?.exclude ?? nobody, Context.getOrUndefined(context, Tracer.ParentSpan))
+          const next = steps.run(() => router.enter(call))
+          return Effect.ensuring(
+            restore(next),
+            Effect.sync(() => steps.run(() => router.leave(call)))
+          )
+        })
       // A peer answers a request of type `R` with its own kind of answer, or fails.
-    }) as Effect.Effect<ResponseOf<R>, PeerSetError>
+    ) as Effect.Effect<ResponseOf<R>, PeerSetError>
 
   const advertTargets = (to: "some" | "all") =>
     Effect.sync(() => {

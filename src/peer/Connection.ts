@@ -38,7 +38,7 @@ import {
   Random,
   Result,
   Scope,
-  type Tracer
+  Tracer
 } from "effect"
 import type { BlockHash } from "../chain/Hash.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -408,7 +408,7 @@ class Connection implements Peer {
   #enqueue(request: Request | Ping): Effect.Effect<Response, PeerError> {
     const asked = this.#outbox.putRequest(request, this.#nowNanos())
     this.#poke()
-    return Effect.onInterrupt(Deferred.await(asked.answer), () =>
+    const answer = Effect.onInterrupt(Deferred.await(asked.answer), () =>
       Spans.within("drop")(
         Effect.sync(() => {
           if (Deferred.isDoneUnsafe(asked.answer)) return
@@ -418,6 +418,16 @@ class Connection implements Peer {
         })
       )
     )
+    if (!this.#isTraced) return answer
+    return Effect.withFiber(({ context }) => {
+      asked.span = Context.getOrUndefined(context, Tracer.ParentSpan)
+      return answer
+    })
+  }
+
+  /** In traces, what is done for a request belongs to its caller. */
+  #forCaller<A, E>({ span }: Asked, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return span === undefined ? effect : Effect.withParentSpan(effect, span)
   }
 
   /** Ends the wait for an answer, once. */
@@ -445,7 +455,7 @@ class Connection implements Peer {
     this.#count(PeerMetrics.requestSent[request._tag])
     if (request._tag === "Peers" && this.#addresses.length > 0) return this.#answered(asked, this.#takeAddresses([]))
     const { matcher, message } = ask(request, this.#source, this.#nowNanos())
-    return Effect.flatMap(this.#send(message), () => {
+    return Effect.flatMap(this.#forCaller(asked, this.#send(message)), () => {
       if (matcher === undefined) return this.#answered(asked, { _tag: "Nil" })
       const limit = Duration.toMillis(this.#options.policy.requestTimeout)
       const sinceMillis = this.#nowMillis()
@@ -469,7 +479,7 @@ class Connection implements Peer {
     })
     return missing.length === 0 || this.#source === undefined
       ? answer
-      : Effect.andThen(this.#report({ _tag: "InventoryMissing", items: missing }), answer)
+      : this.#forCaller(asked, Effect.andThen(this.#report({ _tag: "InventoryMissing", items: missing }), answer))
   }
 
   #becomeIdle(): void {

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { Deferred, Effect, Exit } from "effect"
+import { Deferred, Effect, Exit, type Tracer } from "effect"
 import type { BlockHash } from "../chain/Hash.ts"
 import type { PeerError } from "./Peer.ts"
 import type { Ping, Request, Response } from "./Request.ts"
@@ -23,6 +23,8 @@ export interface Asked {
   readonly askedAtNanos: bigint
   /** Nobody waits for it any more. */
   isCancelled: boolean
+  /** The caller's, which sending it and taking its answer belong to; known only where spans are collected. */
+  span: Tracer.AnySpan | undefined
 }
 
 /** A block hash, and whoever waits for it to be written. */
@@ -69,7 +71,13 @@ export class Outbox {
 
   /** The caller has seen that there is room. */
   putRequest(request: Request | Ping, nowNanos: bigint): Asked {
-    const asked: Asked = { request, answer: Deferred.makeUnsafe(), askedAtNanos: nowNanos, isCancelled: false }
+    const asked: Asked = {
+      request,
+      answer: Deferred.makeUnsafe(),
+      askedAtNanos: nowNanos,
+      isCancelled: false,
+      span: undefined
+    }
     this.#requests = [...this.#requests, asked]
     return asked
   }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Data, Deferred, type Duration, Effect, Exit, Fiber } from "effect"
+import { Data, Deferred, type Duration, Effect, Exit, Fiber, type Tracer } from "effect"
 import type { PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response } from "../peer/Request.ts"
 import type { Policy } from "../Policy.ts"
@@ -34,6 +34,8 @@ export interface Call {
   readonly request: Request
   /** Whom the caller does not want, while somebody else is ready. */
   readonly exclude: ReadonlySet<ConnectionId>
+  /** What peers are asked belongs to it, in traces. */
+  readonly span: Tracer.AnySpan | undefined
   /** Told what to do next; there once the caller had to wait. */
   waiter: Deferred.Deferred<Next> | undefined
   /** The waits for the peers' answers. */
@@ -44,9 +46,14 @@ export interface Call {
 
 type Flight = Fiber.Fiber<Response, PeerError>
 
-export const makeCall = (request: Request, exclude: ReadonlySet<ConnectionId>): Call => ({
+export const makeCall = (
+  request: Request,
+  exclude: ReadonlySet<ConnectionId>,
+  span: Tracer.AnySpan | undefined
+): Call => ({
   request,
   exclude,
+  span,
   waiter: undefined,
   flights: [],
   isOver: false
@@ -116,7 +123,7 @@ export class Asking {
   one(call: Call, id: ConnectionId): Next | undefined {
     const member = this.#usable(id)
     if (member === undefined) return undefined
-    const flight = this.#send(call.request, member)
+    const flight = this.#send(call.request, member, call.span)
     this.#board(call, [flight])
     return Effect.flatMap(Fiber.await(flight), (exit): Next =>
       Exit.isFailure(exit) && this.#ended !== undefined ? Effect.fail(this.#ended) : exit
@@ -127,7 +134,7 @@ export class Asking {
   all(call: Call, ids: ReadonlyArray<ConnectionId>): Next | undefined {
     const members = ids.map((id) => this.#usable(id)).filter((member) => member !== undefined)
     if (members.length === 0 && ids.length > 0) return undefined
-    const flights = members.map((member) => this.#send(call.request, member))
+    const flights = members.map((member) => this.#send(call.request, member, call.span))
     this.#board(call, flights)
     return Effect.flatMap(
       Effect.forEach(flights, (flight) => Fiber.await(flight)),
@@ -164,9 +171,10 @@ export class Asking {
     return undefined
   }
 
-  #send(request: Request, member: Member): Flight {
+  #send(request: Request, member: Member, span?: Tracer.AnySpan): Flight {
     const { becameBusy, landed, run } = this.around
-    const flight: Flight = run(member.peer.enqueueUnsafe(request))
+    const asking = member.peer.enqueueUnsafe(request)
+    const flight: Flight = run(span === undefined ? asking : Effect.withParentSpan(asking, span))
     becameBusy(member)
     flight.addObserver((exit) => landed(request, member, exit))
     return flight

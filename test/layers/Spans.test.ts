@@ -34,7 +34,7 @@ const story = Effect.fnUntraced(
     // Its caller goes away before the answer is there.
     yield* Context.get(services, Network)
       .request({ _tag: "MempoolTransactionIds" })
-      .pipe(Effect.timeoutOption("1 millis"), Effect.orDie)
+      .pipe(Effect.timeoutOption("1 millis"), Effect.orDie, Effect.withSpan("caller"))
     yield* world.stop(2)
     yield* world.stop(1)
   },
@@ -85,8 +85,9 @@ const expected: Readonly<
   Trace: { "address book": {} }
 }
 
+/** The node's own; the others are those of the program. */
 const namesOf = (spans: ReadonlyArray<Tracer.NativeSpan>) =>
-  [...new Set(spans.map(({ name }) => name))].filter((name) => name !== "program").toSorted()
+  [...new Set(spans.map(({ name }) => name))].filter((name) => name !== "program" && name !== "caller").toSorted()
 
 const parentOf = ({ parent }: Tracer.NativeSpan) => Option.getOrUndefined(parent)
 
@@ -126,13 +127,24 @@ describe("the spans of two nodes that meet", () => {
       [...new Set(named(spans, name).map((span) => byId.get(parentOf(span)?.spanId ?? "")))].toSorted()
     assert.deepStrictEqual(parents("heartbeat"), ["connection"])
     assert.deepStrictEqual(parents("msg_as_req"), ["connection"])
-    assert.deepStrictEqual(parents("outbound_metric"), ["connection", "msg_as_req"])
+    // Sending a request belongs to whoever asked, and answering one to the message that asked.
+    assert.deepStrictEqual(parents("outbound_metric"), ["caller", "crawl", "heartbeat", "msg_as_req"])
+    assert.deepStrictEqual(parents("drop"), ["caller"])
     assert.deepStrictEqual(parents("negotiator"), ["accept_inbound_handshake", "connector"])
     assert.deepStrictEqual(parents("connector"), ["add_initial_peers", "dial"])
     assert.deepStrictEqual(parents("dial"), ["crawl_and_dial"])
     assert.deepStrictEqual(parents("report_failed"), ["dial"])
     // What was in force when the node was made, not the handshake that the connection outlives.
     assert.deepStrictEqual(parents("connection"), ["program", undefined])
+  })
+
+  it("of a dial or a handshake end when the peer is connected, not with the connection", () => {
+    const secondsOf = ({ status }: Tracer.NativeSpan) =>
+      status._tag === "Ended" ? Number(status.endTime - status.startTime) / 1e9 : Infinity
+    for (const name of ["connector", "dial", "accept_inbound_handshake", "negotiator"]) {
+      for (const span of named(spans, name)) assert.isAtMost(secondsOf(span), 3, name)
+    }
+    for (const span of named(spans, "connection")) assert.isAbove(secondsOf(span), 290)
   })
 
   it("have all ended", () => {

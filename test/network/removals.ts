@@ -320,7 +320,15 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C7: [
     [edit("network/Listener", "Effect.forever(acceptOne),", 'Effect.timeout(Effect.forever(acceptOne), "1 hour"),')]
   ],
-  C8: [],
+  C8: [
+    [
+      edit(
+        "network/Listener",
+        "yield* serve(stream, verdict).pipe(",
+        'yield* serve(stream, verdict).pipe(\n        Spans.within("accept_inbound_handshake"),'
+      )
+    ]
+  ],
   C9: [ignoresNews, notWatchedForBlocks, notWatchedForBlocks],
   C10: [[edit("network/PeerSet", "watchReadiness(member)\n    router.note", "router.note")]],
   C11: [[edit("network/Demand", "if (closed || count >= capacity) return false", "if (closed) return false")]],
@@ -381,13 +389,13 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "addresses/AddressBook",
-        "Effect.uninterruptible(\n      Effect.suspend(() => {\n        const now = sample()",
-        "Effect.uninterruptible(\n      ((now: PeerAddress.Now) => Effect.suspend(() => {"
+        "changes: Array<AddressBookChange>) => A): Effect.Effect<A> =>\n    operation",
+        "changes: Array<AddressBookChange>) => A, sampled = sample()): Effect.Effect<A> =>\n    operation"
       ),
       edit(
         "addresses/AddressBook",
-        "return Effect.as(publish(changes, now), result)\n      })\n    )",
-        "return Effect.as(publish(changes, now), result)\n      }))(sample())\n    )"
+        "const now = sample()\n          const changes",
+        "const now = sampled\n          const changes"
       )
     ]
   ],
@@ -395,8 +403,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/PeerSet",
-        "return Effect.ensuring(\n        restore(next),",
-        'return Effect.ensuring(\n        Effect.tapError(restore(next), (error) =>\n          Effect.forEach(error._tag === "NotFoundRegistry" ? [...connected.values()] : [], ({ peer }) =>\n            registry.register(peer.id, "missing", error.hashes)\n          )\n        ),'
+        "restore(next),",
+        'Effect.tapError(restore(next), (error) => Effect.forEach(error._tag === "NotFoundRegistry" ? [...connected.values()] : [], ({ peer }) => registry.register(peer.id, "missing", error.hashes))),'
       )
     ]
   ],
