@@ -30,6 +30,7 @@ const program = root.pipe(
     config,
     remote.peers,
     remote.addresses,
+    remote.bans,
     remote.ban,
     remote.unban,
     remote.connect,

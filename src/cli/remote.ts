@@ -1,5 +1,5 @@
 /**
- * Commands that ask a running node, over its status interface: `peers`, `addresses`, `ban`, `unban`, `connect`.
+ * Commands that ask a running node, over its status interface: `peers`, `addresses`, `bans`, `ban`, `unban`, `connect`.
  *
  * @module
  */
@@ -127,6 +127,17 @@ export const addresses = Command.make(
 
 const groupArgument = Argument.String("address").pipe(
   Argument.withDescription("An IP; its whole /64 when it is an IPv6")
+)
+
+export const bans = Command.make(
+  "bans",
+  { node: nodeFlag, json: jsonFlag },
+  Effect.fnUntraced(function* ({ json, node }) {
+    yield* print(json, yield* ask(node, (client) => client.bans()), tables.bans)
+  })
+).pipe(
+  Command.withDescription("The hosts a running node bans, until when and why"),
+  Command.withExamples([{ command: "network-effect bans", description: "One line each" }])
 )
 
 export const ban = Command.make(

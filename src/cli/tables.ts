@@ -91,6 +91,10 @@ export const addresses = (addresses: Addresses, nowSeconds: number): ReadonlyArr
 export const ban = ({ group, reason, until }: BanInfo): string =>
   `${group} is banned until ${DateTime.formatIso(DateTime.makeUnsafe(until * 1000))}: ${harmless(reason)}`
 
+/** One line for each ban. */
+export const bans = (bans: ReadonlyArray<BanInfo>): ReadonlyArray<string> =>
+  bans.length === 0 ? ["nobody is banned"] : bans.map(ban)
+
 /** What a node is doing, in three lines. */
 export const overview = (
   health: Health,

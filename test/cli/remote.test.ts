@@ -103,10 +103,13 @@ describe("a running node", () => {
   it("bans and unbans", async () => {
     const [text = ""] = await answer("ban", "198.51.100.9", "--for", "2h", "--reason", "a test")
     assert.match(text, /^198\.51\.100\.9 is banned until \d{4}-\d\d-\d\dT[\d:.]+Z: a test$/)
+    assert.deepStrictEqual(await answer("bans"), [text])
     assert.deepStrictEqual(await answer("unban", "198.51.100.9"), ["198.51.100.9 is no longer banned"])
     const [json = ""] = await answer("ban", "2001:db8::1", "--json")
     assert.deepInclude(JSON.parse(json), { group: "2001:db8::/64", reason: "banned by the operator" })
+    assert.deepStrictEqual(await answer("bans", "--json"), [`[${json}]`])
     assert.deepStrictEqual(await answer("unban", "2001:db8::1", "--json"), ['{"unbanned":"2001:db8::1"}'])
+    assert.deepStrictEqual(await answer("bans"), ["nobody is banned"])
   })
 
   it("keeps an address connected until it is told otherwise", async () => {
