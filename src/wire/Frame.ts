@@ -200,13 +200,37 @@ export class FrameDecoder {
     this.#waitFor(this.#wanted)
   }
 
+  /**
+   * One long method: too long to become part of `next`, which is then short enough to become part of the loop around it,
+   * whatever was decoded before.
+   */
   #decode(): Result.Result<Frame | undefined, FrameError> {
     if (!this.#inBody) {
-      const failure = this.#readHead()
-      if (failure !== undefined) return this.#fail(failure)
+      const isWhole = this.bufferedBytes() >= headerBytes
+      const header = this.#peek(isWhole ? headerBytes : magicBytes)
+      const at = this.#peekedAt
+      for (let i = 0; i < magicBytes; i++) {
+        if (header[at + i] !== this.#magic[i]) {
+          return this.#fail(new WrongMagic({ magic: header.toString("hex", at, at + magicBytes) }))
+        }
+      }
+      if (!isWhole) {
+        this.#waitFor(headerBytes)
+        return nothingYet
+      }
+      const command = commandAt(header, at + 4)
+      const length = u32At(header, at + 16)
+      const limit = this.#maxBodyBytes
+      if (length > limit) return this.#fail(new BodyTooLong({ command, length, limit }))
+      this.#command = command
+      this.#checksum = u32At(header, at + 20)
+      this.#inBody = true
+      this.#consume(headerBytes)
+      this.#waitFor(length)
       // Nothing of a body is here before its header is.
       if (this.#answer !== undefined) return this.#answer
     }
+    const command = this.#command
     const length = this.#wanted
     const bytes = this.#peek(length)
     const start = this.#peekedAt
@@ -214,8 +238,8 @@ export class FrameDecoder {
     this.#consume(length)
     this.#inBody = false
     this.#waitFor(magicBytes)
-    if (checksum(bytes, start, end) !== this.#checksum) return this.#fail(new BadChecksum({ command: this.#command }))
-    return Result.succeed({ command: this.#command, bytes, start, end })
+    if (checksum(bytes, start, end) !== this.#checksum) return this.#fail(new BadChecksum({ command }))
+    return Result.succeed({ command, bytes, start, end })
   }
 
   #fail(failure: FrameError): Result.Result<never, FrameError> {
@@ -230,32 +254,6 @@ export class FrameDecoder {
     this.#wanted = wanted
     this.#answer = this.#failure ?? (missing > 0 ? nothingYet : undefined)
     this.#quietUntil = Math.min(this.#gathering.length, this.#gatheredTo + missing - 1)
-  }
-
-  /** Consumes a header if all of it is there; looks at the magic, which is there, in any case. */
-  #readHead(): FrameError | undefined {
-    const there = this.bufferedBytes() < headerBytes ? magicBytes : headerBytes
-    const header = this.#peek(there)
-    const at = this.#peekedAt
-    for (let i = 0; i < magicBytes; i++) {
-      if (header[at + i] !== this.#magic[i]) {
-        return new WrongMagic({ magic: header.toString("hex", at, at + magicBytes) })
-      }
-    }
-    if (there < headerBytes) {
-      this.#waitFor(headerBytes)
-      return undefined
-    }
-    const command = commandAt(header, at + 4)
-    const length = u32At(header, at + 16)
-    const limit = this.#maxBodyBytes
-    if (length > limit) return new BodyTooLong({ command, length, limit })
-    this.#command = command
-    this.#checksum = u32At(header, at + 20)
-    this.#inBody = true
-    this.#consume(headerBytes)
-    this.#waitFor(length)
-    return undefined
   }
 
   /** Begins another piece for short chunks. It grows with what was received, never with what was announced. */
