@@ -110,7 +110,10 @@ export class FrameDecoder {
   #gathering = noBytes
   #gatheredFrom = 0
   #gatheredTo = 0
-  #buffered = 0
+  /** A single byte is gathered without a further look while `#gatheredTo` is below: there is room, and more is wanted. */
+  #quietUntil = 0
+  /** Bytes of the pieces that are not consumed. */
+  #held = 0
   /**
    * How many bytes have to be here before there is anything to do: the magic, the header it begins, or the body of the
    * header that was read.
@@ -120,7 +123,10 @@ export class FrameDecoder {
   /** Of the message whose body is awaited. */
   #command = ""
   #checksum = 0
-  #failure: FrameError | undefined
+  /** The first error, which is final. */
+  #failure: Result.Result<never, FrameError> | undefined
+  /** What `next` says without a further look: nothing yet, or the error. Without one there is something to decode. */
+  #answer: Result.Result<undefined, FrameError> | undefined = nothingYet
   #copied = 0
   /** Of the latest `#peek`. */
   #peekedAt = 0
@@ -137,7 +143,7 @@ export class FrameDecoder {
 
   /** Bytes received and not yet decoded. */
   bufferedBytes(): number {
-    return this.#buffered
+    return this.#held + this.#gatheredTo - this.#gatheredFrom
   }
 
   /** Bytes copied so far to gather short chunks and to join bodies. */
@@ -147,13 +153,9 @@ export class FrameDecoder {
 
   /** Takes a received chunk. It is kept, not copied: whoever hands it over leaves it alone from then on. */
   push(chunk: Uint8Array): void {
-    const at = this.#gatheredTo
-    if (chunk.length === 1 && at < this.#gathering.length) {
-      // The worst a stream can be cut: as few steps as can be. Room to gather is only there while something waits.
-      this.#gathering[at] = chunk[0]!
-      this.#gatheredTo = at + 1
-      this.#buffered++
-    } else this.#pushMore(chunk)
+    // The worst a stream can be cut: as few steps as can be.
+    if (this.#quietUntil > this.#gatheredTo && chunk.length === 1) this.#gathering[this.#gatheredTo++] = chunk[0]!
+    else this.#pushMore(chunk)
   }
 
   /**
@@ -161,12 +163,12 @@ export class FrameDecoder {
    * changed in between hold for the next header. After an error it is the answer for ever.
    */
   next(): Result.Result<Frame | undefined, FrameError> {
-    return this.#buffered < this.#wanted ? nothingYet : this.#decode()
+    return this.#answer ?? this.#decode()
   }
 
   /** The stream is over. An error if that is in the middle of a message. */
   end(): Result.Result<void, Truncated> {
-    const bytesLeft = this.#buffered + (this.#inBody ? headerBytes : 0)
+    const bytesLeft = this.bufferedBytes() + (this.#inBody ? headerBytes : 0)
     return bytesLeft === 0 ? Result.void : Result.fail(new Truncated({ bytesLeft }))
   }
 
@@ -178,84 +180,86 @@ export class FrameDecoder {
     this.#gathering = noBytes
     this.#gatheredFrom = 0
     this.#gatheredTo = 0
-    this.#buffered = 0
-    this.#awaitHead()
+    this.#held = 0
+    this.#inBody = false
+    this.#waitFor(magicBytes)
   }
 
   #pushMore(chunk: Uint8Array): void {
     const { length } = chunk
     if (this.#failure !== undefined || length === 0) return
-    if (length < gatherBelowBytes && this.#buffered > 0) {
+    if (length < gatherBelowBytes && this.bufferedBytes() > 0) {
       if (this.#gatheredTo + length > this.#gathering.length) this.#gatherAnew()
       this.#gathering.set(chunk, this.#gatheredTo)
       this.#gatheredTo += length
     } else {
       this.#closeGathered()
       this.#pieces.push(asBuffer(chunk))
+      this.#held += length
     }
-    this.#buffered += length
+    this.#waitFor(this.#wanted)
   }
 
+  /**
+   * One long method: too long to become part of `next`, which is then short enough to become part of the loop around it,
+   * whatever was decoded before.
+   */
   #decode(): Result.Result<Frame | undefined, FrameError> {
-    if (this.#failure !== undefined) return Result.fail(this.#failure)
     if (!this.#inBody) {
-      const failure = this.#readHead()
-      if (failure !== undefined) return this.#fail(failure)
+      const isWhole = this.bufferedBytes() >= headerBytes
+      const header = this.#peek(isWhole ? headerBytes : magicBytes)
+      const at = this.#peekedAt
+      for (let i = 0; i < magicBytes; i++) {
+        if (header[at + i] !== this.#magic[i]) {
+          return this.#fail(new WrongMagic({ magic: header.toString("hex", at, at + magicBytes) }))
+        }
+      }
+      if (!isWhole) {
+        this.#waitFor(headerBytes)
+        return nothingYet
+      }
+      const command = commandAt(header, at + 4)
+      const length = u32At(header, at + 16)
+      const limit = this.#maxBodyBytes
+      if (length > limit) return this.#fail(new BodyTooLong({ command, length, limit }))
+      this.#command = command
+      this.#checksum = u32At(header, at + 20)
+      this.#inBody = true
+      this.#consume(headerBytes)
+      this.#waitFor(length)
       // Nothing of a body is here before its header is.
-      if (this.#buffered < this.#wanted) return nothingYet
+      if (this.#answer !== undefined) return this.#answer
     }
+    const command = this.#command
     const length = this.#wanted
     const bytes = this.#peek(length)
     const start = this.#peekedAt
     const end = start + length
     this.#consume(length)
-    this.#awaitHead()
-    if (checksum(bytes, start, end) !== this.#checksum) return this.#fail(new BadChecksum({ command: this.#command }))
-    return Result.succeed({ command: this.#command, bytes, start, end })
+    this.#inBody = false
+    this.#waitFor(magicBytes)
+    if (checksum(bytes, start, end) !== this.#checksum) return this.#fail(new BadChecksum({ command }))
+    return Result.succeed({ command, bytes, start, end })
   }
 
   #fail(failure: FrameError): Result.Result<never, FrameError> {
-    this.#failure = failure
+    this.#failure = Result.fail(failure)
     this.release()
-    return Result.fail(failure)
+    return this.#failure
   }
 
-  #awaitHead(): void {
-    this.#inBody = false
-    // After a failure nothing is waited for.
-    this.#wanted = this.#failure === undefined ? magicBytes : 0
-  }
-
-  /** Consumes a header if all of it is there; looks at the magic, which is there, in any case. */
-  #readHead(): FrameError | undefined {
-    const there = this.#buffered < headerBytes ? magicBytes : headerBytes
-    const header = this.#peek(there)
-    const at = this.#peekedAt
-    for (let i = 0; i < magicBytes; i++) {
-      if (header[at + i] !== this.#magic[i]) {
-        return new WrongMagic({ magic: header.toString("hex", at, at + magicBytes) })
-      }
-    }
-    if (there < headerBytes) {
-      this.#wanted = headerBytes
-      return undefined
-    }
-    const command = commandAt(header, at + 4)
-    const length = u32At(header, at + 16)
-    const limit = this.#maxBodyBytes
-    if (length > limit) return new BodyTooLong({ command, length, limit })
-    this.#command = command
-    this.#checksum = u32At(header, at + 20)
-    this.#wanted = length
-    this.#inBody = true
-    this.#consume(headerBytes)
-    return undefined
+  /** Nothing is to be done before so many bytes are here. To be called whenever bytes came or went. */
+  #waitFor(wanted: number): void {
+    const missing = wanted - this.bufferedBytes()
+    this.#wanted = wanted
+    this.#answer = this.#failure ?? (missing > 0 ? nothingYet : undefined)
+    this.#quietUntil = Math.min(this.#gathering.length, this.#gatheredTo + missing - 1)
   }
 
   /** Begins another piece for short chunks. It grows with what was received, never with what was announced. */
   #gatherAnew(): void {
     this.#closeGathered()
-    this.#gathering = Buffer.allocUnsafeSlow(Math.min(largestPiece, Math.max(smallestPiece, this.#buffered)))
+    this.#gathering = Buffer.allocUnsafeSlow(Math.min(largestPiece, Math.max(smallestPiece, this.bufferedBytes())))
     this.#gatheredFrom = 0
     this.#gatheredTo = 0
   }
@@ -264,7 +268,9 @@ export class FrameDecoder {
   #closeGathered(): void {
     if (this.#gatheredTo === this.#gatheredFrom) return
     this.#pieces.push(this.#gathering.subarray(this.#gatheredFrom, this.#gatheredTo))
-    this.#copied += this.#gatheredTo - this.#gatheredFrom
+    const length = this.#gatheredTo - this.#gatheredFrom
+    this.#copied += length
+    this.#held += length
     this.#gatheredFrom = this.#gatheredTo
   }
 
@@ -294,7 +300,7 @@ export class FrameDecoder {
 
   /** Lets go of the next `count` bytes, which are there and were gathered no longer. */
   #consume(count: number): void {
-    this.#buffered -= count
+    this.#held -= count
     let left = count + this.#offset
     while (left > 0) {
       const piece = this.#pieces[this.#first]!
@@ -306,7 +312,7 @@ export class FrameDecoder {
     if (this.#first === this.#pieces.length) {
       this.#pieces.length = 0
       this.#first = 0
-      if (this.#buffered === 0) {
+      if (this.#held === 0) {
         this.#gathering = noBytes
         this.#gatheredFrom = 0
         this.#gatheredTo = 0

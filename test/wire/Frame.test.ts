@@ -31,12 +31,40 @@ describe("a stream of frames", () => {
 
   it("is the same wherever it is cut", () => {
     const bytes = bytesOf(...frames)
-    for (const sizes of [[1], [2, 3], [23, 24, 25], [1448], [65_536], [1, 65_536], [bytes.length]]) {
+    for (const sizes of [[1], [2, 3], [23, 24, 25], [1448], [65_536], [1, 65_536], [1, 1, 100], [bytes.length]]) {
       const result = decodeIn(bytes, sizes)
       assert.deepStrictEqual(result.frames, frames, String(sizes))
       assert.strictEqual(result.decoder.bufferedBytes(), 0)
       assert.isTrue(Result.isSuccess(result.decoder.end()))
     }
+  })
+
+  it("is the same when nobody asks before all of it is there, and after a stream that was dropped", () => {
+    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+    const shorter = frames.slice(0, 3)
+    const bytes = bytesOf(...shorter)
+    const pushEach = (upTo: number) => {
+      for (let at = 0; at < upTo; at++) {
+        decoder.push(Uint8Array.of(bytes[at]!))
+        assert.strictEqual(decoder.bufferedBytes(), at + 1)
+      }
+    }
+    for (const at of [1, 3, 30, 4000]) {
+      pushEach(at)
+      decoder.release()
+      assert.strictEqual(decoder.bufferedBytes(), 0)
+      assert.isUndefined(Result.getOrThrow(decoder.next()))
+    }
+    pushEach(bytes.length)
+    for (const { command, body } of shorter) {
+      const next = Result.getOrThrow(decoder.next())
+      assert.deepStrictEqual(next && { command: next.command, body: Uint8Array.from(Frame.bodyOf(next)) }, {
+        command,
+        body
+      })
+    }
+    assert.isUndefined(Result.getOrThrow(decoder.next()))
+    assert.strictEqual(decoder.bufferedBytes(), 0)
   })
 
   it("copies a body once at most, and twice where it comes in crumbs", () => {
