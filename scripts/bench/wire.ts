@@ -87,7 +87,7 @@ const decodeAll = (chunks: ReadonlyArray<Uint8Array>): number => {
   const decoder = new Frame.FrameDecoder(mainnet.magic, Frame.maxBodyBytes)
   let messages = 0
   for (const chunk of chunks) {
-    decoder.push(chunk)
+    if (!decoder.push(chunk)) continue
     for (;;) {
       const next = decoder.next()
       if (Result.isFailure(next)) throw next.failure
@@ -103,7 +103,7 @@ const copyAll = (chunks: ReadonlyArray<Uint8Array>, length: number): number => {
   const all = Buffer.allocUnsafeSlow(length)
   let at = 0
   for (const chunk of chunks) {
-    if (chunk.length === 1) all[at++] = chunk[0]!
+    if (chunk.byteLength === 1) all[at++] = chunk[0]!
     else {
       all.set(chunk, at)
       at += chunk.length

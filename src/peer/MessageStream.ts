@@ -115,10 +115,13 @@ export class MessageStream {
     }
   }
 
-  /** Reads one chunk. Only when `poll` found nothing: that keeps what is held within `maxBufferedBytes`. */
+  /**
+   * Reads until there is something for `poll`. Only when that found nothing: it keeps what is held within
+   * `maxBufferedBytes`. Bytes that complete nothing wake nobody.
+   */
   get fill(): Effect.Effect<void, ReceiveError> {
     return Effect.matchEffect(this.#stream.read, {
-      onSuccess: (chunk) => Effect.sync(() => this.#decoder.push(chunk)),
+      onSuccess: (chunk) => (this.#decoder.push(chunk) ? Effect.void : this.fill),
       onFailure: (closed) => Effect.fail(this.#endOf(closed))
     })
   }

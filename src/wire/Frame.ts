@@ -151,11 +151,15 @@ export class FrameDecoder {
     return this.#copied + this.#gatheredTo - this.#gatheredFrom
   }
 
-  /** Takes a received chunk. It is kept, not copied: whoever hands it over leaves it alone from then on. */
-  push(chunk: Uint8Array): void {
-    // The worst a stream can be cut: as few steps as can be.
-    if (this.#quietUntil > this.#gatheredTo && chunk.length === 1) this.#gathering[this.#gatheredTo++] = chunk[0]!
-    else this.#pushMore(chunk)
+  /**
+   * Takes a received chunk, and says whether `next` has anything to tell now. The chunk is kept, not copied: whoever hands it
+   * over leaves it alone from then on.
+   */
+  push(chunk: Uint8Array): boolean {
+    // The worst a stream can be cut: as few steps as can be. Of a buffer that Node made V8 finds `byteLength` faster than `length`.
+    if (this.#quietUntil <= this.#gatheredTo || chunk.byteLength !== 1) return this.#pushMore(chunk)
+    this.#gathering[this.#gatheredTo++] = chunk[0]!
+    return false
   }
 
   /**
@@ -185,19 +189,20 @@ export class FrameDecoder {
     this.#waitFor(magicBytes)
   }
 
-  #pushMore(chunk: Uint8Array): void {
+  #pushMore(chunk: Uint8Array): boolean {
     const { length } = chunk
-    if (this.#failure !== undefined || length === 0) return
+    if (this.#failure !== undefined) return true
     if (length < gatherBelowBytes && this.bufferedBytes() > 0) {
       if (this.#gatheredTo + length > this.#gathering.length) this.#gatherAnew()
       this.#gathering.set(chunk, this.#gatheredTo)
       this.#gatheredTo += length
-    } else {
+    } else if (length > 0) {
       this.#closeGathered()
       this.#pieces.push(asBuffer(chunk))
       this.#held += length
     }
     this.#waitFor(this.#wanted)
+    return this.#answer === undefined
   }
 
   /**
