@@ -1,9 +1,10 @@
 /**
  * A node with few peers that finds them through the seeds of its chain. On the real network only when
- * NETWORK_EFFECT_LIVE is set, as that needs the internet; always in a simulated one, whose seeds have the same names.
+ * NETWORK_EFFECT_LIVE is set, as that needs the internet; always on loopback, and in a simulated one whose seeds have the same
+ * names.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, FileSystem, Layer, Option, Path, References, Scope } from "effect"
+import { Context, type Duration, Effect, Exit, Fiber, FileSystem, Layer, Option, Path, References, Scope } from "effect"
 import { Dns } from "effect/net"
 import {
   type ChainParamsShape,
@@ -30,10 +31,11 @@ const scenarios = [
 ] as const
 
 /** Whatever the node finds in that time, nothing ends it. */
-const runsForTenSeconds = Effect.gen(function* () {
-  const network = yield* Network
-  assert.isTrue(Option.isNone(yield* Effect.timeoutOption(network.awaitEnd, "10 seconds")))
-})
+const runsFor = (time: Duration.Input) =>
+  Effect.gen(function* () {
+    const network = yield* Network
+    assert.isTrue(Option.isNone(yield* Effect.timeoutOption(network.awaitEnd, time)))
+  })
 
 const withTarget =
   (targetPeers: number) =>
@@ -47,8 +49,26 @@ describe("a node on the real network runs for ten seconds", () => {
   for (const [number, chain, target, name] of scenarios) {
     it.live.skipIf(!isLive)(`${chain.name} with a target of ${target} (network ${number}, ${name})`, () => {
       const listenAddress = PeerSocketAddress.fromStringUnsafe("0.0.0.0:0")
-      return runsForTenSeconds.pipe(Effect.provide(Node.layer({ chain, listenAddress })), withTarget(target))
+      return runsFor("10 seconds").pipe(Effect.provide(Node.layer({ chain, listenAddress })), withTarget(target))
     })
+  }
+})
+
+describe.concurrent("a node on loopback runs on while it connects to its peers", () => {
+  for (const [number, chain, target, name] of scenarios) {
+    it.live(`${chain.name} with a target of ${target} (network ${number}, ${name})`, () =>
+      Effect.gen(function* () {
+        const listening = (index: number, peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) => {
+          const listenAddress = PeerSocketAddress.fromStringUnsafe(`127.0.6.${number * 10 + index}:0`)
+          return Layer.build(Node.layer({ chain, listenAddress, peers }))
+        }
+        const others = yield* Effect.forEach([1, 2, 3], (index) => listening(index, []))
+        const peers = others.map((other) => Option.getOrThrow(Context.get(other, Network).listenAddress))
+        const node = yield* listening(0, peers)
+        yield* Context.get(node, Network).awaitReady({ peers: target })
+        yield* Effect.provide(runsFor("1 second"), node)
+      }).pipe(Effect.scoped, withTarget(target))
+    )
   }
 })
 
@@ -78,7 +98,7 @@ describe("a node in a simulated network runs for ten seconds", () => {
         const peers = [2, 3, 4].map((index) => hostOf(chain, index))
         for (const host of peers) yield* Layer.build(Simulated.layer({ chain, host, listenAddress: host, seed: 1 }))
         const node = yield* Layer.build(seededNode(chain, peers))
-        const running = yield* Effect.forkChild(Effect.provide(runsForTenSeconds, node), { startImmediately: true })
+        const running = yield* Effect.forkChild(Effect.provide(runsFor("10 seconds"), node), { startImmediately: true })
         yield* elapse("10 seconds", "1 second")
         yield* Fiber.join(running)
         const { outbound } = yield* Effect.flatMap(PeerSet, ({ counts }) => counts).pipe(Effect.provide(node))
