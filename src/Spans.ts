@@ -53,8 +53,6 @@ const lasting: ReadonlySet<SpanName> = new Set([
 
 export interface Options {
   readonly attributes?: Readonly<Record<string, string>>
-  /** The span above it; by default the one in force. */
-  readonly parent?: Tracer.AnySpan | "none"
 }
 
 /** Whether somebody collects this span. The tracer that is there by default keeps nothing. */
@@ -65,15 +63,11 @@ export const isCollected = (name: SpanName, context: Context.Context<never>): bo
 
 /** A span over the whole of an effect, if somebody collects it. */
 export const within =
-  (name: SpanName, { attributes, parent }: Options = {}) =>
+  (name: SpanName, { attributes }: Options = {}) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.withFiber((fiber): Effect.Effect<A, E, R> => {
       if (!isCollected(name, fiber.context)) return effect
-      const options = {
-        level: levels[name],
-        attributes,
-        ...(parent === "none" ? { root: true } : { parent })
-      }
+      const options = { level: levels[name], attributes }
       // Known below by its id alone: the default logger adds what is logged to the span in force.
       return lasting.has(name)
         ? Effect.useSpan(name, options, (span) => Effect.withParentSpan(effect, Tracer.externalSpan(span)))

@@ -88,8 +88,6 @@ export interface Options {
   readonly nonce: Effect.Effect<bigint>
   /** Tells of a bug, of this node or of the program that answers. What sets it off is up to peers, so it limits itself. */
   readonly logDefect: (message: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>
-  /** What the connection is part of, in traces. Not the handshake, for it outlives that. */
-  readonly parentSpan?: Tracer.AnySpan | undefined
 }
 
 /** What the answer to the current request is told by, and until when. */
@@ -292,7 +290,7 @@ class Connection implements Peer {
     const work = this.#guarded(this.#run)
     if (!this.#isTraced) return work
     const attributes = { peer: ConnectedAddress.label(this.info.connectedAddress) }
-    return Spans.within("connection", { attributes, parent: this.#options.parentSpan ?? "none" })(work)
+    return Spans.within("connection", { attributes })(work)
   }
 
   get #run(): Effect.Effect<void, PeerError> {
@@ -427,7 +425,7 @@ class Connection implements Peer {
 
   /** In traces, what is done for a request belongs to its caller. */
   #forCaller<A, E>({ span }: Asked, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return span === undefined ? effect : Effect.withParentSpan(effect, span)
+    return span === undefined ? effect : Effect.provideService(effect, Tracer.ParentSpan, span)
   }
 
   /** Ends the wait for an answer, once. */
@@ -549,8 +547,6 @@ class Connection implements Peer {
   }
 
   // -- what the peer says --------------------------------------------------------------------
-
-  /** Never the IP. */
 
   get #messages(): MessageStream {
     return this.#options.messages

@@ -142,7 +142,7 @@ const make = Effect.gen(function* () {
   const inbound = yield* InboundRequests
   const secureRandom = yield* SecureRandom.SecureRandom
   const local = yield* LocalNode
-  const parentSpan = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
+  const span = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
   yield* PeerMetrics.initial
 
   if (local.externalAddress !== undefined) {
@@ -157,6 +157,10 @@ const make = Effect.gen(function* () {
   let connections = 0
 
   const nonce = Effect.map(secureRandom.randomBytes(8), (bytes) => Buffer.from(bytes).readBigUInt64LE(0))
+
+  /** A connection belongs to the span that this service was made in: that of whoever dialled ends long before. */
+  const besideTheDial = (context: Context.Context<Scope.Scope>): Context.Context<Scope.Scope> =>
+    span === undefined ? Context.omit(Tracer.ParentSpan)(context) : Context.add(context, Tracer.ParentSpan, span)
 
   /** A nonce that is remembered before anybody sees it. */
   const rememberedNonce = Effect.flatMap(nonce, (nonce) => {
@@ -259,7 +263,10 @@ const make = Effect.gen(function* () {
     )
     messages.agree(info.negotiatedVersion)
     const id = ++connections
-    return yield* Connection.make({ id, info, messages, host, inbound, policy, nonce, logDefect, parentSpan })
+    return yield* Effect.updateContext(
+      Connection.make({ id, info, messages, host, inbound, policy, nonce, logDefect }),
+      besideTheDial
+    )
   })
 
   return Handshake.of({

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Data, Deferred, type Duration, Effect, Exit, Fiber, type Tracer } from "effect"
+import { Data, Deferred, type Duration, Effect, Exit, Fiber, Tracer } from "effect"
 import type { PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response } from "../peer/Request.ts"
 import type { Policy } from "../Policy.ts"
@@ -174,7 +174,7 @@ export class Asking {
   #send(request: Request, member: Member, span?: Tracer.AnySpan): Flight {
     const { becameBusy, landed, run } = this.around
     const asking = member.peer.enqueueUnsafe(request)
-    const flight: Flight = run(span === undefined ? asking : Effect.withParentSpan(asking, span))
+    const flight: Flight = run(span === undefined ? asking : Effect.provideService(asking, Tracer.ParentSpan, span))
     becameBusy(member)
     flight.addObserver((exit) => landed(request, member, exit))
     return flight
