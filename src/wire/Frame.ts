@@ -152,8 +152,8 @@ export class FrameDecoder {
   }
 
   /**
-   * Takes a received chunk, and says whether `next` has anything to tell now. The chunk is kept, not copied: whoever hands it
-   * over leaves it alone from then on.
+   * Takes a received chunk. While it answers `false` there is nothing to decode and nobody needs to ask `next`. The chunk is
+   * kept, not copied: whoever hands it over leaves it alone from then on.
    */
   push(chunk: Uint8Array): boolean {
     // The worst a stream can be cut: as few steps as can be. Of a buffer that Node made V8 finds `byteLength` faster than `length`.
@@ -317,11 +317,9 @@ export class FrameDecoder {
     if (this.#first === this.#pieces.length) {
       this.#pieces.length = 0
       this.#first = 0
-      if (this.#held === 0) {
-        this.#gathering = noBytes
-        this.#gatheredFrom = 0
-        this.#gatheredTo = 0
-      }
+      this.#gathering = noBytes
+      this.#gatheredFrom = 0
+      this.#gatheredTo = 0
     } else if (this.#first >= forgetConsumedAt) {
       this.#pieces.splice(0, this.#first)
       this.#first = 0

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { regtest } from "../../src/chain/ChainParams.ts"
 import type { Request } from "../../src/peer/Request.ts"
+import * as Frame from "../../src/wire/Frame.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob as bobAddress } from "../support/addresses.ts"
 import { hash } from "./items.ts"
@@ -93,6 +95,20 @@ describe("the heartbeat (peer 71)", () => {
         { _tag: "PingSent", sentAtMillis: 59_000 },
         { _tag: "Failed", services: undefined }
       ])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("without an answer ends the connection in the same time when half a message keeps coming", () =>
+    Effect.gen(function* () {
+      const { bob, ended, messages } = yield* rig({ connected })
+      const bytes = Frame.encode(regtest.magic, { command: "block", body: new Uint8Array(1000) })
+      for (let second = 0; second < 79; second++) {
+        assert.strictEqual(yield* ended, undefined)
+        yield* bob.sayBytes(bytes.subarray(second, second + 1))
+        yield* pass("1 second")
+      }
+      assert.strictEqual((yield* ended)?._tag, "ConnectionReceiveTimeout")
+      assert.strictEqual(messages.bufferedBytes(), 0)
     }).pipe(Effect.provide(world))
   )
 

@@ -1,17 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { Effect, Option, Result } from "effect"
 import { Block } from "../../src/chain/Block.ts"
 import type { BlockHash } from "../../src/chain/Hash.ts"
 import { regtest } from "../../src/chain/ChainParams.ts"
-import { maxBufferedBytes, maxUnsentBytes } from "../../src/peer/MessageStream.ts"
+import { maxBufferedBytes, maxUnsentBytes, MessageStream } from "../../src/peer/MessageStream.ts"
 import type { Request, Response } from "../../src/peer/Request.ts"
+import { defaults } from "../../src/Policy.ts"
 import { windowBytes } from "../../src/simulation/SimStream.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import { type InventoryItem, Message } from "../../src/wire/Message.ts"
 import { bob as bobAddress } from "../support/addresses.ts"
 import { genesis } from "../support/goldens.ts"
 import { block, blockItem, hash, transaction, txId, txItem, wtxId, wtxItem } from "./items.ts"
-import { pass, rig, settle, start, world } from "./rig.ts"
+import { turnsOfOthers } from "../support/time.ts"
+import { pass, rig, settle, start, streams, world } from "./rig.ts"
 
 const connected = { _tag: "OutboundDirect", address: bobAddress } as const
 const nil: Response = { _tag: "Nil" }
@@ -69,6 +71,24 @@ describe("a peer that floods us", () => {
       assert.isAtMost(messages.bufferedBytes(), windowBytes)
       yield* flood.cancel
     }).pipe(Effect.provide(world))
+  )
+
+  it.effect(
+    "with chunks that never wait and complete nothing takes no turns of others, and no more time than it has",
+    () =>
+      Effect.gen(function* () {
+        const turns = yield* turnsOfOthers
+        const { alices } = yield* streams
+        const stream = { ...alices, read: Effect.succeed(new Uint8Array()) }
+        const messages = new MessageStream(stream, regtest.magic, defaults, yield* Effect.context<never>())
+        const receiving = yield* start(Effect.timeoutOption(messages.receive, "3 seconds"))
+        yield* pass("2999 millis")
+        assert.strictEqual(receiving.result(), "pending")
+        const before = turns()
+        yield* pass("1 millis")
+        assert.deepStrictEqual(receiving.result(), Option.none())
+        assert.isAbove(turns(), before)
+      }).pipe(Effect.scoped, Effect.provide(world))
   )
 
   it.effect("with announcements is read one at a time (advisory P2, CVE-2018-17145)", () =>

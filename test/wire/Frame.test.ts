@@ -17,11 +17,13 @@ const decodeIn = (bytes: Uint8Array, sizes: ReadonlyArray<number>) => {
   const frames: Array<Frame.Unsealed> = []
   for (let at = 0, n = 0; at < bytes.length; n++) {
     const size = sizes[n % sizes.length] ?? 1
-    decoder.push(Uint8Array.from(bytes.subarray(at, at + size)))
+    const hasNews = decoder.push(Uint8Array.from(bytes.subarray(at, at + size)))
+    const before = frames.length
     at += size
     for (let next = Result.getOrThrow(decoder.next()); next !== undefined; next = Result.getOrThrow(decoder.next())) {
       frames.push({ command: next.command, body: Uint8Array.from(Frame.bodyOf(next)) })
     }
+    if (!hasNews && frames.length > before) assert.fail("a chunk that brings a frame says so")
   }
   return { frames, decoder }
 }
@@ -65,6 +67,23 @@ describe("a stream of frames", () => {
     }
     assert.isUndefined(Result.getOrThrow(decoder.next()))
     assert.strictEqual(decoder.bufferedBytes(), 0)
+  })
+
+  it("has something to decode at the magic, the header and the end of a message, and after an error always", () => {
+    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+    const bytes = bytesOf(frame("ping", 8))
+    const news: Array<number> = []
+    for (const [at, byte] of bytes.entries()) {
+      if (!decoder.push(Uint8Array.of(byte))) continue
+      news.push(at + 1)
+      decoder.next()
+    }
+    assert.deepStrictEqual(news, [4, 24, 32])
+    assert.isFalse(decoder.push(new Uint8Array(0)))
+    assert.isTrue(decoder.push(new Uint8Array(4)))
+    assert.isTrue(Result.isFailure(decoder.next()))
+    assert.isTrue(decoder.push(new Uint8Array(0)))
+    assert.isTrue(Result.isFailure(decoder.next()))
   })
 
   it("copies a body once at most, and twice where it comes in crumbs", () => {
