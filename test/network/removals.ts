@@ -109,6 +109,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   ],
   S14: [
     [
+      edit("network/Crawler", "yield* peerSet.demand.offer\n              return Option.none()", "return Option.none()")
+    ],
+    [
       edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy) &&"),
       edit("addresses/AddressBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "delayMillis < 0")
     ]
@@ -206,7 +209,10 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  S39: [[edit("chain/PeerSocketAddress", "show ? format(address) : redacted(address)", "format(address)")]],
+  S39: [
+    [edit("peer/ConnectionMetrics", 'knownVersions.includes(version) ? String(version) : "other"', "String(version)")],
+    [edit("chain/PeerSocketAddress", "show ? format(address) : redacted(address)", "format(address)")]
+  ],
   S40: [[edit("routing/FindRotation", "this.#hand = place.after\n      return", "return")]],
   S41: [
     [
@@ -448,7 +454,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       edit(
         "routing/Asking",
         "if (member === undefined) return false\n    this.#send(request, member)",
-        "if (member === undefined) return false"
+        "if (member === undefined) return false\n    this.#send(request, member).interruptUnsafe()"
       )
     ]
   ],
