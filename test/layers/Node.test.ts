@@ -8,6 +8,7 @@ import {
   Effect,
   Exit,
   Fiber,
+  FileSystem,
   Layer,
   Logger,
   Option,
@@ -220,6 +221,20 @@ for (const { from, name, test } of kinds) {
         Effect.provide(withPolicy({ misbehaviorInterval: Duration.millis(100), acceptInterval: Duration.millis(5) })),
         quietly
       ))
+
+    test("keeps over a restart the ban for what was reported right before it", () =>
+      Effect.gen(function* () {
+        const cacheDirectory = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
+        const mallory = address("127.0.0.78:1")
+        yield* nodeAt("127.0.0.77", { cacheDirectory }).pipe(
+          Effect.flatMap((node) =>
+            Context.get(node, Network).reportMisbehavior({ address: mallory, score: 100, reason: "an invalid block" })
+          ),
+          Effect.scoped
+        )
+        const node = yield* nodeAt("127.0.0.77", { cacheDirectory })
+        assert.isTrue(yield* Context.get(node, BanList).isBanned(mallory))
+      }).pipe(Effect.scoped, Effect.provide([SimNetwork.layer, NodeFileSystem.layer]), quietly))
 
     test("does not stay connected to itself (network 37, peer 62, self_connections_should_fail)", () =>
       Effect.gen(function* () {
