@@ -156,7 +156,7 @@ export class FrameDecoder {
    * kept, not copied: whoever hands it over leaves it alone from then on.
    */
   push(chunk: Uint8Array): boolean {
-    // The worst a stream can be cut: as few steps as can be. Of a buffer that Node made V8 finds `byteLength` faster than `length`.
+    // The worst a stream can be cut, so as few steps as can be: V8 reads `byteLength` of a `Buffer` faster than `length`.
     if (this.#quietUntil <= this.#gatheredTo || chunk.byteLength !== 1) return this.#pushMore(chunk)
     this.#gathering[this.#gatheredTo++] = chunk[0]!
     return false
@@ -206,8 +206,8 @@ export class FrameDecoder {
   }
 
   /**
-   * One long method: too long to become part of `next`, which is then short enough to become part of the loop around it,
-   * whatever was decoded before.
+   * One long method: V8 does not inline it into `next`, which therefore stays short enough to be inlined into the loop that
+   * calls it, whatever was decoded before.
    */
   #decode(): Result.Result<Frame | undefined, FrameError> {
     if (!this.#inBody) {
