@@ -1,24 +1,13 @@
 /** What every transport keeps to: over real loopback TCP and over the simulated network, the same tests. */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
-import type { NetAddress } from "effect/net"
+import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
-import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { type ByteStream, maxWaitingStreams, StreamClosed, Transport } from "../../src/transport/Transport.ts"
+import { kinds } from "../support/kinds.ts"
 
 const loopback = (last: number, port = 0) => PeerSocketAddress.fromStringUnsafe(`127.0.0.${last}:${port}`)
-
-interface Kind {
-  readonly name: string
-  /** A transport whose host is this IP. */
-  readonly from: (ip: NetAddress.IpAddress) => Layer.Layer<Transport, never, SimNetwork>
-}
-
-const kinds: ReadonlyArray<Kind> = [
-  { name: "TCP", from: (ip) => TcpTransport.layerFrom(ip) },
-  { name: "the simulated network", from: (ip) => SimNetwork.layerTransport(PeerSocketAddress.fromIp(ip, 0)) }
-]
 
 const text = (chunks: ReadonlyArray<Uint8Array>) => Buffer.concat(chunks).toString()
 const bytes = (text: string) => new Uint8Array(Buffer.from(text))
@@ -52,8 +41,8 @@ for (const { from, name } of kinds) {
   /** Bob listens, Alice dials; each end closes with a scope of its own. */
   const pair = Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const alice = yield* Layer.build(from(dialler.address))
-    const bob = yield* Layer.build(from(listening.address))
+    const alice = yield* Layer.build(from(NetAddress.formatIp(dialler.address)))
+    const bob = yield* Layer.build(from(NetAddress.formatIp(listening.address)))
     const listener = yield* Effect.flatMap(Transport, (transport) => transport.listen(listening)).pipe(
       Effect.provideContext(bob)
     )
