@@ -9,6 +9,7 @@ import { Otlp } from "effect/observability"
 import { ShowAddresses } from "../src/chain/PeerSocketAddress.ts"
 import { explained, root } from "../src/cli/root.ts"
 import { nearMiss, SettingsError } from "../src/cli/SettingsSource.ts"
+import * as CollectorClient from "../src/status/CollectorClient.ts"
 import { LogLevelControl, make as makeControl } from "../src/status/LogLevelControl.ts"
 
 const pretty = Logger.consolePretty()
@@ -42,6 +43,7 @@ const collector = (url: string) =>
   URL.canParse(url) && /^https?:/.test(url)
     ? Effect.succeed(
         Otlp.layerJson({ baseUrl: url, resource: { serviceName: "network-effect" } }).pipe(
+          Layer.provide(CollectorClient.layer),
           Layer.provide(NodeHttpClient.layerUndici)
         )
       )
