@@ -83,18 +83,20 @@ const ownBuffer = (bytes: Uint8Array): Buffer => {
 
 const singleBytes = times(256, (byte) => ownBuffer(Uint8Array.of(byte)))
 
+/** Whatever messages there are now. */
+const drain = (decoder: Frame.FrameDecoder): number => {
+  for (let messages = 0; ;) {
+    const next = decoder.next()
+    if (Result.isFailure(next)) throw next.failure
+    if (next.success === undefined) return messages
+    if (Result.getOrThrow(Message.decode(next.success, options)) !== undefined) messages++
+  }
+}
+
 const decodeAll = (chunks: ReadonlyArray<Uint8Array>): number => {
   const decoder = new Frame.FrameDecoder(mainnet.magic, Frame.maxBodyBytes)
   let messages = 0
-  for (const chunk of chunks) {
-    if (!decoder.push(chunk)) continue
-    for (;;) {
-      const next = decoder.next()
-      if (Result.isFailure(next)) throw next.failure
-      if (next.success === undefined) break
-      if (Result.getOrThrow(Message.decode(next.success, options)) !== undefined) messages++
-    }
-  }
+  for (const chunk of chunks) if (decoder.push(chunk)) messages += drain(decoder)
   return messages
 }
 
