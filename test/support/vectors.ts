@@ -7,7 +7,7 @@ import { join } from "node:path"
 
 const folder = process.env["NETWORK_EFFECT_VECTORS"]
 
-export const hasVectors = folder !== undefined
+export const hasVectors = folder !== undefined && folder !== ""
 if (!hasVectors) console.log("more test vectors are skipped: NETWORK_EFFECT_VECTORS names no folder")
 
 const path = (name: string): string => join(folder ?? "", name)
