@@ -24,6 +24,14 @@ const oneHandshakeAtATime = [
   )
 ]
 const ignoresNews = [edit("routing/BlockQueue", "this.#hasEverythingChanged = true", "")]
+/** An advert counts whoever made it. */
+const strangersCount = [
+  edit(
+    "routing/BlockRouting",
+    "const known = advertisers.some((id) => isBusy(pools, id))",
+    "const known = advertised.size > 0"
+  )
+]
 const notWatchedForBlocks = [edit("network/PeerSet", "router.isWaitingFor(item.hash)", "false")]
 
 export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
@@ -232,15 +240,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ],
     [edit("routing/BlockRouting", "[...advertised].filter((id) => !failed.has(id))", "[...advertised]")]
   ],
-  S43: [
-    [
-      edit(
-        "routing/BlockRouting",
-        "const known = advertisers.some((id) => isBusy(pools, id))",
-        "const known = advertised.size > 0"
-      )
-    ]
-  ],
+  S43: [strangersCount, strangersCount],
   S44: [
     [edit("routing/InventoryRegistry", "if (map.size <= limit) return", "if (map.size >= 0) return")],
     [
@@ -335,7 +335,15 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  C9: [ignoresNews, notWatchedForBlocks, notWatchedForBlocks],
+  C9: [
+    ignoresNews,
+    notWatchedForBlocks,
+    notWatchedForBlocks,
+    [edit("network/PeerSet", 'router.note({ _tag: "PeerReady" })')],
+    [edit("routing/BlockQueue", "whenLate: () => this.#giveUpOn(entry)", "whenLate: () => undefined")],
+    [edit("routing/RequestRouter", "this.#blocks.leave(call)")],
+    [edit("routing/RequestRouter", "this.#asking.tell(call.waiter, Effect.fail(error))")]
+  ],
   C10: [[edit("network/PeerSet", "watchReadiness(member)\n    router.note", "router.note")]],
   C11: [[edit("network/Demand", "if (closed || count >= capacity) return false", "if (closed) return false")]],
   C12: [
