@@ -11,8 +11,16 @@ import { spawnSync } from "node:child_process"
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { RegExp as Pattern } from "effect"
 import { type Edit, removals } from "../test/network/removals.ts"
 import { type HoldingTest, requirements } from "../test/support/requirements.ts"
+
+const wanted = new Set(process.argv.slice(2))
+const chosen = requirements.filter(({ id }) => wanted.size === 0 || wanted.has(id))
+if (chosen.length < wanted.size) {
+  console.error(`No such requirement. Name some of ${requirements.map(({ id }) => id).join(", ")}.`)
+  process.exit(1)
+}
 
 const root = new URL("..", import.meta.url).pathname
 const copy = mkdtempSync(join(tmpdir(), "network-effect-requirements-"))
@@ -29,7 +37,7 @@ interface Report {
 const outcomeOf = ({ file, title }: HoldingTest): "passed" | "failed" | "endless" | "absent" => {
   const report = join(copy, "report.json")
   rmSync(report, { force: true })
-  const pattern = `${title.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`
+  const pattern = `${Pattern.escape(title)}$`
   const vitest = join("node_modules", "vitest", "vitest.mjs")
   const options = [
     "--config",
@@ -70,13 +78,6 @@ const edited = <A>(edits: ReadonlyArray<Edit>, look: () => A): A => {
   }
 }
 
-const wanted = new Set(process.argv.slice(2))
-const chosen = requirements.filter(({ id }) => wanted.size === 0 || wanted.has(id))
-if (chosen.length < wanted.size) {
-  console.error(`No such requirement. Name some of ${requirements.map(({ id }) => id).join(", ")}.`)
-  process.exit(1)
-}
-
 let unheld = 0
 try {
   for (const part of ["src", "layers", "test", "package.json", "tsconfig.json"]) {
@@ -97,4 +98,4 @@ try {
 }
 const count = chosen.reduce((sum, { tests }) => sum + tests.length, 0)
 console.log(`${chosen.length} requirements, ${count} tests, ${unheld} that hold nothing`)
-process.exit(unheld === 0 ? 0 : 1)
+process.exitCode = unheld === 0 ? 0 : 1

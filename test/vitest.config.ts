@@ -10,7 +10,7 @@ export default defineConfig({
     testTimeout: 60_000,
     // Many tests wait for sockets and other processes.
     maxWorkers: 2,
-    // State is in layers, never in modules: files of one worker share what they import, which takes a quarter of the time away.
+    // State is in layers, never in modules: files of one worker may share what they import, which saves a quarter of the time.
     isolate: false
   }
 })

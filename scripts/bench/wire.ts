@@ -69,7 +69,10 @@ const mixed = Buffer.concat(
   ].map(encoded)
 )
 
-/** As sockets hand it over: each chunk a buffer of its own. Those of one byte are shared, or making room for millions is measured. */
+/**
+ * As sockets hand it over: each chunk a buffer of its own. Those of one byte are shared, or making room for millions is
+ * measured.
+ */
 const chunked = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
   size === 1
     ? Array.from(bytes, (byte) => singleBytes[byte]!)

@@ -10,7 +10,10 @@ import { Network } from "../network/Network.ts"
 import { describe } from "./DevnetView.ts"
 import { explained, statusFlag, urlOf } from "./root.ts"
 
-/** What a node is, for every command that looks at settings; texts, for `SettingsFile.load` reads them with file and environment. */
+/**
+ * What a node is, for every command that looks at settings; texts, for `SettingsFile.load` reads them with file and
+ * environment.
+ */
 export const settingsFlags = {
   network: Flag.String("network").pipe(
     Flag.withDescription("mainnet, testnet or regtest; mainnet unless the settings say otherwise"),

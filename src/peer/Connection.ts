@@ -12,14 +12,16 @@
  * sent before our request is taken for its answer; the time limit comes before messages so that a peer cannot talk its way
  * past it; adverts come after messages so that no peer takes one for the answer to its `getblocks`.
  *
- * While idle a connection has three fibers: the loop, and as its children one that reads up to the next message and the heartbeat.
+ * While idle a connection has three fibers: the loop, and as its children one that reads up to the next message and the
+ * heartbeat.
  *
  * **Security**
  *
  * What a peer can make grow: one message and one chunk of input (`MessageStream.maxBufferedBytes`), one message of output
  * above the transport's high-water mark, `Policy.addressCacheCapacity` addresses. While one of its requests is answered
- * nothing is read, and while one of our messages is written no more than up to its next message. Whoever asked something is answered exactly once, however the connection
- * ends: `#end` gives every waiter the first error, whatever the loop was doing.
+ * nothing is read, and while one of our messages is written no more than up to its next message. Whoever asked something is
+ * answered exactly once, however the connection ends: `#end` gives every waiter the first error, whatever the loop was
+ * doing.
  *
  * Source: Zebra peer/connection.rs.
  *

@@ -1,6 +1,7 @@
 /** The table of requirements names what exists; `npm run requirements` shows that it holds. */
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
+import { RegExp as Pattern } from "effect"
 import { requirements } from "../support/requirements.ts"
 import { removals } from "./removals.ts"
 
@@ -13,9 +14,7 @@ const hasTitle = (file: string, title: string): boolean =>
     if (text === title) return true
     const parts = text.split(/\$\{[^}]*\}|\$\w+(?:\.\w+)*|%s/)
     if (parts.length === 1 || parts.join("").trim() === "") return false
-    return new RegExp(`^${parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join(".+")}$`).test(
-      title
-    )
+    return new RegExp(`^${parts.map(Pattern.escape).join(".+")}$`).test(title)
   })
 
 describe("requirements of the network", () => {
