@@ -121,7 +121,7 @@ export class MessageStream {
    */
   get fill(): Effect.Effect<void, ReceiveError> {
     return Effect.matchEffect(this.#stream.read, {
-      onSuccess: (chunk) => (this.#decoder.push(chunk) ? Effect.void : this.fill),
+      onSuccess: (chunk) => (this.#decoder.push(chunk) && this.#decoder.hasNext() ? Effect.void : this.fill),
       onFailure: (closed) => Effect.fail(this.#endOf(closed))
     })
   }

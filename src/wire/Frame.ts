@@ -95,8 +95,22 @@ const forgetConsumedAt = 64
 /** Memory of its own costs more than a copy below. */
 const pooledBelowBytes = 2048
 
-const smallestPiece = 1024
+const smallestPiece = 4096
 const largestPiece = 64 * 1024
+
+const noView = new DataView(new ArrayBuffer(0))
+
+/**
+ * Single bytes are collected in a number before they are gathered, for V8 changes a small number faster than memory. It
+ * holds up to three of them, the first one highest, below a bit that tells how many there are.
+ */
+const wordBytes = 3
+const emptyWord = 1
+const fullWord = emptyWord << (8 * wordBytes)
+/** A further bit, of a word that takes no more though it is not full. */
+const closedWord = fullWord << 1
+/** A piece that has no more room than this for another word behind a full one is left. */
+const wordSpareBytes = 2 * wordBytes + 1
 
 /** Takes a stream in whatever pieces it comes, and gives back messages whose checksum is right. Linear in the bytes. */
 export class FrameDecoder {
@@ -108,10 +122,15 @@ export class FrameDecoder {
   #offset = 0
   /** Gathers short chunks; its bytes from `#gatheredFrom` to `#gatheredTo` come after all pieces. */
   #gathering = noBytes
+  #gatheringView = noView
   #gatheredFrom = 0
   #gatheredTo = 0
-  /** A single byte is gathered without a further look while `#gatheredTo` is below: there is room, and more is wanted. */
+  /** Single bytes that come after all that was gathered. */
+  #word = closedWord | emptyWord
+  /** A full word is gathered and another one begun while `#gatheredTo` is below: there is room, and more is wanted. */
   #quietUntil = 0
+  /** The latest chunk, which comes after those single bytes, until somebody asks. */
+  #arrived: Uint8Array | undefined
   /** Bytes of the pieces that are not consumed. */
   #held = 0
   /**
@@ -143,23 +162,50 @@ export class FrameDecoder {
 
   /** Bytes received and not yet decoded. */
   bufferedBytes(): number {
-    return this.#held + this.#gatheredTo - this.#gatheredFrom
+    this.#takeArrived()
+    return this.#bytesTaken()
   }
 
   /** Bytes copied so far to gather short chunks and to join bodies. */
   copiedBytes(): number {
+    this.#takeArrived()
     return this.#copied + this.#gatheredTo - this.#gatheredFrom
   }
 
   /**
-   * Takes a received chunk. While it answers `false` there is nothing to decode and nobody needs to ask `next`. The chunk is
+   * Takes a received chunk. When it answers `false` there is nothing to decode and nobody needs to ask `next`. The chunk is
    * kept, not copied: whoever hands it over leaves it alone from then on.
    */
   push(chunk: Uint8Array): boolean {
-    // The worst a stream can be cut, so as few steps as can be: V8 reads `byteLength` of a `Buffer` faster than `length`.
-    if (this.#quietUntil <= this.#gatheredTo || chunk.byteLength !== 1) return this.#pushMore(chunk)
-    this.#gathering[this.#gatheredTo++] = chunk[0]!
-    return false
+    // Single bytes are the worst a stream can be cut, so as few steps as can be for them. Other chunks are only kept here: a
+    // call, taken or not, would cost every turn of the caller's loop. V8 reads `byteLength` of a `Buffer` faster than `length`.
+    const word = this.#word
+    if (word < fullWord) {
+      if (chunk.byteLength === 1) {
+        this.#word = (word << 8) | chunk[0]!
+        return false
+      }
+    } else {
+      const at = this.#gatheredTo
+      if (at < this.#quietUntil && chunk.byteLength === 1) {
+        // Three bytes in one step; the fourth is overwritten by what comes next.
+        this.#gatheringView.setUint32(at, word << 8)
+        this.#gatheredTo = at + wordBytes
+        this.#word = (emptyWord << 8) | chunk[0]!
+        return false
+      }
+    }
+    if (this.#arrived !== undefined) this.#takeArrived()
+    this.#arrived = chunk
+    this.#word |= closedWord
+    this.#quietUntil = 0
+    return true
+  }
+
+  /** Whether `next` has something to say: a message or an error. */
+  hasNext(): boolean {
+    if (this.#arrived !== undefined) this.#takeArrived()
+    return this.#answer !== nothingYet
   }
 
   /**
@@ -167,6 +213,7 @@ export class FrameDecoder {
    * changed in between hold for the next header. After an error it is the answer for ever.
    */
   next(): Result.Result<Frame | undefined, FrameError> {
+    if (this.#arrived !== undefined) this.#takeArrived()
     return this.#answer ?? this.#decode()
   }
 
@@ -181,19 +228,29 @@ export class FrameDecoder {
     this.#pieces = []
     this.#first = 0
     this.#offset = 0
-    this.#gathering = noBytes
-    this.#gatheredFrom = 0
-    this.#gatheredTo = 0
+    this.#arrived = undefined
+    this.#word = closedWord | emptyWord
+    this.#stopGathering()
     this.#held = 0
     this.#inBody = false
     this.#waitFor(magicBytes)
   }
 
-  #pushMore(chunk: Uint8Array): boolean {
+  /** Gathers the single bytes, then takes the latest chunk. */
+  #takeArrived(): void {
+    const count = (31 - Math.clz32(this.#word & ~closedWord)) >> 3
+    for (let i = count - 1; i >= 0; i--) this.#gathering[this.#gatheredTo++] = this.#word >> (8 * i)
+    this.#word = closedWord | emptyWord
+    const chunk = this.#arrived
+    this.#arrived = undefined
+    if (chunk !== undefined && this.#failure === undefined) this.#take(chunk)
+    this.#waitFor(this.#wanted)
+  }
+
+  #take(chunk: Uint8Array): void {
     const { length } = chunk
-    if (this.#failure !== undefined) return true
-    if (length < gatherBelowBytes && this.bufferedBytes() > 0) {
-      if (this.#gatheredTo + length > this.#gathering.length) this.#gatherAnew()
+    if (length < gatherBelowBytes && this.#bytesTaken() > 0) {
+      if (this.#gatheredTo + length > this.#gathering.length - wordSpareBytes) this.#gatherAnew()
       this.#gathering.set(chunk, this.#gatheredTo)
       this.#gatheredTo += length
     } else if (length > 0) {
@@ -201,8 +258,10 @@ export class FrameDecoder {
       this.#pieces.push(asBuffer(chunk))
       this.#held += length
     }
-    this.#waitFor(this.#wanted)
-    return this.#answer === undefined
+  }
+
+  #bytesTaken(): number {
+    return this.#held + this.#gatheredTo - this.#gatheredFrom
   }
 
   /**
@@ -211,7 +270,7 @@ export class FrameDecoder {
    */
   #decode(): Result.Result<Frame | undefined, FrameError> {
     if (!this.#inBody) {
-      const isWhole = this.bufferedBytes() >= headerBytes
+      const isWhole = this.#bytesTaken() >= headerBytes
       const header = this.#peek(isWhole ? headerBytes : magicBytes)
       const at = this.#peekedAt
       for (let i = 0; i < magicBytes; i++) {
@@ -255,16 +314,32 @@ export class FrameDecoder {
 
   /** Nothing is to be done before so many bytes are here. To be called whenever bytes came or went. */
   #waitFor(wanted: number): void {
-    const missing = wanted - this.bufferedBytes()
+    const missing = wanted - this.#bytesTaken()
     this.#wanted = wanted
     this.#answer = this.#failure ?? (missing > 0 ? nothingYet : undefined)
-    this.#quietUntil = Math.min(this.#gathering.length, this.#gatheredTo + missing - 1)
+    // Two words later one byte at least is still missing, and has room: `setUint32` writes it too.
+    this.#quietUntil = Math.min(this.#gathering.length, this.#gatheredTo + missing) - 2 * wordBytes
+    this.#word = this.#gatheredTo < this.#quietUntil ? emptyWord : closedWord | emptyWord
   }
 
-  /** Begins another piece for short chunks. It grows with what was received, never with what was announced. */
+  /**
+   * Begins another piece for short chunks. It grows with what was received, never with what was announced, and is not
+   * larger than what is missing.
+   */
   #gatherAnew(): void {
     this.#closeGathered()
-    this.#gathering = Buffer.allocUnsafeSlow(Math.min(largestPiece, Math.max(smallestPiece, this.bufferedBytes())))
+    const taken = this.#bytesTaken()
+    const useful = Math.min(taken, this.#wanted - taken + wordSpareBytes)
+    this.#gathering = Buffer.allocUnsafeSlow(Math.min(largestPiece, Math.max(smallestPiece, useful)))
+    const { buffer, byteLength, byteOffset } = this.#gathering
+    this.#gatheringView = new DataView(buffer, byteOffset, byteLength)
+    this.#gatheredFrom = 0
+    this.#gatheredTo = 0
+  }
+
+  #stopGathering(): void {
+    this.#gathering = noBytes
+    this.#gatheringView = noView
     this.#gatheredFrom = 0
     this.#gatheredTo = 0
   }
@@ -317,9 +392,7 @@ export class FrameDecoder {
     if (this.#first === this.#pieces.length) {
       this.#pieces.length = 0
       this.#first = 0
-      this.#gathering = noBytes
-      this.#gatheredFrom = 0
-      this.#gatheredTo = 0
+      this.#stopGathering()
     } else if (this.#first >= forgetConsumedAt) {
       this.#pieces.splice(0, this.#first)
       this.#first = 0

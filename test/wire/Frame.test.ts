@@ -74,16 +74,45 @@ describe("a stream of frames", () => {
     const bytes = bytesOf(frame("ping", 8))
     const news: Array<number> = []
     for (const [at, byte] of bytes.entries()) {
-      if (!decoder.push(Uint8Array.of(byte))) continue
-      news.push(at + 1)
-      decoder.next()
+      if (!decoder.push(Uint8Array.of(byte))) assert.isFalse(decoder.hasNext())
+      else if (decoder.hasNext()) {
+        news.push(at + 1)
+        decoder.next()
+      }
     }
     assert.deepStrictEqual(news, [4, 24, 32])
-    assert.isFalse(decoder.push(new Uint8Array(0)))
-    assert.isTrue(decoder.push(new Uint8Array(4)))
-    assert.isTrue(Result.isFailure(decoder.next()))
-    assert.isTrue(decoder.push(new Uint8Array(0)))
-    assert.isTrue(Result.isFailure(decoder.next()))
+    decoder.push(new Uint8Array(0))
+    assert.isFalse(decoder.hasNext())
+    for (const length of [4, 0, 1]) {
+      assert.isTrue(decoder.push(new Uint8Array(length)))
+      assert.isTrue(decoder.hasNext())
+      assert.isTrue(Result.isFailure(decoder.next()))
+    }
+    assert.strictEqual(decoder.bufferedBytes(), 0)
+  })
+
+  it("is the same whenever somebody asks, with single bytes among other chunks", () => {
+    const bytes = bytesOf(...frames.slice(0, 3), frame("addr", 12_000))
+    for (let asks = 1; asks <= 9; asks++) {
+      for (const run of [1, 2, 3, 4, 7, 20]) {
+        const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+        const decoded: Array<Frame.Unsealed> = []
+        // So many single bytes, then as many bytes at once, and so on; every so many chunks somebody asks.
+        for (let at = 0, n = 0; at < bytes.length; n++) {
+          const size = n % (run + 1) === run ? run + (n % 5) : 1
+          decoder.push(Uint8Array.from(bytes.subarray(at, at + size)))
+          at = Math.min(bytes.length, at + size)
+          if (n % 97 === 0) assert.isAtMost(decoder.bufferedBytes(), at)
+          if (n % asks !== 0 && at < bytes.length) continue
+          for (let next = Result.getOrThrow(decoder.next()); next !== undefined;) {
+            decoded.push({ command: next.command, body: Uint8Array.from(Frame.bodyOf(next)) })
+            next = Result.getOrThrow(decoder.next())
+          }
+        }
+        assert.deepStrictEqual(decoded, [...frames.slice(0, 3), frame("addr", 12_000)], `${asks} ${run}`)
+        assert.strictEqual(decoder.bufferedBytes(), 0)
+      }
+    }
   })
 
   it("copies a body once at most, and twice where it comes in crumbs", () => {
