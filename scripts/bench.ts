@@ -6,7 +6,8 @@
  * Each prints its figures beside those of a plain counterpart in the same run, so they are ratios that mean the same on
  * every machine. Leaves nothing behind.
  */
-import { spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { enableCompileCache, flushCompileCache } from "node:module"
 import { tmpdir } from "node:os"
@@ -25,18 +26,19 @@ if (!names.includes(name)) {
 // Node takes the types out of a file by a WebAssembly module. Its memory grows, and from then on V8 checks at every access
 // to a buffer that its memory is still there. Programs that use the built package do not pay for that. So this process only
 // fills a cache of files without types, and another one, which never sees a type, measures.
-const file = new URL(`bench/${name}.ts`, import.meta.url).href
 const cache = mkdtempSync(join(tmpdir(), "network-effect-bench-"))
 try {
   enableCompileCache(cache)
-  await import(file)
+  const { file, load } = await import("./bench/support/run.ts")
+  await load(name)
   flushCompileCache()
-  const program = "const { run } = await import(process.argv[1]); await run(process.argv.slice(2))"
-  const { status } = spawnSync(process.execPath, ["--input-type=module", "--eval", program, file, ...args], {
+  const child = spawn(process.execPath, [file, name, ...args], {
     stdio: "inherit",
     env: { ...process.env, NODE_COMPILE_CACHE: cache }
   })
-  process.exitCode = status ?? 1
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal))
+  const [code] = await once(child, "exit")
+  process.exitCode = typeof code === "number" ? code : 1
 } finally {
   rmSync(cache, { recursive: true, force: true })
 }
