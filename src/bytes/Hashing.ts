@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer"
 import { hash } from "node:crypto"
 import { blake2b } from "@noble/hashes/blake2.js"
 import { sha256OfWords, sha256Words, wordsOf } from "./ShortSha256.ts"

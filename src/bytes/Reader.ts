@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { isUtf8 } from "node:buffer"
+import { Buffer, isUtf8 } from "node:buffer"
 import { displayHash, displayHashes, maxRunBytes, reversedHex } from "./Hashing.ts"
 
 /** The bytes ended inside `field`. */
@@ -53,7 +53,10 @@ export const noBytes = Buffer.alloc(0)
 export const owned = (bytes: Uint8Array): Uint8Array =>
   bytes.length === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes)
 
-/** A `Buffer` over the same memory. */
+/**
+ * A `Buffer` over the same memory. The modules where every nanosecond counts import `Buffer`: Node's global of that name is a
+ * getter, which V8 calls each time.
+ */
 export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 

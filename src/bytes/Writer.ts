@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer"
 import type { Malformed } from "./Reader.ts"
 
 /** Big enough for every short message, so that those never grow. */

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer"
 import { Result } from "effect"
 import { displayHash, sha256d } from "../bytes/Hashing.ts"
 import { maxMessageCompactSize, Reader, type ReadFailure } from "../bytes/Reader.ts"

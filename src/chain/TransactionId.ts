@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer"
 import { blake2b256, type Blake2bInput, sha256d } from "../bytes/Hashing.ts"
 import { type ActionsLayout, inputEnd, isWitnessed, type TransactionLayout } from "./TransactionLayout.ts"
 

@@ -15,6 +15,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer"
 import { Data, Result } from "effect"
 import { checksum } from "../bytes/Hashing.ts"
 import { asBuffer, noBytes, u32At } from "../bytes/Reader.ts"
