@@ -217,6 +217,31 @@ export const run = async (args: ReadonlyArray<string>): Promise<void> => {
     })
   )
 
+  console.table(
+    [inv(1000), inv(50_000)].flatMap((message) => {
+      const bytes = encoded(message)
+      const large = chunked(bytes, 65_536)
+      return [1, 100].map((size) => {
+        const chunks = chunked(bytes, size)
+        const { copied, decoded, whole } = nanosOfEach(
+          {
+            whole: () => decodeAll(large),
+            decoded: () => decodeAll(chunks),
+            copied: () => copyAll(chunks, bytes.length)
+          },
+          3 * millis
+        )
+        return {
+          "a drip of": `${bytes.length} bytes`,
+          "chunks of": size,
+          ms: Number((decoded / 1e6).toFixed(2)),
+          "against 64 KiB chunks": ratio(decoded, whole),
+          "a mere copy of the chunks against those": ratio(copied, whole)
+        }
+      })
+    })
+  )
+
   const singles: ReadonlyArray<readonly [string, Message]> = [
     ["inv 1000", inv(1000)],
     ["addr 1000", addr(1000)],
@@ -253,31 +278,6 @@ export const run = async (args: ReadonlyArray<string>): Promise<void> => {
     { "a block": "its extent and its hash", ms: ofBlock.relay / 1e6, ratio: ratio(ofBlock.relay, ofBlock.checksum) },
     { "a block": "all its ids", ms: ofBlock.ids / 1e6, ratio: ratio(ofBlock.ids, ofBlock.checksum) }
   ])
-
-  console.table(
-    [inv(1000), inv(50_000)].flatMap((message) => {
-      const bytes = encoded(message)
-      const large = chunked(bytes, 65_536)
-      return [1, 100].map((size) => {
-        const chunks = chunked(bytes, size)
-        const { copied, decoded, whole } = nanosOfEach(
-          {
-            whole: () => decodeAll(large),
-            decoded: () => decodeAll(chunks),
-            copied: () => copyAll(chunks, bytes.length)
-          },
-          3 * millis
-        )
-        return {
-          "a drip of": `${bytes.length} bytes`,
-          "chunks of": size,
-          ms: Number((decoded / 1e6).toFixed(2)),
-          "against 64 KiB chunks": ratio(decoded, whole),
-          "a mere copy of the chunks against those": ratio(copied, whole)
-        }
-      })
-    })
-  )
 
   console.table(
     hostileCases.map((hostile) => ({
