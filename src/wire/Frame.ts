@@ -96,6 +96,7 @@ const forgetConsumedAt = 64
 /** Memory of its own costs more than a copy below. */
 const pooledBelowBytes = 2048
 
+/** Of a piece that short chunks are gathered in, in bytes; in between it has four times what was received. */
 const smallestPiece = 4096
 const largestPiece = 64 * 1024
 
@@ -324,13 +325,13 @@ export class FrameDecoder {
   }
 
   /**
-   * Begins another piece for short chunks. It grows with what was received, never with what was announced, and is not
-   * larger than what is missing.
+   * Begins another piece for short chunks. It grows with what was received, never with what was announced, and has room for
+   * no more than what is missing.
    */
   #gatherAnew(): void {
     this.#closeGathered()
     const taken = this.#bytesTaken()
-    const useful = Math.min(taken, this.#wanted - taken + wordSpareBytes)
+    const useful = Math.min(4 * taken, this.#wanted - taken + wordSpareBytes)
     this.#gathering = Buffer.allocUnsafeSlow(Math.min(largestPiece, Math.max(smallestPiece, useful)))
     const { buffer, byteLength, byteOffset } = this.#gathering
     this.#gatheringView = new DataView(buffer, byteOffset, byteLength)
