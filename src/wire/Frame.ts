@@ -111,7 +111,7 @@ const emptyWord = 1
 const fullWord = emptyWord << (8 * wordBytes)
 /** A further bit, of a word that takes no more though it is not full. */
 const closedWord = fullWord << 1
-/** A piece that has no more room than this for another word behind a full one is left. */
+/** Not used at the end of a piece: too little for a full word, the next one, and a byte after it. */
 const wordSpareBytes = 2 * wordBytes + 1
 
 /** Takes a stream in whatever pieces it comes, and gives back messages whose checksum is right. Linear in the bytes. */
