@@ -181,15 +181,14 @@ export class FrameDecoder {
   push(chunk: Uint8Array): boolean {
     // Single bytes are the worst a stream can be cut, so as few steps as can be for them. Other chunks are only kept here: a
     // call, taken or not, would cost every turn of the caller's loop. V8 reads `byteLength` of a `Buffer` faster than `length`.
-    const word = this.#word
-    if (word < fullWord) {
-      if (chunk.byteLength === 1) {
+    if (chunk.byteLength === 1) {
+      const word = this.#word
+      if (word < fullWord) {
         this.#word = (word << 8) | chunk[0]!
         return false
       }
-    } else {
       const at = this.#gatheredTo
-      if (at < this.#quietUntil && chunk.byteLength === 1) {
+      if (at < this.#quietUntil) {
         // Three bytes in one step; the fourth is overwritten by what comes next.
         this.#gatheringView.setUint32(at, word << 8)
         this.#gatheredTo = at + wordBytes
