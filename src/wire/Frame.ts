@@ -111,6 +111,7 @@ const emptyWord = 1
 const fullWord = emptyWord << (8 * wordBytes)
 /** A further bit, of a word that takes no more though it is not full. */
 const closedWord = fullWord << 1
+const noWord = closedWord | emptyWord
 /** Not used at the end of a piece: too little for a full word, the next one, and a byte after it. */
 const wordSpareBytes = 2 * wordBytes + 1
 
@@ -128,7 +129,7 @@ export class FrameDecoder {
   #gatheredFrom = 0
   #gatheredTo = 0
   /** Single bytes that come after all that was gathered. */
-  #word = closedWord | emptyWord
+  #word = noWord
   /** A full word is gathered and another one begun while `#gatheredTo` is below: there is room, and more is wanted. */
   #quietUntil = 0
   /** The latest chunk, which comes after those single bytes, until somebody asks. */
@@ -230,7 +231,7 @@ export class FrameDecoder {
     this.#first = 0
     this.#offset = 0
     this.#arrived = undefined
-    this.#word = closedWord | emptyWord
+    this.#word = noWord
     this.#stopGathering()
     this.#held = 0
     this.#inBody = false
@@ -241,7 +242,7 @@ export class FrameDecoder {
   #takeArrived(): void {
     const count = (31 - Math.clz32(this.#word & ~closedWord)) >> 3
     for (let i = count - 1; i >= 0; i--) this.#gathering[this.#gatheredTo++] = this.#word >> (8 * i)
-    this.#word = closedWord | emptyWord
+    this.#word = noWord
     const chunk = this.#arrived
     this.#arrived = undefined
     if (chunk !== undefined && this.#failure === undefined) this.#take(chunk)
@@ -320,7 +321,7 @@ export class FrameDecoder {
     this.#answer = this.#failure ?? (missing > 0 ? nothingYet : undefined)
     // Two words later one byte at least is still missing, and has room: `setUint32` writes it too.
     this.#quietUntil = Math.min(this.#gathering.length, this.#gatheredTo + missing) - 2 * wordBytes
-    this.#word = this.#gatheredTo < this.#quietUntil ? emptyWord : closedWord | emptyWord
+    this.#word = this.#gatheredTo < this.#quietUntil ? emptyWord : noWord
   }
 
   /**
