@@ -43,6 +43,7 @@ import { PeerSet } from "../../src/network/PeerSet.ts"
 import type { Peer, PeerError } from "../../src/peer/Peer.ts"
 import type { Request, Response, ResponseOf } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
+import * as Subscribable from "../../src/Subscribable.ts"
 import * as ScriptedPeer from "../../src/simulation/ScriptedPeer.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
@@ -135,7 +136,7 @@ const layer = PeerSet.layer.pipe(
             total: 0,
             limit: 0
           }),
-          (metrics) => Layer.mock(AddressBook, { metrics })
+          (metrics) => Layer.mock(AddressBook, { metrics: Subscribable.fromRef(metrics) })
         )
       )
     )

@@ -16,6 +16,7 @@ import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
+import * as Subscribable from "../Subscribable.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import * as AddressMetrics from "./AddressMetrics.ts"
 import * as AddressRules from "./AddressRules.ts"
@@ -70,7 +71,7 @@ export class AddressBook extends Context.Service<
       readonly reason: string
       readonly duration?: Duration.Duration
     }) => Effect.Effect<Ban>
-    readonly metrics: SubscriptionRef.SubscriptionRef<AddressMetrics.AddressMetrics>
+    readonly metrics: Subscribable.Subscribable<AddressMetrics.AddressMetrics>
     /** From now on. A reader that is too slow loses the oldest. */
     readonly changes: Stream.Stream<AddressBookChange>
   }
@@ -191,7 +192,7 @@ const make = Effect.gen(function* () {
   }
 
   const isBanned = (address: PeerSocketAddress.PeerSocketAddress, now: PeerAddress.Now): boolean =>
-    isBannedIn(SubscriptionRef.getUnsafe(banList.bans), address, now.wallSeconds)
+    isBannedIn(banList.bans.getUnsafe(), address, now.wallSeconds)
 
   const isCandidate = (entry: Entry, now: PeerAddress.Now): boolean =>
     PeerAddress.isReadyForAttempt(entry, now, chain, policy) && isGroupFree(entry, now) && !isBanned(entry.address, now)
@@ -452,7 +453,7 @@ const make = Effect.gen(function* () {
         )
         return ban
       }).pipe(Effect.uninterruptible),
-    metrics,
+    metrics: Subscribable.fromRef(metrics),
     changes: Stream.fromPubSub(bus)
   })
 })

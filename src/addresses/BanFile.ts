@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Duration, Effect, HashMap, Layer, Option, Path, Result, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, HashMap, Layer, Option, Path, Result, Stream } from "effect"
 import { NetAddress } from "effect/net"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -49,9 +49,9 @@ const make = Effect.fnUntraced(function* (directory: string) {
   })
   yield* bans.restore(yield* file.load)
 
-  let written = SubscriptionRef.getUnsafe(bans.bans)
+  let written = bans.bans.getUnsafe()
   const write = Effect.suspend(() => {
-    const current = SubscriptionRef.getUnsafe(bans.bans)
+    const current = bans.bans.getUnsafe()
     if (current === written) return Effect.void
     return Effect.matchEffect(file.save([...HashMap.values(current)]), {
       onSuccess: () =>
@@ -65,7 +65,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
     })
   })
   yield* Effect.addFinalizer(() => write)
-  yield* SubscriptionRef.changes(bans.bans).pipe(
+  yield* bans.bans.changes.pipe(
     Stream.buffer({ capacity: 1, strategy: "sliding" }),
     Stream.runForEach(() => Effect.andThen(write, Effect.sleep(writeInterval))),
     Effect.forkScoped

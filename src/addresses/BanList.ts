@@ -11,6 +11,7 @@
 import { Clock, Context, Duration, Effect, HashMap, Layer, Option, PubSub, Stream, SubscriptionRef } from "effect"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
+import * as Subscribable from "../Subscribable.ts"
 import * as AddressRules from "./AddressRules.ts"
 import { compareText } from "./PeerAddress.ts"
 import { SortedList } from "./SortedList.ts"
@@ -58,7 +59,7 @@ export class BanList extends Context.Service<
     readonly restore: (bans: ReadonlyArray<Ban>) => Effect.Effect<void>
     /** Ends the ban of a group before its time; `false` when there was none. */
     readonly lift: (group: string) => Effect.Effect<boolean>
-    readonly bans: SubscriptionRef.SubscriptionRef<Bans>
+    readonly bans: Subscribable.Subscribable<Bans>
     /** What is banned and what ends, from now on. A reader that is too slow loses the oldest. */
     readonly changes: Stream.Stream<BanChange>
     /** Removes each ban when it is over, for as long as it runs. `isBanned` does not depend on it. */
@@ -134,7 +135,7 @@ const make = Effect.gen(function* () {
   }).pipe(Effect.forever)
 
   return BanList.of({
-    bans,
+    bans: Subscribable.fromRef(bans),
     changes: Stream.fromPubSub(bus),
     isBanned: (address) => Effect.map(nowSeconds, (now) => isBannedIn(SubscriptionRef.getUnsafe(bans), address, now)),
     add: ({ address, duration, reason }) =>

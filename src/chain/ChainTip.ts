@@ -7,6 +7,7 @@
  * @module
  */
 import { Context, Duration, Effect, Layer, Option, SubscriptionRef } from "effect"
+import * as Subscribable from "../Subscribable.ts"
 import type { BlockHash } from "./Hash.ts"
 
 /** The best block of the program that uses us. */
@@ -22,18 +23,18 @@ export class ChainTip extends Context.Service<
   ChainTip,
   {
     /** `None` while nothing is known: the least demanding versions are accepted, and we count as catching up. */
-    readonly tip: SubscriptionRef.SubscriptionRef<Option.Option<Tip>>
+    readonly tip: Subscribable.Subscribable<Option.Option<Tip>>
   }
 >()("network-effect/chain/ChainTip") {
   /** For programs without a chain: never any tip. */
   static readonly layerNone = Layer.effect(
     ChainTip,
-    Effect.map(SubscriptionRef.make(Option.none<Tip>()), (tip) => ChainTip.of({ tip }))
+    Effect.map(SubscriptionRef.make(Option.none<Tip>()), (tip) => ChainTip.of({ tip: Subscribable.fromRef(tip) }))
   )
 
   /** A tip that the holder of the reference moves. */
   static readonly layerRef = (tip: SubscriptionRef.SubscriptionRef<Option.Option<Tip>>) =>
-    Layer.succeed(ChainTip, ChainTip.of({ tip }))
+    Layer.succeed(ChainTip, ChainTip.of({ tip: Subscribable.fromRef(tip) }))
 }
 
 /**

@@ -22,8 +22,7 @@ import {
   Schema,
   Scope,
   Stdio,
-  Stream,
-  SubscriptionRef
+  Stream
 } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { AddressBook } from "../addresses/AddressBook.ts"
@@ -180,7 +179,7 @@ export const devnet = Command.make(
     const watch = Effect.gen(function* () {
       const refresh = Effect.gen(function* () {
         for (const [index, { node }] of running) {
-          DevnetView.recordKnown(view, index, SubscriptionRef.getUnsafe(node.addressBook.metrics).total)
+          DevnetView.recordKnown(view, index, node.addressBook.metrics.getUnsafe().total)
           DevnetView.recordSlots(view, index, openSlots(node))
         }
         if (!live) return

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Context, Effect, Layer, Option, type Scope, SubscriptionRef } from "effect"
+import { Context, Effect, Layer, Option, type Scope } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import type { AddressChange } from "../addresses/PeerAddress.ts"
 import { BanList } from "../addresses/BanList.ts"
@@ -49,7 +49,7 @@ export class ConnectionReports extends Context.Service<
 
       const mayAdvertise = (connected: ConnectedAddress.ConnectedAddress) => (info: ConnectionInfo) =>
         Effect.gen(function* () {
-          const height = Option.match(yield* SubscriptionRef.get(tip), { onNone: () => 0, onSome: (tip) => tip.height })
+          const height = Option.match(yield* tip.get, { onNone: () => 0, onSome: (tip) => tip.height })
           if (info.remote.version < minimumVersion(chain, height)) return false
           const address = ConnectedAddress.transientAddress(connected)
           return address === undefined || !(yield* bans.isBanned(address))

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Cause, Context, Deferred, Effect, Exit, Layer, Option, Schema, Stream, SubscriptionRef } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Layer, Option, Schema, Stream } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { PeerCache } from "../addresses/AddressBookFile.ts"
 import { BanList } from "../addresses/BanList.ts"
@@ -127,7 +127,7 @@ const make = Effect.gen(function* () {
   })
 
   /** Ends the network when this build is older than the chain it is on. */
-  const watchTip = SubscriptionRef.changes(tip).pipe(
+  const watchTip = tip.changes.pipe(
     Stream.runForEach((tip) => {
       const height = Option.match(tip, { onNone: () => 0, onSome: (tip) => tip.height })
       const requiredVersion = specifiedVersion(chain, height)
@@ -139,7 +139,7 @@ const make = Effect.gen(function* () {
   )
 
   /** Lets go of connected peers whose group is banned. Looks at them only when the list of bans has changed. */
-  const enforceBans = SubscriptionRef.changes(bans.bans).pipe(
+  const enforceBans = bans.bans.changes.pipe(
     Stream.runForEach(() =>
       Effect.gen(function* () {
         for (const { id, transientAddress } of yield* peerSet.peers) {

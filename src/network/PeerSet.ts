@@ -28,7 +28,6 @@ import {
   Option,
   Random,
   Stream,
-  SubscriptionRef,
   Tracer
 } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
@@ -234,7 +233,7 @@ const make = Effect.gen(function* () {
 
   // -- who may stay --------------------------------------------------------------------------
 
-  let knownTip = SubscriptionRef.getUnsafe(tip)
+  let knownTip = tip.getUnsafe()
   const heightOf = (tip: typeof knownTip) => (Option.isSome(tip) ? tip.value.height : 0)
   let minimum = minimumVersion(chain, heightOf(knownTip))
 
@@ -242,7 +241,7 @@ const make = Effect.gen(function* () {
 
   /** Lets go whom the chain has left behind. */
   const followTip = () => {
-    const now = SubscriptionRef.getUnsafe(tip)
+    const now = tip.getUnsafe()
     if (now === knownTip) return
     knownTip = now
     const before = minimum
@@ -253,8 +252,7 @@ const make = Effect.gen(function* () {
 
   // -- requests ------------------------------------------------------------------------------
 
-  const isNear = () =>
-    isNearTip(SubscriptionRef.getUnsafe(tip), clock.currentTimeMillisUnsafe() / 1000, policy.nearTipAge)
+  const isNear = () => isNearTip(tip.getUnsafe(), clock.currentTimeMillisUnsafe() / 1000, policy.nearTipAge)
 
   /** Learns from how a request to a peer ended. */
   const landed = (request: Request, member: Member, exit: Exit.Exit<Response, PeerError>) => {
@@ -346,7 +344,7 @@ const make = Effect.gen(function* () {
       log(Effect.logInfo("some hosts are connected more than once").pipe(Effect.annotateLogs({ hosts: sharing })))
     }
     if (shown.ready > 0) return
-    const facts = { busy: shown.busy, ...SubscriptionRef.getUnsafe(book.metrics) }
+    const facts = { busy: shown.busy, ...book.metrics.getUnsafe() }
     log(
       (shown.busy > 0
         ? Effect.logInfo("all peers are busy")
@@ -379,7 +377,7 @@ const make = Effect.gen(function* () {
     }
   })
 
-  yield* SubscriptionRef.changes(tip).pipe(
+  yield* tip.changes.pipe(
     Stream.runForEach(() => Effect.sync(() => steps.run(() => undefined))),
     Effect.forkScoped
   )

@@ -24,7 +24,7 @@
  *
  * @module
  */
-import { Clock, Context, Data, Duration, Effect, Layer, Option, type Scope, SubscriptionRef, Tracer } from "effect"
+import { Clock, Context, Data, Duration, Effect, Layer, Option, type Scope, Tracer } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -219,7 +219,7 @@ const make = Effect.gen(function* () {
   ) {
     const nonce = yield* rememberedNonce
     const nowMillis = yield* Clock.currentTimeMillis
-    const atStart = yield* SubscriptionRef.get(tip)
+    const atStart = yield* tip.get
     const isSyncing = !isNearTip(atStart, nowMillis / 1000, policy.nearTipAge)
     yield* messages.send(ourVersion(connected, nonce, nowMillis, atStart))
 
@@ -230,7 +230,7 @@ const make = Effect.gen(function* () {
         Effect.annotateLogs({ services: theirs.services, ofAddress: theirs.addressFrom.services })
       )
     }
-    const height = Option.match(yield* SubscriptionRef.get(tip), { onNone: () => 0, onSome: ({ height }) => height })
+    const height = Option.match(yield* tip.get, { onNone: () => 0, onSome: ({ height }) => height })
     const oldest = minimumVersion(chain, height)
     const refusal = check(theirs, connected, oldest, isSyncing)
     if (refusal !== undefined) return yield* refusal

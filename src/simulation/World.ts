@@ -336,10 +336,10 @@ const lookAt = (
       const ban =
         peer.transientAddress === undefined
           ? Option.none()
-          : HashMap.get(SubscriptionRef.getUnsafe(bans), limitKey(peer.transientAddress))
+          : HashMap.get(bans.getUnsafe(), limitKey(peer.transientAddress))
       return Option.isSome(ban) && clock.currentTimeMillisUnsafe() < ban.value.untilSeconds * 1000
     },
-    knownAddresses: () => SubscriptionRef.getUnsafe(metrics).total,
+    knownAddresses: () => metrics.getUnsafe().total,
     waitingStreams: () => network.waiting(node.host)
   })
   return () => look(nowMillis())

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, HashMap, Layer, Metric, Option, SubscriptionRef } from "effect"
+import { Clock, Context, Duration, Effect, HashMap, Layer, Metric, Option } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
@@ -263,12 +263,12 @@ const reads = HttpApiBuilder.group(
             })
           }
           return new Addresses({
-            counts: new AddressCounts(SubscriptionRef.getUnsafe(book.metrics)),
+            counts: new AddressCounts(book.metrics.getUnsafe()),
             offset,
             entries: entries.slice(offset, offset + limit).map(addressInfo)
           })
         }),
-        bans: () => Effect.map(SubscriptionRef.get(bans.bans), (bans) => [...HashMap.values(bans)].map(banInfo)),
+        bans: () => Effect.map(bans.bans.get, (bans) => [...HashMap.values(bans)].map(banInfo)),
         added: () => Effect.map(manual.list, (added) => added.map(PeerSocketAddress.format)),
         totals: () => totals,
         network: () => Effect.sync(() => [thisNode, ...otherNodes()].map(nodeInfo)),

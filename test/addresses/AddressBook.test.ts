@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, HashMap, Option, References, Stream, SubscriptionRef } from "effect"
+import { Duration, Effect, Fiber, HashMap, Option, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
 import { BanList, isBannedIn } from "../../src/addresses/BanList.ts"
@@ -24,7 +24,7 @@ const ban = (text: string, duration?: Duration.Duration) =>
   )
 const isBanned = (text: string) => Effect.flatMap(BanList, (bans) => bans.isBanned(address(text)))
 const has = (text: string) => Effect.flatMap(AddressBook, (book) => Effect.map(book.get(address(text)), Option.isSome))
-const banned = Effect.flatMap(BanList, (list) => Effect.map(SubscriptionRef.get(list.bans), HashMap.size))
+const banned = Effect.flatMap(BanList, (list) => Effect.map(list.bans.get, HashMap.size))
 const record = (change: PeerAddress.AddressChange) => Effect.flatMap(AddressBook, (book) => book.record(change))
 
 describe("the address book", () => {
@@ -175,7 +175,7 @@ describe("the address book", () => {
     Effect.gen(function* () {
       const book = yield* AddressBook
       let counts = 0
-      yield* SubscriptionRef.changes(book.metrics).pipe(
+      yield* book.metrics.changes.pipe(
         Stream.runForEach(() => Effect.sync(() => counts++)),
         Effect.forkChild({ startImmediately: true })
       )
@@ -324,7 +324,7 @@ describe("a ban", () => {
     Effect.gen(function* () {
       const { ban: made, list } = yield* Effect.all({ ban: ban("[2001:db8::1]:8233"), list: BanList })
       assert.strictEqual(made.group, "2001:db8::/64")
-      assert.isTrue(isBannedIn(yield* SubscriptionRef.get(list.bans), address("[2001:db8::5]:1"), 0))
+      assert.isTrue(isBannedIn(yield* list.bans.get, address("[2001:db8::5]:1"), 0))
       yield* gossip(["[2001:db8::dead:beef]:8233", 1], ["[2001:db8:1::1]:8233", 1])
       assert.isFalse(yield* has("[2001:db8::dead:beef]:8233"))
       assert.isTrue(yield* has("[2001:db8:1::1]:8233"))
@@ -351,7 +351,7 @@ describe("a ban", () => {
     Effect.gen(function* () {
       const bans = yield* BanList
       yield* ban("[2001:db8::1]:8233")
-      const snapshot = yield* SubscriptionRef.get(bans.bans)
+      const snapshot = yield* bans.bans.get
       assert.strictEqual(yield* gossip(["[2001:db8::1]:8233", 1]), 0)
       yield* TestClock.adjust(Duration.seconds(24 * 3600 - 1))
       assert.isTrue(yield* isBanned("[2001:db8::1]:8233"))
@@ -418,7 +418,7 @@ describe("a ban", () => {
     Effect.gen(function* () {
       const list = yield* BanList
       const published: Array<number> = []
-      yield* SubscriptionRef.changes(list.bans).pipe(
+      yield* list.bans.changes.pipe(
         Stream.runForEach((bans) => Effect.sync(() => published.push(HashMap.size(bans)))),
         Effect.forkChild({ startImmediately: true })
       )
@@ -501,9 +501,7 @@ describe("whatever happens to the book", () => {
             const entries = yield* book.entries
             assert.isAtMost(entries.length, addressBookCapacity)
             assert.deepStrictEqual(entries, entries.toSorted(PeerAddress.compare))
-            const { failed, neverAttempted, responded, attemptPending, total } = yield* SubscriptionRef.get(
-              book.metrics
-            )
+            const { failed, neverAttempted, responded, attemptPending, total } = yield* book.metrics.get
             assert.strictEqual(failed + neverAttempted + responded + attemptPending, total)
             if (below(20) === 0) {
               const before = yield* book.readyCount

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, HashMap, Layer, Option, SubscriptionRef } from "effect"
+import { Effect, HashMap, Layer, Option } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
 import { Misbehavior } from "../../src/addresses/Misbehavior.ts"
@@ -12,9 +12,7 @@ const report = (text: string, score: number, reason: string) =>
   Effect.flatMap(Misbehavior, (misbehavior) => misbehavior.report({ address: address(text), score, reason }))
 
 const bans = Effect.flatMap(BanList, (list) =>
-  Effect.map(SubscriptionRef.get(list.bans), (bans) =>
-    [...HashMap.values(bans)].map(({ group, reason }) => [group, reason])
-  )
+  Effect.map(list.bans.get, (bans) => [...HashMap.values(bans)].map(({ group, reason }) => [group, reason]))
 )
 
 const judging = Effect.flatMap(Misbehavior, (misbehavior) =>

@@ -5,18 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import {
-  Effect,
-  Exit,
-  FileSystem,
-  HashMap,
-  Layer,
-  Path,
-  PlatformError,
-  References,
-  Scope,
-  SubscriptionRef
-} from "effect"
+import { Effect, Exit, FileSystem, HashMap, Layer, Path, PlatformError, References, Scope } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
 import * as BanFile from "../../src/addresses/BanFile.ts"
@@ -237,7 +226,7 @@ const bansIn = (directory: string) =>
   BanFile.layer(directory).pipe(Layer.provide([disk, Layer.succeed(ChainParams, mainnet)]))
 
 const bans = Effect.flatMap(BanList, (list) =>
-  Effect.map(SubscriptionRef.get(list.bans), (bans) =>
+  Effect.map(list.bans.get, (bans) =>
     [...HashMap.values(bans)].map(({ group, untilSeconds }) => `${group} ${untilSeconds}`).toSorted()
   )
 )

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Option, References, Stream, SubscriptionRef } from "effect"
+import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Option, References, Stream } from "effect"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
@@ -453,7 +453,7 @@ describe("crawls", () => {
       Effect.gen(function* () {
         const book = yield* AddressBook
         const totals: Array<number> = []
-        yield* SubscriptionRef.changes(book.metrics).pipe(
+        yield* book.metrics.changes.pipe(
           Stream.runForEach(({ total }) => Effect.sync(() => totals.push(total))),
           Effect.forkChild({ startImmediately: true })
         )

@@ -1,14 +1,15 @@
 /** A peer set among scripted peers. */
-import { Effect, type Fiber, Layer, Option, SubscriptionRef } from "effect"
+import { Context, Effect, type Fiber, Layer, Option, SubscriptionRef } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
-import { ChainTip } from "../../src/chain/ChainTip.ts"
+import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
 import { type BlockHash, zeroBlockHash } from "../../src/chain/Hash.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import type { BlocksByHash } from "../../src/peer/Request.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
+import * as Subscribable from "../../src/Subscribable.ts"
 import { fakePeer, type FakePeer, type FakePeerOptions } from "./fakePeer.ts"
 
 export interface WorldOptions {
@@ -30,14 +31,27 @@ const metrics = {
   limit: 5000
 }
 
+/** The tip of the program that uses us, for `reach` to move. */
+export class MovableTip extends Context.Service<MovableTip, SubscriptionRef.SubscriptionRef<Option.Option<Tip>>>()(
+  "network-effect/test/MovableTip"
+) {}
+
+const movableTip = Layer.unwrap(Effect.map(MovableTip, ChainTip.layerRef)).pipe(
+  Layer.provideMerge(Layer.effect(MovableTip, SubscriptionRef.make(Option.none<Tip>())))
+)
+
 /** Any number of connections per host, unless the policy says otherwise. */
 export const world = (options: WorldOptions = {}) =>
   PeerSet.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(options.registry ?? InventoryRegistry.layer, ChainTip.layerNone)),
+    Layer.provideMerge(Layer.mergeAll(options.registry ?? InventoryRegistry.layer, movableTip)),
     Layer.provide(
       Layer.mergeAll(
         Layer.succeed(ChainParams, options.chain ?? mainnet),
-        Layer.unwrap(Effect.map(SubscriptionRef.make(metrics), (metrics) => Layer.mock(AddressBook, { metrics }))),
+        Layer.unwrap(
+          Effect.map(SubscriptionRef.make(metrics), (metrics) =>
+            Layer.mock(AddressBook, { metrics: Subscribable.fromRef(metrics) })
+          )
+        ),
         Layer.succeed(TrustedPeers, new Set(options.trusted))
       )
     ),
@@ -72,7 +86,7 @@ export const numberOf = (request: { readonly _tag: string }): number | string =>
 }
 
 /** The tip of the program that uses us reaches a height, with a block from long ago unless said otherwise. */
-export const reach = (height: number, blockTimeSeconds = -1_000_000): Effect.Effect<void, never, ChainTip> =>
-  Effect.flatMap(ChainTip, ({ tip }) =>
+export const reach = (height: number, blockTimeSeconds = -1_000_000): Effect.Effect<void, never, MovableTip> =>
+  Effect.flatMap(MovableTip, (tip) =>
     SubscriptionRef.set(tip, Option.some({ height, hash: zeroBlockHash, blockTimeSeconds }))
   )

@@ -1,0 +1,28 @@
+/** Lines that others can set off. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Logger, References } from "effect"
+import { TestClock } from "effect/testing"
+import * as LimitedLog from "../src/LimitedLog.ts"
+
+describe("a limited log", () => {
+  it.effect("writes one line of a kind per interval, and says how many it left out; kinds do not share", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ fiber, message }) => {
+      const { leftOut } = fiber.getRef(References.CurrentLogAnnotations)
+      lines.push(leftOut === undefined ? String(message) : `${String(message)} (+${String(leftOut)})`)
+    })
+    return Effect.gen(function* () {
+      const limited = LimitedLog.make(Duration.seconds(60))
+      for (let i = 0; i < 1000; i++) yield* limited("inv", Effect.logInfo(`inv ${i}`))
+      yield* limited("ping", Effect.logInfo("ping"))
+      yield* TestClock.adjust("59 seconds")
+      yield* limited("inv", Effect.logInfo("too soon"))
+      // The wall clock does not count.
+      yield* TestClock.adjust("1 second")
+      yield* limited("inv", Effect.logInfo("next"))
+      yield* TestClock.adjust("60 seconds")
+      yield* limited("inv", Effect.logInfo("last"))
+      assert.deepStrictEqual(lines, ["inv 0", "ping", "next (+1000)", "last"])
+    }).pipe(Effect.provide(Logger.layer([logger])))
+  })
+})
