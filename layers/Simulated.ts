@@ -20,17 +20,19 @@ export interface SimulatedOptions extends NodeOptions {
   readonly seed: SeededRandom.Seed
   /** Where `cacheDirectory` is; without it nothing can be kept. */
   readonly disk?: Layer.Layer<FileSystem.FileSystem> | undefined
+  /** What `seeds` resolve to; nothing without it. */
+  readonly names?: Layer.Layer<Dns.Dns> | undefined
 }
 
 /**
- * A node on a host of the `SimNetwork` it is given: provide one network to all nodes of a world. Without `peers` it starts
- * alone; names resolve to nothing.
+ * A node on a host of the `SimNetwork` it is given: provide one network to all nodes of a world. Without `peers` and
+ * `seeds` it starts alone.
  */
 export const layer = (options: SimulatedOptions) =>
-  services({ ...options, peers: options.peers ?? [] }).pipe(
+  services({ ...options, peers: options.peers ?? (options.seeds === undefined ? [] : undefined) }).pipe(
     Layer.provide(SimNetwork.layerTransport(options.host)),
     Layer.provide(SeededRandom.layer(options.seed, PeerSocketAddresses.format(options.host))),
-    Layer.provide([Dns.layerStatic({}), options.disk ?? FileSystem.layerNoop({}), Path.layer]),
+    Layer.provide([options.names ?? Dns.layerStatic({}), options.disk ?? FileSystem.layerNoop({}), Path.layer]),
     Layer.orDie
   )
 
