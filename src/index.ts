@@ -40,9 +40,10 @@ export {
   type BoundListener,
   type ByteStream,
   DialError,
+  InboundTransport,
   ListenError,
-  StreamClosed,
-  Transport
+  OutboundTransport,
+  StreamClosed
 } from "./transport/Transport.ts"
 
 // -- wire: bytes and messages ------------------------------------------------------------------

@@ -16,7 +16,7 @@ import { Handshake, HandshakeError, HandshakeTimeout } from "../peer/Handshake.t
 import type { Peer } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
-import { type DialError, Transport } from "../transport/Transport.ts"
+import { type DialError, OutboundTransport } from "../transport/Transport.ts"
 import { ConnectionReports } from "./ConnectionReports.ts"
 import type { Slot } from "./ConnectionSlots.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
@@ -49,7 +49,7 @@ export class Connector extends Context.Service<
     Effect.gen(function* () {
       const policy = yield* Policy
       const chain = yield* ChainParams
-      const transport = yield* Transport
+      const transport = yield* OutboundTransport
       const handshake = yield* Handshake
       const reports = yield* ConnectionReports
       const book = yield* AddressBook

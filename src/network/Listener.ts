@@ -23,7 +23,7 @@ import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, LocalNode } from "../peer/Handshake.ts"
 import { inboundLimit, Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
-import { type ByteStream, type ListenError, Transport } from "../transport/Transport.ts"
+import { type ByteStream, InboundTransport, type ListenError } from "../transport/Transport.ts"
 import { ConnectionReports } from "./ConnectionReports.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
@@ -46,7 +46,7 @@ export class Listener extends Context.Service<
 }
 
 type Needs =
-  | Transport
+  | InboundTransport
   | ChainParams
   | AddressBook
   | BanList
@@ -58,7 +58,7 @@ type Needs =
 const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAddress) {
   const policy = yield* Policy
   const chain = yield* ChainParams
-  const transport = yield* Transport
+  const transport = yield* InboundTransport
   const book = yield* AddressBook
   const bans = yield* BanList
   const handshake = yield* Handshake

@@ -17,7 +17,7 @@ import type { SecureRandom } from "effect/crypto"
 import type { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
-import { type ByteStream, type DialError, Transport } from "../transport/Transport.ts"
+import { type ByteStream, type DialError, OutboundTransport } from "../transport/Transport.ts"
 import { Handshake, type HandshakeError, LocalNode } from "./Handshake.ts"
 import { InboundRequests } from "./InboundRequests.ts"
 import type { ConnectionHost, Peer } from "./Peer.ts"
@@ -57,8 +57,12 @@ export const overStream = (
 export const connect = (
   address: PeerSocketAddress,
   options: Options
-): Effect.Effect<Peer, DialError | HandshakeError, Scope.Scope | Transport | ChainParams | SecureRandom.SecureRandom> =>
+): Effect.Effect<
+  Peer,
+  DialError | HandshakeError,
+  Scope.Scope | OutboundTransport | ChainParams | SecureRandom.SecureRandom
+> =>
   Effect.gen(function* () {
-    const transport = yield* Transport
+    const transport = yield* OutboundTransport
     return yield* overStream(yield* transport.dial(address), options)
   })

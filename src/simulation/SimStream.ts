@@ -38,6 +38,7 @@ export interface StreamOptions {
 export class SimStream implements OpenStream {
   readonly localAddress: PeerSocketAddress
   readonly remoteAddress: PeerSocketAddress
+  readonly proxyAddress = undefined
   readonly #options: StreamOptions
   readonly #link: SimLink
   #other: SimStream | undefined

@@ -16,7 +16,7 @@ import { defaults, Policy } from "../../src/Policy.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { type ByteStream, Transport } from "../../src/transport/Transport.ts"
+import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { collectEvents } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 import { kinds, simulated } from "../support/kinds.ts"
@@ -37,7 +37,10 @@ interface Options {
 const unlimited = 1_000_000
 
 /** A listener at work, and what it lets in. */
-const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNetwork>, options: Options) => {
+const listenerWorld = (
+  from: (ip: string) => Layer.Layer<OutboundTransport | InboundTransport, never, SimNetwork>,
+  options: Options
+) => {
   const log = { handshakes: [] as Array<string>, peers: [] as Array<Peer>, welcomed: 0 }
   const policy: Policy = {
     ...defaults,
@@ -88,7 +91,7 @@ const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNe
       : address
     const transport = yield* Layer.build(from(ip))
     return yield* Effect.forEach(Array.from({ length: count }), () =>
-      Effect.flatMap(Transport, (transport) => transport.dial(target)).pipe(Effect.provideContext(transport))
+      Effect.flatMap(OutboundTransport, (transport) => transport.dial(target)).pipe(Effect.provideContext(transport))
     )
   })
 
@@ -124,11 +127,12 @@ const knocking = (
   hosts: ReadonlyArray<string>,
   onAccept: Effect.Effect<void> = Effect.void,
   after: Duration.Input = 0
-): Layer.Layer<Transport> => {
+): Layer.Layer<OutboundTransport | InboundTransport> => {
   const localAddress = PeerSocketAddress.fromStringUnsafe("127.0.0.91:1")
   const streamFrom = (remote: string): ByteStream => ({
     remoteAddress: PeerSocketAddress.fromStringUnsafe(remote),
     localAddress,
+    proxyAddress: undefined,
     read: Effect.never,
     write: () => Effect.void,
     bytesRead: () => 0,
@@ -142,7 +146,10 @@ const knocking = (
     yield* Effect.sleep(after)
     return streamFrom(`${host}:${left.length + 1}`)
   })
-  return Layer.mock(Transport, { listen: () => Effect.succeed({ address: localAddress, accept }) })
+  return Layer.mergeAll(
+    Layer.mock(InboundTransport, { listen: () => Effect.succeed({ address: localAddress, accept }) }),
+    Layer.mock(OutboundTransport, {})
+  )
 }
 const address = (text: string) => PeerSocketAddress.fromStringUnsafe(text)
 

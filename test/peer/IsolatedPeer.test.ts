@@ -8,7 +8,7 @@ import { HandshakeError, LocalNode } from "../../src/peer/Handshake.ts"
 import * as IsolatedPeer from "../../src/peer/IsolatedPeer.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { Transport } from "../../src/transport/Transport.ts"
+import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { Message, type Version } from "../../src/wire/Message.ts"
 import { alice, bob as bobAddress, loopback, mallory } from "../support/addresses.ts"
@@ -50,7 +50,7 @@ const connect = Effect.fnUntraced(function* (chain: ChainParamsShape = regtest, 
   const listener = yield* network.host(bobAddress).listen(PeerSocketAddress.fromIp(bobAddress.address, 0))
   const connecting = yield* start(
     IsolatedPeer.connect(listener.address, { userAgent }).pipe(
-      Effect.provideService(Transport, network.host(alice)),
+      Effect.provideService(OutboundTransport, network.host(alice)),
       Effect.provideService(ChainParams, chain),
       Effect.provideService(SecureRandom.SecureRandom, yield* SecureRandom.SecureRandom),
       Effect.provideService(LocalNode, talkative),
@@ -76,7 +76,7 @@ describe("an isolated peer", () => {
 
   const overTcp = Effect.fnUntraced(
     function* (chain: ChainParamsShape) {
-      const transport = yield* Transport
+      const transport = yield* InboundTransport
       const listener = yield* transport.listen(loopback())
       const connecting = yield* Effect.forkScoped(IsolatedPeer.connect(listener.address, { userAgent: "" }))
       const bob = remoteEnd(yield* listener.accept, chain)

@@ -8,7 +8,7 @@ import { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import type { ConnectionHost } from "../../src/peer/Peer.ts"
 import type { InboundRequest, Response } from "../../src/peer/Request.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { Transport } from "../../src/transport/Transport.ts"
+import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { loopback } from "../support/addresses.ts"
@@ -38,10 +38,9 @@ const nil: Response = { _tag: "Nil" }
 
 /** Two ends of one socket, each with its scope. */
 const sockets = Effect.gen(function* () {
-  const transport = yield* Transport
-  const listener = yield* transport.listen(loopback())
+  const listener = yield* (yield* InboundTransport).listen(loopback())
   const [alicesScope, bobsScope] = [yield* Scope.fork(yield* Effect.scope), yield* Scope.fork(yield* Effect.scope)]
-  const alices = yield* Scope.provide(transport.dial(listener.address), alicesScope)
+  const alices = yield* Scope.provide((yield* OutboundTransport).dial(listener.address), alicesScope)
   const bobs = yield* Scope.provide(listener.accept, bobsScope)
   return { alices, alicesScope, bobs, bobsScope, address: listener.address }
 })

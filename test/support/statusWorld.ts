@@ -3,13 +3,13 @@ import { ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, Ref
 import { FetchHttpClient } from "effect/http"
 import {
   defaults,
+  InboundTransport,
   Network,
   PeerSocketAddress,
   Policy,
   regtest,
   StatusClient,
-  TcpTransport,
-  Transport
+  TcpTransport
 } from "network-effect"
 import { Node, StatusServer } from "network-effect/layers"
 
@@ -25,7 +25,7 @@ const quick: Policy = {
 
 /** A port nobody listens on. */
 const freePort = (ip: string) =>
-  Effect.flatMap(Transport, (transport) => transport.listen(PeerSocketAddress.fromStringUnsafe(`${ip}:0`))).pipe(
+  Effect.flatMap(InboundTransport, (transport) => transport.listen(PeerSocketAddress.fromStringUnsafe(`${ip}:0`))).pipe(
     Effect.map((listener) => listener.address),
     Effect.scoped,
     Effect.provide(TcpTransport.layer)
