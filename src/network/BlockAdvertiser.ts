@@ -19,7 +19,8 @@ import type { BlockHash } from "../chain/Hash.ts"
 import type { PeerError } from "../peer/Peer.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import { Policy } from "../Policy.ts"
-import { PeerSet, type PeerSetClosed } from "./PeerSet.ts"
+import { BackgroundTasks, type NetworkEnd } from "../BackgroundTasks.ts"
+import { PeerSet } from "./PeerSet.ts"
 
 /** The last peer that may hear of the block left just now. Try again: that waits for the next one. */
 export class NoEligiblePeers extends Data.TaggedError("NoEligiblePeers")<{}> {}
@@ -32,7 +33,7 @@ export class AdvertIncomplete extends Data.TaggedError("AdvertIncomplete")<{
   readonly failed: ReadonlyArray<{ readonly connection: ConnectionId; readonly error: PeerError }>
 }> {}
 
-export type AdvertError = NoEligiblePeers | AdvertIncomplete | PeerSetClosed
+export type AdvertError = NoEligiblePeers | AdvertIncomplete | NetworkEnd
 
 /** Tells peers of a block: at most `Policy.advertsUnderWay` at the same time. */
 export class BlockAdvertiser extends Context.Service<
@@ -54,6 +55,7 @@ export class BlockAdvertiser extends Context.Service<
     Effect.gen(function* () {
       const policy = yield* Policy
       const peerSet = yield* PeerSet
+      const tasks = yield* BackgroundTasks
       const underWay = yield* Semaphore.make(policy.advertsUnderWay)
 
       const send = Effect.fnUntraced(function* (hash: BlockHash, to: "some" | "all") {
@@ -77,11 +79,7 @@ export class BlockAdvertiser extends Context.Service<
       const advertise = (to: "some" | "all") => (hash: BlockHash) =>
         underWay
           .withPermits(1)(send(hash, to))
-          .pipe(
-            // First, because the end of the network also ends its connections.
-            (sending) => Effect.raceFirst(peerSet.awaitEnd, sending),
-            Effect.withSpan("BlockAdvertiser.advertise", { attributes: { to } })
-          )
+          .pipe(tasks.untilEnd, Effect.withSpan("BlockAdvertiser.advertise", { attributes: { to } }))
 
       return BlockAdvertiser.of({ advertise: advertise("some"), advertiseToAll: advertise("all") })
     })

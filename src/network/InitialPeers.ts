@@ -8,17 +8,20 @@
  *
  * @module
  */
-import { Clock, Context, Deferred, Duration, Effect, FiberSet, Layer, Option, Random } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Option, Random } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { PeerCache } from "../addresses/AddressBookFile.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as Monotonic from "../Monotonic.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
-import { Connector, type ConnectError } from "./Connector.ts"
+import { Connector } from "./Connector.ts"
 import { ConnectionSlots } from "./ConnectionSlots.ts"
+import { Crawler } from "./Crawler.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerSet } from "./PeerSet.ts"
 
@@ -27,18 +30,27 @@ export class InitialPeers extends Context.Service<
   InitialPeers,
   {
     /**
-     * Gathers, tells the book, dials up to `Policy.targetPeers`, and waits until each dial has succeeded or failed. Returns
-     * how many succeeded. The connections live as long as the layer. Waits for seeds as long as there are any.
+     * The first dials are known to have succeeded or failed, and the first crawl is over: more peers are looked for from now
+     * on. Waits for seeds as long as there are any.
      */
-    readonly start: Effect.Effect<number>
-    /**
-     * Starts over whenever no peer is connected and no candidate is left: at most once every `Policy.reconnectDelay`, and
-     * without those dialled in that time.
-     */
-    readonly startOver: Effect.Effect<never>
+    readonly awaitStarted: Effect.Effect<void>
   }
 >()("network-effect/network/InitialPeers") {
-  static readonly layer = Layer.effect(
+  /** Starts over at most once every `Policy.reconnectDelay`, and without those dialled in that time. */
+  static readonly layer: Layer.Layer<
+    InitialPeers,
+    TaskNameTaken,
+    | AddressBook
+    | BackgroundTasks
+    | ChainParams
+    | ConnectionSlots
+    | Connector
+    | Crawler
+    | DnsSeeds
+    | NetworkEvents
+    | PeerCache
+    | PeerSet
+  > = Layer.effect(
     InitialPeers,
     Effect.gen(function* () {
       const policy = yield* Policy
@@ -47,10 +59,12 @@ export class InitialPeers extends Context.Service<
       const cache = yield* PeerCache
       const book = yield* AddressBook
       const connector = yield* Connector
+      const crawler = yield* Crawler
       const slots = yield* ConnectionSlots
       const peerSet = yield* PeerSet
       const events = yield* NetworkEvents
-      const connections = yield* FiberSet.make<void, never>()
+      const tasks = yield* BackgroundTasks
+      const started = yield* Deferred.make<void>()
       const dialledAt = new Map<string, number>()
 
       /** All addresses there are, valid ones only, best first, all told to the book; then those to dial, in random order. */
@@ -81,7 +95,7 @@ export class InitialPeers extends Context.Service<
           ...shuffled.filter((address) => !AddressRules.isPreferred(address, chain))
         ]
         for (const address of byPreference) yield* book.record({ _tag: "NewInitial", address })
-        const now = yield* monotonicMillis
+        const now = yield* Monotonic.millis
         for (const [address, dialled] of dialledAt) {
           if (now - dialled >= Duration.toMillis(policy.reconnectDelay)) dialledAt.delete(address)
         }
@@ -98,29 +112,29 @@ export class InitialPeers extends Context.Service<
         return yield* Random.shuffle(due.slice(0, policy.targetPeers))
       })
 
-      /** One initial connection, from its slot to its end; tells `outcome` as soon as it is known. */
-      const hold = (address: PeerSocketAddress.PeerSocketAddress, outcome: Deferred.Deferred<boolean>) =>
-        Effect.gen(function* () {
-          const slot = yield* slots.reserve("outbound")
-          yield* connector.takeTurn
-          dialledAt.set(PeerSocketAddress.format(address), yield* monotonicMillis)
-          const peer = yield* connector.connect(address, slot)
-          yield* Deferred.succeed(outcome, true)
-          yield* peer.awaitClosed
-        }).pipe(
-          // Not told to the book: a recorded failure would bar an address that was never seen for good.
-          Effect.catch((error) => {
-            const reason = connectErrorReason(error)
-            // No such IP family on this host says nothing about the peer.
-            const log = reason === "EADDRNOTAVAIL" ? Effect.logDebug : Effect.logInfo
-            return log("initial peer not reached").pipe(
-              PeerSocketAddress.annotateLogs("address", address),
-              Effect.annotateLogs({ reason })
-            )
-          }),
-          Effect.scoped,
-          Effect.ensuring(Deferred.succeed(outcome, false))
-        )
+      /** Dials one. Whether it succeeded. */
+      const dial = (address: PeerSocketAddress.PeerSocketAddress) =>
+        connector
+          .connect({
+            whom: Effect.map(Monotonic.millis, (now) => {
+              dialledAt.set(PeerSocketAddress.format(address), now)
+              return address
+            }),
+            why: "initial"
+          })
+          .pipe(
+            Effect.as(true),
+            // Not told to the book: a recorded failure would bar an address that was never seen for good.
+            Effect.catch((error) => {
+              // No such IP family on this host says nothing about the peer.
+              const log = error.code === "EADDRNOTAVAIL" ? Effect.logDebug : Effect.logInfo
+              return log("initial peer not reached").pipe(
+                PeerSocketAddress.annotateLogs("address", address),
+                Effect.annotateLogs({ reason: error.code }),
+                Effect.as(false)
+              )
+            })
+          )
 
       /** Dials each at its turn. How many of them succeeded, once all are known. */
       const dialAll = Effect.fnUntraced(function* (addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) {
@@ -128,16 +142,13 @@ export class InitialPeers extends Context.Service<
         yield* Effect.logInfo("dialling initial peers").pipe(
           Effect.annotateLogs({ ipv4, ipv6: addresses.length - ipv4 })
         )
-        const outcomes = yield* Effect.forEach(addresses, (address) =>
-          Effect.gen(function* () {
-            const outcome = yield* Deferred.make<boolean>()
-            yield* FiberSet.run(connections, hold(address, outcome), { startImmediately: true })
-            return outcome
-          })
+        // Each takes its slot now, and its turn as it comes.
+        const dials = yield* Effect.forEach(addresses, (address) =>
+          Effect.forkChild(dial(address), { startImmediately: true })
         )
         let succeeded = 0
-        for (const outcome of outcomes) {
-          if (yield* Deferred.await(outcome)) succeeded++
+        for (const each of dials) {
+          if (yield* Fiber.join(each)) succeeded++
           // Remote peers must not keep everybody else waiting by answering all at once.
           yield* Effect.yieldNow
         }
@@ -147,23 +158,27 @@ export class InitialPeers extends Context.Service<
         return succeeded
       })
 
-      const start = Effect.flatMap(choose, dialAll).pipe(Spans.within("add_initial_peers"))
+      const gatherAndDial = Effect.flatMap(choose, dialAll).pipe(Spans.within("add_initial_peers"))
+
+      const startUp = Effect.gen(function* () {
+        yield* gatherAndDial
+        yield* Effect.logInfo("initial peers done").pipe(Effect.annotateLogs({ outbound: slots.used("outbound") }))
+        // Those that live now. Some nodes answer address requests only once per connection: this one must not be lost.
+        yield* crawler.crawlOnce(Math.min(slots.open("outbound"), policy.crawlFanout))
+        for (let missing = policy.targetPeers - slots.used("outbound"); missing > 0; missing--) {
+          yield* peerSet.demand.offer
+        }
+        yield* Deferred.succeed(started, undefined)
+      })
 
       const startOver = Effect.gen(function* () {
         const isAlone = (yield* peerSet.peers).length === 0 && (yield* book.readyCount) === 0
-        if (isAlone) yield* start
+        if (isAlone) yield* gatherAndDial
       }).pipe(Effect.delay(policy.reconnectDelay), Effect.forever)
 
-      // A defect in a connection's fiber is ours and must not go unnoticed.
-      const watch = Effect.andThen(FiberSet.join(connections), Effect.never)
+      yield* tasks.run("initial peers", Effect.andThen(startUp, startOver))
 
-      return InitialPeers.of({ start, startOver: Effect.raceFirst(startOver, watch) })
+      return InitialPeers.of({ awaitStarted: Deferred.await(started) })
     })
   )
 }
-
-/** What a failed dial is logged with. */
-const connectErrorReason = (error: ConnectError): string =>
-  error._tag === "DialError" ? error.code : error.reason._tag
-
-const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1_000_000)

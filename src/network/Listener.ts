@@ -11,23 +11,25 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Scope } from "effect"
+import { Context, Duration, Effect, Exit, FiberSet, Layer, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, LocalNode } from "../peer/Handshake.ts"
-import { inboundLimit, Policy } from "../Policy.ts"
+import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { type ByteStream, InboundTransport, type ListenError } from "../transport/Transport.ts"
-import { ConnectionReports } from "./ConnectionReports.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
+import { PeerAdmission } from "./PeerAdmission.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
 /** Accepts whoever may connect. */
@@ -36,22 +38,22 @@ export class Listener extends Context.Service<
   {
     /** The address we really listen on: its port is the one the system chose when 0 was asked for. */
     readonly address: PeerSocketAddress.PeerSocketAddress
-    /** Accepts for as long as it runs; ends only by interruption or a defect. */
-    readonly run: Effect.Effect<never>
   }
 >()("network-effect/network/Listener") {
-  /** Binds now; the layer fails when the address is taken or forbidden. Nobody is accepted before `run`. */
-  static readonly layer = (address: PeerSocketAddress.PeerSocketAddress): Layer.Layer<Listener, ListenError, Needs> =>
-    Layer.effect(Listener, make(address))
+  /** Binds and accepts from now on; the layer fails when the address is taken or forbidden. */
+  static readonly layer = (
+    address: PeerSocketAddress.PeerSocketAddress
+  ): Layer.Layer<Listener, ListenError | TaskNameTaken, Needs> => Layer.effect(Listener, make(address))
 }
 
 type Needs =
   | InboundTransport
   | ChainParams
   | AddressBook
+  | BackgroundTasks
   | BanList
   | Handshake
-  | ConnectionReports
+  | PeerAdmission
   | ConnectionSlots
   | NetworkEvents
 
@@ -62,10 +64,11 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
   const book = yield* AddressBook
   const bans = yield* BanList
   const handshake = yield* Handshake
-  const reports = yield* ConnectionReports
+  const admission = yield* PeerAdmission
   const slots = yield* ConnectionSlots
   const events = yield* NetworkEvents
   const trusted = yield* TrustedPeers
+  const tasks = yield* BackgroundTasks
   const { externalAddress } = yield* LocalNode
 
   const unusual = validForListening(wanted, chain)
@@ -74,9 +77,11 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
       Effect.annotateLogs({ port: wanted.port, expected: chain.defaultPort, chain: chain.name, reason: unusual })
     )
   }
-  const listener = yield* transport
-    .listen(wanted)
-    .pipe(Spans.within("open_listener", { attributes: { addr: PeerSocketAddress.format(wanted) } }))
+  const listener = yield* transport.listen(wanted).pipe(
+    // The port closes when the network ends, also while this layer lives on.
+    Scope.provide(tasks.scope),
+    Spans.within("open_listener", { attributes: { addr: PeerSocketAddress.format(wanted) } })
+  )
   const bound = listener.address
   yield* book.setLocalListener(externalAddress ?? bound)
   yield* handshake.setListenAddress(bound)
@@ -87,26 +92,25 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
     windowMillis: Duration.toMillis(policy.reconnectDelay),
     limit: policy.connectionsPerGroup
   })
-  const reserved = Math.min(trusted.size, Math.max(0, inboundLimit(policy) - 1))
 
-  /** Where the connection may be, or why it may not. The caller reserves the place in the same synchronous step. */
-  const admission = (
+  /** Where the connection may be, or why it may not. Its place is taken in the same synchronous step. */
+  const verdictOn = (
     address: PeerSocketAddress.PeerSocketAddress,
     nowMillis: number
   ): SlotKind | "capacity" | "too-soon" => {
-    const total = slots.used("inbound") + slots.used("trusted")
-    if (total >= inboundLimit(policy)) return "capacity"
-    if (trusted.has(ipOf(address)) && slots.used("trusted") < reserved) return "trusted"
-    if (slots.used("inbound") >= inboundLimit(policy) - reserved) return "capacity"
+    const kind = trusted.has(ipOf(address)) ? "trusted" : "inbound"
+    if (!slots.hasRoom(kind)) return "capacity"
+    // Reserved places are not counted against their owners.
+    if (kind === "trusted" && slots.used("trusted") < slots.limits.trusted) return kind
     // Last, so that whoever is refused for capacity may come back at once.
-    return throttle.isPastLimitOrAdd(limitKey(address), nowMillis) ? "too-soon" : "inbound"
+    return throttle.isPastLimitOrAdd(limitKey(address), nowMillis) ? "too-soon" : kind
   }
 
   /** One inbound connection, from its slot to its end. */
   const serve = Effect.fnUntraced(function* (stream: ByteStream, kind: SlotKind) {
     const slot = yield* slots.reserve(kind)
-    const connected = { _tag: "InboundDirect", address: stream.remoteAddress } as const
-    const peer = yield* handshake.run(stream, connected, reports.hostFor(connected)).pipe(
+    const connected = ConnectedAddress.inbound(stream)
+    const peer = yield* handshake.run(stream, connected, admission.hostFor(connected)).pipe(
       Effect.tapErrorTag("HandshakeError", ({ reason }) =>
         events.publish({
           _tag: "HandshakeFailed",
@@ -119,7 +123,14 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
         attributes: { network: chain.kind, addr: ConnectedAddress.label(connected) }
       })
     )
-    yield* reports.welcome(peer, slot)
+    yield* Effect.tapErrorTag(admission.admit(peer, slot), "PeerRefused", ({ reason }) =>
+      events.publish({
+        _tag: "PeerRefused",
+        address: PeerSocketAddress.format(stream.remoteAddress),
+        direction: "inbound",
+        reason
+      })
+    )
     yield* peer.awaitClosed
   })
 
@@ -137,15 +148,15 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
       // The stream's scope hangs below the loop's, so an interruption between here and its fiber leaves nothing open.
       const scope = yield* Scope.fork(loopScope)
       const stream = yield* listener.accept.pipe(Scope.provide(scope))
-      const connected = { _tag: "InboundDirect", address: stream.remoteAddress } as const
+      const connected = ConnectedAddress.inbound(stream)
       yield* ConnectionMetrics.attempted(chain, connected)
       if (yield* bans.isBanned(stream.remoteAddress)) {
         yield* ConnectionMetrics.ended(chain, connected, ConnectionMetrics.banned)
         yield* refuse(stream, scope, "banned")
         return yield* Effect.yieldNow
       }
-      const now = Number(yield* Clock.monotonicTimeNanos) / 1_000_000
-      const verdict = admission(stream.remoteAddress, now)
+      const now = yield* Monotonic.millis
+      const verdict = verdictOn(stream.remoteAddress, now)
       if (verdict === "capacity" || verdict === "too-soon") {
         yield* ConnectionMetrics.ended(chain, connected, ConnectionMetrics.refused)
         yield* refuse(stream, scope, verdict)
@@ -153,9 +164,13 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
         return yield* Effect.yieldNow
       }
       yield* serve(stream, verdict).pipe(
-        Effect.catchTag("HandshakeError", (error) =>
-          Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: error.reason._tag }))
-        ),
+        Effect.catchTags({
+          HandshakeError: (error) =>
+            Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: error.reason._tag })),
+          PeerRefused: ({ reason }) =>
+            Effect.logDebug("an inbound peer may not join").pipe(Effect.annotateLogs({ reason })),
+          NoFreeSlot: Effect.die
+        }),
         Scope.provide(scope),
         Effect.onExit((exit) => Scope.close(scope, exit)),
         // Started at once: the slot is taken before the next stream is looked at.
@@ -176,7 +191,8 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
     Spans.within("accept_inbound_connections", { attributes: { listener_addr: PeerSocketAddress.format(bound) } })
   )
 
-  return Listener.of({ address: bound, run })
+  yield* tasks.run("listener", run)
+  return Listener.of({ address: bound })
 })
 
 const ipOf = (address: PeerSocketAddress.PeerSocketAddress): string => NetAddress.formatIp(address.address)

@@ -19,6 +19,7 @@ import {
   Cause,
   Clock,
   Context,
+  Data,
   Deferred,
   Duration,
   Effect,
@@ -27,10 +28,12 @@ import {
   Layer,
   Option,
   Random,
+  Scope,
   Stream,
   Tracer
 } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
+import { BackgroundTasks, type NetworkEnd } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip, isNearTip } from "../chain/ChainTip.ts"
 import { minimumVersion } from "../chain/ProtocolVersion.ts"
@@ -42,7 +45,7 @@ import { ConnectedPeers, makeMember, type Member } from "../routing/ConnectedPee
 import * as Demand from "./Demand.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
 import * as PeerChoice from "../routing/PeerChoice.ts"
-import { NetworkClosed, type PeerSetClosed, type PeerSetError } from "../routing/PeerSetError.ts"
+import type { PeerSetError } from "../routing/PeerSetError.ts"
 import * as PeerSetMetrics from "../routing/PeerSetMetrics.ts"
 import { RequestRouter, singleBlock } from "../routing/RequestRouter.ts"
 import * as StallTracker from "../routing/StallTracker.ts"
@@ -50,13 +53,16 @@ import { Steps } from "../routing/Steps.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
 export { NotFoundRegistry } from "../routing/Asking.ts"
-export {
-  BackgroundTaskExited,
-  NetworkClosed,
-  NodeOutdated,
-  type PeerSetClosed,
-  type PeerSetError
-} from "../routing/PeerSetError.ts"
+export { type PeerSetError } from "../routing/PeerSetError.ts"
+
+/** A peer may not join. It was closed, and never asked anything. */
+export class PeerRefused extends Data.TaggedError("PeerRefused")<{
+  /**
+   * `Connected`: its address is connected already. `GroupFull`: its peer group has all the connections it may have.
+   * `Outdated`: the chain demands a newer version. `Banned`: its group is. `Ended`: the network has ended.
+   */
+  readonly reason: "Connected" | "GroupFull" | "Outdated" | "Banned" | "Ended"
+}> {}
 
 /** How a request is to be routed. */
 export interface RequestOptions {
@@ -89,10 +95,10 @@ export class PeerSet extends Context.Service<
     ) => Effect.Effect<ResponseOf<R>, PeerSetError>
 
     /**
-     * Takes in a connected peer until its connection ends. `false` when it was refused, and closed with `ClientDropped`:
-     * its address is connected already or its peer group has all its connections. Takes effect before it returns.
+     * Takes in a connected peer until its connection ends. A peer that is refused is closed with `ClientDropped`. Takes effect
+     * before it returns.
      */
-    readonly add: (peer: Peer) => Effect.Effect<boolean>
+    readonly add: (peer: Peer) => Effect.Effect<void, PeerRefused>
 
     /** Lets a peer go: closes it with the error (`ClientDropped` unless given). Takes effect before it returns. */
     readonly remove: (id: ConnectionId, error?: PeerError) => Effect.Effect<void>
@@ -101,7 +107,7 @@ export class PeerSet extends Context.Service<
     readonly advertTargets: (to: "some" | "all") => Effect.Effect<ReadonlyArray<Peer>>
 
     /** How many more connections are wanted. */
-    readonly demand: Demand.Demand<PeerSetClosed>
+    readonly demand: Demand.Demand<NetworkEnd>
 
     /** Connected peers, ready and busy. */
     readonly peers: Effect.Effect<ReadonlyArray<Peer>>
@@ -113,23 +119,13 @@ export class PeerSet extends Context.Service<
     readonly counts: Effect.Effect<PeerCounts>
 
     /** Completes when so many peers are connected. */
-    readonly awaitPeers: (options: { readonly peers: number }) => Effect.Effect<void, PeerSetClosed>
-
-    /** Ends the network: every pending and later request fails with this error, and all peers are closed. */
-    readonly fail: (error: PeerSetClosed) => Effect.Effect<void>
-
-    /** Fails with what ended the network; never succeeds. */
-    readonly awaitEnd: Effect.Effect<never, PeerSetClosed>
+    readonly awaitPeers: (options: { readonly peers: number }) => Effect.Effect<void, NetworkEnd>
   }
 >()("network-effect/network/PeerSet") {
   static readonly layer = Layer.effect(
     PeerSet,
     Effect.suspend(() => make)
   )
-
-  /** Whether the network has ended: trying again is in vain. */
-  static readonly isClosed = (error: PeerSetError): error is PeerSetClosed =>
-    error._tag === "NetworkClosed" || error._tag === "BackgroundTaskExited" || error._tag === "NodeOutdated"
 }
 
 const nobody: ReadonlySet<ConnectionId> = new Set()
@@ -138,21 +134,23 @@ const make = Effect.gen(function* () {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
+  const tasks = yield* BackgroundTasks
   const book = yield* AddressBook
   const registry = yield* InventoryRegistry
   const trusted = yield* TrustedPeers
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
   const metrics = PeerSetMetrics.make(chain.kind, yield* Effect.context<never>())
-  const fibers = yield* FiberSet.make<unknown, unknown>()
+  const fibers = yield* FiberSet.make<unknown, unknown>().pipe(Scope.provide(tasks.scope))
+  yield* tasks.run("peer set", Effect.andThen(FiberSet.join(fibers), Effect.never))
   const run = yield* FiberSet.runtime(fibers)<never>()
 
   const connected = new ConnectedPeers()
   const { pools } = connected
   const arrivals = new Set<Arrival>()
-  const closed = yield* Deferred.make<never, PeerSetClosed>()
+  const closed = yield* Deferred.make<never, NetworkEnd>()
   const demand = Demand.make(outboundLimit(policy), closed)
-  let ended: PeerSetClosed | undefined
+  let ended: NetworkEnd | undefined
 
   const steps = new Steps(
     () => followTip(),
@@ -205,15 +203,15 @@ const make = Effect.gen(function* () {
     watchReadiness(member)
   }
 
-  const admit = (member: Member): boolean => {
+  const admit = (member: Member): PeerRefused["reason"] | undefined => {
     const { address, group, peer } = member
-    if (ended !== undefined) return false
+    if (ended !== undefined) return "Ended"
     // Of two connections with one address the older stays, or they could replace each other for ever.
-    if (address !== undefined && connected.at(address) !== undefined) return false
+    if (address !== undefined && connected.at(address) !== undefined) return "Connected"
     if (group !== undefined && !member.sidecar && connected.inGroup(group).size >= policy.connectionsPerGroup) {
-      return false
+      return "GroupFull"
     }
-    if (!isAcceptable(member)) return false
+    if (!isAcceptable(member)) return "Outdated"
     if (connected.size >= totalLimit(policy)) {
       throw new Error(`${connected.size} peers are connected, and there are slots for ${totalLimit(policy)}`)
     }
@@ -221,15 +219,16 @@ const make = Effect.gen(function* () {
     run(Effect.map(peer.awaitClosed, (error) => steps.run(() => drop(peer.id, error))))
     watchReadiness(member)
     router.note({ _tag: "PeersChanged" })
-    return true
+    return undefined
   }
 
-  const add = (peer: Peer): Effect.Effect<boolean> =>
-    Effect.suspend(() =>
-      steps.run(() => admit(makeMember(peer, trusted)))
-        ? Effect.succeed(true)
-        : Effect.as(peer.close(new ClientDropped()), false)
-    )
+  const add = (peer: Peer): Effect.Effect<void, PeerRefused> =>
+    Effect.suspend(() => {
+      const reason = steps.run(() => admit(makeMember(peer, trusted)))
+      return reason === undefined
+        ? Effect.void
+        : Effect.andThen(peer.close(new ClientDropped()), Effect.fail(new PeerRefused({ reason })))
+    })
 
   // -- who may stay --------------------------------------------------------------------------
 
@@ -355,7 +354,7 @@ const make = Effect.gen(function* () {
 
   // -- the end -------------------------------------------------------------------------------
 
-  const end = (error: PeerSetClosed) => {
+  const end = (error: NetworkEnd) => {
     if (ended !== undefined) return
     ended = error
     router.end(error)
@@ -367,8 +366,7 @@ const make = Effect.gen(function* () {
     metrics.peers(0, 0)
   }
 
-  // Runs before the fibers are interrupted, so that callers hear why.
-  yield* Effect.addFinalizer(() => Effect.sync(() => steps.run(() => end(new NetworkClosed()))))
+  yield* tasks.onEnd((reason) => steps.run(() => end(reason)))
 
   yield* registry.onChange((item) => {
     if (item === undefined) steps.run(() => router.note({ _tag: "PeersChanged" }))
@@ -385,7 +383,7 @@ const make = Effect.gen(function* () {
   const everyone = () => Array.from(connected.values(), ({ peer }) => peer)
 
   const awaitPeers = ({ peers }: { readonly peers: number }) =>
-    Effect.callback<void, PeerSetClosed>((resume) => {
+    Effect.callback<void, NetworkEnd>((resume) => {
       if (ended !== undefined) return resume(Effect.fail(ended))
       if (connected.size >= peers) return resume(Effect.void)
       const arrival = { peers, resume }
@@ -407,16 +405,14 @@ const make = Effect.gen(function* () {
       inbound: connected.inbound,
       outbound: connected.size - connected.inbound
     })),
-    awaitPeers,
-    fail: (error) => Effect.sync(() => steps.run(() => end(error))),
-    awaitEnd: Deferred.await(closed)
+    awaitPeers
   })
 })
 
 /** Somebody who waits for so many peers. */
 interface Arrival {
   readonly peers: number
-  readonly resume: (effect: Effect.Effect<void, PeerSetClosed>) => void
+  readonly resume: (effect: Effect.Effect<void, NetworkEnd>) => void
 }
 
 /** The peer neither delivered, nor said that it lacks the block, nor was it us who gave up. */

@@ -14,7 +14,8 @@ import type { InventoryItem } from "../wire/Message.ts"
 import type { ConnectedPeers, Member } from "./ConnectedPeers.ts"
 import type { HashRecord } from "./InventoryRegistry.ts"
 import * as PeerChoice from "./PeerChoice.ts"
-import type { PeerSetClosed, PeerSetError } from "./PeerSetError.ts"
+import type { NetworkEnd } from "../BackgroundTasks.ts"
+import type { PeerSetError } from "./PeerSetError.ts"
 import type { InventoryRefusal, PeerSetMetrics } from "./PeerSetMetrics.ts"
 import type { Steps } from "./Steps.ts"
 
@@ -85,7 +86,7 @@ const nil: Response = { _tag: "Nil" }
 
 export class Asking {
   readonly around: Surroundings
-  #ended: PeerSetClosed | undefined
+  #ended: NetworkEnd | undefined
 
   constructor(around: Surroundings) {
     this.around = around
@@ -101,11 +102,11 @@ export class Asking {
   }
 
   /** The end of the network: whatever peers answer from now on, callers hear of it instead. */
-  get ended(): PeerSetClosed | undefined {
+  get ended(): NetworkEnd | undefined {
     return this.#ended
   }
 
-  end(error: PeerSetClosed): void {
+  end(error: NetworkEnd): void {
     this.#ended = error
   }
 

@@ -24,7 +24,7 @@ import { BlockQueue, type Event } from "./BlockQueue.ts"
 import { Broadcasts } from "./Broadcasts.ts"
 import { FindQueue } from "./FindQueue.ts"
 import * as PeerChoice from "./PeerChoice.ts"
-import type { PeerSetClosed } from "./PeerSetError.ts"
+import type { NetworkEnd } from "../BackgroundTasks.ts"
 
 export class RequestRouter {
   readonly #asking: Asking
@@ -93,7 +93,7 @@ export class RequestRouter {
   }
 
   /** Fails whatever waits, and whatever comes. */
-  end(error: PeerSetClosed): void {
+  end(error: NetworkEnd): void {
     this.#asking.end(error)
     for (const call of [...this.#door, ...this.#finds.calls(), ...this.#blocks.calls()]) {
       this.#asking.tell(call.waiter, Effect.fail(error))
