@@ -5,9 +5,9 @@
  */
 import { Config, Console, Effect, Layer, Option } from "effect"
 import { CliError, CliOutput, Command, Flag } from "effect/cli"
+import type { NetworkEnd } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { InvalidSetting } from "../network/Network.ts"
-import type { PeerSetClosed } from "../network/PeerSet.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import type { SettingsError } from "./SettingsFile.ts"
@@ -113,7 +113,7 @@ const sentenceOf = (error: Failure, change: string): string => {
 }
 
 /** Whatever may end a command. */
-export type Failure = ListenError | StatusAddress.StatusNeedsToken | SettingsError | InvalidSetting | PeerSetClosed
+export type Failure = ListenError | StatusAddress.StatusNeedsToken | SettingsError | InvalidSetting | NetworkEnd
 
 /** Shows a failure as its sentence; the exit code is 1. */
 export const explained =

@@ -265,15 +265,18 @@ export class Connector extends Context.Service<
         // The scope holds the slot first and the stream after it, so a slot is free only when its socket is closed.
         const connection = Effect.gen(function* () {
           const slot = yield* Effect.catch(slots.reserve("outbound"), refused)
-          const address = Effect.isEffect(whom) ? yield* whom : whom
+          const found = yield* Effect.exit(Effect.isEffect(whom) ? whom : Effect.succeed(whom))
+          // However it failed, that is its caller's.
+          if (Exit.isFailure(found)) return yield* Deferred.done(outcome, found)
+          const address = found.value
           const peer = yield* Effect.catch(attempt(address, slot, why), refused)
           yield* Deferred.succeed(outcome, peer)
-          yield* peer.awaitClosed
+          return yield* peer.awaitClosed
         }).pipe(
           Effect.scoped,
           Effect.onError((cause) => Deferred.failCause(outcome, cause)),
           // Its caller was told; what is a defect of ours also ends the network.
-          Effect.catch(() => Effect.void),
+          Effect.ignore,
           Effect.annotateLogs({ why })
         )
         // Started at once: the slot is taken before the next attempt is looked at.

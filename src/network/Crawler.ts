@@ -10,7 +10,7 @@
 import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import * as Gossip from "../addresses/Gossip.ts"
-import type { NetworkEnd } from "../BackgroundTasks.ts"
+import { isNetworkEnd, type NetworkEnd } from "../BackgroundTasks.ts"
 import * as Monotonic from "../Monotonic.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
@@ -42,9 +42,7 @@ export class Crawler extends Context.Service<
       const askOne = peerSet.request({ _tag: "Peers" }).pipe(
         Effect.map((answer) => Option.some(answer.addresses)),
         Effect.catch((error) =>
-          PeerSet.isClosed(error)
-            ? Effect.fail(error)
-            : Effect.as(Effect.logTrace("no addresses", error), Option.none())
+          isNetworkEnd(error) ? Effect.fail(error) : Effect.as(Effect.logTrace("no addresses", error), Option.none())
         )
       )
 

@@ -10,7 +10,7 @@
  */
 import { Data, Duration, Effect, FiberSet, Layer, Metric, Option } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
-import { BackgroundTasks, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { BackgroundTasks, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
@@ -82,6 +82,7 @@ export const run: Effect.Effect<never, NetworkEnd, LoopNeeds> = Effect.gen(funct
       Effect.catchTag("NoCandidate", () => Effect.void),
       Effect.catchTag("ConnectError", (error) =>
         Effect.gen(function* () {
+          if (isNetworkEnd(error.reason)) return yield* error.reason
           if (candidate === undefined) return
           const log = outbound <= policy.verboseDials ? Effect.logInfo : Effect.logDebug
           yield* log("dial failed").pipe(Effect.annotateLogs({ reason: error.code, outbound }))

@@ -11,9 +11,8 @@
  *
  * @module
  */
-import { Context, Duration, Effect, Exit, FiberSet, Layer, Scope } from "effect"
+import { Context, Duration, Effect, Exit, FiberSet, Layer, Option, Scope } from "effect"
 import { NetAddress } from "effect/net"
-import { AddressBook } from "../addresses/AddressBook.ts"
 import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
@@ -22,46 +21,50 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
-import { Handshake, LocalNode } from "../peer/Handshake.ts"
+import { Handshake } from "../peer/Handshake.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
-import { type ByteStream, InboundTransport, type ListenError } from "../transport/Transport.ts"
+import { ListeningPort } from "../transport/ListeningPort.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
+import type { ByteStream } from "../transport/Transport.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerAdmission } from "./PeerAdmission.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
-/** Accepts whoever may connect. */
+/** Accepts whoever may connect. Nobody does when this node has no port. */
 export class Listener extends Context.Service<
   Listener,
   {
-    /** The address we really listen on: its port is the one the system chose when 0 was asked for. */
-    readonly address: PeerSocketAddress.PeerSocketAddress
+    /** Where we accept; `None` for a node that only dials. */
+    readonly address: Option.Option<PeerSocketAddress.PeerSocketAddress>
   }
 >()("network-effect/network/Listener") {
-  /** Binds and accepts from now on; the layer fails when the address is taken or forbidden. */
-  static readonly layer = (
-    address: PeerSocketAddress.PeerSocketAddress
-  ): Layer.Layer<Listener, ListenError | TaskNameTaken, Needs> => Layer.effect(Listener, make(address))
+  /** Accepts from now on. */
+  static readonly layer: Layer.Layer<
+    Listener,
+    TaskNameTaken,
+    | BackgroundTasks
+    | BanList
+    | ChainParams
+    | ConnectionSlots
+    | Handshake
+    | ListeningPort
+    | NetworkEvents
+    | OwnAddress
+    | PeerAdmission
+  > = Layer.effect(
+    Listener,
+    Effect.suspend(() => make)
+  )
 }
 
-type Needs =
-  | InboundTransport
-  | ChainParams
-  | AddressBook
-  | BackgroundTasks
-  | BanList
-  | Handshake
-  | PeerAdmission
-  | ConnectionSlots
-  | NetworkEvents
-
-const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAddress) {
+const make = Effect.gen(function* () {
   const policy = yield* Policy
   const chain = yield* ChainParams
-  const transport = yield* InboundTransport
-  const book = yield* AddressBook
+  const port = yield* ListeningPort
+  const { listening } = yield* OwnAddress
   const bans = yield* BanList
   const handshake = yield* Handshake
   const admission = yield* PeerAdmission
@@ -69,24 +72,23 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
   const events = yield* NetworkEvents
   const trusted = yield* TrustedPeers
   const tasks = yield* BackgroundTasks
-  const { externalAddress } = yield* LocalNode
 
-  const unusual = validForListening(wanted, chain)
-  if (unusual !== undefined && wanted.port !== 0) {
-    yield* Effect.logWarning("other nodes will not dial this port").pipe(
-      Effect.annotateLogs({ port: wanted.port, expected: chain.defaultPort, chain: chain.name, reason: unusual })
-    )
+  if (Option.isSome(listening)) {
+    const address = listening.value
+    const unusual = validForListening(address, chain)
+    if (unusual !== undefined) {
+      yield* Effect.logWarning("other nodes will not dial this port").pipe(
+        Effect.annotateLogs({
+          port: address.port,
+          expected: chain.defaultPort,
+          chain: chain.name,
+          reason: unusual
+        })
+      )
+    }
+    yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(address) }))
+    yield* events.publish({ _tag: "Listening", address: PeerSocketAddress.format(address) })
   }
-  const listener = yield* transport.listen(wanted).pipe(
-    // The port closes when the network ends, also while this layer lives on.
-    Scope.provide(tasks.scope),
-    Spans.within("open_listener", { attributes: { addr: PeerSocketAddress.format(wanted) } })
-  )
-  const bound = listener.address
-  yield* book.setLocalListener(externalAddress ?? bound)
-  yield* handshake.setListenAddress(bound)
-  yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(bound) }))
-  yield* events.publish({ _tag: "Listening", address: PeerSocketAddress.format(bound) })
 
   const throttle = new InboundThrottle({
     windowMillis: Duration.toMillis(policy.reconnectDelay),
@@ -147,7 +149,7 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
     const acceptOne = Effect.gen(function* () {
       // The stream's scope hangs below the loop's, so an interruption between here and its fiber leaves nothing open.
       const scope = yield* Scope.fork(loopScope)
-      const stream = yield* listener.accept.pipe(Scope.provide(scope))
+      const stream = yield* port.accept.pipe(Scope.provide(scope))
       const connected = ConnectedAddress.inbound(stream)
       yield* ConnectionMetrics.attempted(chain, connected)
       if (yield* bans.isBanned(stream.remoteAddress)) {
@@ -188,11 +190,15 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
     )
   }).pipe(
     Effect.scoped,
-    Spans.within("accept_inbound_connections", { attributes: { listener_addr: PeerSocketAddress.format(bound) } })
+    Spans.within("accept_inbound_connections", {
+      attributes: {
+        listener_addr: Option.match(listening, { onNone: () => "none", onSome: PeerSocketAddress.format })
+      }
+    })
   )
 
   yield* tasks.run("listener", run)
-  return Listener.of({ address: bound })
+  return Listener.of({ address: listening })
 })
 
 const ipOf = (address: PeerSocketAddress.PeerSocketAddress): string => NetAddress.formatIp(address.address)

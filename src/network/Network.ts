@@ -23,9 +23,9 @@ import { ChainTip } from "../chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion, specifiedVersion } from "../chain/ProtocolVersion.ts"
 import { Policy } from "../Policy.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
 import { BlockAdvertiser } from "./BlockAdvertiser.ts"
 import { InitialPeers } from "./InitialPeers.ts"
-import { Listener } from "./Listener.ts"
 import { NetworkEvents, type NetworkEvent } from "./NetworkEvents.ts"
 import { PeerSet } from "./PeerSet.ts"
 
@@ -71,6 +71,7 @@ export class Network extends Context.Service<
     | InitialPeers
     | Misbehavior
     | NetworkEvents
+    | OwnAddress
     | PeerSet
   > = Layer.effect(
     Network,
@@ -98,7 +99,7 @@ const make = Effect.gen(function* () {
   const initialPeers = yield* InitialPeers
   const events = yield* NetworkEvents
   const tasks = yield* BackgroundTasks
-  const listener = yield* Effect.serviceOption(Listener)
+  const { listening } = yield* OwnAddress
 
   /** Ends the network when this build is older than the chain it is on. */
   const watchTip = tip.changes.pipe(
@@ -155,7 +156,7 @@ const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => tasks.end(new NetworkClosed()))
 
   return Network.of({
-    listenAddress: Option.map(listener, (listener) => listener.address),
+    listenAddress: listening,
     request: peerSet.request,
     advertiseBlock: advertiser.advertise,
     addressBook: book,

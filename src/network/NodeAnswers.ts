@@ -41,7 +41,10 @@ export interface Answers<R = never> {
    * A peer pushed a transaction. Runs beside the connection; one of its sender's `Policy.pendingItemsPerSender` places
    * stays taken until it ends.
    */
-  readonly onTransaction?: (transaction: Transaction, source: Source | undefined) => Effect.Effect<void, AnswerFailed, R>
+  readonly onTransaction?: (
+    transaction: Transaction,
+    source: Source | undefined
+  ) => Effect.Effect<void, AnswerFailed, R>
   /** A peer advertised transactions; runs like `onTransaction`. */
   readonly onTransactionIds?: (
     ids: ReadonlySet<TransactionId>,
@@ -73,7 +76,7 @@ export class NodeAnswers extends Context.Service<
   ): Layer.Layer<
     NodeAnswers | InboundRequests,
     TaskNameTaken,
-    AddressBook | BackgroundTasks | Exclude<R, NodeAnswers | InboundRequests | Scope.Scope>
+    AddressBook | BackgroundTasks | Exclude<Exclude<R, Scope.Scope>, NodeAnswers | InboundRequests>
   > =>
     Layer.effectDiscard(Effect.flatMap(NodeAnswers, ({ add }) => add(answers))).pipe(
       Layer.provideMerge(NodeAnswers.layer)
@@ -184,9 +187,7 @@ const make = Effect.gen(function* () {
       case "TransactionsById":
         if (request.ids.size === 0) return Effect.succeed(nil)
         return Effect.map(
-          collect(request.ids, maxTransactionIds, (id) =>
-            firstOf(added.map(({ transaction }) => transaction?.(id)))
-          ),
+          collect(request.ids, maxTransactionIds, (id) => firstOf(added.map(({ transaction }) => transaction?.(id)))),
           (items): Response => ({ _tag: "Transactions", items })
         )
       case "FindBlocks": {
@@ -217,17 +218,21 @@ const make = Effect.gen(function* () {
       case "PushTransaction":
         return pending(
           request.source,
-          added.flatMap(({ onTransaction }) => onTransaction === undefined ? [] : () => onTransaction(request.transaction, request.source))
+          added.flatMap(({ onTransaction }) =>
+            onTransaction === undefined ? [] : () => onTransaction(request.transaction, request.source)
+          )
         )
       case "AdvertiseTransactionIds":
         return pending(
           request.source,
-          added.flatMap(({ onTransactionIds }) => onTransactionIds === undefined ? [] : () => onTransactionIds(request.ids, request.source))
+          added.flatMap(({ onTransactionIds }) =>
+            onTransactionIds === undefined ? [] : () => onTransactionIds(request.ids, request.source)
+          )
         )
       case "AdvertiseBlock":
         return pending(
           request.source,
-          added.flatMap(({ onBlock }) => onBlock === undefined ? [] : () => onBlock(request.hash, request.source))
+          added.flatMap(({ onBlock }) => (onBlock === undefined ? [] : () => onBlock(request.hash, request.source)))
         )
     }
   }
