@@ -12,6 +12,7 @@ import * as BanFile from "../src/addresses/BanFile.ts"
 import { BanList } from "../src/addresses/BanList.ts"
 import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Misbehavior } from "../src/addresses/Misbehavior.ts"
+import { BackgroundTasks } from "../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape } from "../src/chain/ChainParams.ts"
 import { ChainTip } from "../src/chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
@@ -30,6 +31,7 @@ import { PeerSet } from "../src/network/PeerSet.ts"
 import { Handshake, LocalNode } from "../src/peer/Handshake.ts"
 import { InventoryRegistry } from "../src/routing/InventoryRegistry.ts"
 import { TrustedPeers } from "../src/routing/TrustedPeers.ts"
+import { ListeningPort } from "../src/transport/ListeningPort.ts"
 import * as TcpTransport from "../src/transport/TcpTransport.ts"
 
 /** What a node is made of; everything has a default but the chain. */
@@ -61,17 +63,14 @@ export const services = (options: NodeOptions) => {
 
   const node = Layer.effect(
     LocalNode,
-    Effect.map(LocalNode, (local) => ({
-      ...local,
-      userAgent: options.userAgent ?? local.userAgent,
-      externalAddress: options.externalAddress ?? local.externalAddress
-    }))
+    Effect.map(LocalNode, (local) => ({ ...local, userAgent: options.userAgent ?? local.userAgent }))
   )
   const facts = Layer.mergeAll(
     Layer.succeed(ChainParams, options.chain),
     options.chainTip ?? ChainTip.layerNone,
     NetworkEvents.layer,
     ConnectionSlots.layer,
+    BackgroundTasks.layer,
     node,
     options.trustedPeers === undefined ? Layer.empty : Layer.succeed(TrustedPeers, options.trustedPeers)
   )
@@ -90,8 +89,10 @@ export const services = (options: NodeOptions) => {
     Layer.provideMerge(InventoryRegistry.layer)
   )
   const dialling = Layer.mergeAll(Crawler.layer, InitialPeers.layer).pipe(Layer.provideMerge(Connector.layer))
-  const listening = listenAddress === undefined ? Layer.empty : Listener.layer(listenAddress)
-  // After the listener: what it dials is told where we listen.
+  const reached = { external: options.externalAddress }
+  const port =
+    listenAddress === undefined ? ListeningPort.layerNone(reached) : ListeningPort.layer(listenAddress, reached)
+  const listening = listenAddress === undefined ? Layer.empty : Listener.layer
   const manual = cacheDirectory === undefined ? ManualPeers.layer : ManualPeers.layerFile(cacheDirectory)
 
   // Bottom up: each line provides what those above it need, and stops after them.
@@ -102,6 +103,7 @@ export const services = (options: NodeOptions) => {
     Layer.provideMerge(peers),
     Layer.provideMerge(Handshake.layer),
     Layer.provideMerge(addresses),
+    Layer.provideMerge(port),
     Layer.provideMerge(facts),
     // Before anything is bound.
     Layer.provide(Layer.effectDiscard(checkPolicy))

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Scope } from "effect"
+import { Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Option, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { limitKey, validForListening } from "../addresses/AddressRules.ts"
@@ -20,10 +20,12 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
-import { Handshake, LocalNode } from "../peer/Handshake.ts"
+import { Handshake } from "../peer/Handshake.ts"
 import { inboundLimit, Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
-import { type ByteStream, InboundTransport, type ListenError } from "../transport/Transport.ts"
+import { ListeningPort } from "../transport/ListeningPort.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
+import type { ByteStream } from "../transport/Transport.ts"
 import { ConnectionReports } from "./ConnectionReports.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
@@ -40,13 +42,16 @@ export class Listener extends Context.Service<
     readonly run: Effect.Effect<never>
   }
 >()("network-effect/network/Listener") {
-  /** Binds now; the layer fails when the address is taken or forbidden. Nobody is accepted before `run`. */
-  static readonly layer = (address: PeerSocketAddress.PeerSocketAddress): Layer.Layer<Listener, ListenError, Needs> =>
-    Layer.effect(Listener, make(address))
+  /** For a node that listens; without a port it is a defect. Nobody is accepted before `run`. */
+  static readonly layer: Layer.Layer<Listener, never, Needs> = Layer.effect(
+    Listener,
+    Effect.suspend(() => make)
+  )
 }
 
 type Needs =
-  | InboundTransport
+  | ListeningPort
+  | OwnAddress
   | ChainParams
   | AddressBook
   | BanList
@@ -55,10 +60,11 @@ type Needs =
   | ConnectionSlots
   | NetworkEvents
 
-const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAddress) {
+const make = Effect.gen(function* () {
   const policy = yield* Policy
   const chain = yield* ChainParams
-  const transport = yield* InboundTransport
+  const { accept } = yield* ListeningPort
+  const { listening, stated } = yield* OwnAddress
   const book = yield* AddressBook
   const bans = yield* BanList
   const handshake = yield* Handshake
@@ -66,20 +72,15 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
   const slots = yield* ConnectionSlots
   const events = yield* NetworkEvents
   const trusted = yield* TrustedPeers
-  const { externalAddress } = yield* LocalNode
+  const bound = Option.getOrThrow(listening)
 
-  const unusual = validForListening(wanted, chain)
-  if (unusual !== undefined && wanted.port !== 0) {
+  const unusual = validForListening(bound, chain)
+  if (unusual !== undefined) {
     yield* Effect.logWarning("other nodes will not dial this port").pipe(
-      Effect.annotateLogs({ port: wanted.port, expected: chain.defaultPort, chain: chain.name, reason: unusual })
+      Effect.annotateLogs({ port: bound.port, expected: chain.defaultPort, chain: chain.name, reason: unusual })
     )
   }
-  const listener = yield* transport
-    .listen(wanted)
-    .pipe(Spans.within("open_listener", { attributes: { addr: PeerSocketAddress.format(wanted) } }))
-  const bound = listener.address
-  yield* book.setLocalListener(externalAddress ?? bound)
-  yield* handshake.setListenAddress(bound)
+  yield* book.setLocalListener(stated)
   yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(bound) }))
   yield* events.publish({ _tag: "Listening", address: PeerSocketAddress.format(bound) })
 
@@ -136,7 +137,7 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
     const acceptOne = Effect.gen(function* () {
       // The stream's scope hangs below the loop's, so an interruption between here and its fiber leaves nothing open.
       const scope = yield* Scope.fork(loopScope)
-      const stream = yield* listener.accept.pipe(Scope.provide(scope))
+      const stream = yield* accept.pipe(Scope.provide(scope))
       const connected = { _tag: "InboundDirect", address: stream.remoteAddress } as const
       yield* ConnectionMetrics.attempted(chain, connected)
       if (yield* bans.isBanned(stream.remoteAddress)) {
