@@ -35,6 +35,8 @@ export * as Transaction from "./chain/Transaction.ts"
 
 // -- transport: streams of bytes ---------------------------------------------------------------
 
+export { ListeningPort } from "./transport/ListeningPort.ts"
+export { OwnAddress } from "./transport/OwnAddress.ts"
 export * as TcpTransport from "./transport/TcpTransport.ts"
 export {
   type BoundListener,

@@ -17,6 +17,7 @@ import type { SecureRandom } from "effect/crypto"
 import type { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
 import { type ByteStream, type DialError, OutboundTransport } from "../transport/Transport.ts"
 import { Handshake, type HandshakeError, LocalNode } from "./Handshake.ts"
 import { InboundRequests } from "./InboundRequests.ts"
@@ -44,13 +45,12 @@ export const overStream = (
 ): Effect.Effect<Peer, HandshakeError, Scope.Scope | ChainParams | SecureRandom.SecureRandom> =>
   Effect.flatMap(Handshake, (handshake) => handshake.run(stream, { _tag: "Isolated" }, nobody)).pipe(
     // A handshake of its own: its nonces must not tell that both connections are one node's.
-    Effect.provide(Layer.fresh(Handshake.layer).pipe(Layer.provide([ChainTip.layerNone, InboundRequests.layerNone]))),
-    Effect.provideService(LocalNode, {
-      userAgent: options.userAgent,
-      services: 0n,
-      relay: false,
-      externalAddress: undefined
-    })
+    Effect.provide(
+      Layer.fresh(Handshake.layer).pipe(
+        Layer.provide([ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone])
+      )
+    ),
+    Effect.provideService(LocalNode, { userAgent: options.userAgent, services: 0n, relay: false })
   )
 
 /** Dials `address` and shakes hands. The dial has no time limit: bound the whole. */

@@ -44,7 +44,6 @@ export class ListeningPort extends Context.Service<
         const { scope } = yield* BackgroundTasks
         const bound = yield* transport.listen(address).pipe(
           // Not the scope of this layer: the network may end long before its layers close.
-          Scope.provide(scope),
           Effect.provideService(Scope.Scope, scope),
           Spans.within("open_listener", { attributes: { addr: PeerSocketAddress.format(address) } })
         )

@@ -15,6 +15,7 @@ import { defaults, Policy } from "../../src/Policy.ts"
 import * as LinkRule from "../../src/simulation/LinkRule.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bobsVersion, remoteEnd } from "../peer/rig.ts"
 import { alice, bob } from "../support/addresses.ts"
@@ -44,7 +45,7 @@ const world = Connector.layer.pipe(
       AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
     )
   ),
-  Layer.provide(Layer.mergeAll(ChainTip.layerNone, InboundRequests.layerNone)),
+  Layer.provide(Layer.mergeAll(ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone)),
   Layer.provideMerge(SimNetwork.layerTransport(alice)),
   Layer.provideMerge(SimNetwork.layer),
   Layer.provideMerge(SeededRandom.layer("connector")),

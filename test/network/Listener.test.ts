@@ -4,6 +4,7 @@ import { Clock, Duration, Effect, Exit, Fiber, Layer, References, Scope } from "
 import { NetAddress } from "effect/net"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionReports } from "../../src/network/ConnectionReports.ts"
@@ -15,6 +16,7 @@ import { ClientDropped, type ConnectionHost, type Peer } from "../../src/peer/Pe
 import { defaults, Policy } from "../../src/Policy.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import { ListeningPort } from "../../src/transport/ListeningPort.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { collectEvents } from "../support/dialWorld.ts"
@@ -52,7 +54,6 @@ const listenerWorld = (
   }
   const handshake = Layer.succeed(Handshake, {
     nonceCount: Effect.succeed(0),
-    setListenAddress: () => Effect.void,
     run: (stream) =>
       Effect.gen(function* () {
         log.handshakes.push(PeerSocketAddress.format(stream.remoteAddress))
@@ -74,10 +75,11 @@ const listenerWorld = (
       })
   })
   const listenAddress = PeerSocketAddress.fromStringUnsafe(options.listen ?? "127.0.0.91:0")
-  const layer = Listener.layer(listenAddress).pipe(
+  const layer = Listener.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(handshake, reports, ConnectionSlots.layer, NetworkEvents.layer)),
     Layer.provideMerge(AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))),
-    Layer.provide(from("127.0.0.91")),
+    Layer.provide(ListeningPort.layer(listenAddress)),
+    Layer.provide([from("127.0.0.91"), BackgroundTasks.layer]),
     Layer.provideMerge(Layer.succeed(ChainParams, mainnet)),
     Layer.provide(Layer.succeed(TrustedPeers, new Set(options.trusted))),
     Layer.provideMerge(Layer.succeed(Policy, policy))

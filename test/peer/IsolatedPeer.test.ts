@@ -7,6 +7,7 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { HandshakeError, LocalNode } from "../../src/peer/Handshake.ts"
 import * as IsolatedPeer from "../../src/peer/IsolatedPeer.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
@@ -37,12 +38,7 @@ const assertAnonymous = (message: Message, chain: ChainParamsShape, userAgent: s
 }
 
 /** A node that has much to tell. */
-const talkative: LocalNode = {
-  userAgent: "/wallet-of-alice:1.0/",
-  services: NODE_NETWORK,
-  relay: true,
-  externalAddress: mallory
-}
+const talkative: LocalNode = { userAgent: "/wallet-of-alice:1.0/", services: NODE_NETWORK, relay: true }
 
 /** Alice connects, isolated; Bob has the other end. */
 const connect = Effect.fnUntraced(function* (chain: ChainParamsShape = regtest, userAgent = "") {
@@ -54,6 +50,7 @@ const connect = Effect.fnUntraced(function* (chain: ChainParamsShape = regtest, 
       Effect.provideService(ChainParams, chain),
       Effect.provideService(SecureRandom.SecureRandom, yield* SecureRandom.SecureRandom),
       Effect.provideService(LocalNode, talkative),
+      Effect.provideService(OwnAddress, OwnAddress.make({ listening: alice, external: mallory })),
       Effect.provideService(Scope.Scope, yield* Effect.scope)
     )
   )

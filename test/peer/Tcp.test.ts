@@ -7,6 +7,7 @@ import { Handshake } from "../../src/peer/Handshake.ts"
 import { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import type { ConnectionHost } from "../../src/peer/Peer.ts"
 import type { InboundRequest, Response } from "../../src/peer/Request.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import * as Frame from "../../src/wire/Frame.ts"
@@ -25,6 +26,7 @@ const handshakeWith = (answer: (request: InboundRequest) => Response) =>
       Layer.fresh(Handshake.layer).pipe(
         Layer.provide([
           ChainTip.layerNone,
+          OwnAddress.layerNone,
           Layer.succeed(InboundRequests, { answer: (request) => Effect.succeed(answer(request)) }),
           Layer.succeed(ChainParams, regtest),
           SecureRandom.layerWebCrypto

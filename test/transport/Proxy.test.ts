@@ -11,6 +11,7 @@ import { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import type { ConnectionHost, PeerReport } from "../../src/peer/Peer.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { type ByteStream, DialError, OutboundTransport } from "../../src/transport/Transport.ts"
 import { alice, bob, mallory } from "../support/addresses.ts"
 
@@ -82,7 +83,12 @@ const alicesTransport = throughProxy.pipe(Layer.provide(SimNetwork.layerTranspor
 const handshakeOfItsOwn = Effect.map(
   Layer.build(
     Layer.fresh(Handshake.layer).pipe(
-      Layer.provide([ChainTip.layerNone, InboundRequests.layerNone, Layer.succeed(ChainParams, regtest)])
+      Layer.provide([
+        ChainTip.layerNone,
+        InboundRequests.layerNone,
+        OwnAddress.layerNone,
+        Layer.succeed(ChainParams, regtest)
+      ])
     )
   ),
   Context.get(Handshake)
