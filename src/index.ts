@@ -7,9 +7,13 @@
  * @module
  */
 
-// -- every number we choose --------------------------------------------------------------------
+// -- what everything stands on -----------------------------------------------------------------
 
+export * from "./BackgroundTasks.ts"
+export * as LimitedLog from "./LimitedLog.ts"
+export * as Monotonic from "./Monotonic.ts"
 export * from "./Policy.ts"
+export * as Subscribable from "./Subscribable.ts"
 
 // -- chain: facts and data of Zcash --------------------------------------------------------------
 
@@ -79,15 +83,16 @@ export * from "./peer/Request.ts"
 
 export { AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "./network/BlockAdvertiser.ts"
 export { PeerAdmission } from "./network/PeerAdmission.ts"
-export { ConnectionSlots, type SlotKind } from "./network/ConnectionSlots.ts"
-export { type ConnectError, Connector } from "./network/Connector.ts"
+export { ConnectionSlots, NoFreeSlot, type SlotKind } from "./network/ConnectionSlots.ts"
+export * from "./network/Connector.ts"
 export { Crawler } from "./network/Crawler.ts"
+export * as Dialer from "./network/Dialer.ts"
 export { InitialPeers } from "./network/InitialPeers.ts"
 export { Listener } from "./network/Listener.ts"
 export { ListFull, ManualPeers } from "./network/ManualPeers.ts"
 export { InvalidSetting, Network } from "./network/Network.ts"
 export { NetworkEvent, NetworkEvents } from "./network/NetworkEvents.ts"
-export * as NodeAnswers from "./network/NodeAnswers.ts"
+export { type Answers, NodeAnswers } from "./network/NodeAnswers.ts"
 export * from "./network/PeerSet.ts"
 export { InventoryRegistry } from "./routing/InventoryRegistry.ts"
 export { TrustedPeers } from "./routing/TrustedPeers.ts"

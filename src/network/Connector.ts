@@ -267,7 +267,7 @@ export class Connector extends Context.Service<
           const slot = yield* Effect.catch(slots.reserve("outbound"), refused)
           const found = yield* Effect.exit(Effect.isEffect(whom) ? whom : Effect.succeed(whom))
           // However it failed, that is its caller's.
-          if (Exit.isFailure(found)) return yield* Deferred.done(outcome, found)
+          if (Exit.isFailure(found)) return yield* Deferred.failCause(outcome, found.cause)
           const address = found.value
           const peer = yield* Effect.catch(attempt(address, slot, why), refused)
           yield* Deferred.succeed(outcome, peer)

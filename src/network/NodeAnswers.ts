@@ -70,17 +70,20 @@ export class NodeAnswers extends Context.Service<
   static readonly layer: Layer.Layer<NodeAnswers | InboundRequests, TaskNameTaken, AddressBook | BackgroundTasks> =
     Layer.effectContext(Effect.suspend(() => make))
 
-  /** The same, with some answers from the start. */
+  /** Adds answers to a node for as long as the layer lives. */
+  static readonly layerAdd = <R>(
+    answers: Answers<R>
+  ): Layer.Layer<never, never, NodeAnswers | Exclude<R, Scope.Scope>> =>
+    Layer.effectDiscard(Effect.flatMap(NodeAnswers, ({ add }) => add(answers)))
+
+  /** The same as `layer`, with some answers from the start. */
   static readonly layerWith = <R>(
     answers: Answers<R>
   ): Layer.Layer<
     NodeAnswers | InboundRequests,
     TaskNameTaken,
     AddressBook | BackgroundTasks | Exclude<Exclude<R, Scope.Scope>, NodeAnswers | InboundRequests>
-  > =>
-    Layer.effectDiscard(Effect.flatMap(NodeAnswers, ({ add }) => add(answers))).pipe(
-      Layer.provideMerge(NodeAnswers.layer)
-    )
+  > => NodeAnswers.layerAdd(answers).pipe(Layer.provideMerge(NodeAnswers.layer))
 }
 
 const nil: Response = { _tag: "Nil" }

@@ -5,7 +5,7 @@ import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/Cha
 import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
 import { type BlockHash, zeroBlockHash } from "../../src/chain/Hash.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
-import { PeerSet } from "../../src/network/PeerSet.ts"
+import { type PeerRefused, PeerSet } from "../../src/network/PeerSet.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import type { BlocksByHash } from "../../src/peer/Request.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
@@ -64,7 +64,10 @@ export const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChi
 export const isPending = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.pollUnsafe() === undefined
 
 /** A peer of this number at 127.0.0.1, connected. */
-export const join = (id: number, options: Partial<FakePeerOptions> = {}): Effect.Effect<FakePeer, never, PeerSet> =>
+export const join = (
+  id: number,
+  options: Partial<FakePeerOptions> = {}
+): Effect.Effect<FakePeer, PeerRefused, PeerSet> =>
   Effect.gen(function* () {
     const peer = fakePeer({ id, address: `127.0.0.1:${id}`, ...options })
     yield* (yield* PeerSet).add(peer)
