@@ -301,8 +301,10 @@ const make = Effect.gen(function* () {
 
   const advertTargets = (to: "some" | "all") =>
     Effect.sync(() => {
-      // A step of its own: whoever became too old since must not hear of the block.
-      steps.run(() => undefined)
+      // A step of its own: whoever became too old since must not hear of the block. Nor can whoever has just ended.
+      steps.run(() => {
+        for (const { peer } of connected.values()) if (peer.readiness() === "Failed") drop(peer.id, new ClientDropped())
+      })
       const everyone = PeerChoice.allPools(pools)
       const count =
         to === "all" ? connected.size : PeerChoice.broadcastSize(connected.size, policy.broadcastShare, isRegtest)

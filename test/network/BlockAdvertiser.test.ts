@@ -171,19 +171,48 @@ describe("BlockAdvertiser", () => {
     }).pipe(Effect.provide(layer()))
   )
 
-  it.effect("goes to a third of the peers, and to every trusted one (network 54, 60)", () =>
+  // Of 59 peers a third is 20, with the trusted one or without; of 61 it is 21, and 20 of those that are not trusted.
+  it.effect.each([
+    { others: 58, reaches: 20 },
+    { others: 60, reaches: 21 }
+  ])("goes to every trusted peer, and to $reaches of $others others (network 54, 60)", (_) =>
     Effect.gen(function* () {
       const peers: Array<FakePeer> = []
-      for (let id = 1; id < 59; id++) peers.push(yield* join(id, { inbound: true, address: `10.0.0.${id}:8233` }))
+      for (let id = 1; id <= _.others; id++) {
+        peers.push(yield* join(id, { inbound: true, address: `10.0.0.${id}:8233` }))
+      }
       const sidecar = yield* join(0, { inbound: true, address: "[::ffff:127.0.0.1]:1" })
       // An unanswered request makes no difference.
       yield* keepBusy(sidecar)
       const advert = yield* advertise
       assert.deepStrictEqual(sidecar.advertised, [hash])
-      assert.strictEqual(peers.filter((peer) => peer.advertised.length === 1).length, 20)
+      assert.strictEqual(peers.filter((peer) => peer.advertised.length === 1).length, _.reaches)
       acknowledge(sidecar, ...peers)
-      assert.strictEqual((yield* Fiber.join(advert)).length, 21)
+      assert.strictEqual((yield* Fiber.join(advert)).length, 1 + _.reaches)
     }).pipe(Effect.provide(layer({ trusted: ["127.0.0.1"] })))
+  )
+
+  it.effect("goes to a third of all peers, those that are busy too", () =>
+    Effect.gen(function* () {
+      const peers: Array<FakePeer> = []
+      for (let id = 1; id <= 9; id++) peers.push(yield* join(id, { places: id <= 6 ? 0 : 2 }))
+      const advert = yield* advertise
+      assert.strictEqual(peers.filter((peer) => peer.advertised.length === 1).length, 3)
+      acknowledge(...peers)
+      assert.strictEqual((yield* Fiber.join(advert)).length, 3)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("does not count on a connection that has just ended, though nobody said so yet", () =>
+    Effect.gen(function* () {
+      const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
+      yield* (yield* PeerSet).add({ ...bob, awaitClosed: Effect.never })
+      const carol = yield* join(2)
+      yield* bob.close(new ConnectionClosed())
+      const advert = yield* advertiseToAll
+      acknowledge(carol)
+      assert.deepStrictEqual(yield* Fiber.join(advert), [2])
+    }).pipe(Effect.provide(layer()))
   )
 
   it.effect("goes to all peers on Regtest", () =>

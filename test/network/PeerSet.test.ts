@@ -18,8 +18,7 @@ import {
 import { TestClock } from "effect/testing"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
-import { ChainParams, mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
-import { minimumVersion } from "../../src/chain/ProtocolVersion.ts"
+import { ChainParams, mainnet, regtest } from "../../src/chain/ChainParams.ts"
 import type { Transaction } from "../../src/chain/Transaction.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { Connector } from "../../src/network/Connector.ts"
@@ -32,6 +31,7 @@ import type { AdvertiseTransactionIds, PushTransaction, Request } from "../../sr
 import { defaults } from "../../src/Policy.ts"
 import { fakePeer, type FakePeer } from "../support/fakePeer.ts"
 import { block, blockHash, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
+import { type ChainName, chainNames, chainOf, heightsOf, oldestAt, versionsAround } from "../support/versions.ts"
 
 /** Exactly those with an acceptable version are connected, the others closed; requests wait if nobody is. */
 const checkPeers = (peers: ReadonlyArray<FakePeer>, minimum: number) =>
@@ -243,44 +243,47 @@ describe("who may stay", () => {
     }).pipe(Effect.provide(world()))
   )
 
-  const version = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 170_100, maximum: 170_200 })))
-  const versions = Schema.NonEmptyArray(version)
-  const chain = Schema.Literals(["mainnet", "testnet", "regtest"])
-  const height = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 5_000_000 })))
-  const chains = { mainnet, testnet, regtest }
+  const versions = Schema.NonEmptyArray(Schema.Literals(versionsAround))
+  const chain = Schema.Literals(chainNames)
+  /** Which of `heightsOf` the chain. */
+  const height = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 7 })))
+  const heightOf = (chain: ChainName, index: number) => heightsOf(chain)[index % heightsOf(chain).length]!
 
   it.effect.prop(
     "accepts exactly the peers that are not outdated (network 55)",
     { chain, height: Schema.Option(height), versions },
-    ({ chain, height, versions }) =>
-      Effect.gen(function* () {
-        if (Option.isSome(height)) yield* reach(height.value)
-        const peers = yield* joinAll(versions)
+    ({ chain, height, versions }) => {
+      const tip = Option.map(height, (index) => heightOf(chain, index))
+      return Effect.gen(function* () {
+        if (Option.isSome(tip)) yield* reach(tip.value)
         yield* checkPeers(
-          peers,
-          minimumVersion(
-            chains[chain],
-            Option.getOrElse(height, () => 0)
+          yield* joinAll(versions),
+          oldestAt(
+            chain,
+            Option.getOrElse(tip, () => 0)
           )
         )
-      }).pipe(Effect.provide(world({ chain: chains[chain] }))),
-    { arbitrary: { runs: 50 } }
+      }).pipe(Effect.provide(world({ chain: chainOf(chain) })))
+    },
+    { arbitrary: { runs: 100 } }
   )
 
   it.effect.prop(
     "lets go of peers that an upgrade leaves behind (network 56)",
     { chain, before: height, after: height, versions },
-    ({ after, before, chain, versions }) =>
-      Effect.gen(function* () {
-        yield* reach(Math.min(before, after))
+    ({ after, before, chain, versions }) => {
+      const [low = 0, high = 0] = [heightOf(chain, before), heightOf(chain, after)].toSorted((a, b) => a - b)
+      return Effect.gen(function* () {
+        yield* reach(low)
         const peers = yield* joinAll(versions)
-        yield* checkPeers(peers, minimumVersion(chains[chain], Math.min(before, after)))
-        yield* reach(Math.max(before, after))
+        yield* checkPeers(peers, oldestAt(chain, low))
+        yield* reach(high)
         // Nothing else is needed but a moment.
         yield* TestClock.adjust(0)
-        yield* checkPeers(peers, minimumVersion(chains[chain], Math.max(before, after)))
-      }).pipe(Effect.provide(world({ chain: chains[chain] }))),
-    { arbitrary: { runs: 50 } }
+        yield* checkPeers(peers, oldestAt(chain, high))
+      }).pipe(Effect.provide(world({ chain: chainOf(chain) })))
+    },
+    { arbitrary: { runs: 100 } }
   )
 
   it.effect.prop(
@@ -289,15 +292,16 @@ describe("who may stay", () => {
     ({ chain, heights }) =>
       Effect.gen(function* () {
         const peerSet = yield* PeerSet
-        for (const height of heights) {
+        for (const index of heights) {
+          const height = heightOf(chain, index)
           yield* reach(height)
-          const minimum = minimumVersion(chains[chain], height)
-          const older = fakePeer({ id: 1, address: "127.0.0.1:1", version: minimum - 1 })
-          const oldest = fakePeer({ id: 2, address: "127.0.0.1:2", version: minimum })
+          const version = oldestAt(chain, height)
+          const older = fakePeer({ id: 1, address: "127.0.0.1:1", version: version - 1 })
+          const oldest = fakePeer({ id: 2, address: "127.0.0.1:2", version })
           assert.deepStrictEqual([yield* peerSet.add(older), yield* peerSet.add(oldest)], [false, true])
           yield* peerSet.remove(2)
         }
-      }).pipe(Effect.provide(world({ chain: chains[chain] }))),
+      }).pipe(Effect.provide(world({ chain: chainOf(chain) }))),
     { arbitrary: { runs: 50 } }
   )
 
@@ -446,6 +450,29 @@ describe("stalls", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("of its successor are not forgotten when an earlier connection answers late (network 96)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      // It is closed, and does not say so yet.
+      const old = { ...fakePeer({ id: 1, address: "127.0.0.1:1", places: 4 }), close: () => Effect.void }
+      yield* peerSet.add(old)
+      const pending = yield* Effect.forEach([1, 2, 3, 4], () => ask(find))
+      yield* peerSet.remove(1)
+      const successor = yield* join(2, { address: "127.0.0.1:1" })
+      const [fourth, ...others] = old.takeAll()
+      for (const late of others) late.fail(new ConnectionReceiveTimeout())
+      for (const fiber of pending.slice(1)) yield* Fiber.await(fiber)
+      assert.deepStrictEqual(yield* peerSet.peers, [successor])
+      yield* fail(successor)
+      yield* fail(successor)
+      fourth!.answer({ _tag: "BlockHashes", hashes: [], source: undefined })
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(pending[0]!)))
+      assert.isUndefined(successor.closedWith())
+      yield* fail(successor)
+      assert.strictEqual(successor.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("of an earlier connection do not count for its successor when they come later than that", () =>
     Effect.gen(function* () {
       const peerSet = yield* PeerSet
@@ -575,16 +602,20 @@ describe("broadcasts", () => {
     }).pipe(Effect.provide(world({ chain: regtest })))
   )
 
-  it.effect("of transactions reach every trusted peer too (network 60)", () =>
+  // Of 59 peers a third is 20, with the trusted one or without; of 61 it is 21, and 20 of those that are not trusted.
+  it.effect.each([
+    { others: 58, reaches: 20 },
+    { others: 60, reaches: 21 }
+  ])("of transactions reach every trusted peer too, and $reaches of $others others (network 60)", (_) =>
     Effect.gen(function* () {
       const sidecar = yield* join(0, { inbound: true, address: "[::ffff:127.0.0.1]:1" })
       const peers = yield* Effect.forEach(
-        Array.from({ length: 58 }, (_, index) => index + 1),
+        Array.from({ length: _.others }, (_, index) => index + 1),
         (id) => join(id, { inbound: true, address: `10.0.0.${id}:8233`, version: 170_160 })
       )
       yield* start((yield* PeerSet).request(push))
       assert.strictEqual(sidecar.queued(), 1)
-      assert.strictEqual(reached(peers), 20)
+      assert.strictEqual(reached(peers), _.reaches)
     }).pipe(Effect.provide(world({ trusted: ["127.0.0.1"] })))
   )
 
@@ -658,6 +689,30 @@ describe("waiting at the door", () => {
       for (let i = 0; i < 3; i++) assert.isTrue(yield* demand.offer)
       assert.isFalse(yield* demand.offer)
     }).pipe(Effect.provide(world({ policy: { targetPeers: 1 } })))
+  )
+
+  it.effect("asks for no more peers while somebody is ready, whoever waits for somebody else", () =>
+    Effect.gen(function* () {
+      const { demand, request } = yield* PeerSet
+      // Sam serves blocks and is busy; Nina does not, and is ready.
+      const [sam, nina] = [yield* join(1, { places: 1 }), yield* join(2, { serving: false })]
+      yield* start(request(block(1)))
+      const waiting = [
+        yield* start(request(block(2))),
+        yield* start(request({ _tag: "FindBlocks", known: [], stop: undefined }))
+      ]
+      assert.isTrue(waiting.every(isPending))
+      // Something happens: she is asked, and ready again; somebody joins; somebody leaves.
+      yield* start(request({ _tag: "Peers" }))
+      yield* join(3, { places: 0 })
+      yield* nina.close(new ConnectionClosed())
+      yield* join(4, { serving: false })
+      while (demand.takeUnsafe());
+      yield* join(5, { places: 0 })
+      assert.isTrue(waiting.every(isPending))
+      assert.isFalse(demand.takeUnsafe())
+      assert.strictEqual(sam.queued(), 1)
+    }).pipe(Effect.provide(world()))
   )
 
   it.effect("frees the peer when its caller gives up as it is asked", () =>
