@@ -12,6 +12,7 @@ import * as BanFile from "../src/addresses/BanFile.ts"
 import { BanList } from "../src/addresses/BanList.ts"
 import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Misbehavior } from "../src/addresses/Misbehavior.ts"
+import { BackgroundTasks } from "../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape } from "../src/chain/ChainParams.ts"
 import { ChainTip } from "../src/chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
@@ -27,6 +28,7 @@ import { checkPolicy, Network } from "../src/network/Network.ts"
 import { NetworkEvents } from "../src/network/NetworkEvents.ts"
 import * as NodeAnswers from "../src/network/NodeAnswers.ts"
 import { PeerSet } from "../src/network/PeerSet.ts"
+import * as StatusLog from "../src/network/StatusLog.ts"
 import { Handshake, LocalNode } from "../src/peer/Handshake.ts"
 import { InventoryRegistry } from "../src/routing/InventoryRegistry.ts"
 import { TrustedPeers } from "../src/routing/TrustedPeers.ts"
@@ -95,7 +97,7 @@ export const services = (options: NodeOptions) => {
   const manual = cacheDirectory === undefined ? ManualPeers.layer : ManualPeers.layerFile(cacheDirectory)
 
   // Bottom up: each line provides what those above it need, and stops after them.
-  const composed = Network.layer.pipe(
+  const composed = Layer.mergeAll(Network.layer, StatusLog.layer).pipe(
     Layer.provideMerge(manual),
     Layer.provideMerge(listening),
     Layer.provideMerge(dialling),
@@ -103,6 +105,7 @@ export const services = (options: NodeOptions) => {
     Layer.provideMerge(Handshake.layer),
     Layer.provideMerge(addresses),
     Layer.provideMerge(facts),
+    Layer.provideMerge(BackgroundTasks.layer),
     // Before anything is bound.
     Layer.provide(Layer.effectDiscard(checkPolicy))
   )

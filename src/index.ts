@@ -11,6 +11,10 @@
 
 export * from "./Policy.ts"
 
+// -- what runs as long as the network -----------------------------------------------------------
+
+export * from "./BackgroundTasks.ts"
+
 // -- chain: facts and data of Zcash --------------------------------------------------------------
 
 export * as Block from "./chain/Block.ts"
@@ -74,7 +78,13 @@ export * from "./peer/Request.ts"
 
 // -- network: all peers --------------------------------------------------------------------------
 
-export { AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "./network/BlockAdvertiser.ts"
+export {
+  AdvertError,
+  AdvertIncomplete,
+  BlockAdvertiser,
+  type FailedAdvert,
+  NoEligiblePeers
+} from "./network/BlockAdvertiser.ts"
 export { ConnectionReports } from "./network/ConnectionReports.ts"
 export { ConnectionSlots, type SlotKind } from "./network/ConnectionSlots.ts"
 export { type ConnectError, Connector } from "./network/Connector.ts"

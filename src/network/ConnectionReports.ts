@@ -97,7 +97,7 @@ export class ConnectionReports extends Context.Service<
           direction: peer.isInbound ? ("inbound" as const) : ("outbound" as const),
           connection: peer.id
         }
-        if (!(yield* peerSet.add(peer))) return false
+        if (yield* Effect.isFailure(peerSet.add(peer))) return false
         // After joining: a ban from now on finds the peer in the set, one from before is found here.
         if (peer.transientAddress !== undefined && (yield* bans.isBanned(peer.transientAddress))) {
           yield* peerSet.remove(peer.id)

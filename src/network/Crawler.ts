@@ -10,6 +10,7 @@
  */
 import { Clock, Context, Duration, Effect, FiberSet, Layer, Metric, Option } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
+import { isNetworkEnd, type NetworkEnd } from "../BackgroundTasks.ts"
 import * as Gossip from "../addresses/Gossip.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -18,7 +19,7 @@ import * as Spans from "../Spans.ts"
 import { Connector } from "./Connector.ts"
 import { ConnectionSlots, type Slot } from "./ConnectionSlots.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
-import { PeerSet, type PeerSetClosed } from "./PeerSet.ts"
+import { PeerSet } from "./PeerSet.ts"
 
 /** Looks for peers and dials them when more are wanted. */
 export class Crawler extends Context.Service<
@@ -29,9 +30,9 @@ export class Crawler extends Context.Service<
      * when one answered, even with nothing. `false` at once while a crawl runs or `Policy.getaddrInterval` has not passed
      * since the last one that asked somebody. Ends within `Policy.crawlTimeout`.
      */
-    readonly crawlOnce: (fanout?: number) => Effect.Effect<boolean, PeerSetClosed>
+    readonly crawlOnce: (fanout?: number) => Effect.Effect<boolean, NetworkEnd>
     /** Crawls and dials for as long as it runs; fails when the peer set has ended. */
-    readonly run: Effect.Effect<never, PeerSetClosed>
+    readonly run: Effect.Effect<never, NetworkEnd>
   }
 >()("network-effect/network/Crawler") {
   static readonly layer = Layer.effect(
@@ -57,8 +58,8 @@ export class Crawler extends Context.Service<
       const askOne = peerSet.request({ _tag: "Peers" }).pipe(
         Effect.map((answer) => Option.some(answer.addresses)),
         Effect.catch((error) =>
-          PeerSet.isClosed(error)
-            ? Effect.fail(error)
+          isNetworkEnd(error.reason)
+            ? Effect.fail(error.reason)
             : Effect.as(Effect.logTrace("no addresses", error), Option.none())
         )
       )
@@ -179,7 +180,7 @@ export class Crawler extends Context.Service<
 
       // -- the loop ------------------------------------------------------------------------
 
-      const loop = Effect.fnUntraced(function* (actions: FiberSet.FiberSet<void, PeerSetClosed>) {
+      const loop = Effect.fnUntraced(function* (actions: FiberSet.FiberSet<void, NetworkEnd>) {
         const intervalMillis = Duration.toMillis(policy.crawlInterval)
         // At once: a first crawl should not wait for a minute. A late tick delays all later ones.
         let nextTick = yield* monotonicMillis
@@ -206,7 +207,7 @@ export class Crawler extends Context.Service<
       })
 
       const run = Effect.gen(function* () {
-        const actions = yield* FiberSet.make<void, PeerSetClosed>()
+        const actions = yield* FiberSet.make<void, NetworkEnd>()
         return yield* Effect.raceFirst(loop(actions), Effect.andThen(FiberSet.join(actions), Effect.never))
       }).pipe(
         Effect.scoped,

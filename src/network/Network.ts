@@ -12,6 +12,7 @@ import { AddressBook } from "../addresses/AddressBook.ts"
 import { PeerCache } from "../addresses/AddressBookFile.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { Misbehavior } from "../addresses/Misbehavior.ts"
+import { BackgroundTaskExited, BackgroundTasks, type NetworkEnd, NodeOutdated } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
@@ -23,7 +24,7 @@ import { Crawler } from "./Crawler.ts"
 import { InitialPeers } from "./InitialPeers.ts"
 import { Listener } from "./Listener.ts"
 import { NetworkEvents, type NetworkEvent } from "./NetworkEvents.ts"
-import { BackgroundTaskExited, NodeOutdated, PeerSet, type PeerSetClosed } from "./PeerSet.ts"
+import { PeerSet } from "./PeerSet.ts"
 
 /** A number of the policy that no node can run with. */
 export class InvalidSetting extends Schema.TaggedError<InvalidSetting>()("InvalidSetting", {
@@ -47,11 +48,11 @@ export class Network extends Context.Service<
     /** Reports what a peer did; 100 points ban its group. Never waits. */
     readonly reportMisbehavior: Misbehavior["Service"]["report"]
     /** Seeds are resolved, the first dials and the first crawl have ended, and dialling goes on. */
-    readonly awaitStarted: Effect.Effect<void, PeerSetClosed>
+    readonly awaitStarted: Effect.Effect<void, NetworkEnd>
     /** So many peers are connected. */
-    readonly awaitReady: (options: { readonly peers: number }) => Effect.Effect<void, PeerSetClosed>
+    readonly awaitReady: (options: { readonly peers: number }) => Effect.Effect<void, NetworkEnd>
     /** Fails with whatever ended the network; never succeeds. */
-    readonly awaitEnd: Effect.Effect<never, PeerSetClosed>
+    readonly awaitEnd: Effect.Effect<never, NetworkEnd>
     readonly events: Stream.Stream<NetworkEvent>
   }
 >()("network-effect/network/Network") {
@@ -81,6 +82,7 @@ const make = Effect.gen(function* () {
   const advertiser = yield* BlockAdvertiser
   const slots = yield* ConnectionSlots
   const peerSet = yield* PeerSet
+  const tasks = yield* BackgroundTasks
   const initialPeers = yield* InitialPeers
   const crawler = yield* Crawler
   const events = yield* NetworkEvents
@@ -101,7 +103,7 @@ const make = Effect.gen(function* () {
                 Effect.annotateLogs({ task, cause: String(cause) })
               )
               yield* events.publish({ _tag: "BackgroundTaskExited", task, reason: tagOf(cause) })
-              yield* peerSet.fail(error)
+              yield* tasks.end(error)
             })
       ),
       Effect.exit,
@@ -133,7 +135,7 @@ const make = Effect.gen(function* () {
       const requiredVersion = specifiedVersion(chain, height)
       return requiredVersion <= ourProtocolVersion
         ? Effect.void
-        : peerSet.fail(new NodeOutdated({ ourVersion: ourProtocolVersion, requiredVersion, height }))
+        : tasks.end(new NodeOutdated({ ourVersion: ourProtocolVersion, requiredVersion, height }))
     }),
     Effect.andThen(Effect.never)
   )
@@ -180,9 +182,9 @@ const make = Effect.gen(function* () {
     advertiseBlock: advertiser.advertise,
     addressBook: book,
     reportMisbehavior: misbehavior.report,
-    awaitStarted: Effect.raceFirst(Deferred.await(started), peerSet.awaitEnd),
+    awaitStarted: Effect.raceFirst(Deferred.await(started), tasks.awaitEnd),
     awaitReady: ({ peers }) => peerSet.awaitPeers({ peers }),
-    awaitEnd: peerSet.awaitEnd,
+    awaitEnd: tasks.awaitEnd,
     events: events.stream
   })
 })

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Option } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainTip } from "../../src/chain/ChainTip.ts"
 import { ConnectionReports } from "../../src/network/ConnectionReports.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
@@ -23,7 +24,7 @@ const world = ConnectionReports.layer.pipe(
       Layer.succeed(TrustedPeers, new Set<string>())
     )
   ),
-  Layer.provideMerge(bookWorld())
+  Layer.provideMerge(Layer.mergeAll(bookWorld(), BackgroundTasks.layer))
 )
 
 const { info } = fakePeer({ id: 1, address: "198.51.100.2:8233" })

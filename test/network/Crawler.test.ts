@@ -5,7 +5,8 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { Connector } from "../../src/network/Connector.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
-import { BackgroundTaskExited, PeerSet } from "../../src/network/PeerSet.ts"
+import { BackgroundTaskExited } from "../../src/BackgroundTasks.ts"
+import { PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import { defaults, outboundLimit, type Policy } from "../../src/Policy.ts"
 import { int } from "../support/addressChanges.ts"
@@ -21,7 +22,7 @@ import {
   type Outcome
 } from "../support/dialWorld.ts"
 
-const nobodyAnswers = Effect.fail(new ConnectionReceiveTimeout())
+const nobodyAnswers = Effect.fail(new RequestError({ reason: new ConnectionReceiveTimeout() }))
 
 const quick: Partial<Policy> = { crawlInterval: Duration.millis(100) }
 
@@ -476,7 +477,7 @@ describe("crawls", () => {
       })
     ).pipe(
       Effect.andThen(
-        running({ policy: quick, answer: Effect.fail(error) }, () =>
+        running({ policy: quick, answer: Effect.fail(new RequestError({ reason: error })) }, () =>
           Effect.gen(function* () {
             assert.strictEqual(yield* Effect.flip((yield* Crawler).run), error)
           })

@@ -1,23 +1,10 @@
 /** Who is connected, who may stay, and how it ends. Every peer is scripted: `test/support/fakePeer.ts`. */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Context,
-  Deferred,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Logger,
-  Metric,
-  Option,
-  References,
-  Schema,
-  Scope
-} from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Metric, Option, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTaskExited, BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet, regtest } from "../../src/chain/ChainParams.ts"
 import type { Transaction } from "../../src/chain/Transaction.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
@@ -25,12 +12,12 @@ import { Connector } from "../../src/network/Connector.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
-import { BackgroundTaskExited, NetworkClosed, PeerSet } from "../../src/network/PeerSet.ts"
+import { PeerRefused, PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout, type PeerError } from "../../src/peer/Peer.ts"
 import type { AdvertiseTransactionIds, PushTransaction, Request } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
 import { fakePeer, type FakePeer } from "../support/fakePeer.ts"
-import { block, blockHash, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
+import { block, blockHash, isPending, join, numberOf, reach, refusalOf, start, world } from "../support/peerSetWorld.ts"
 import { type ChainName, chainNames, chainOf, heightsOf, oldestAt, versionsAround } from "../support/versions.ts"
 
 /** Exactly those with an acceptable version are connected, the others closed; requests wait if nobody is. */
@@ -92,8 +79,8 @@ describe("PeerSet", () => {
       const peerSet = yield* PeerSet
       const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
       const again = fakePeer({ id: 2, address: "127.0.0.1:2" })
-      assert.isTrue(yield* peerSet.add(bob))
-      assert.isFalse(yield* peerSet.add(again))
+      yield* peerSet.add(bob)
+      assert.deepStrictEqual(yield* Effect.flip(peerSet.add(again)), new PeerRefused({ reason: "GroupFull" }))
       assert.strictEqual((yield* peerSet.counts).ready, 1)
       assert.strictEqual(again.closedWith()?._tag, "ClientDropped")
       assert.isUndefined(bob.closedWith())
@@ -105,8 +92,8 @@ describe("PeerSet", () => {
       const peerSet = yield* PeerSet
       const bob = fakePeer({ id: 1, address: "127.0.0.1:1", claims: "127.0.0.1:1" })
       const mallory = fakePeer({ id: 2, address: "127.0.0.2:2", claims: "127.0.0.1:1" })
-      assert.isTrue(yield* peerSet.add(bob))
-      assert.isTrue(yield* peerSet.add(mallory))
+      yield* peerSet.add(bob)
+      yield* peerSet.add(mallory)
       yield* mallory.close(new ConnectionClosed())
       assert.deepStrictEqual(yield* peerSet.peers, [bob])
     }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 } })))
@@ -119,10 +106,11 @@ describe("PeerSet", () => {
       const running = yield* start(peerSet.request({ _tag: "Peers" }))
       const waiting = yield* start(peerSet.request(block(1)))
       const error = new BackgroundTaskExited({ task: "crawler", cause: "it ended" })
-      yield* peerSet.fail(error)
-      assert.deepStrictEqual(yield* Fiber.await(running), Exit.fail(error))
-      assert.deepStrictEqual(yield* Fiber.await(waiting), Exit.fail(error))
-      assert.deepStrictEqual(yield* Effect.exit(peerSet.request({ _tag: "Peers" })), Exit.fail(error))
+      yield* (yield* BackgroundTasks).end(error)
+      const failed = Exit.fail(new RequestError({ reason: error }))
+      assert.deepStrictEqual(yield* Fiber.await(running), failed)
+      assert.deepStrictEqual(yield* Fiber.await(waiting), failed)
+      assert.deepStrictEqual(yield* Effect.exit(peerSet.request({ _tag: "Peers" })), failed)
       assert.deepStrictEqual(yield* Effect.exit(peerSet.demand.awaitOne), Exit.fail(error))
       assert.deepStrictEqual(yield* Effect.exit(peerSet.awaitPeers({ peers: 1 })), Exit.fail(error))
       assert.isFalse(yield* peerSet.demand.offer)
@@ -141,7 +129,7 @@ describe("who may stay", () => {
       yield* peerSet.remove(1)
       assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
-      assert.isTrue(yield* peerSet.add(fakePeer({ id: 2, address: "127.0.0.1:2" })))
+      yield* peerSet.add(fakePeer({ id: 2, address: "127.0.0.1:2" }))
       // A removal that comes late does not touch the newcomer.
       yield* peerSet.remove(1)
       assert.strictEqual((yield* peerSet.counts).outbound, 1)
@@ -155,14 +143,17 @@ describe("who may stay", () => {
     it.effect(`keeps ${stay} of five in ${name}, whoever dialled (EX-21)`, () =>
       Effect.gen(function* () {
         const peerSet = yield* PeerSet
-        const isKept = yield* Effect.forEach(addresses, (ip, index) =>
-          peerSet.add(
+        const refusals = yield* Effect.forEach(addresses, (ip, index) =>
+          refusalOf(
             index < 3
               ? fakePeer({ id: index, address: `${ip}:${40_000 + index}`, inbound: true })
               : fakePeer({ id: index, address: `${ip}:8233` })
           )
         )
-        assert.strictEqual(isKept.filter((kept) => kept).length, stay)
+        assert.deepStrictEqual(
+          refusals,
+          addresses.map((_, index) => (index < stay ? undefined : "GroupFull"))
+        )
         assert.strictEqual((yield* peerSet.peers).length, stay)
       }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 } })))
     )
@@ -173,7 +164,7 @@ describe("who may stay", () => {
       const peerSet = yield* PeerSet
       const bob = yield* join(1)
       const again = fakePeer({ id: 2, address: "127.0.0.1:1" })
-      assert.isFalse(yield* peerSet.add(again))
+      assert.strictEqual(yield* refusalOf(again), "Connected")
       assert.strictEqual(again.closedWith()?._tag, "ClientDropped")
       assert.deepStrictEqual(yield* peerSet.peers, [bob])
       // When the first is gone, the address is free, and the first one's end does not end the second.
@@ -186,14 +177,12 @@ describe("who may stay", () => {
   it.effect("counts an IPv6 /64 as one host, and not a trusted one", () =>
     Effect.gen(function* () {
       const peerSet = yield* PeerSet
-      assert.isTrue(yield* peerSet.add(fakePeer({ id: 1, address: "[2001:db8::1]:1" })))
-      assert.isFalse(yield* peerSet.add(fakePeer({ id: 2, address: "[2001:db8::2]:1" })))
-      assert.isTrue(yield* peerSet.add(fakePeer({ id: 3, address: "[2001:db8:0:1::1]:1" })))
-      for (const id of [4, 5]) {
-        assert.isTrue(yield* peerSet.add(fakePeer({ id, inbound: true, address: `192.0.2.1:${id}` })))
-      }
+      yield* peerSet.add(fakePeer({ id: 1, address: "[2001:db8::1]:1" }))
+      assert.strictEqual(yield* refusalOf(fakePeer({ id: 2, address: "[2001:db8::2]:1" })), "GroupFull")
+      yield* peerSet.add(fakePeer({ id: 3, address: "[2001:db8:0:1::1]:1" }))
+      for (const id of [4, 5]) yield* peerSet.add(fakePeer({ id, inbound: true, address: `192.0.2.1:${id}` }))
       // Dialled by us: somebody else may listen on that port of the trusted host.
-      assert.isFalse(yield* peerSet.add(fakePeer({ id: 6, address: "192.0.2.1:6" })))
+      assert.strictEqual(yield* refusalOf(fakePeer({ id: 6, address: "192.0.2.1:6" })), "GroupFull")
     }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 }, trusted: ["192.0.2.1"] })))
   )
 
@@ -298,7 +287,7 @@ describe("who may stay", () => {
           const version = oldestAt(chain, height)
           const older = fakePeer({ id: 1, address: "127.0.0.1:1", version: version - 1 })
           const oldest = fakePeer({ id: 2, address: "127.0.0.1:2", version })
-          assert.deepStrictEqual([yield* peerSet.add(older), yield* peerSet.add(oldest)], [false, true])
+          assert.deepStrictEqual([yield* refusalOf(older), yield* refusalOf(oldest)], ["Outdated", undefined])
           yield* peerSet.remove(2)
         }
       }).pipe(Effect.provide(world({ chain: chainOf(chain) }))),
@@ -310,7 +299,7 @@ describe("who may stay", () => {
       const peerSet = yield* PeerSet
       yield* reach(mainnet.activationHeights["NU6.3"]!)
       const old = fakePeer({ id: 1, address: "127.0.0.1:1", version: 170_150 })
-      assert.isFalse(yield* peerSet.add(old))
+      assert.strictEqual(yield* refusalOf(old), "Outdated")
       const successor = yield* join(2, { address: "127.0.0.1:1" })
       assert.strictEqual(old.closedWith()?._tag, "ClientDropped")
       yield* start(peerSet.request({ _tag: "Peers" }))
@@ -441,7 +430,9 @@ describe("stalls", () => {
       const successor = yield* join(2, { address: "127.0.0.1:1" })
       // Whatever comes late from the old one has nobody to tell.
       for (const late of asked) late.fail(new ConnectionReceiveTimeout())
-      for (const fiber of pending) assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), new ClientDropped())
+      for (const fiber of pending) {
+        assert.deepStrictEqual((yield* Effect.flip(Fiber.join(fiber))).reason, new ClientDropped())
+      }
       yield* fail(successor)
       yield* fail(successor)
       assert.isUndefined(successor.closedWith())
@@ -782,15 +773,16 @@ describe("the end of the scope", () => {
       yield* Fiber.interrupt(given)
       const running = yield* start(peerSet.request({ _tag: "Peers" }))
       const waiting = yield* start(peerSet.request({ _tag: "Peers" }))
-      const watching = yield* start(peerSet.awaitEnd)
+      const watching = yield* start(peerSet.awaitPeers({ peers: 2 }))
       yield* Scope.close(scope, Exit.void)
       for (const fiber of [running, waiting]) {
-        assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), new NetworkClosed())
+        assert.deepStrictEqual((yield* Effect.flip(Fiber.join(fiber))).reason, new NetworkClosed())
       }
       assert.deepStrictEqual(yield* Effect.flip(Fiber.join(watching)), new NetworkClosed())
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
-      assert.deepStrictEqual(yield* Effect.flip(peerSet.request({ _tag: "Peers" })), new NetworkClosed())
-      assert.isFalse(yield* peerSet.add(fakePeer({ id: 2, address: "127.0.0.1:2" })))
+      assert.deepStrictEqual((yield* Effect.flip(peerSet.request({ _tag: "Peers" }))).reason, new NetworkClosed())
+      const late = peerSet.add(fakePeer({ id: 2, address: "127.0.0.1:2" }))
+      assert.strictEqual((yield* Effect.flip(late)).reason, "Ended")
     })
   )
 
@@ -859,45 +851,9 @@ describe("what the operator sees", () => {
       yield* start(peerSet.request(find))
       const alone = yield* metrics
       assert.strictEqual(alone["zcash.net.peer_set.find_fallback mainnet no_serving_peer"], 1)
-      yield* peerSet.fail(new NetworkClosed())
+      yield* (yield* BackgroundTasks).end(new NetworkClosed())
       const ended = yield* metrics
       assert.isUndefined(ended["zcash.net.peers mainnet"])
     }).pipe(Effect.provide(world()), Effect.provideService(Metric.MetricRegistry, new Map()))
   )
-
-  it.effect("logs at most once a minute that peers are missing or busy, and no address", () => {
-    const lines: Array<string> = []
-    const logger = Logger.make(({ fiber, logLevel, message }) => {
-      const annotations = fiber.getRef(References.CurrentLogAnnotations)
-      lines.push(`${logLevel} ${String(message)} ${JSON.stringify(annotations)}`)
-    })
-    return Effect.gen(function* () {
-      const peerSet = yield* PeerSet
-      /** Somebody asks now and again. */
-      const pass = (seconds: number) =>
-        Effect.gen(function* () {
-          for (let i = 0; i < seconds; i++) {
-            const fiber = yield* start(peerSet.request({ _tag: "Peers" }))
-            yield* TestClock.adjust("1 second")
-            yield* Fiber.interrupt(fiber)
-          }
-          return lines.splice(0)
-        })
-      // The first opportunity only starts the time.
-      assert.deepStrictEqual(yield* pass(59), [])
-      const [alone, ...more] = yield* pass(2)
-      assert.match(alone ?? "", /^Warn no peer is connected.*"limit":5000/)
-      assert.deepStrictEqual([more, yield* pass(58)], [[], []])
-      for (const id of [1, 2]) yield* join(id, { places: 0 })
-      const [sharing, busy, ...others] = yield* pass(5)
-      assert.match(sharing ?? "", /^Info some hosts are connected more than once.*"hosts":1/)
-      assert.match(busy ?? "", /^Info all peers are busy.*"busy":2/)
-      assert.deepStrictEqual(others, [])
-      assert.notMatch([alone, sharing, busy].join(), /127\.0\.0/)
-    }).pipe(
-      Effect.provide(world()),
-      Effect.provide(Logger.layer([logger])),
-      Effect.provideService(References.MinimumLogLevel, "Info")
-    )
-  })
 })

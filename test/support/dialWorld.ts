@@ -1,7 +1,8 @@
 /** A crawler, or whoever else dials, with a real address book and slots; whom it reaches and what they say is the test's. */
-import { Clock, Deferred, Effect, Layer, type Scope, Stream } from "effect"
+import { Clock, Deferred, Effect, Exit, Layer, type Scope, Stream } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTasks, type NetworkEnd } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots, type Slot } from "../../src/network/ConnectionSlots.ts"
@@ -9,7 +10,7 @@ import { type ConnectError, Connector, makePace } from "../../src/network/Connec
 import { Crawler } from "../../src/network/Crawler.ts"
 import * as Demand from "../../src/network/Demand.ts"
 import { type NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
-import { PeerSet, type PeerSetClosed, type PeerSetError } from "../../src/network/PeerSet.ts"
+import { PeerSet, type RequestError } from "../../src/network/PeerSet.ts"
 import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
 import type { PeersResponse } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
@@ -25,7 +26,7 @@ export interface DialWorldOptions {
   readonly chain?: ChainParamsShape
   readonly outcome?: (address: string) => Outcome
   /** What peers answer to a crawl; nothing new unless said otherwise. */
-  readonly answer?: Effect.Effect<PeersResponse, PeerSetError>
+  readonly answer?: Effect.Effect<PeersResponse, RequestError>
 }
 
 /** What was dialled, when, and who is held. */
@@ -71,13 +72,17 @@ const connectorLayer = (log: DialLog, outcome: (address: string) => Outcome) =>
     })
   )
 
-const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, PeerSetError>) =>
+const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, RequestError>) =>
   Layer.effect(
     PeerSet,
     Effect.gen(function* () {
       const policy = yield* Policy
-      const closed = yield* Deferred.make<never, PeerSetClosed>()
-      const { demand } = Demand.make(outboundLimit(policy), closed)
+      const closed = yield* Deferred.make<never, NetworkEnd>()
+      const { closeUnsafe, demand } = Demand.make(outboundLimit(policy), closed)
+      yield* (yield* BackgroundTasks).onEnd((reason) => {
+        Deferred.doneUnsafe(closed, Exit.fail(reason))
+        closeUnsafe()
+      })
       const partial: Partial<PeerSet["Service"]> = {
         demand: {
           ...demand,
@@ -92,9 +97,7 @@ const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, PeerSet
             log.crawls.push(yield* Clock.currentTimeMillis)
             return yield* answer
           })) as never,
-        peers: Effect.sync(() => [...log.held]),
-        fail: (error) => Effect.asVoid(Deferred.fail(closed, error)),
-        awaitEnd: Deferred.await(closed)
+        peers: Effect.sync(() => [...log.held])
       }
       return PeerSet.of(partial as PeerSet["Service"])
     })
@@ -109,7 +112,7 @@ export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
     NetworkEvents.layer,
     AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
   ).pipe(
-    Layer.provideMerge(Layer.succeed(ChainParams, options.chain ?? mainnet)),
+    Layer.provideMerge(Layer.mergeAll(Layer.succeed(ChainParams, options.chain ?? mainnet), BackgroundTasks.layer)),
     Layer.provideMerge(Layer.succeed(Policy, { ...defaults, ...options.policy }))
   )
 
