@@ -47,6 +47,7 @@ import { NetworkEvents } from "../src/network/NetworkEvents.ts"
 import { NodeAnswers } from "../src/network/NodeAnswers.ts"
 import { PeerAdmission } from "../src/network/PeerAdmission.ts"
 import { PeerSet } from "../src/network/PeerSet.ts"
+import * as StatusLog from "../src/network/StatusLog.ts"
 import { Handshake, LocalNode } from "../src/peer/Handshake.ts"
 import { InboundRequests } from "../src/peer/InboundRequests.ts"
 import { InventoryRegistry } from "../src/routing/InventoryRegistry.ts"
@@ -302,7 +303,7 @@ export const compose = <Tip, Bans, Book, Reports, Cache, Seeds, Answering, Crawl
   const dials = cacheDirectory === undefined ? dialling : diallingFrom(cacheDirectory)
 
   // Bottom up: each line provides what those above it need, and closes after them.
-  const composed = Network.layer.pipe(
+  const composed = Layer.mergeAll(Network.layer, StatusLog.layer).pipe(
     Layer.provideMerge(listening),
     Layer.provideMerge(dials),
     Layer.provideMerge(named("crawler", parts.crawler)),
@@ -321,6 +322,7 @@ export const compose = <Tip, Bans, Book, Reports, Cache, Seeds, Answering, Crawl
     Layer.provideMerge(named("chainTip", parts.chainTip)),
     Layer.provideMerge(core),
     Layer.provideMerge(facts),
+    Layer.provideMerge(BackgroundTasks.layer),
     // Before anything is bound.
     Layer.provide(Layer.effectDiscard(Effect.andThen(checkPolicy, refuse(ofParts))))
   )

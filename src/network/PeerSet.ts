@@ -19,21 +19,19 @@ import {
   Cause,
   Clock,
   Context,
-  Data,
   Deferred,
-  Duration,
   Effect,
   Exit,
   FiberSet,
   Layer,
   Option,
   Random,
+  Schema,
   Scope,
   Stream,
   Tracer
 } from "effect"
-import { AddressBook } from "../addresses/AddressBook.ts"
-import { BackgroundTasks, type NetworkEnd } from "../BackgroundTasks.ts"
+import { BackgroundTasks, NetworkClosed, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip, isNearTip } from "../chain/ChainTip.ts"
 import { minimumVersion } from "../chain/ProtocolVersion.ts"
@@ -45,24 +43,22 @@ import { ConnectedPeers, makeMember, type Member } from "../routing/ConnectedPee
 import * as Demand from "./Demand.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
 import * as PeerChoice from "../routing/PeerChoice.ts"
-import type { PeerSetError } from "../routing/PeerSetError.ts"
 import * as PeerSetMetrics from "../routing/PeerSetMetrics.ts"
+import type { RequestError } from "../routing/RequestError.ts"
 import { RequestRouter, singleBlock } from "../routing/RequestRouter.ts"
 import * as StallTracker from "../routing/StallTracker.ts"
 import { Steps } from "../routing/Steps.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
-export { NotFoundRegistry } from "../routing/Asking.ts"
-export { type PeerSetError } from "../routing/PeerSetError.ts"
+export { NotFoundRegistry, RequestError, type RequestErrorReason } from "../routing/RequestError.ts"
 
-/** A peer may not join. It was closed, and never asked anything. */
-export class PeerRefused extends Data.TaggedError("PeerRefused")<{
-  /**
-   * `Connected`: its address is connected already. `GroupFull`: its peer group has all the connections it may have.
-   * `Outdated`: the chain demands a newer version. `Banned`: its group is. `Ended`: the network has ended.
-   */
-  readonly reason: "Connected" | "GroupFull" | "Outdated" | "Banned" | "Ended"
-}> {}
+/**
+ * A peer was not taken in. `Connected`: its address is connected already, and the older connection stays. `GroupFull`: its
+ * peer group has all its connections. `Outdated`: its version is older than the chain allows. `Ended`: the network has.
+ */
+export class PeerRefused extends Schema.TaggedError<PeerRefused>()("PeerRefused", {
+  reason: Schema.Literals(["Banned", "Connected", "GroupFull", "Outdated", "Ended"])
+}) {}
 
 /** How a request is to be routed. */
 export interface RequestOptions {
@@ -92,10 +88,10 @@ export class PeerSet extends Context.Service<
     readonly request: <R extends Request>(
       request: R,
       options?: RequestOptions
-    ) => Effect.Effect<ResponseOf<R>, PeerSetError>
+    ) => Effect.Effect<ResponseOf<R>, RequestError>
 
     /**
-     * Takes in a connected peer until its connection ends. A peer that is refused is closed with `ClientDropped`. Takes effect
+     * Takes in a connected peer until its connection ends. One that is refused is closed with `ClientDropped`. Takes effect
      * before it returns.
      */
     readonly add: (peer: Peer) => Effect.Effect<void, PeerRefused>
@@ -122,7 +118,12 @@ export class PeerSet extends Context.Service<
     readonly awaitPeers: (options: { readonly peers: number }) => Effect.Effect<void, NetworkEnd>
   }
 >()("network-effect/network/PeerSet") {
-  static readonly layer = Layer.effect(
+  /** Ends when the network does, or when the layer's scope closes. */
+  static readonly layer: Layer.Layer<
+    PeerSet,
+    TaskNameTaken,
+    ChainParams | ChainTip | InventoryRegistry | BackgroundTasks
+  > = Layer.effect(
     PeerSet,
     Effect.suspend(() => make)
   )
@@ -135,14 +136,14 @@ const make = Effect.gen(function* () {
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
   const tasks = yield* BackgroundTasks
-  const book = yield* AddressBook
   const registry = yield* InventoryRegistry
   const trusted = yield* TrustedPeers
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
   const metrics = PeerSetMetrics.make(chain.kind, yield* Effect.context<never>())
-  const fibers = yield* FiberSet.make<unknown, unknown>().pipe(Scope.provide(tasks.scope))
-  yield* tasks.run("peer set", Effect.andThen(FiberSet.join(fibers), Effect.never))
+  // What dies in here is a bug of ours; what becomes of a request is told to its caller.
+  const fibers = yield* Scope.provide(FiberSet.make<unknown>(), tasks.scope)
+  const flights = yield* Scope.provide(FiberSet.make<unknown, unknown>(), tasks.scope)
   const run = yield* FiberSet.runtime(fibers)<never>()
 
   const connected = new ConnectedPeers()
@@ -150,7 +151,10 @@ const make = Effect.gen(function* () {
   const arrivals = new Set<Arrival>()
   const closed = yield* Deferred.make<never, NetworkEnd>()
   const demand = Demand.make(outboundLimit(policy), closed)
-  let ended: NetworkEnd | undefined
+  let isOver = false
+  /** The reason is there before anything breaks because of it. */
+  const ended = () => (isOver ? reason : tasks.endedUnsafe())
+  let reason: NetworkEnd | undefined
 
   const steps = new Steps(
     () => followTip(),
@@ -205,7 +209,7 @@ const make = Effect.gen(function* () {
 
   const admit = (member: Member): PeerRefused["reason"] | undefined => {
     const { address, group, peer } = member
-    if (ended !== undefined) return "Ended"
+    if (ended() !== undefined) return "Ended"
     // Of two connections with one address the older stays, or they could replace each other for ever.
     if (address !== undefined && connected.at(address) !== undefined) return "Connected"
     if (group !== undefined && !member.sidecar && connected.inGroup(group).size >= policy.connectionsPerGroup) {
@@ -225,9 +229,8 @@ const make = Effect.gen(function* () {
   const add = (peer: Peer): Effect.Effect<void, PeerRefused> =>
     Effect.suspend(() => {
       const reason = steps.run(() => admit(makeMember(peer, trusted)))
-      return reason === undefined
-        ? Effect.void
-        : Effect.andThen(peer.close(new ClientDropped()), Effect.fail(new PeerRefused({ reason })))
+      if (reason === undefined) return Effect.void
+      return Effect.andThen(peer.close(new ClientDropped()), Effect.fail(new PeerRefused({ reason })))
     })
 
   // -- who may stay --------------------------------------------------------------------------
@@ -256,7 +259,7 @@ const make = Effect.gen(function* () {
   /** Learns from how a request to a peer ended. */
   const landed = (request: Request, member: Member, exit: Exit.Exit<Response, PeerError>) => {
     const { id } = member.peer
-    if (ended !== undefined || connected.get(id) !== member) return
+    if (ended() !== undefined || connected.get(id) !== member) return
     const hash = singleBlock(request)
     if (hash !== undefined) {
       if (isFailedDelivery(exit)) run(registry.recordFailure(id, { _tag: "Block", hash }))
@@ -277,7 +280,8 @@ const make = Effect.gen(function* () {
     draw,
     nowNanos: () => clock.monotonicTimeNanosUnsafe(),
     recordOf: registry.record,
-    run,
+    ended,
+    run: yield* FiberSet.runtime(flights)<never>(),
     becameBusy,
     lostTrack: (member) =>
       member.peer.readiness() === "Failed" ? drop(member.peer.id, new ClientDropped()) : becameBusy(member),
@@ -296,12 +300,14 @@ const make = Effect.gen(function* () {
           )
         })
       // A peer answers a request of type `R` with its own kind of answer, or fails.
-    ) as Effect.Effect<ResponseOf<R>, PeerSetError>
+    ) as Effect.Effect<ResponseOf<R>, RequestError>
 
   const advertTargets = (to: "some" | "all") =>
     Effect.sync(() => {
-      // A step of its own: whoever became too old since must not hear of the block.
-      steps.run(() => undefined)
+      // A step of its own: whoever became too old since must not hear of the block. Nor can whoever has just ended.
+      steps.run(() => {
+        for (const { peer } of connected.values()) if (peer.readiness() === "Failed") drop(peer.id, new ClientDropped())
+      })
       const everyone = PeerChoice.allPools(pools)
       const count =
         to === "all" ? connected.size : PeerChoice.broadcastSize(connected.size, policy.broadcastShare, isRegtest)
@@ -311,15 +317,14 @@ const make = Effect.gen(function* () {
 
   // -- what every step ends with ---------------------------------------------------------------
 
-  const shown = { ready: 0, busy: 0, nextStatusMillis: undefined as number | undefined }
+  const shown = { ready: 0, busy: 0 }
 
   const settle = () => {
-    if (ended !== undefined) return
+    if (ended() !== undefined) return
     router.settle()
     if (router.takeDemand()) steps.later(demand.offerUnsafe)
     for (const { peers, resume } of arrivals) if (connected.size >= peers) steps.later(() => resume(Effect.void))
     showCounts()
-    showStatus()
   }
 
   const showCounts = () => {
@@ -331,32 +336,12 @@ const make = Effect.gen(function* () {
     metrics.peers(ready, busy)
   }
 
-  /** Tells the operator at most every `Policy.statusLogInterval` what may need a hand. */
-  const showStatus = () => {
-    const now = Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
-    const isDue = shown.nextStatusMillis !== undefined && now >= shown.nextStatusMillis
-    if (!isDue && shown.nextStatusMillis !== undefined) return
-    shown.nextStatusMillis = now + Duration.toMillis(policy.statusLogInterval)
-    if (!isDue) return
-    const sharing = connected.sharedGroups()
-    if (sharing > 0) {
-      log(Effect.logInfo("some hosts are connected more than once").pipe(Effect.annotateLogs({ hosts: sharing })))
-    }
-    if (shown.ready > 0) return
-    const facts = { busy: shown.busy, ...book.metrics.getUnsafe() }
-    log(
-      (shown.busy > 0
-        ? Effect.logInfo("all peers are busy")
-        : Effect.logWarning("no peer is connected: check the network connection and the firewall")
-      ).pipe(Effect.annotateLogs(facts))
-    )
-  }
-
   // -- the end -------------------------------------------------------------------------------
 
   const end = (error: NetworkEnd) => {
-    if (ended !== undefined) return
-    ended = error
+    if (isOver) return
+    isOver = true
+    reason = error
     router.end(error)
     // Before the connections end, so that whoever waits for one hears the reason.
     steps.later(() => Deferred.doneUnsafe(closed, Exit.fail(error)))
@@ -367,6 +352,10 @@ const make = Effect.gen(function* () {
   }
 
   yield* tasks.onEnd((reason) => steps.run(() => end(reason)))
+  // Whoever holds this layer alone, without the rest of the network.
+  yield* Effect.addFinalizer(() => Effect.sync(() => steps.run(() => end(ended() ?? new NetworkClosed()))))
+  const before = tasks.endedUnsafe()
+  if (before !== undefined) steps.run(() => end(before))
 
   yield* registry.onChange((item) => {
     if (item === undefined) steps.run(() => router.note({ _tag: "PeersChanged" }))
@@ -375,16 +364,20 @@ const make = Effect.gen(function* () {
     }
   })
 
-  yield* tip.changes.pipe(
-    Stream.runForEach(() => Effect.sync(() => steps.run(() => undefined))),
-    Effect.forkScoped
+  const watchTip = Stream.runForEach(tip.changes, () => Effect.sync(() => steps.run(() => undefined)))
+
+  yield* tasks.run(
+    "peer set",
+    // A fiber that dies ends the network.
+    Effect.raceFirst(Effect.andThen(FiberSet.join(fibers), Effect.never), Effect.andThen(watchTip, Effect.never))
   )
 
   const everyone = () => Array.from(connected.values(), ({ peer }) => peer)
 
   const awaitPeers = ({ peers }: { readonly peers: number }) =>
     Effect.callback<void, NetworkEnd>((resume) => {
-      if (ended !== undefined) return resume(Effect.fail(ended))
+      const end = ended()
+      if (end !== undefined) return resume(Effect.fail(end))
       if (connected.size >= peers) return resume(Effect.void)
       const arrival = { peers, resume }
       arrivals.add(arrival)

@@ -7,7 +7,7 @@ import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { makePace } from "../../src/network/Connector.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
 import * as Dialer from "../../src/network/Dialer.ts"
-import { PeerSet } from "../../src/network/PeerSet.ts"
+import { PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import { defaults, outboundLimit, type Policy } from "../../src/Policy.ts"
 import { int } from "../support/addressChanges.ts"
@@ -15,7 +15,7 @@ import { elapse, turnsOfOthers } from "../support/time.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { type DialLog, dialWorld, type DialWorldOptions, emptyLog, gossip, type Outcome } from "../support/dialWorld.ts"
 
-const nobodyAnswers = Effect.fail(new ConnectionReceiveTimeout())
+const nobodyAnswers = Effect.fail(new RequestError({ reason: new ConnectionReceiveTimeout() }))
 
 const quick: Partial<Policy> = { crawlInterval: Duration.millis(100) }
 
@@ -470,7 +470,7 @@ describe("crawls", () => {
       })
     ).pipe(
       Effect.andThen(
-        running({ policy: quick, answer: Effect.fail(error) }, () =>
+        running({ policy: quick, answer: Effect.fail(new RequestError({ reason: error })) }, () =>
           Effect.gen(function* () {
             assert.strictEqual(yield* Effect.flip(Dialer.run), error)
           })

@@ -25,7 +25,7 @@ const world = PeerAdmission.layer.pipe(
       Layer.succeed(TrustedPeers, new Set<string>())
     )
   ),
-  Layer.provideMerge(bookWorld())
+  Layer.provideMerge(Layer.mergeAll(bookWorld(), BackgroundTasks.layer))
 )
 
 const { info } = fakePeer({ id: 1, address: "198.51.100.2:8233" })

@@ -10,7 +10,7 @@ import { Connector } from "../../src/network/Connector.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
 import * as Demand from "../../src/network/Demand.ts"
 import { type NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
-import { PeerSet, type PeerSetError } from "../../src/network/PeerSet.ts"
+import { PeerSet, type RequestError } from "../../src/network/PeerSet.ts"
 import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
 import { Handshake } from "../../src/peer/Handshake.ts"
 import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
@@ -28,7 +28,7 @@ export interface DialWorldOptions {
   readonly chain?: ChainParamsShape
   readonly outcome?: (address: string) => Outcome
   /** What peers answer to a crawl; nothing new unless said otherwise. */
-  readonly answer?: Effect.Effect<PeersResponse, PeerSetError>
+  readonly answer?: Effect.Effect<PeersResponse, RequestError>
 }
 
 /** What was dialled, when, and who is held. */
@@ -98,7 +98,7 @@ const scripted = (log: DialLog, outcome: (address: string) => Outcome) => {
   )
 }
 
-const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, PeerSetError>) =>
+const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, RequestError>) =>
   Layer.effect(
     PeerSet,
     Effect.gen(function* () {
