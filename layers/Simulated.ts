@@ -22,19 +22,22 @@ export interface SimulatedOptions extends Node.NodeOptions {
   readonly seed: SeededRandom.Seed
   /** Where `cacheDirectory` is; without it nothing can be kept. */
   readonly disk?: Layer.Layer<FileSystem.FileSystem> | undefined
+  /** What `seeds` resolve to; nothing without it. */
+  readonly names?: Layer.Layer<Dns.Dns> | undefined
 }
 
 /**
- * What is below a simulated node, as `Node.machine` is below a real one: its host in the network, its chance, its disk; names
- * resolve to nothing. For a composition of your own:
+ * What is below a simulated node, as `Node.machine` is below a real one: its host in the network, its chance, its disk, its
+ * names; without them names resolve to nothing. For a composition of your own:
  *
  *     Node.compose(options, { ...Node.parts(options), crawler: MyCrawler.layer }).pipe(Layer.provide(Simulated.machine(where)))
  */
 export const machine = ({
   disk,
   host,
+  names,
   seed
-}: Pick<SimulatedOptions, "disk" | "host" | "seed">): Layer.Layer<
+}: Pick<SimulatedOptions, "disk" | "host" | "names" | "seed">): Layer.Layer<
   InboundTransport | OutboundTransport | SecureRandom.SecureRandom | Dns.Dns | FileSystem.FileSystem | Path.Path,
   never,
   SimNetwork
@@ -42,17 +45,20 @@ export const machine = ({
   Layer.mergeAll(
     SimNetwork.layerTransport(host),
     SeededRandom.layer(seed, PeerSocketAddresses.format(host)),
-    Layer.orDie(Dns.layerStatic({})),
+    names ?? Layer.orDie(Dns.layerStatic({})),
     disk ?? FileSystem.layerNoop({}),
     Path.layer
   )
 
 /**
  * A node of the default parts on a host of the `SimNetwork` it is given: provide one network to all nodes of a world. Without
- * `peers` it starts alone. A part that cannot be built is a defect: nothing outside of the process can cause it here.
+ * `peers` and `seeds` it starts alone. A part that cannot be built is a defect: nothing outside of the process can cause it here.
  */
 export const layer = (options: SimulatedOptions) =>
-  Node.services({ ...options, peers: options.peers ?? [] }).pipe(Layer.provide(machine(options)), Layer.orDie)
+  Node.services({ ...options, peers: options.peers ?? (options.seeds === undefined ? [] : undefined) }).pipe(
+    Layer.provide(machine(options)),
+    Layer.orDie
+  )
 
 /** A node of a `World`: what `simulation` runs unless it is given another composition. */
 export const worldNode = (settings: World.NodeSettings): Layer.Layer<World.NodeServices, never, SimNetwork> =>
