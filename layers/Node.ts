@@ -54,7 +54,7 @@ export interface NodeOptions {
   /** How far the program has validated the chain; never known without it. */
   readonly chainTip?: Layer.Layer<ChainTip> | undefined
   /** IPs of processes the operator vouches for, as `TrustedPeers`. */
-  readonly trustedPeers?: ReadonlySet<string> | undefined
+  readonly trustedPeers?: Iterable<NetAddress.IpAddress> | undefined
 }
 
 /** Every service of a node, over whatever transport, chance, names and disk it is given. */
@@ -72,7 +72,7 @@ export const services = (options: NodeOptions) => {
     ConnectionSlots.layer,
     BackgroundTasks.layer,
     node,
-    options.trustedPeers === undefined ? Layer.empty : Layer.succeed(TrustedPeers, options.trustedPeers)
+    options.trustedPeers === undefined ? Layer.empty : TrustedPeers.layer(options.trustedPeers)
   )
   const seeds = options.peers === undefined ? DnsSeeds.layer(options.seeds) : DnsSeeds.layerPeers(options.peers)
   const addresses = Layer.mergeAll(

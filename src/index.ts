@@ -90,7 +90,7 @@ export { NetworkEvent, NetworkEvents } from "./network/NetworkEvents.ts"
 export * as NodeAnswers from "./network/NodeAnswers.ts"
 export * from "./network/PeerSet.ts"
 export { InventoryRegistry } from "./routing/InventoryRegistry.ts"
-export { TrustedPeers } from "./routing/TrustedPeers.ts"
+export { type TrustedIps, TrustedPeers } from "./routing/TrustedPeers.ts"
 
 // -- status: a running node over HTTP -----------------------------------------------------------
 

@@ -12,7 +12,6 @@
  * @module
  */
 import { Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Option, Scope } from "effect"
-import { NetAddress } from "effect/net"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
@@ -97,7 +96,7 @@ const make = Effect.gen(function* () {
   ): SlotKind | "capacity" | "too-soon" => {
     const total = slots.used("inbound") + slots.used("trusted")
     if (total >= inboundLimit(policy)) return "capacity"
-    if (trusted.has(ipOf(address)) && slots.used("trusted") < reserved) return "trusted"
+    if (trusted.has(address) && slots.used("trusted") < reserved) return "trusted"
     if (slots.used("inbound") >= inboundLimit(policy) - reserved) return "capacity"
     // Last, so that whoever is refused for capacity may come back at once.
     return throttle.isPastLimitOrAdd(limitKey(address), nowMillis) ? "too-soon" : "inbound"
@@ -179,5 +178,3 @@ const make = Effect.gen(function* () {
 
   return Listener.of({ address: bound, run })
 })
-
-const ipOf = (address: PeerSocketAddress.PeerSocketAddress): string => NetAddress.formatIp(address.address)

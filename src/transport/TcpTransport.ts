@@ -184,7 +184,8 @@ const connect = (
     socket.connect({
       host: NetAddress.formatIp(address.address),
       port: address.port,
-      ...(localIp === undefined ? {} : { localAddress: NetAddress.formatIp(localIp) })
+      // Canonical: the system refuses an IPv4 address in its IPv6 spelling as the origin of an IPv4 connection.
+      ...(localIp === undefined ? {} : { localAddress: NetAddress.formatIp(NetAddress.toCanonical(localIp)) })
     })
     return Effect.sync(() => socket.destroy())
   })

@@ -16,12 +16,7 @@ import { fakePeer } from "../support/fakePeer.ts"
 const world = ConnectionReports.layer.pipe(
   Layer.provide(PeerSet.layer),
   Layer.provide(
-    Layer.mergeAll(
-      InventoryRegistry.layer,
-      NetworkEvents.layer,
-      ChainTip.layerNone,
-      Layer.succeed(TrustedPeers, new Set<string>())
-    )
+    Layer.mergeAll(InventoryRegistry.layer, NetworkEvents.layer, ChainTip.layerNone, TrustedPeers.layer([]))
   ),
   Layer.provideMerge(bookWorld())
 )

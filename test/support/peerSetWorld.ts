@@ -1,5 +1,6 @@
 /** A peer set among scripted peers. */
 import { Context, Effect, type Fiber, Layer, Option, SubscriptionRef } from "effect"
+import { NetAddress } from "effect/net"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
 import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
@@ -15,7 +16,6 @@ import { fakePeer, type FakePeer, type FakePeerOptions } from "./fakePeer.ts"
 export interface WorldOptions {
   readonly chain?: ChainParamsShape
   readonly policy?: Partial<Policy>
-  /** Canonical IPs. */
   readonly trusted?: ReadonlyArray<string>
   readonly registry?: Layer.Layer<InventoryRegistry>
 }
@@ -52,7 +52,7 @@ export const world = (options: WorldOptions = {}) =>
             Layer.mock(AddressBook, { metrics: Subscribable.fromRef(metrics) })
           )
         ),
-        Layer.succeed(TrustedPeers, new Set(options.trusted))
+        TrustedPeers.layer((options.trusted ?? []).map(NetAddress.ipFromStringUnsafe))
       )
     ),
     Layer.provideMerge(Layer.succeed(Policy, { ...defaults, connectionsPerGroup: 1000, ...options.policy }))

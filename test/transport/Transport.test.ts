@@ -4,6 +4,7 @@ import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import {
   type ByteStream,
   maxWaitingStreams,
@@ -265,3 +266,13 @@ for (const { from, name } of kinds) {
     )
   })
 }
+
+describe("a stream over TCP", () => {
+  it.live("is dialled from an IPv4 address also where that was given in its IPv6 spelling (A1)", () =>
+    Effect.gen(function* () {
+      const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(loopback(52)))
+      const stream = yield* Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address))
+      assert.deepStrictEqual(stream.localAddress.address, loopback(51).address)
+    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe("::ffff:127.0.0.51"))))
+  )
+})
