@@ -129,6 +129,20 @@ for (const { from, name } of kinds) {
     )
 
     it.live(
+      "that the other side closed has ended and not broken, also for who writes on",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs, closeBob } = yield* Effect.flatMap(pair, ({ open }) => open)
+          yield* bobs.write(bytes("last words"))
+          yield* closeBob
+          const writing = alices.write(bytes("more")).pipe(Effect.andThen(Effect.yieldNow), Effect.forever)
+          assert.strictEqual((yield* Effect.flip(writing)).reason, "Eof")
+          assert.strictEqual((yield* endOf(alices)).reason, "Eof")
+        })
+      )
+    )
+
+    it.live(
       "makes a writer wait whose bytes nobody reads, and loses none of them",
       run(
         Effect.gen(function* () {
