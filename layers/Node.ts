@@ -152,7 +152,7 @@ export interface NodeOptions {
   /** At most 256 bytes of UTF-8. */
   readonly userAgent?: string | undefined
   /** IPs of processes the operator vouches for, as `TrustedPeers`. */
-  readonly trustedPeers?: ReadonlySet<string> | undefined
+  readonly trustedPeers?: Iterable<NetAddress.IpAddress> | undefined
 }
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -296,7 +296,7 @@ export const compose = <Tip, Bans, Book, Reports, Cache, Seeds, Answering, Crawl
       LocalNode,
       Effect.map(LocalNode, (local) => ({ ...local, userAgent: userAgent ?? local.userAgent }))
     ),
-    trustedPeers === undefined ? Layer.empty : Layer.succeed(TrustedPeers, trustedPeers)
+    trustedPeers === undefined ? Layer.empty : TrustedPeers.layer(trustedPeers)
   )
   const port =
     listenAddress === undefined ? ListeningPort.layerNone(external) : ListeningPort.layer(listenAddress, external)

@@ -99,7 +99,7 @@ export { NetworkEvent, NetworkEvents } from "./network/NetworkEvents.ts"
 export { type Answers, NodeAnswers } from "./network/NodeAnswers.ts"
 export * from "./network/PeerSet.ts"
 export { InventoryRegistry } from "./routing/InventoryRegistry.ts"
-export { TrustedPeers } from "./routing/TrustedPeers.ts"
+export { type TrustedIps, TrustedPeers } from "./routing/TrustedPeers.ts"
 
 // -- status: a running node over HTTP -----------------------------------------------------------
 

@@ -12,7 +12,6 @@
  * @module
  */
 import { Context, Duration, Effect, Exit, FiberSet, Layer, Option, Scope } from "effect"
-import { NetAddress } from "effect/net"
 import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
@@ -100,7 +99,7 @@ const make = Effect.gen(function* () {
     address: PeerSocketAddress.PeerSocketAddress,
     nowMillis: number
   ): SlotKind | "capacity" | "too-soon" => {
-    const kind = trusted.has(ipOf(address)) ? "trusted" : "inbound"
+    const kind = trusted.has(address) ? "trusted" : "inbound"
     if (!slots.hasRoom(kind)) return "capacity"
     // Reserved places are not counted against their owners.
     if (kind === "trusted" && slots.used("trusted") < slots.limits.trusted) return kind
@@ -200,5 +199,3 @@ const make = Effect.gen(function* () {
   yield* tasks.run("listener", run)
   return Listener.of({ address: listening })
 })
-
-const ipOf = (address: PeerSocketAddress.PeerSocketAddress): string => NetAddress.formatIp(address.address)

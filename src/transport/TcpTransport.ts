@@ -75,7 +75,12 @@ const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): AcceptQu
     ended = true
     wakeReader()
   })
-  socket.on("error", (cause) => end(new StreamClosed({ reason: "Reset", code: codeOf(cause) })))
+  socket.on("error", (cause) => {
+    const code = codeOf(cause)
+    // What a write runs into when the peer has ended the stream and then gone, also where that end is still unread; of a reset
+    // in the middle the system says `ECONNRESET`.
+    end(code === "EPIPE" ? eof : new StreamClosed({ reason: "Reset", code }))
+  })
   socket.on("close", () => end(local))
 
   const read: Effect.Effect<Uint8Array, StreamClosed> = Effect.suspend(() => {
@@ -184,7 +189,8 @@ const connect = (
     socket.connect({
       host: NetAddress.formatIp(address.address),
       port: address.port,
-      ...(localIp === undefined ? {} : { localAddress: NetAddress.formatIp(localIp) })
+      // Canonical: the system refuses an IPv4 address in its IPv6 spelling as the origin of an IPv4 connection.
+      ...(localIp === undefined ? {} : { localAddress: NetAddress.formatIp(NetAddress.toCanonical(localIp)) })
     })
     return Effect.sync(() => socket.destroy())
   })

@@ -36,7 +36,7 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 export class StreamClosed {
   readonly _tag = "StreamClosed"
   readonly reason: "Eof" | "Reset" | "Local"
-  /** For `Reset`, as the platform names it: `ECONNRESET`, `EPIPE`, …; else empty. */
+  /** For `Reset`, as the platform names it: `ECONNRESET`, `ETIMEDOUT`, …; else empty. */
   readonly code: string
   constructor(fields: { readonly reason: "Eof" | "Reset" | "Local"; readonly code: string }) {
     this.reason = fields.reason

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { NetAddress } from "effect/net"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
@@ -62,7 +63,7 @@ describe("ConnectionSlots", () => {
   const few = (trusted: ReadonlyArray<string>) =>
     ConnectionSlots.layer.pipe(
       Layer.provide(Layer.succeed(Policy, { ...defaults, targetPeers: 1 })),
-      Layer.provide(Layer.succeed(TrustedPeers, new Set(trusted)))
+      Layer.provide(TrustedPeers.layer(trusted.map(NetAddress.ipFromStringUnsafe)))
     )
 
   it.effect("refuses one more than there are, until one is free, whoever asks", () =>

@@ -87,7 +87,7 @@ const listenerWorld = (
     Layer.provideMerge(BackgroundTasks.layer),
     Layer.provide(from("127.0.0.91")),
     Layer.provideMerge(Layer.succeed(ChainParams, mainnet)),
-    Layer.provide(Layer.succeed(TrustedPeers, new Set(options.trusted))),
+    Layer.provide(TrustedPeers.layer((options.trusted ?? []).map(NetAddress.ipFromStringUnsafe))),
     Layer.provideMerge(Layer.succeed(Policy, policy))
   )
 
@@ -232,6 +232,15 @@ for (const { from, name, test } of kinds) {
           yield* observe
           const from = (ip: string) => log.handshakes.filter((address) => address.startsWith(`${ip}:`)).length
           assert.deepStrictEqual([from("127.0.0.92"), from("127.0.0.93")], [4, 1])
+        })
+      ))
+
+    test("keeps a slot for a trusted peer whose IPv4 address was written as IPv6 (A1)", () =>
+      world({ perGroup: unlimited, trusted: ["::ffff:127.0.0.93"], outcome: "stays" })((log) =>
+        Effect.gen(function* () {
+          yield* log.connect("127.0.0.93", 1)
+          yield* observe
+          assert.strictEqual((yield* ConnectionSlots).used("trusted"), 1)
         })
       ))
 

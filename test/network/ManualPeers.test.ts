@@ -131,7 +131,7 @@ describe("a list of peers on disk", () => {
       }).pipe(Effect.provide(withFile(emptyLog())))
       assert.strictEqual(readFileSync(file, "utf8"), "127.2.0.2:1")
 
-      writeFileSync(file, "127.2.0.2:1\nnonsense\n127.2.0.3:1")
+      writeFileSync(file, "127.2.0.2:1\nnonsense\n[::ffff:127.2.0.3]:1")
       const log = emptyLog()
       const list = yield* Effect.flatMap(ManualPeers, (manual) => manual.list).pipe(Effect.provide(withFile(log)))
       assert.deepStrictEqual(list.map(PeerSocketAddress.format), ["127.2.0.2:1", "127.2.0.3:1"])

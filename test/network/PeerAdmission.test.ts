@@ -18,12 +18,7 @@ const world = PeerAdmission.layer.pipe(
   Layer.provide(PeerSet.layer),
   Layer.provide(BackgroundTasks.layer),
   Layer.provide(
-    Layer.mergeAll(
-      InventoryRegistry.layer,
-      NetworkEvents.layer,
-      ChainTip.layerNone,
-      Layer.succeed(TrustedPeers, new Set<string>())
-    )
+    Layer.mergeAll(InventoryRegistry.layer, NetworkEvents.layer, ChainTip.layerNone, TrustedPeers.layer([]))
   ),
   Layer.provideMerge(Layer.mergeAll(bookWorld(), BackgroundTasks.layer))
 )

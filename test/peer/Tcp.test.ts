@@ -98,6 +98,30 @@ describe("a connection over TCP", () => {
     }).pipe(Effect.scoped, Effect.provide(TcpTransport.layer))
   )
 
+  it.live("ends with the peer's also where our answers to its last words find nobody", () =>
+    Effect.gen(function* () {
+      const { bob, closeBob, peer } = yield* connect()
+      // All of it is there before the loop looks again, as after a sleep of this machine: the first answer makes Bob's host
+      // say that he is gone, the second one hears it, and the end that Bob sent has not been read yet.
+      yield* bob.says(...[1n, 2n, 3n].map((nonce) => Message.Ping({ nonce })))
+      yield* closeBob
+      assert.strictEqual((yield* peer.awaitClosed)._tag, "ConnectionClosed")
+    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layer))
+  )
+
+  it.live("ends with the peer's and not in the middle of a message of which the rest is lost that way", () =>
+    Effect.gen(function* () {
+      const { bob, closeBob, peer } = yield* connect()
+      const ping = Frame.encode(regtest.magic, { command: "ping", body: new Uint8Array(8) })
+      const long = Frame.encode(regtest.magic, { command: "odd", body: new Uint8Array(100_000) })
+      yield* bob.sayBytes(Buffer.concat([ping, ping, long]))
+      yield* closeBob
+      assert.strictEqual((yield* peer.awaitClosed)._tag, "ConnectionClosed")
+      // Of the long one the socket gave no more than its first chunk.
+      assert.isBelow(peer.bytesRead(), long.length)
+    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layer))
+  )
+
   it.live("ends for the peer with ours", () =>
     Effect.gen(function* () {
       const { bob, closeAlice, peer } = yield* connect()

@@ -1,5 +1,6 @@
 /** A peer set among scripted peers. */
 import { Context, Effect, type Fiber, Layer, Option, Stream, SubscriptionRef } from "effect"
+import { NetAddress } from "effect/net"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
 import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
@@ -16,7 +17,6 @@ import { fakePeer, type FakePeer, type FakePeerOptions } from "./fakePeer.ts"
 export interface WorldOptions {
   readonly chain?: ChainParamsShape
   readonly policy?: Partial<Policy>
-  /** Canonical IPs. */
   readonly trusted?: ReadonlyArray<string>
   readonly registry?: Layer.Layer<InventoryRegistry>
   /** Nobody is told when the tip moves: it is seen with whatever happens next. */
@@ -50,7 +50,7 @@ export const world = (options: WorldOptions = {}) =>
     Layer.provide(
       Layer.mergeAll(
         Layer.succeed(ChainParams, options.chain ?? mainnet),
-        Layer.succeed(TrustedPeers, new Set(options.trusted))
+        TrustedPeers.layer((options.trusted ?? []).map(NetAddress.ipFromStringUnsafe))
       )
     ),
     Layer.provideMerge(Layer.succeed(Policy, { ...defaults, connectionsPerGroup: 1000, ...options.policy }))

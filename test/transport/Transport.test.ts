@@ -4,6 +4,7 @@ import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import {
   type ByteStream,
   maxWaitingStreams,
@@ -123,6 +124,20 @@ for (const { from, name } of kinds) {
             yield* Effect.flip(alices.write(bytes("more"))),
             new StreamClosed({ reason: "Local", code: "" })
           )
+        })
+      )
+    )
+
+    it.live(
+      "that the other side closed has ended and not broken, also for who writes on",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs, closeBob } = yield* Effect.flatMap(pair, ({ open }) => open)
+          yield* bobs.write(bytes("last words"))
+          yield* closeBob
+          const writing = alices.write(bytes("more")).pipe(Effect.andThen(Effect.yieldNow), Effect.forever)
+          assert.strictEqual((yield* Effect.flip(writing)).reason, "Eof")
+          assert.strictEqual((yield* endOf(alices)).reason, "Eof")
         })
       )
     )
@@ -265,3 +280,13 @@ for (const { from, name } of kinds) {
     )
   })
 }
+
+describe("a stream over TCP", () => {
+  it.live("is dialled from an IPv4 address also where that was given in its IPv6 spelling (A1)", () =>
+    Effect.gen(function* () {
+      const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(loopback(52)))
+      const stream = yield* Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address))
+      assert.deepStrictEqual(stream.localAddress.address, loopback(51).address)
+    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe("::ffff:127.0.0.51"))))
+  )
+})
