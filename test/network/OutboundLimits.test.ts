@@ -73,7 +73,6 @@ describe("a node's limit of outbound connections (NB-7)", () => {
           assert.strictEqual(countOf(events, "BackgroundTaskExited"), 0)
         })
       ))
-
   }
 
   it("counts those that are dialled and do not answer (network 16, crawler_peer_limit_one_connect_error)", () =>
@@ -120,7 +119,12 @@ describe("a node's limit of outbound connections (NB-7)", () => {
         const candidate = peerAddress(1)
         yield* peerAt(candidate)
         // One connection may be made; the first tick's crawl asks nobody, and no other tick comes.
-        const policy = { targetPeers: 1, outboundMultiplier: 1, fillSpareSlots: false, crawlInterval: Duration.hours(10) }
+        const policy = {
+          targetPeers: 1,
+          outboundMultiplier: 1,
+          fillSpareSlots: false,
+          crawlInterval: Duration.hours(10)
+        }
         const { book, events, network } = yield* startNode({ policy })
         const wantAnother = Effect.forkScoped(Effect.ignore(network.request({ _tag: "MempoolTransactionIds" })), {
           startImmediately: true

@@ -12,6 +12,7 @@ import {
   type ChainParamsShape,
   type ChainTip,
   defaults,
+  type GossipedAddress,
   mainnet,
   ManualPeers,
   Network,
@@ -29,8 +30,8 @@ import { alice } from "./addresses.ts"
 
 type Address = PeerSocketAddress.PeerSocketAddress
 
-/** 1 January 2026, when every world begins. */
-const beginning = 1_767_225_600_000
+/** Ten days after the epoch, when every world begins: nothing is at the beginning of time, and nanoseconds are exact. */
+const beginning = 864_000_000
 
 /** Milliseconds since the world began. */
 export const elapsed: Effect.Effect<number> = Effect.map(Clock.currentTimeMillis, (now) => now - beginning)
@@ -93,12 +94,14 @@ export const startNode = Effect.fnUntraced(function* ({ clock, policy, ...option
   }
 })
 
+/** What a peer tells of these: they have blocks to serve, and were seen when the world began. */
+export const told = (addresses: ReadonlyArray<Address>): ReadonlyArray<GossipedAddress> =>
+  addresses.map((address) => ({ address, services: NODE_NETWORK, lastSeenSeconds: beginning / 1000 }))
+
 /** Tells a node of these, as if a peer had: seen this moment, with blocks to serve. */
 export const gossip = Effect.fnUntraced(function* (book: AddressBook["Service"], addresses: ReadonlyArray<Address>) {
   const lastSeenSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-  return yield* book.addGossiped(
-    addresses.map((address) => ({ address, services: NODE_NETWORK, lastSeenSeconds }))
-  )
+  return yield* book.addGossiped(told(addresses).map((gossiped) => ({ ...gossiped, lastSeenSeconds })))
 })
 
 /** Whom a node has dialled, and when, in milliseconds since the world began. */
@@ -174,7 +177,10 @@ export const peerAt = Effect.fnUntraced(function* (
   yield* Effect.gen(function* () {
     const ofStream = yield* Scope.fork(scope)
     const stream = yield* Scope.provide(listener.accept, ofStream)
-    yield* FiberSet.run(connections, Effect.ensuring(play(stream, script, stays, seen), Scope.close(ofStream, Exit.void)))
+    yield* FiberSet.run(
+      connections,
+      Effect.ensuring(play(stream, script, stays, seen), Scope.close(ofStream, Exit.void))
+    )
   }).pipe(Effect.forever, Effect.forkScoped({ startImmediately: true }))
   return seen
 })
