@@ -14,11 +14,12 @@ const bannedWhileItShakesHands = Effect.fnUntraced(function* (whoDials: "node" |
   const node = yield* startNode({ peers: whoDials === "node" ? [bob] : [] })
   const seen = listening ?? (yield* peerFrom(bob, slow))
   const waiting = yield* Effect.forkScoped(node.network.request({ _tag: "Peers" }), { startImmediately: true })
+  const joined = yield* Effect.forkScoped(node.network.awaitReady({ peers: 1 }), { startImmediately: true })
   yield* until("500 millis")
   assert.strictEqual(seen.open, 1)
   yield* node.book.ban({ address: bob, reason: "test" })
   yield* until("5 seconds")
-  return { ...node, seen, waiting }
+  return { ...node, seen, waiting, joined }
 })
 
 describe("a peer that is banned during its handshake", () => {
@@ -30,6 +31,17 @@ describe("a peer that is banned during its handshake", () => {
           assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
           assert.deepStrictEqual([seen.connections.length, seen.open], [1, 0])
           assert.strictEqual(countOf(events, "PeerConnected"), 0)
+        })
+      ))
+
+    it(`never joins, and is asked nothing: ${whoDials} dials (network 6.5)`, () =>
+      inWorld(
+        Effect.gen(function* () {
+          const { joined, seen, waiting } = yield* bannedWhileItShakesHands(whoDials)
+          assert.isUndefined(joined.pollUnsafe())
+          assert.deepStrictEqual(seen.heard, [])
+          // The request goes to somebody else, when there is one.
+          assert.isUndefined(waiting.pollUnsafe())
         })
       ))
   }

@@ -145,6 +145,21 @@ describe("closing a node", () => {
       })
     ))
 
+  it("fails requests under way, requests that wait, and adverts with NetworkClosed (network 1.9, 142)", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const { advert, close, waiting } = yield* busyNode
+        yield* close
+        const outcomes = [...Object.entries(waiting), ["an advert", advert] as const].map(
+          ([what, fiber]) => `${what}: ${outcomeOf(fiber)}`
+        )
+        assert.deepStrictEqual(
+          outcomes,
+          [...Object.keys(waiting), "an advert"].map((what) => `${what}: NetworkClosed`)
+        )
+      })
+    ))
+
   it("while it starts ends that, and dials nobody later (network 142, dropping_network_handles_stops_owned_tasks)", () =>
     inWorld(
       Effect.gen(function* () {

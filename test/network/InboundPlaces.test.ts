@@ -82,6 +82,9 @@ describe("a place that is kept for a trusted peer", () => {
   it("leaves the public one place less (network 27, listener_reserves_one_zcashd_compat_inbound_slot)", () =>
     inWorld(takesOne("10.0.2.1")))
 
+  it("is kept for it in whichever spelling it was named (network 27, listener_reserves_one_zcashd_compat_inbound_slot; NB-9)", () =>
+    inWorld(takesOne("::ffff:10.0.2.1")))
+
   it("does not count for what its host may have within 119 s (network 3.3, step 5)", () =>
     inWorld(
       Effect.gen(function* () {
