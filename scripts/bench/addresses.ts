@@ -19,6 +19,7 @@ import {
   InboundRequests,
   mainnet,
   NODE_NETWORK,
+  BackgroundTasks,
   NodeAnswers,
   PeerSocketAddress
 } from "network-effect"
@@ -98,6 +99,7 @@ const measure = (count: number, millis: number) =>
     Effect.provide(
       NodeAnswers.layer.pipe(
         Layer.provideMerge(AddressBook.layer),
+        Layer.provideMerge(BackgroundTasks.layer),
         Layer.provide([BanList.layer, Layer.succeed(ChainParams, mainnet)])
       )
     ),

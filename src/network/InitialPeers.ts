@@ -15,21 +15,23 @@
  *
  * @module
  */
-import { Context, Deferred, Duration, Effect, FiberSet, Layer, Option, Random } from "effect"
+import { Context, Deferred, Duration, Effect, FiberSet, Layer, Option, Random, Scope } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { PeerCache } from "../addresses/AddressBookFile.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
 import * as PeerAddress from "../addresses/PeerAddress.ts"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
 import * as Monotonic from "../Monotonic.ts"
-import { outboundLimit, Policy } from "../Policy.ts"
+import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
-import { Connector, type ConnectError } from "./Connector.ts"
+import { Connector } from "./Connector.ts"
 import { ConnectionSlots } from "./ConnectionSlots.ts"
+import { Crawler } from "./Crawler.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerSet } from "./PeerSet.ts"
 
@@ -40,19 +42,33 @@ export class InitialPeers extends Context.Service<
   InitialPeers,
   {
     /**
-     * Gathers, tells the book, dials up to `Policy.targetPeers`, and waits until each dial has succeeded or failed. Returns
-     * how many outbound connections there are then. They live as long as the layer. Waits for names for twice
-     * `Policy.dnsTimeout` at most, and only while there is nobody else to dial; what they give later is dialled as it comes.
+     * The first dials are known to have succeeded or failed, and the first crawl is over: more peers are looked for from now
+     * on. Waits for names for twice `Policy.dnsTimeout` at most, and only while there is nobody else to dial; what they give
+     * later is dialled as it comes.
      */
-    readonly start: Effect.Effect<number>
-    /**
-     * Whenever no outbound connection is open: has ready candidates dialled at once, or without any gathers again, at most
-     * once every `Policy.reconnectDelay`, and dials all that was not dialled in that time.
-     */
-    readonly startOver: Effect.Effect<never>
+    readonly awaitStarted: Effect.Effect<void>
   }
 >()("network-effect/network/InitialPeers") {
-  static readonly layer = Layer.effect(
+  /**
+   * Gathers, tells the book, dials up to `Policy.targetPeers`, has one of them asked for addresses, and wants as many more as
+   * the target lacks. From then on, whenever no outbound connection is open: has ready candidates dialled at once, or without
+   * any gathers again, at most once every `Policy.reconnectDelay`, and dials all that was not dialled in that time.
+   */
+  static readonly layer: Layer.Layer<
+    InitialPeers,
+    TaskNameTaken,
+    | AddressBook
+    | BackgroundTasks
+    | BanList
+    | ChainParams
+    | ConnectionSlots
+    | Connector
+    | Crawler
+    | DnsSeeds
+    | NetworkEvents
+    | PeerCache
+    | PeerSet
+  > = Layer.effect(
     InitialPeers,
     Effect.suspend(() => make)
   )
@@ -69,7 +85,10 @@ const make = Effect.gen(function* () {
   const slots = yield* ConnectionSlots
   const peerSet = yield* PeerSet
   const events = yield* NetworkEvents
-  const fibers = yield* FiberSet.make<void, never>()
+  const crawler = yield* Crawler
+  const tasks = yield* BackgroundTasks
+  const started = yield* Deferred.make<void>()
+  const fibers = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
   const limitedLog = LimitedLog.make(policy.statusLogInterval)
   const delayMillis = Duration.toMillis(policy.reconnectDelay)
 
@@ -122,7 +141,7 @@ const make = Effect.gen(function* () {
 
   /** Asks for candidates to be dialled, as far as there are slots. */
   const demand = Effect.fnUntraced(function* (wanted: number) {
-    for (let left = Math.min(wanted, outboundLimit(policy) - slots.used("outbound")); left > 0; left--) {
+    for (let left = Math.min(wanted, slots.limits.outbound - slots.used("outbound")); left > 0; left--) {
       if (!(yield* peerSet.demand.offer)) return
     }
   })
@@ -191,45 +210,36 @@ const make = Effect.gen(function* () {
     return connected.length < policy.connectionsPerGroup
   })
 
-  const hasSlot = () => slots.used("outbound") < outboundLimit(policy)
+  const hasSlot = () => slots.hasRoom("outbound")
 
-  /** One connection, from its slot to its end. `isKnown` once its dial has succeeded or failed. */
-  const hold = (address: Address, isKnown: Deferred.Deferred<void>) =>
-    Effect.gen(function* () {
-      const slot = yield* slots.reserve("outbound")
-      yield* connector.takeTurn
-      dialledAt.set(PeerSocketAddress.format(address), yield* Monotonic.millis)
-      const peer = yield* connector.connect(address, slot)
-      yield* Deferred.succeed(isKnown, undefined)
-      yield* peer.awaitClosed
-    }).pipe(
+  /** One connection. `isKnown` once its dial has succeeded or failed. */
+  const connect = (address: Address, isKnown: Deferred.Deferred<void>) =>
+    connector.connect({ whom: address, why: "initial" }).pipe(
       Effect.catch((error) => {
-        const reason = connectErrorReason(error)
         // No such IP family on this host says nothing about the peer.
-        const log = reason === "EADDRNOTAVAIL" ? Effect.logDebug : Effect.logInfo
+        const log = error.code === "EADDRNOTAVAIL" ? Effect.logDebug : Effect.logInfo
         const line = log("initial peer not reached").pipe(
           PeerSocketAddress.annotateLogs("address", address),
-          Effect.annotateLogs({ reason })
+          Effect.annotateLogs({ reason: error.code })
         )
         // At the start it is not told to the book: a failure would bar an address that was never seen, and the crawler's
         // own try tells more. Later a failure keeps the crawler from dialling it right after us.
-        return hasStarted
-          ? Effect.andThen(
-              book.record({ _tag: "UpdateFailed", address, services: undefined }),
-              limitedLog("not reached", line)
-            )
-          : line
+        if (!hasStarted) return line
+        return Effect.andThen(
+          error.wasDialled ? book.record({ _tag: "UpdateFailed", address, services: undefined }) : Effect.void,
+          limitedLog("not reached", line)
+        )
       }),
-      Effect.scoped,
+      Effect.asVoid,
       Effect.ensuring(Deferred.succeed(isKnown, undefined))
     )
 
   const dial = Effect.fnUntraced(function* (address: Address) {
     const isKnown = Deferred.makeUnsafe<void>()
-    // Now and again at its turn: until then nobody else takes it.
+    // Before its turn: until then nobody else takes it.
     dialledAt.set(PeerSocketAddress.format(address), yield* Monotonic.millis)
     if (hasStarted) yield* book.record({ _tag: "UpdateAttempt", address })
-    yield* FiberSet.run(fibers, hold(address, isKnown), { startImmediately: true })
+    yield* FiberSet.run(fibers, connect(address, isKnown), { startImmediately: true })
     return isKnown
   })
 
@@ -284,10 +294,18 @@ const make = Effect.gen(function* () {
     }
     yield* allKnown(dials)
     hasStarted = true
-    const connected = slots.open("outbound")
-    yield* Effect.logInfo("initial peers dialled").pipe(Effect.annotateLogs({ dialled: dials.length, connected }))
-    return connected
+    yield* Effect.logInfo("initial peers dialled").pipe(
+      Effect.annotateLogs({ dialled: dials.length, connected: slots.open("outbound") })
+    )
   }).pipe(Spans.within("add_initial_peers"))
+
+  const startUp = Effect.gen(function* () {
+    yield* start
+    // Those that live now. Some nodes answer address requests only once per connection: this one must not be lost.
+    yield* crawler.crawlOnce(Math.min(slots.open("outbound"), policy.crawlFanout))
+    yield* demand(policy.targetPeers - slots.used("outbound"))
+    yield* Deferred.succeed(started, undefined)
+  })
 
   const isAlone = () => slots.open("outbound") === 0
 
@@ -301,12 +319,14 @@ const make = Effect.gen(function* () {
     if (isAlone()) yield* dialDue(known, () => slots.open("outbound") < policy.targetPeers)
   }).pipe(Effect.delay(policy.recoveryInterval), Effect.forever)
 
-  // A defect in a connection's fiber is ours and must not go unnoticed.
-  const watch = Effect.andThen(FiberSet.join(fibers), Effect.never)
+  yield* tasks.run(
+    "initial peers",
+    Effect.raceFirst(
+      Effect.andThen(startUp, startOver),
+      // A defect in one of the fibers is ours and must not go unnoticed.
+      Effect.andThen(FiberSet.join(fibers), Effect.never)
+    )
+  )
 
-  return InitialPeers.of({ start, startOver: Effect.raceFirst(startOver, watch) })
+  return InitialPeers.of({ awaitStarted: Deferred.await(started) })
 })
-
-/** What a failed dial is logged with. */
-const connectErrorReason = (error: ConnectError): string =>
-  error._tag === "DialError" ? error.code : error.reason._tag

@@ -20,17 +20,18 @@ import {
   Clock,
   Context,
   Deferred,
-  Duration,
   Effect,
   Exit,
   FiberSet,
   Layer,
   Option,
   Random,
+  Schema,
+  Scope,
   Stream,
   Tracer
 } from "effect"
-import { AddressBook } from "../addresses/AddressBook.ts"
+import { BackgroundTasks, NetworkClosed, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip, isNearTip } from "../chain/ChainTip.ts"
 import { minimumVersion } from "../chain/ProtocolVersion.ts"
@@ -42,21 +43,22 @@ import { ConnectedPeers, makeMember, type Member } from "../routing/ConnectedPee
 import * as Demand from "./Demand.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
 import * as PeerChoice from "../routing/PeerChoice.ts"
-import { NetworkClosed, type PeerSetClosed, type PeerSetError } from "../routing/PeerSetError.ts"
 import * as PeerSetMetrics from "../routing/PeerSetMetrics.ts"
+import type { RequestError } from "../routing/RequestError.ts"
 import { RequestRouter, singleBlock } from "../routing/RequestRouter.ts"
 import * as StallTracker from "../routing/StallTracker.ts"
 import { Steps } from "../routing/Steps.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
-export { NotFoundRegistry } from "../routing/Asking.ts"
-export {
-  BackgroundTaskExited,
-  NetworkClosed,
-  NodeOutdated,
-  type PeerSetClosed,
-  type PeerSetError
-} from "../routing/PeerSetError.ts"
+export { NotFoundRegistry, RequestError, type RequestErrorReason } from "../routing/RequestError.ts"
+
+/**
+ * A peer was not taken in. `Connected`: its address is connected already, and the older connection stays. `GroupFull`: its
+ * peer group has all its connections. `Outdated`: its version is older than the chain allows. `Ended`: the network has.
+ */
+export class PeerRefused extends Schema.TaggedError<PeerRefused>()("PeerRefused", {
+  reason: Schema.Literals(["Banned", "Connected", "GroupFull", "Outdated", "Ended"])
+}) {}
 
 /** How a request is to be routed. */
 export interface RequestOptions {
@@ -86,13 +88,13 @@ export class PeerSet extends Context.Service<
     readonly request: <R extends Request>(
       request: R,
       options?: RequestOptions
-    ) => Effect.Effect<ResponseOf<R>, PeerSetError>
+    ) => Effect.Effect<ResponseOf<R>, RequestError>
 
     /**
-     * Takes in a connected peer until its connection ends. `false` when it was refused, and closed with `ClientDropped`:
-     * its address is connected already or its peer group has all its connections. Takes effect before it returns.
+     * Takes in a connected peer until its connection ends. One that is refused is closed with `ClientDropped`. Takes effect
+     * before it returns.
      */
-    readonly add: (peer: Peer) => Effect.Effect<boolean>
+    readonly add: (peer: Peer) => Effect.Effect<void, PeerRefused>
 
     /** Lets a peer go: closes it with the error (`ClientDropped` unless given). Takes effect before it returns. */
     readonly remove: (id: ConnectionId, error?: PeerError) => Effect.Effect<void>
@@ -101,7 +103,7 @@ export class PeerSet extends Context.Service<
     readonly advertTargets: (to: "some" | "all") => Effect.Effect<ReadonlyArray<Peer>>
 
     /** How many more connections are wanted. */
-    readonly demand: Demand.Demand<PeerSetClosed>
+    readonly demand: Demand.Demand<NetworkEnd>
 
     /** Connected peers, ready and busy. */
     readonly peers: Effect.Effect<ReadonlyArray<Peer>>
@@ -113,23 +115,18 @@ export class PeerSet extends Context.Service<
     readonly counts: Effect.Effect<PeerCounts>
 
     /** Completes when so many peers are connected. */
-    readonly awaitPeers: (options: { readonly peers: number }) => Effect.Effect<void, PeerSetClosed>
-
-    /** Ends the network: every pending and later request fails with this error, and all peers are closed. */
-    readonly fail: (error: PeerSetClosed) => Effect.Effect<void>
-
-    /** Fails with what ended the network; never succeeds. */
-    readonly awaitEnd: Effect.Effect<never, PeerSetClosed>
+    readonly awaitPeers: (options: { readonly peers: number }) => Effect.Effect<void, NetworkEnd>
   }
 >()("network-effect/network/PeerSet") {
-  static readonly layer = Layer.effect(
+  /** Ends when the network does, or when the layer's scope closes. */
+  static readonly layer: Layer.Layer<
+    PeerSet,
+    TaskNameTaken,
+    ChainParams | ChainTip | InventoryRegistry | BackgroundTasks
+  > = Layer.effect(
     PeerSet,
     Effect.suspend(() => make)
   )
-
-  /** Whether the network has ended: trying again is in vain. */
-  static readonly isClosed = (error: PeerSetError): error is PeerSetClosed =>
-    error._tag === "NetworkClosed" || error._tag === "BackgroundTaskExited" || error._tag === "NodeOutdated"
 }
 
 const nobody: ReadonlySet<ConnectionId> = new Set()
@@ -138,21 +135,26 @@ const make = Effect.gen(function* () {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
-  const book = yield* AddressBook
+  const tasks = yield* BackgroundTasks
   const registry = yield* InventoryRegistry
   const trusted = yield* TrustedPeers
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
   const metrics = PeerSetMetrics.make(chain.kind, yield* Effect.context<never>())
-  const fibers = yield* FiberSet.make<unknown, unknown>()
+  // What dies in here is a bug of ours; what becomes of a request is told to its caller.
+  const fibers = yield* Scope.provide(FiberSet.make<unknown>(), tasks.scope)
+  const flights = yield* Scope.provide(FiberSet.make<unknown, unknown>(), tasks.scope)
   const run = yield* FiberSet.runtime(fibers)<never>()
 
   const connected = new ConnectedPeers()
   const { pools } = connected
   const arrivals = new Set<Arrival>()
-  const closed = yield* Deferred.make<never, PeerSetClosed>()
+  const closed = yield* Deferred.make<never, NetworkEnd>()
   const demand = Demand.make(outboundLimit(policy), closed)
-  let ended: PeerSetClosed | undefined
+  let isOver = false
+  /** The reason is there before anything breaks because of it. */
+  const ended = () => (isOver ? reason : tasks.endedUnsafe())
+  let reason: NetworkEnd | undefined
 
   const steps = new Steps(
     () => followTip(),
@@ -205,15 +207,15 @@ const make = Effect.gen(function* () {
     watchReadiness(member)
   }
 
-  const admit = (member: Member): boolean => {
+  const admit = (member: Member): PeerRefused["reason"] | undefined => {
     const { address, group, peer } = member
-    if (ended !== undefined) return false
+    if (ended() !== undefined) return "Ended"
     // Of two connections with one address the older stays, or they could replace each other for ever.
-    if (address !== undefined && connected.at(address) !== undefined) return false
+    if (address !== undefined && connected.at(address) !== undefined) return "Connected"
     if (group !== undefined && !member.sidecar && connected.inGroup(group).size >= policy.connectionsPerGroup) {
-      return false
+      return "GroupFull"
     }
-    if (!isAcceptable(member)) return false
+    if (!isAcceptable(member)) return "Outdated"
     if (connected.size >= totalLimit(policy)) {
       throw new Error(`${connected.size} peers are connected, and there are slots for ${totalLimit(policy)}`)
     }
@@ -221,15 +223,15 @@ const make = Effect.gen(function* () {
     run(Effect.map(peer.awaitClosed, (error) => steps.run(() => drop(peer.id, error))))
     watchReadiness(member)
     router.note({ _tag: "PeersChanged" })
-    return true
+    return undefined
   }
 
-  const add = (peer: Peer): Effect.Effect<boolean> =>
-    Effect.suspend(() =>
-      steps.run(() => admit(makeMember(peer, trusted)))
-        ? Effect.succeed(true)
-        : Effect.as(peer.close(new ClientDropped()), false)
-    )
+  const add = (peer: Peer): Effect.Effect<void, PeerRefused> =>
+    Effect.suspend(() => {
+      const reason = steps.run(() => admit(makeMember(peer, trusted)))
+      if (reason === undefined) return Effect.void
+      return Effect.andThen(peer.close(new ClientDropped()), Effect.fail(new PeerRefused({ reason })))
+    })
 
   // -- who may stay --------------------------------------------------------------------------
 
@@ -257,7 +259,7 @@ const make = Effect.gen(function* () {
   /** Learns from how a request to a peer ended. */
   const landed = (request: Request, member: Member, exit: Exit.Exit<Response, PeerError>) => {
     const { id } = member.peer
-    if (ended !== undefined || connected.get(id) !== member) return
+    if (ended() !== undefined || connected.get(id) !== member) return
     const hash = singleBlock(request)
     if (hash !== undefined) {
       if (isFailedDelivery(exit)) run(registry.recordFailure(id, { _tag: "Block", hash }))
@@ -278,7 +280,8 @@ const make = Effect.gen(function* () {
     draw,
     nowNanos: () => clock.monotonicTimeNanosUnsafe(),
     recordOf: registry.record,
-    run,
+    ended,
+    run: yield* FiberSet.runtime(flights)<never>(),
     becameBusy,
     lostTrack: (member) =>
       member.peer.readiness() === "Failed" ? drop(member.peer.id, new ClientDropped()) : becameBusy(member),
@@ -297,12 +300,14 @@ const make = Effect.gen(function* () {
           )
         })
       // A peer answers a request of type `R` with its own kind of answer, or fails.
-    ) as Effect.Effect<ResponseOf<R>, PeerSetError>
+    ) as Effect.Effect<ResponseOf<R>, RequestError>
 
   const advertTargets = (to: "some" | "all") =>
     Effect.sync(() => {
-      // A step of its own: whoever became too old since must not hear of the block.
-      steps.run(() => undefined)
+      // A step of its own: whoever became too old since must not hear of the block. Nor can whoever has just ended.
+      steps.run(() => {
+        for (const { peer } of connected.values()) if (peer.readiness() === "Failed") drop(peer.id, new ClientDropped())
+      })
       const everyone = PeerChoice.allPools(pools)
       const count =
         to === "all" ? connected.size : PeerChoice.broadcastSize(connected.size, policy.broadcastShare, isRegtest)
@@ -312,15 +317,14 @@ const make = Effect.gen(function* () {
 
   // -- what every step ends with ---------------------------------------------------------------
 
-  const shown = { ready: 0, busy: 0, nextStatusMillis: undefined as number | undefined }
+  const shown = { ready: 0, busy: 0 }
 
   const settle = () => {
-    if (ended !== undefined) return
+    if (ended() !== undefined) return
     router.settle()
     if (router.takeDemand()) steps.later(demand.offerUnsafe)
     for (const { peers, resume } of arrivals) if (connected.size >= peers) steps.later(() => resume(Effect.void))
     showCounts()
-    showStatus()
   }
 
   const showCounts = () => {
@@ -332,32 +336,12 @@ const make = Effect.gen(function* () {
     metrics.peers(ready, busy)
   }
 
-  /** Tells the operator at most every `Policy.statusLogInterval` what may need a hand. */
-  const showStatus = () => {
-    const now = Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
-    const isDue = shown.nextStatusMillis !== undefined && now >= shown.nextStatusMillis
-    if (!isDue && shown.nextStatusMillis !== undefined) return
-    shown.nextStatusMillis = now + Duration.toMillis(policy.statusLogInterval)
-    if (!isDue) return
-    const sharing = connected.sharedGroups()
-    if (sharing > 0) {
-      log(Effect.logInfo("some hosts are connected more than once").pipe(Effect.annotateLogs({ hosts: sharing })))
-    }
-    if (shown.ready > 0) return
-    const facts = { busy: shown.busy, ...book.metrics.getUnsafe() }
-    log(
-      (shown.busy > 0
-        ? Effect.logInfo("all peers are busy")
-        : Effect.logWarning("no peer is connected: check the network connection and the firewall")
-      ).pipe(Effect.annotateLogs(facts))
-    )
-  }
-
   // -- the end -------------------------------------------------------------------------------
 
-  const end = (error: PeerSetClosed) => {
-    if (ended !== undefined) return
-    ended = error
+  const end = (error: NetworkEnd) => {
+    if (isOver) return
+    isOver = true
+    reason = error
     router.end(error)
     // Before the connections end, so that whoever waits for one hears the reason.
     steps.later(() => Deferred.doneUnsafe(closed, Exit.fail(error)))
@@ -367,8 +351,11 @@ const make = Effect.gen(function* () {
     metrics.peers(0, 0)
   }
 
-  // Runs before the fibers are interrupted, so that callers hear why.
-  yield* Effect.addFinalizer(() => Effect.sync(() => steps.run(() => end(new NetworkClosed()))))
+  yield* tasks.onEnd((reason) => steps.run(() => end(reason)))
+  // Whoever holds this layer alone, without the rest of the network.
+  yield* Effect.addFinalizer(() => Effect.sync(() => steps.run(() => end(ended() ?? new NetworkClosed()))))
+  const before = tasks.endedUnsafe()
+  if (before !== undefined) steps.run(() => end(before))
 
   yield* registry.onChange((item) => {
     if (item === undefined) steps.run(() => router.note({ _tag: "PeersChanged" }))
@@ -377,16 +364,20 @@ const make = Effect.gen(function* () {
     }
   })
 
-  yield* tip.changes.pipe(
-    Stream.runForEach(() => Effect.sync(() => steps.run(() => undefined))),
-    Effect.forkScoped
+  const watchTip = Stream.runForEach(tip.changes, () => Effect.sync(() => steps.run(() => undefined)))
+
+  yield* tasks.run(
+    "peer set",
+    // A fiber that dies ends the network.
+    Effect.raceFirst(Effect.andThen(FiberSet.join(fibers), Effect.never), Effect.andThen(watchTip, Effect.never))
   )
 
   const everyone = () => Array.from(connected.values(), ({ peer }) => peer)
 
   const awaitPeers = ({ peers }: { readonly peers: number }) =>
-    Effect.callback<void, PeerSetClosed>((resume) => {
-      if (ended !== undefined) return resume(Effect.fail(ended))
+    Effect.callback<void, NetworkEnd>((resume) => {
+      const end = ended()
+      if (end !== undefined) return resume(Effect.fail(end))
       if (connected.size >= peers) return resume(Effect.void)
       const arrival = { peers, resume }
       arrivals.add(arrival)
@@ -407,16 +398,14 @@ const make = Effect.gen(function* () {
       inbound: connected.inbound,
       outbound: connected.size - connected.inbound
     })),
-    awaitPeers,
-    fail: (error) => Effect.sync(() => steps.run(() => end(error))),
-    awaitEnd: Deferred.await(closed)
+    awaitPeers
   })
 })
 
 /** Somebody who waits for so many peers. */
 interface Arrival {
   readonly peers: number
-  readonly resume: (effect: Effect.Effect<void, PeerSetClosed>) => void
+  readonly resume: (effect: Effect.Effect<void, NetworkEnd>) => void
 }
 
 /** The peer neither delivered, nor said that it lacks the block, nor was it us who gave up. */

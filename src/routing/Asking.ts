@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { Data, Deferred, type Duration, Effect, Exit, Fiber, Tracer } from "effect"
+import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Tracer } from "effect"
+import type { NetworkEnd } from "../BackgroundTasks.ts"
 import type { PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response } from "../peer/Request.ts"
 import type { Policy } from "../Policy.ts"
@@ -14,20 +15,12 @@ import type { InventoryItem } from "../wire/Message.ts"
 import type { ConnectedPeers, Member } from "./ConnectedPeers.ts"
 import type { HashRecord } from "./InventoryRegistry.ts"
 import * as PeerChoice from "./PeerChoice.ts"
-import type { PeerSetClosed, PeerSetError } from "./PeerSetError.ts"
 import type { InventoryRefusal, PeerSetMetrics } from "./PeerSetMetrics.ts"
+import { NotFoundRegistry, RequestError } from "./RequestError.ts"
 import type { Steps } from "./Steps.ts"
 
-/**
- * No connected peer may have these, or none of those who may became free in time. Nobody was asked. What peers lack is
- * forgotten after at most twice `Policy.inventoryRotation`, so another try later may work.
- */
-export class NotFoundRegistry extends Data.TaggedError("NotFoundRegistry")<{
-  readonly hashes: ReadonlyArray<InventoryItem>
-}> {}
-
 /** What the caller of a request does next. */
-export type Next = Effect.Effect<Response, PeerSetError>
+export type Next = Effect.Effect<Response, RequestError>
 
 /** One request, from its caller's asking until the caller has its answer or gives up. */
 export interface Call {
@@ -71,6 +64,8 @@ export interface Surroundings {
   /** Of the monotonic clock. */
   readonly nowNanos: () => bigint
   readonly recordOf: (item: InventoryItem) => HashRecord
+  /** The end of the network: from then on callers hear of it, whatever peers answer or fail with. */
+  readonly ended: () => NetworkEnd | undefined
   /** Starts an effect in the scope of the peer set, at once. */
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   /** The peer was asked: it is busy until it is ready again. */
@@ -85,7 +80,6 @@ const nil: Response = { _tag: "Nil" }
 
 export class Asking {
   readonly around: Surroundings
-  #ended: PeerSetClosed | undefined
 
   constructor(around: Surroundings) {
     this.around = around
@@ -98,15 +92,6 @@ export class Asking {
   /** Ready peers. */
   get ready(): number {
     return PeerChoice.readyCount(this.pools)
-  }
-
-  /** The end of the network: whatever peers answer from now on, callers hear of it instead. */
-  get ended(): PeerSetClosed | undefined {
-    return this.#ended
-  }
-
-  end(error: PeerSetClosed): void {
-    this.#ended = error
   }
 
   // -- to peers ------------------------------------------------------------------------------
@@ -126,7 +111,7 @@ export class Asking {
     const flight = this.#send(call.request, member, call.span)
     this.#board(call, [flight])
     return Effect.flatMap(Fiber.await(flight), (exit): Next =>
-      Exit.isFailure(exit) && this.#ended !== undefined ? Effect.fail(this.#ended) : exit
+      Exit.isSuccess(exit) ? Effect.succeed(exit.value) : this.#failed(exit.cause)
     )
   }
 
@@ -138,13 +123,14 @@ export class Asking {
     this.#board(call, flights)
     return Effect.flatMap(
       Effect.forEach(flights, (flight) => Fiber.await(flight)),
-      (exits): Next =>
-        this.#ended !== undefined
-          ? Effect.fail(this.#ended)
-          : Effect.logDebug("broadcast sent").pipe(
-              Effect.annotateLogs({ peers: exits.length, failed: exits.filter(Exit.isFailure).length }),
-              Effect.as(nil)
-            )
+      (exits): Next => {
+        const ended = this.around.ended()
+        if (ended !== undefined) return Effect.fail(new RequestError({ reason: ended }))
+        return Effect.logDebug("broadcast sent").pipe(
+          Effect.annotateLogs({ peers: exits.length, failed: exits.filter(Exit.isFailure).length }),
+          Effect.as(nil)
+        )
+      }
     )
   }
 
@@ -154,6 +140,13 @@ export class Asking {
     if (member === undefined) return false
     this.#send(request, member)
     return true
+  }
+
+  /** What a caller hears of a peer's failure: of the end of the network, if that is what it was. */
+  #failed(cause: Cause.Cause<PeerError>): Next {
+    const ended = this.around.ended()
+    if (ended !== undefined) return Effect.fail(new RequestError({ reason: ended }))
+    return Effect.failCause(Cause.map(cause, (reason) => new RequestError({ reason })))
   }
 
   /** Gives up what peers were asked. */
@@ -215,7 +208,9 @@ export class Asking {
       Effect.annotateLogs({ item: item._tag, refusal: kind }),
       // Who asks again at once must not keep others from running.
       Effect.andThen(Effect.yieldNow),
-      Effect.andThen(Effect.suspend(() => Effect.fail(new NotFoundRegistry({ hashes: [item] }))))
+      Effect.andThen(
+        Effect.suspend(() => Effect.fail(new RequestError({ reason: new NotFoundRegistry({ hashes: [item] }) })))
+      )
     )
   }
 }

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { NetAddress } from "effect/net"
 import { limitKey } from "../addresses/AddressRules.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Peer } from "../peer/Peer.ts"
@@ -13,6 +12,7 @@ import type { ConnectionId } from "../peer/Request.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { FindRotation } from "./FindRotation.ts"
 import * as PeerChoice from "./PeerChoice.ts"
+import type { TrustedIps } from "./TrustedPeers.ts"
 
 /** A peer of the set. What is learnt of this connection lives here, so nothing of it can touch a later one. */
 export interface Member {
@@ -28,16 +28,13 @@ export interface Member {
   stalls: number
 }
 
-/** What the set knows of a peer before it joins. `trusted` holds canonical IPs. */
-export const makeMember = (peer: Peer, trusted: ReadonlySet<string>): Member => {
+/** What the set knows of a peer before it joins. */
+export const makeMember = (peer: Peer, trusted: TrustedIps): Member => {
   const address = peer.transientAddress
   return {
     peer,
     serving: (peer.info.remote.services & NODE_NETWORK) !== 0n,
-    sidecar:
-      peer.info.connectedAddress._tag === "InboundDirect" &&
-      address !== undefined &&
-      trusted.has(NetAddress.formatIp(address.address)),
+    sidecar: peer.info.connectedAddress._tag === "InboundDirect" && address !== undefined && trusted.has(address),
     address: address === undefined ? undefined : PeerSocketAddress.format(address),
     group: address === undefined ? undefined : limitKey(address),
     stalls: 0

@@ -17,6 +17,7 @@
  * @module
  */
 import { Effect } from "effect"
+import type { NetworkEnd } from "../BackgroundTasks.ts"
 import type { BlockHash } from "../chain/Hash.ts"
 import type { Request } from "../peer/Request.ts"
 import { Asking, type Call, type Next, type Surroundings } from "./Asking.ts"
@@ -24,7 +25,7 @@ import { BlockQueue, type Event } from "./BlockQueue.ts"
 import { Broadcasts } from "./Broadcasts.ts"
 import { FindQueue } from "./FindQueue.ts"
 import * as PeerChoice from "./PeerChoice.ts"
-import type { PeerSetClosed } from "./PeerSetError.ts"
+import { RequestError } from "./RequestError.ts"
 
 export class RequestRouter {
   readonly #asking: Asking
@@ -44,7 +45,8 @@ export class RequestRouter {
 
   /** Takes a request in: at once when a peer is ready and nobody is before it, else when its turn comes. */
   enter(call: Call): Next {
-    if (this.#asking.ended !== undefined) return Effect.fail(this.#asking.ended)
+    const ended = this.#asking.around.ended()
+    if (ended !== undefined) return Effect.fail(new RequestError({ reason: ended }))
     const next = this.#door.size === 0 ? this.#route(call) : undefined
     if (next === undefined) {
       this.#door.add(call)
@@ -93,10 +95,9 @@ export class RequestRouter {
   }
 
   /** Fails whatever waits, and whatever comes. */
-  end(error: PeerSetClosed): void {
-    this.#asking.end(error)
+  end(reason: NetworkEnd): void {
     for (const call of [...this.#door, ...this.#finds.calls(), ...this.#blocks.calls()]) {
-      this.#asking.tell(call.waiter, Effect.fail(error))
+      this.#asking.tell(call.waiter, Effect.fail(new RequestError({ reason })))
       this.leave(call)
     }
     this.#broadcasts.forget()

@@ -91,6 +91,10 @@ describe("seeds", () => {
         "[::1]:18233"
       ])
       assert.deepStrictEqual(yield* resolve(["127.0.0.1:18233", "10.0.0.1:18233"], dns, regtest), ["127.0.0.1:18233"])
+      assert.deepStrictEqual(yield* resolve(["[::ffff:127.0.0.1]:18233", "[0::1]:18233"], dns, regtest), [
+        "127.0.0.1:18233",
+        "[::1]:18233"
+      ])
       assert.isEmpty(asked)
     })
   )

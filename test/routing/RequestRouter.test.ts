@@ -9,7 +9,7 @@ import { Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
-import { NotFoundRegistry, PeerSet, type PeerSetError } from "../../src/network/PeerSet.ts"
+import { NotFoundRegistry, PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ConnectionClosed, ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
 import type { BlockDownload, Request, Response } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
@@ -55,9 +55,10 @@ const nobody: ReadonlySet<number> = new Set()
 
 const recordOf = (byte: number) => Effect.map(InventoryRegistry, (registry) => registry.record(item(byte)))
 
-const notFound = (byte: number) => Exit.fail(new NotFoundRegistry({ hashes: [item(byte)] }))
+const notFound = (byte: number) =>
+  Exit.fail(new RequestError({ reason: new NotFoundRegistry({ hashes: [item(byte)] }) }))
 
-const answer = (fiber: Fiber.Fiber<Response, PeerSetError>) => Effect.sync(() => fiber.pollUnsafe())
+const answer = (fiber: Fiber.Fiber<Response, RequestError>) => Effect.sync(() => fiber.pollUnsafe())
 
 /** Asks for a block and lets whoever is asked fail it. */
 const failAt = (peer: FakePeer, byte: number) =>
@@ -245,7 +246,10 @@ describe("a single block or transaction", () => {
       yield* (yield* InventoryRegistry).register(2, "missing", [{ _tag: "Tx", id }])
       const fiber = yield* ask({ _tag: "TransactionsById", ids: new Set([id]) })
       yield* TestClock.adjust(0)
-      assert.deepStrictEqual(yield* answer(fiber), Exit.fail(new NotFoundRegistry({ hashes: [{ _tag: "Tx", id }] })))
+      assert.deepStrictEqual(
+        yield* answer(fiber),
+        Exit.fail(new RequestError({ reason: new NotFoundRegistry({ hashes: [{ _tag: "Tx", id }] }) }))
+      )
       assert.deepStrictEqual(n.asked, [])
     }).pipe(Effect.provide(world()))
   )
@@ -384,7 +388,7 @@ describe("a single block or transaction", () => {
       assert.strictEqual(s.closedWith()?._tag, "ClientDropped")
       assert.deepStrictEqual(yield* Fiber.await(five), notFound(5))
       assert.deepStrictEqual(n.asked.map(numberOf).slice(2), [3])
-    }).pipe(Effect.provide(world()))
+    }).pipe(Effect.provide(world({ quietTip: true })))
   )
 
   it.effect("is given to a peer that does not serve once that one, still busy, advertised it", () =>
@@ -672,7 +676,7 @@ describe("a find request", () => {
     Effect.gen(function* () {
       const [s, n] = [yield* sam, yield* nina]
       yield* fill(s)
-      const queued: Array<Fiber.Fiber<Response, PeerSetError>> = []
+      const queued: Array<Fiber.Fiber<Response, RequestError>> = []
       for (let i = 0; i < defaults.findQueueCapacity; i++) queued.push(yield* ask(find))
       yield* Fiber.interrupt(queued[0]!)
       yield* ask(find)

@@ -2,8 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Option } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainTip } from "../../src/chain/ChainTip.ts"
-import { ConnectionReports } from "../../src/network/ConnectionReports.ts"
+import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
 import type { ConnectedAddress, PeerReport } from "../../src/peer/Peer.ts"
@@ -13,17 +14,13 @@ import { alice, bob, mallory } from "../support/addresses.ts"
 import { bookWorld } from "../support/bookWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 
-const world = ConnectionReports.layer.pipe(
+const world = PeerAdmission.layer.pipe(
   Layer.provide(PeerSet.layer),
+  Layer.provide(BackgroundTasks.layer),
   Layer.provide(
-    Layer.mergeAll(
-      InventoryRegistry.layer,
-      NetworkEvents.layer,
-      ChainTip.layerNone,
-      Layer.succeed(TrustedPeers, new Set<string>())
-    )
+    Layer.mergeAll(InventoryRegistry.layer, NetworkEvents.layer, ChainTip.layerNone, TrustedPeers.layer([]))
   ),
-  Layer.provideMerge(bookWorld())
+  Layer.provideMerge(Layer.mergeAll(bookWorld(), BackgroundTasks.layer))
 )
 
 const { info } = fakePeer({ id: 1, address: "198.51.100.2:8233" })
@@ -36,7 +33,7 @@ const reports: ReadonlyArray<PeerReport> = [
 ]
 
 const tellAll = (connected: ConnectedAddress) =>
-  Effect.flatMap(ConnectionReports, ({ hostFor }) =>
+  Effect.flatMap(PeerAdmission, ({ hostFor }) =>
     Effect.forEach(reports, (report) => hostFor(connected).report(1, report))
   )
 
