@@ -8,7 +8,7 @@ import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { address, bookWorld, gossiped, nowSeconds, order } from "../support/bookWorld.ts"
-import { elapse } from "../support/time.ts"
+import { elapse, settle } from "../support/time.ts"
 
 const take = Effect.flatMap(AddressBook, (book) =>
   Effect.map(
@@ -75,6 +75,41 @@ describe("the address book", () => {
       yield* gossip(["127.0.0.1:2", 1])
       assert.deepStrictEqual(yield* take, Option.some("127.0.0.1:2"))
     }).pipe(Effect.provide(bookWorld({ connectionsPerGroup: 2 })))
+  )
+
+  it.effect("dials nobody again before more than 119 seconds have passed, whatever happened to it (UP-2, MA-P6)", () =>
+    Effect.gen(function* () {
+      const peer = address("10.0.0.1:8233")
+      const changes: ReadonlyArray<PeerAddress.AddressChange> = [
+        { _tag: "UpdateAttempt", address: peer },
+        { _tag: "UpdateFailed", address: peer, services: undefined },
+        { _tag: "UpdateResponded", address: peer, roundTrip: undefined }
+      ]
+      for (const change of changes) {
+        yield* Effect.gen(function* () {
+          yield* gossip(["10.0.0.1:8233", yield* nowSeconds])
+          yield* record(change)
+          yield* TestClock.adjust("119 seconds")
+          assert.isTrue(Option.isNone(yield* take), change._tag)
+          yield* TestClock.adjust("1 second")
+          assert.deepStrictEqual(yield* take, Option.some("10.0.0.1:8233"), change._tag)
+        }).pipe(Effect.provide(bookWorld({ connectionsPerGroup: 2 })))
+      }
+    })
+  )
+
+  it.effect("leaves a group alone for 119 seconds after it responded, and no longer (AB-4)", () =>
+    Effect.gen(function* () {
+      yield* record({ _tag: "UpdateResponded", address: address("127.0.0.1:1"), roundTrip: undefined })
+      // Failed later, it is no candidate itself when its group is free.
+      yield* TestClock.adjust("60 seconds")
+      yield* record({ _tag: "UpdateFailed", address: address("127.0.0.1:1"), services: undefined })
+      yield* gossip(["127.0.0.1:2", 1])
+      yield* TestClock.adjust("59 seconds")
+      assert.isTrue(Option.isNone(yield* take))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* take, Option.some("127.0.0.1:2"))
+    }).pipe(Effect.provide(bookWorld()))
   )
 
   it.effect("keeps its order through changes (AB-6, address_book_mutations_preserve_peer_order)", () =>
@@ -335,6 +370,39 @@ describe("a ban", () => {
       yield* gossip(["192.0.2.11:8233", 1])
       assert.isTrue(yield* has("192.0.2.11:8233"))
       assert.isTrue(yield* isBanned("[::ffff:192.0.2.10]:1"))
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("is in force for everybody as soon as it is made, without any time (network 130, A3)", () =>
+    Effect.gen(function* () {
+      const list = yield* BanList
+      const [snapshots, told]: [Array<boolean>, Array<string>] = [[], []]
+      const peer = address("[2001:db8::1]:8233")
+      yield* list.bans.changes.pipe(
+        Stream.runForEach((bans) => Effect.sync(() => snapshots.push(isBannedIn(bans, peer, 0)))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* list.changes.pipe(
+        Stream.runForEach((change) => Effect.sync(() => told.push(change._tag))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* settle
+      yield* gossip(["[2001:db8::1]:8233", 1])
+      yield* ban("[2001:db8::2]:1")
+      assert.isTrue(isBannedIn(list.bans.getUnsafe(), peer, 0))
+      assert.isFalse(yield* has("[2001:db8::1]:8233"))
+      yield* settle
+      assert.deepStrictEqual([snapshots, told], [[false, true], ["Banned"]])
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("takes with it that its group responded lately: once it is over, others of the group are dialled", () =>
+    Effect.gen(function* () {
+      yield* record({ _tag: "UpdateResponded", address: address("127.0.0.1:1"), roundTrip: undefined })
+      yield* ban("127.0.0.1:1", Duration.seconds(30))
+      yield* TestClock.adjust("30 seconds")
+      yield* gossip(["127.0.0.1:2", 1])
+      assert.deepStrictEqual(yield* take, Option.some("127.0.0.1:2"))
     }).pipe(Effect.provide(bookWorld()))
   )
 

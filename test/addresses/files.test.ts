@@ -5,12 +5,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, FileSystem, HashMap, Layer, Path, PlatformError, References, Scope } from "effect"
+import { Clock, Effect, Exit, FileSystem, HashMap, Layer, Path, PlatformError, References, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
 import * as BanFile from "../../src/addresses/BanFile.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
-import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
+import { ChainParams, type ChainParamsShape, mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SimDisk from "../../src/simulation/SimDisk.ts"
 import { address, bookWorld } from "../support/bookWorld.ts"
@@ -220,6 +221,62 @@ describe("the peer cache", () => {
       }).pipe(Effect.provide(simulatedCache(simulated.layer)), quietly)
     })
   )
+
+  it.effect(
+    "is tried no more often than every five minutes once something was kept, though later writes fail (EX-9)",
+    () =>
+      Effect.gen(function* () {
+        const simulated = SimDisk.make()
+        const triedAt: Array<number> = []
+        const failing = withFaults(simulated, (files) => ({
+          writeFileString: (path, content) =>
+            Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              triedAt.push(now / 1000)
+              return triedAt.length === 1 ? files.writeFileString(path, content) : refuse("writeFileString")()
+            })
+        }))
+        yield* Effect.gen(function* () {
+          yield* Effect.forkChild((yield* PeerCache).run, { startImmediately: true })
+          yield* know(1)
+          yield* elapse("1000 seconds", "5 seconds")
+          assert.deepStrictEqual(triedAt, [20, 320, 620, 920])
+          assert.deepStrictEqual([...simulated.files], [["/cache/network/mainnet.peers", "10.0.0.1:8233"]])
+        }).pipe(Effect.provide(simulatedCache(failing)), quietly)
+      })
+  )
+})
+
+describe("the files of a chain", () => {
+  const publicMagic = testnet.magic
+  const chains: ReadonlyArray<readonly [ChainParamsShape, string]> = [
+    [mainnet, "mainnet"],
+    [testnet, "testnet"],
+    [regtest, "regtest"],
+    [{ ...testnet, name: "MyTestnet", custom: true, magic: publicMagic }, "mytestnet-fa1af9bf"],
+    [{ ...testnet, name: "MyTestnet", custom: true, magic: [0, 0, 0, 0] }, "mytestnet-00000000"]
+  ]
+
+  it.effect.each(chains)("are its own, by name and magic: $1 (EX-19)", ([chain, stem]) =>
+    Effect.gen(function* () {
+      const simulated = SimDisk.make()
+      const files = Layer.merge(simulated.layer, Path.layer)
+      const params = Layer.succeed(ChainParams, chain)
+      yield* Effect.gen(function* () {
+        yield* (yield* AddressBook).record({
+          _tag: "UpdateResponded",
+          address: address(`10.0.0.1:${chain.defaultPort}`),
+          roundTrip: undefined
+        })
+        assert.isTrue(yield* (yield* PeerCache).writeOnce)
+      }).pipe(
+        Effect.provide(PeerCache.layer("/c").pipe(Layer.provide(files), Layer.provideMerge(bookWorld({}, chain))))
+      )
+      yield* Effect.flatMap(BanList, (list) => list.add({ address: address("10.0.0.1:1"), reason: "x" })).pipe(
+        Effect.provide(BanFile.layer("/c").pipe(Layer.provide([files, params])))
+      )
+      assert.sameMembers([...simulated.files.keys()], [`/c/network/${stem}.peers`, `/c/network/${stem}.bans`])
+    }).pipe(quietly)
+  )
 })
 
 const bansIn = (directory: string) =>
@@ -268,6 +325,31 @@ describe("the list of bans", () => {
       const expected = `192.0.2.10 ${made.untilSeconds}`
       assert.strictEqual(read(directory, "mainnet.bans"), expected)
       assert.deepStrictEqual(yield* Effect.provide(bans, bansIn(directory)), [expected])
+    }).pipe(quietly)
+  )
+
+  it.effect("outlives a node that was killed: what was banned five seconds before is on disk (EX-17)", () =>
+    Effect.gen(function* () {
+      const simulated = SimDisk.make()
+      const scope = yield* Scope.make()
+      const made = yield* Effect.gen(function* () {
+        yield* elapse("6 seconds", "1 second")
+        const list = yield* BanList
+        const made = yield* list.add({ address: address("192.0.2.10:1"), reason: "x" })
+        yield* elapse("5 seconds", "1 second")
+        return made
+      }).pipe(Effect.provide(yield* Scope.provide(Layer.build(simulatedBans(simulated.layer)), scope)))
+      // Killed, not closed: whatever it writes on its way out is lost.
+      simulated.freeze()
+      yield* Scope.close(scope, Exit.void)
+      simulated.thaw()
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(yield* Effect.provide(bans, simulatedBans(simulated.layer)), [
+        `192.0.2.10 ${made.untilSeconds}`
+      ])
+      // And when it is over, it does not come back.
+      yield* TestClock.adjust("23 hours")
+      assert.isEmpty(yield* Effect.provide(bans, simulatedBans(simulated.layer)))
     }).pipe(quietly)
   )
 
