@@ -12,6 +12,7 @@ import * as BanFile from "../src/addresses/BanFile.ts"
 import { BanList } from "../src/addresses/BanList.ts"
 import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Misbehavior } from "../src/addresses/Misbehavior.ts"
+import { BackgroundTasks } from "../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape } from "../src/chain/ChainParams.ts"
 import { ChainTip } from "../src/chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
@@ -30,6 +31,7 @@ import { PeerSet } from "../src/network/PeerSet.ts"
 import { Handshake, LocalNode } from "../src/peer/Handshake.ts"
 import { InventoryRegistry } from "../src/routing/InventoryRegistry.ts"
 import { TrustedPeers } from "../src/routing/TrustedPeers.ts"
+import { OwnAddress } from "../src/transport/OwnAddress.ts"
 import * as TcpTransport from "../src/transport/TcpTransport.ts"
 
 /** What a node is made of; everything has a default but the chain. */
@@ -69,6 +71,8 @@ export const services = (options: NodeOptions) => {
   )
   const facts = Layer.mergeAll(
     Layer.succeed(ChainParams, options.chain),
+    OwnAddress.layer({ listening: listenAddress, external: options.externalAddress }),
+    BackgroundTasks.layer,
     options.chainTip ?? ChainTip.layerNone,
     NetworkEvents.layer,
     ConnectionSlots.layer,
@@ -104,7 +108,9 @@ export const services = (options: NodeOptions) => {
     Layer.provideMerge(addresses),
     Layer.provideMerge(facts),
     // Before anything is bound.
-    Layer.provide(Layer.effectDiscard(checkPolicy))
+    Layer.provide(Layer.effectDiscard(checkPolicy)),
+    // Each name is in one place above.
+    Layer.catchTag("TaskNameTaken", (taken) => Layer.effectContext(Effect.die(taken)))
   )
   // One node for everybody who is given this very layer, and another one for each call: without `fresh`, two nodes of one
   // program would share their address book.

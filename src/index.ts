@@ -9,6 +9,7 @@
 
 // -- every number we choose --------------------------------------------------------------------
 
+export { BackgroundTasks, TaskNameTaken } from "./BackgroundTasks.ts"
 export * from "./Policy.ts"
 
 // -- chain: facts and data of Zcash --------------------------------------------------------------
@@ -35,6 +36,7 @@ export * as Transaction from "./chain/Transaction.ts"
 
 // -- transport: streams of bytes ---------------------------------------------------------------
 
+export { OwnAddress } from "./transport/OwnAddress.ts"
 export * as TcpTransport from "./transport/TcpTransport.ts"
 export {
   type BoundListener,

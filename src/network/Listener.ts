@@ -20,7 +20,7 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
-import { Handshake, LocalNode } from "../peer/Handshake.ts"
+import { Handshake } from "../peer/Handshake.ts"
 import { inboundLimit, Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { type ByteStream, type ListenError, Transport } from "../transport/Transport.ts"
@@ -59,14 +59,12 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
   const policy = yield* Policy
   const chain = yield* ChainParams
   const transport = yield* Transport
-  const book = yield* AddressBook
   const bans = yield* BanList
   const handshake = yield* Handshake
   const reports = yield* ConnectionReports
   const slots = yield* ConnectionSlots
   const events = yield* NetworkEvents
   const trusted = yield* TrustedPeers
-  const { externalAddress } = yield* LocalNode
 
   const unusual = validForListening(wanted, chain)
   if (unusual !== undefined && wanted.port !== 0) {
@@ -78,7 +76,6 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
     .listen(wanted)
     .pipe(Spans.within("open_listener", { attributes: { addr: PeerSocketAddress.format(wanted) } }))
   const bound = listener.address
-  yield* book.setLocalListener(externalAddress ?? bound)
   yield* handshake.setListenAddress(bound)
   yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(bound) }))
   yield* events.publish({ _tag: "Listening", address: PeerSocketAddress.format(bound) })

@@ -9,7 +9,6 @@
  */
 import { Cause, Context, Deferred, Effect, Exit, Layer, Option, Schema, Stream } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
-import { PeerCache } from "../addresses/AddressBookFile.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { Misbehavior } from "../addresses/Misbehavior.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -75,7 +74,6 @@ const make = Effect.gen(function* () {
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
   const book = yield* AddressBook
-  const cache = yield* PeerCache
   const bans = yield* BanList
   const misbehavior = yield* Misbehavior
   const advertiser = yield* BlockAdvertiser
@@ -120,7 +118,6 @@ const make = Effect.gen(function* () {
     yield* crawler.crawlOnce(Math.min(connected, policy.crawlFanout))
     yield* demandMissingPeers
     yield* supervise("crawler", crawler.run)
-    yield* supervise("peer cache", cache.run)
     yield* supervise("initial peers", initialPeers.startOver)
     yield* Deferred.succeed(started, undefined)
     return yield* Effect.never
@@ -166,10 +163,8 @@ const make = Effect.gen(function* () {
     Effect.andThen(Effect.never)
   )
 
-  yield* supervise("bans", bans.run)
   yield* supervise("ban enforcement", enforceBans)
   yield* supervise("ban events", tellBans)
-  yield* supervise("misbehavior", misbehavior.run)
   if (Option.isSome(listener)) yield* supervise("listener", listener.value.run)
   yield* supervise("start-up", startUp)
   yield* supervise("chain tip", watchTip)

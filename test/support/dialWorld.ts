@@ -2,6 +2,7 @@
 import { Clock, Deferred, Effect, Layer, type Scope, Stream } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots, type Slot } from "../../src/network/ConnectionSlots.ts"
@@ -13,6 +14,7 @@ import { PeerSet, type PeerSetClosed, type PeerSetError } from "../../src/networ
 import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
 import type { PeersResponse } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { DialError } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { fakePeer } from "./fakePeer.ts"
@@ -109,6 +111,7 @@ export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
     NetworkEvents.layer,
     AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
   ).pipe(
+    Layer.provideMerge(Layer.merge(BackgroundTasks.layer, OwnAddress.layerNone)),
     Layer.provideMerge(Layer.succeed(ChainParams, options.chain ?? mainnet)),
     Layer.provideMerge(Layer.succeed(Policy, { ...defaults, ...options.policy }))
   )
