@@ -11,7 +11,7 @@ const find: Request = { _tag: "FindBlocks", known: [], stop: undefined }
 
 const begin = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkScoped(effect, { startImmediately: true })
 
-type Waiting = Fiber.Fiber<unknown, { readonly _tag: string }>
+type Waiting = Fiber.Fiber<unknown, { readonly _tag: string; readonly reason?: { readonly _tag: string } }>
 
 /** The tag of the error an effect failed with, or what else became of it. */
 const outcomeOf = (fiber: Waiting): string => {
@@ -20,7 +20,7 @@ const outcomeOf = (fiber: Waiting): string => {
   if (Exit.isSuccess(exit)) return "succeeded"
   return Option.match(Cause.findErrorOption(exit.cause), {
     onNone: () => "was interrupted or died",
-    onSome: ({ _tag }) => _tag
+    onSome: ({ _tag, reason }) => reason?._tag ?? _tag
   })
 }
 
@@ -130,9 +130,9 @@ describe("closing a node", () => {
         assert.strictEqual(network.openEnds(), 0)
 
         // Whoever kept a part of it is told that it is over.
-        assert.strictEqual((yield* Effect.flip(node.network.request({ _tag: "Peers" })))._tag, "NetworkClosed")
-        assert.strictEqual((yield* Effect.flip(node.network.advertiseBlock(hash)))._tag, "NetworkClosed")
-        assert.strictEqual((yield* Effect.flip(node.advertiser.advertiseToAll(hash)))._tag, "NetworkClosed")
+        assert.strictEqual((yield* Effect.flip(node.network.request({ _tag: "Peers" }))).reason._tag, "NetworkClosed")
+        assert.strictEqual((yield* Effect.flip(node.network.advertiseBlock(hash))).reason._tag, "NetworkClosed")
+        assert.strictEqual((yield* Effect.flip(node.advertiser.advertiseToAll(hash))).reason._tag, "NetworkClosed")
         yield* node.network.reportMisbehavior({ address: bob, score: 100, reason: "an invalid block" })
 
         // And nobody ever hears of it again.
@@ -204,8 +204,8 @@ describe("closing a node", () => {
         yield* Scope.close(scope, Exit.void)
         yield* Effect.sleep("1 millis")
         assert.strictEqual(seen.open, 0)
-        assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" })))._tag, "NetworkClosed")
-        assert.strictEqual((yield* Effect.flip(advertiser.advertise(hash)))._tag, "NetworkClosed")
+        assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" }))).reason._tag, "NetworkClosed")
+        assert.strictEqual((yield* Effect.flip(advertiser.advertise(hash))).reason._tag, "NetworkClosed")
       })
     ))
 })

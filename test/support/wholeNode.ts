@@ -4,13 +4,15 @@
  * A world runs under a clock of its own, in no real time, the same way every time.
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, FiberSet, Layer, References, Scope, Stream } from "effect"
+import { NetAddress } from "effect/net"
 import {
   AddressBook,
+  type Answers,
   BlockAdvertiser,
   type ByteStream,
   ChainParams,
   type ChainParamsShape,
-  type ChainTip,
+  ChainTip,
   defaults,
   type GossipedAddress,
   mainnet,
@@ -19,12 +21,12 @@ import {
   type NetworkEvent,
   NetworkEvents,
   NODE_NETWORK,
-  type NodeAnswers,
+  NodeAnswers,
   PeerSet,
   PeerSocketAddress,
   Policy
 } from "network-effect"
-import { Simulated } from "network-effect/layers"
+import { Node, Simulated } from "network-effect/layers"
 import { ScriptedPeer, SeededRandom, SimNetwork, SimRuntime } from "network-effect/simulation"
 import { alice } from "./addresses.ts"
 
@@ -61,9 +63,10 @@ export interface NodeSettings {
   readonly externalAddress?: Address
   /** Its initial peers. */
   readonly peers?: ReadonlyArray<Address>
+  /** IPs, in whatever spelling. */
   readonly trustedPeers?: ReadonlySet<string>
   /** What its program answers. */
-  readonly answers?: NodeAnswers.Answers
+  readonly answers?: Answers
   readonly chainTip?: Layer.Layer<ChainTip>
   readonly policy?: Partial<Policy>
   /** That of the world unless given. */
@@ -71,9 +74,24 @@ export interface NodeSettings {
 }
 
 /** A node until the scope closes. What it is made of is said here and nowhere else. */
-export const startNode = Effect.fnUntraced(function* ({ clock, policy, ...options }: NodeSettings = {}) {
+export const startNode = Effect.fnUntraced(function* ({
+  answers = {},
+  chainTip = ChainTip.layerNone,
+  clock,
+  policy,
+  trustedPeers,
+  ...settings
+}: NodeSettings = {}) {
+  const options = {
+    chain: mainnet,
+    listenAddress: alice,
+    peers: [],
+    trustedPeers: Array.from(trustedPeers ?? [], NetAddress.ipFromStringUnsafe),
+    ...settings
+  }
+  const parts = { ...Node.parts(options), chainTip, answers: NodeAnswers.layerWith(answers) }
   const services = yield* Layer.build(
-    Simulated.layer({ chain: mainnet, host: alice, listenAddress: alice, seed: 1, ...options })
+    Node.compose(options, parts).pipe(Layer.provide(Simulated.machine({ host: alice, seed: 1 })))
   ).pipe(
     Effect.provideService(Policy, { ...defaults, ...policy }),
     Effect.provideService(Clock.Clock, clock ?? (yield* Clock.Clock))
