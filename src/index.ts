@@ -15,10 +15,6 @@ export * as Monotonic from "./Monotonic.ts"
 export * from "./Policy.ts"
 export * as Subscribable from "./Subscribable.ts"
 
-// -- what runs as long as the network -----------------------------------------------------------
-
-export * from "./BackgroundTasks.ts"
-
 // -- chain: facts and data of Zcash --------------------------------------------------------------
 
 export * as Block from "./chain/Block.ts"

@@ -21,6 +21,7 @@ import {
   NODE_NETWORK,
   BackgroundTasks,
   NodeAnswers,
+  OwnAddress,
   PeerSocketAddress
 } from "network-effect"
 
@@ -99,8 +100,8 @@ const measure = (count: number, millis: number) =>
     Effect.provide(
       NodeAnswers.layer.pipe(
         Layer.provideMerge(AddressBook.layer),
-        Layer.provideMerge(BackgroundTasks.layer),
-        Layer.provide([BanList.layer, Layer.succeed(ChainParams, mainnet)])
+        Layer.provide(BanList.layer),
+        Layer.provide([BackgroundTasks.layer, OwnAddress.layerNone, Layer.succeed(ChainParams, mainnet)])
       )
     ),
     Effect.provide(TestClock.layer()),

@@ -42,7 +42,9 @@ export class Crawler extends Context.Service<
       const askOne = peerSet.request({ _tag: "Peers" }).pipe(
         Effect.map((answer) => Option.some(answer.addresses)),
         Effect.catch((error) =>
-          isNetworkEnd(error) ? Effect.fail(error) : Effect.as(Effect.logTrace("no addresses", error), Option.none())
+          isNetworkEnd(error.reason)
+            ? Effect.fail(error.reason)
+            : Effect.as(Effect.logTrace("no addresses", error), Option.none())
         )
       )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Option, References, Stream } from "effect"
+import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Metric, Option, References, Stream } from "effect"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
 import { BackgroundTaskExited, BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -343,6 +343,25 @@ describe("the crawler's loop", () => {
           yield* Effect.yieldNow
         }
       }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("counts what is under way, and nothing any more when it is over (network 4.1)", () =>
+    running({ policy: rarely, outcome: () => "stays" }, (log) =>
+      Effect.gen(function* () {
+        const inFlight = Effect.map(
+          Metric.snapshot,
+          (metrics) => metrics.find(({ id }) => id === "crawler.in_flight_handshakes")?.state
+        )
+        yield* gossip(3)
+        yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
+        // The third dial waits for its turn.
+        yield* elapse("150 millis")
+        assert.deepInclude(yield* inFlight, { value: 1 })
+        yield* elapse("10 seconds", "1 second")
+        assert.strictEqual(log.held.size, 3)
+        assert.deepInclude(yield* inFlight, { value: 0 })
+      }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map()))
     )
   )
 

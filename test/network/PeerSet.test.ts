@@ -14,6 +14,7 @@ import { PeerRefused, PeerSet, RequestError } from "../../src/network/PeerSet.ts
 import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout, type PeerError } from "../../src/peer/Peer.ts"
 import type { AdvertiseTransactionIds, PushTransaction, Request } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { fakePeer, type FakePeer } from "../support/fakePeer.ts"
 import { block, blockHash, isPending, join, numberOf, reach, refusalOf, start, world } from "../support/peerSetWorld.ts"
 import { type ChainName, chainNames, chainOf, heightsOf, oldestAt, versionsAround } from "../support/versions.ts"
@@ -790,7 +791,8 @@ describe("the end of the scope", () => {
       const layer = Crawler.layer.pipe(
         Layer.provideMerge(world()),
         Layer.provide([AddressBook.layer, NetworkEvents.layer]),
-        Layer.provide([BanList.layer, Layer.succeed(ChainParams, mainnet)])
+        Layer.provide([BanList.layer, OwnAddress.layerNone, Layer.succeed(ChainParams, mainnet)]),
+        Layer.provide(BackgroundTasks.layer)
       )
       const owned = yield* Layer.buildWithScope(layer, scope)
       const bob = yield* Effect.provide(join(1), owned)

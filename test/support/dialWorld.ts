@@ -16,6 +16,7 @@ import { Handshake } from "../../src/peer/Handshake.ts"
 import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
 import type { PeersResponse } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { type ByteStream, DialError, OutboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { fakePeer } from "./fakePeer.ts"
@@ -136,7 +137,9 @@ export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
         AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
       )
     ),
-    Layer.provideMerge(Layer.mergeAll(BackgroundTasks.layer, ConnectionSlots.layer, NetworkEvents.layer)),
+    Layer.provideMerge(
+      Layer.mergeAll(BackgroundTasks.layer, ConnectionSlots.layer, NetworkEvents.layer, OwnAddress.layerNone)
+    ),
     Layer.provideMerge(Layer.succeed(ChainParams, options.chain ?? mainnet)),
     Layer.provideMerge(Layer.succeed(Policy, { ...defaults, ...options.policy }))
   )
