@@ -512,6 +512,7 @@ class Connection implements Peer {
   get #heartbeat(): Effect.Effect<void, PeerError> {
     const beats = Heartbeat.run({
       interval: this.#options.policy.pingInterval,
+      timeout: this.#options.policy.pingTimeout,
       ping: Effect.suspend(() => this.#ping),
       report: (report) => this.#report(report)
     })
