@@ -1,17 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
-import { ConnectedPeers, makeMember } from "../../src/routing/ConnectedPeers.ts"
+import { ConnectedPeers, Member } from "../../src/routing/ConnectedPeers.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 
 describe("ConnectedPeers", () => {
   const rings = { serving: true, others: true }
-  const trusted = makeMember(fakePeer({ id: 1, address: "127.0.0.1:1", inbound: true }), new Set(["127.0.0.1"]))
+  const trusted = new Member(fakePeer({ id: 1, address: "127.0.0.1:1", inbound: true }), new Set(["127.0.0.1"]), 0n)
 
   it("has whoever joined in each of its lists, trusted ones among the trusted", () => {
     const connected = new ConnectedPeers()
     connected.add(trusted)
     assert.strictEqual(trusted.peer.info.remote.services, NODE_NETWORK)
-    assert.deepStrictEqual([connected.size, connected.inbound, [...connected.sidecars]], [1, 1, [1]])
+    assert.deepStrictEqual([connected.size, connected.inbound, [...connected.trusted]], [1, 1, [1]])
     assert.deepStrictEqual([connected.at("127.0.0.1:1"), connected.inGroup("127.0.0.1").size], [1, 1])
     assert.strictEqual(connected.pools.busyServing.size, 1)
     assert.strictEqual(
@@ -25,7 +25,7 @@ describe("ConnectedPeers", () => {
     connected.add(trusted)
     connected.markReady(trusted)
     assert.strictEqual(connected.remove(1), trusted)
-    assert.deepStrictEqual([connected.size, connected.inbound, [...connected.sidecars]], [0, 0, []])
+    assert.deepStrictEqual([connected.size, connected.inbound, [...connected.trusted]], [0, 0, []])
     assert.deepStrictEqual([connected.at("127.0.0.1:1"), connected.inGroup("127.0.0.1").size], [undefined, 0])
     assert.strictEqual(connected.pools.readyServing.size + connected.pools.busyServing.size, 0)
     assert.isUndefined(connected.rotation.next(() => true, rings))
