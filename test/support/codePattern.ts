@@ -241,7 +241,7 @@ const nothing: Holes = new Map()
 /** Whether two trees mean the same. */
 export const isSame = (one: Node, other: Node): boolean => matchNode(one, other, nothing) !== undefined
 
-/** Every place of a tree that a pattern fits, in their order. */
+/** Every place of a tree that a pattern fits. */
 export const matchesOf = (pattern: Pattern, tree: Node): ReadonlyArray<Match> => {
   const { nodes } = pattern
   const found = new Map<string, Match>()
@@ -260,7 +260,7 @@ export const matchesOf = (pattern: Pattern, tree: Node): ReadonlyArray<Match> =>
     }
   }
   look([tree], [])
-  return [...found.values()].toSorted((a, b) => a.start - b.start)
+  return [...found.values()]
 }
 
 // -- names -------------------------------------------------------------------------------------

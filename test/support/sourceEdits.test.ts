@@ -53,6 +53,12 @@ describe("an edit", () => {
     assert.match(refusal({ "a.ts": text }, { find, replace: "z" }), /does not have/)
   })
 
+  it("takes what is written in another way for the same", () => {
+    const text = "x('a', 0x10, { 'b': 1 }, /c/g)"
+    assert.strictEqual(edited(text, { find: 'x("a", 16, { "b": 1 }, /c/g)', replace: "0" }), "0")
+    assert.match(refusal({ "a.ts": text }, { find: 'x("a", 16, { "b": 1 }, /c/)', replace: "0" }), /does not have/)
+  })
+
   it("finds statements that follow each other, with or without braces", () => {
     const find = "if (isFull) return; this.#go()"
     const text = "class A {\n  #go() { if (isFull) { return }\n    this.#go() // On.\n  }\n}"
@@ -106,6 +112,20 @@ describe("an edit", () => {
     }
   })
 
+  it("may use what its file declares, or another edit of it", () => {
+    const text =
+      'import { a as b } from "c"\nfunction f(g) { try { x() } catch (e) { y(z) } }\nlet { h = 1, i: [j], ...k } = l'
+    const edits = [
+      { find: "x()", replace: "const m = (n) => n; m(console)" },
+      { find: "y(z)", replace: "f(b, g, e, h, j, k, m, o => o.p)" }
+    ]
+    assert.include(edited(text, ...edits), "f(b, g, e, h, j, k, m, o => o.p)")
+    for (const unknown of ["a", "c", "i", "p", "z"]) {
+      const refused = refusal({ "a.ts": text }, { find: "y(z)", replace: `f(${unknown})` })
+      assert.strictEqual(refused, `a.ts: there is no ${unknown} for: f(${unknown})`)
+    }
+  })
+
   it("finds code of the file as it was, whatever else is edited", () => {
     const text = "let a = 0\na = 1\na = 2"
     const edits = [
@@ -117,9 +137,9 @@ describe("an edit", () => {
   })
 
   it("has a place that can be told", () => {
-    const sources = sourcesOf({ "a.ts": "// A.\nconst f = () => {\n  go()\n}" })
+    const sources = sourcesOf({ "a.ts": "// A.\nconst f = () => {\n  function g() { go() }\n}" })
     const place = placeFor(sources, ofA({ find: "go()", replace: "" }))
-    assert.deepStrictEqual(place, { file: "a.ts", line: 3, within: "f" })
+    assert.deepStrictEqual(place, { file: "a.ts", line: 3, within: "g" })
   })
 })
 
