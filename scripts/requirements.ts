@@ -127,8 +127,8 @@ const makeCopy = (): string => {
 
 // -- runs --------------------------------------------------------------------------------------
 
-/** `broken`: the code does not run at all, so nothing is shown. */
-type Outcome = "passed" | "failed" | "endless" | "broken" | "absent"
+/** `absent`: the test did not run, so nothing is shown. */
+type Outcome = "passed" | "failed" | "endless" | "absent"
 
 interface Report {
   readonly testResults: ReadonlyArray<{
@@ -177,7 +177,6 @@ const outcomeOf = (results: ReadonlyArray<Result>): Outcome => {
   const failures = results.filter(({ status }) => status === "failed")
   if (failures.length === 0) return "passed"
   const messages = failures.flatMap(({ failureMessages }) => failureMessages ?? [])
-  if (messages.some((message) => /\b(?:Reference|Syntax)Error\b/.test(message))) return "broken"
   return messages.every((message) => message.includes(`timed out in ${testTimeoutMillis}ms`)) ? "endless" : "failed"
 }
 

@@ -273,11 +273,30 @@ export const namesIn = (node: Node): ReadonlyArray<string> => {
     .flatMap(([, value]) => nodesOf(value).flatMap(namesIn))
 }
 
-/** Names of the variables that code declares. */
+/** Variables, functions, classes; parameters; imports; what is caught. */
+const declaringFields = new Set(["id", "params", "local", "param"])
+
+/** Names of the variables that code declares, anywhere in it. */
 export const declaredIn = (node: Node): ReadonlyArray<string> =>
   fieldsOf(node).flatMap(([field, value]) =>
-    nodesOf(value).flatMap((child) =>
-      // Variables, functions, classes; parameters; imports; what is caught.
-      ["id", "params", "local", "param"].includes(field) ? [...namesIn(child), ...declaredIn(child)] : declaredIn(child)
-    )
+    nodesOf(value).flatMap((child) => [...(declaringFields.has(field) ? namesIn(child) : []), ...declaredIn(child)])
   )
+
+const scopes = new Set(["ArrowFunctionExpression", "BlockStatement", "FunctionDeclaration", "FunctionExpression"])
+
+/** Names of the variables that code of a file can use at a place: none that a function or block keeps to itself. */
+export const visibleAt = (tree: Node, place: Pick<Match, "start" | "end">): ReadonlySet<string> => {
+  const names = new Set<string>()
+  const look = (node: Node): void => {
+    for (const [field, value] of fieldsOf(node)) {
+      for (const child of nodesOf(value)) {
+        if (declaringFields.has(field)) for (const name of namesIn(child)) names.add(name)
+        const isElsewhere = place.start < child.start || child.end < place.end
+        if (!scopes.has(child.type) || !isElsewhere) look(child)
+        else if (child.type === "FunctionDeclaration") names.add(nameOf(child["id"]) ?? "")
+      }
+    }
+  }
+  look(tree)
+  return names
+}

@@ -112,15 +112,18 @@ describe("an edit", () => {
     }
   })
 
-  it("may use what its file declares, or another edit of it", () => {
-    const text =
-      'import { a as b } from "c"\nfunction f(g) { try { x() } catch (e) { y(z) } }\nlet { h = 1, i: [j], ...k } = l'
+  it("may use what is declared where it is, also by another edit", () => {
+    const text = `import { a as b } from "c"
+      function f(g) { const h = (i) => 0; if (g) { let o } try { x() } catch (e) { y(z) } }
+      let { j = 1, k: [l], ...m } = n
+      class A { p(q) { let r } }
+      function w() {}`
     const edits = [
-      { find: "x()", replace: "const m = (n) => n; m(console)" },
-      { find: "y(z)", replace: "f(b, g, e, h, j, k, m, o => o.p)" }
+      { find: "const h = $H", replace: "const h = $H; const s = (t) => t" },
+      { find: "y(z)", replace: "f(b, g, h, e, j, l, m, A, w, s, (u) => u.v, console)" }
     ]
-    assert.include(edited(text, ...edits), "f(b, g, e, h, j, k, m, o => o.p)")
-    for (const unknown of ["a", "c", "i", "p", "z"]) {
+    assert.include(edited(text, ...edits), "f(b, g, h, e, j, l, m, A, w, s, (u) => u.v, console)")
+    for (const unknown of ["a", "c", "i", "k", "n", "o", "p", "q", "r", "z"]) {
       const refused = refusal({ "a.ts": text }, { find: "y(z)", replace: `f(${unknown})` })
       assert.strictEqual(refused, `a.ts: there is no ${unknown} for: f(${unknown})`)
     }

@@ -3,8 +3,8 @@
  * it is laid out (`codePattern.ts`).
  *
  * An edit that has no place, or several, is refused with a message that says where its code is, so that it can follow code
- * that moved. So is one whose outcome does not parse, is read as something else than it says, uses a name that its file does
- * not know, or changes nothing: a test that failed for such a reason would prove nothing.
+ * that moved. So is one whose outcome does not parse, is read as something else than it says, uses a name that is not known
+ * there, or changes nothing: a test that failed for such a reason would prove nothing.
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -19,7 +19,8 @@ import {
   type Node,
   parse,
   type Pattern,
-  readAlike
+  readAlike,
+  visibleAt
 } from "./codePattern.ts"
 
 export interface Edit {
@@ -150,11 +151,13 @@ const changed = (sources: Sources, file: string, edits: ReadonlyArray<Edit>): st
   text += source.text.slice(done)
 
   const tree = parsed(file, text)
-  const known = new Set(declaredIn(tree))
   for (const { edit, end, replace, start } of made) {
     const isThere = matchesOf(replace, tree).some((match) => match.start >= start && match.end <= end)
     if (!isThere) throw new Error(`${file}: means something else there, put it in parentheses: ${edit.replace}`)
-    const unknown = replace.nodes.flatMap(namesIn).find((name) => !known.has(name) && !(name in globalThis))
+    const visible = visibleAt(tree, { start, end })
+    const own = replace.nodes.flatMap(declaredIn)
+    const isKnown = (name: string) => visible.has(name) || own.includes(name) || name in globalThis
+    const unknown = replace.nodes.flatMap(namesIn).find((name) => !isKnown(name))
     if (unknown !== undefined) throw new Error(`${file}: there is no ${unknown} for: ${edit.replace}`)
   }
   if (isSame(source.tree(), tree)) {
@@ -163,13 +166,15 @@ const changed = (sources: Sources, file: string, edits: ReadonlyArray<Edit>): st
   return text
 }
 
-/** The replacement, with what was found in its holes. */
-const filled = (edit: Edit, { holes }: Match, { text }: Source): string =>
-  replacementOf(edit).replace(holePattern, (hole) => {
+/** The replacement, with what was found in its holes. It ends as what it replaces did, or it could go on into what follows. */
+const filled = (edit: Edit, { end, holes }: Match, { text }: Source): string => {
+  const replacement = replacementOf(edit).replace(holePattern, (hole) => {
     const nodes = holes.get(hole)
     if (nodes === undefined) throw new Error(`${edit.file}: there is no ${hole} in: ${edit.find}`)
     return text.slice(nodes.at(0)?.start ?? 0, nodes.at(-1)?.end ?? 0)
   })
+  return text[end - 1] === ";" && !/[;}]$/.test(replacement) ? `${replacement};` : replacement
+}
 
 const parsed = (file: string, text: string): Node => {
   try {
