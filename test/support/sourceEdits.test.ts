@@ -165,6 +165,10 @@ describe("an edit is refused", () => {
       refusal({ "a.ts": "const f = () => 0\nconst g = () => go(1)" }, { ...edit, within: "f" }),
       "f of a.ts does not have the statements: go(1)\n  which is in\n  a.ts:2 in g"
     )
+    assert.strictEqual(
+      refusal({ "a.ts": "const g = () => go(1)", "b.ts": "const f = { h: go(1) }" }, { ...edit, within: "f" }),
+      "f of a.ts does not have the statements: go(1)\n  which is in\n  b.ts:1 in h"
+    )
   })
 
   it("when its code is there more than once, with the places", () => {

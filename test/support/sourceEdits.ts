@@ -122,9 +122,12 @@ const theMatch = (sources: Sources, { file, find: code, within }: Edit, find: Pa
     throw new Error(`${where} has more than once ${what}${list(matches.map((match) => placeOf(file, source, match)))}`)
   }
   const elsewhere = Array.from(sources, ([other, source]) =>
-    matchesOf(asPart(find), source.tree()).map((match) => placeOf(other, source, match))
+    matchesOf(asPart(find), source.tree()).map((match) => ({ match, place: placeOf(other, source, match) }))
   ).flat()
-  const hint = elsewhere.length === 0 ? "\n  nor does any other file" : `\n  which is in${list(elsewhere)}`
+  // Code that moved takes its name with it.
+  const named = elsewhere.filter(({ match }) => within !== undefined && match.within.includes(within))
+  const places = (named.length === 0 ? elsewhere : named).map(({ place }) => place)
+  const hint = places.length === 0 ? "\n  nor does any other file" : `\n  which is in${list(places)}`
   throw new Error(`${where} does not have ${what}${hint}`)
 }
 
