@@ -162,6 +162,7 @@ const names = [
   "chain tip",
   "crawler",
   "initial peers",
+  "inventory",
   "listener",
   "manual peers",
   "misbehavior",
