@@ -193,6 +193,12 @@ export interface Policy {
    */
   readonly reconnectDelay: Duration.Duration
 
+  /**
+   * Time between two looks at whether any outbound connection is left. Short beside `reconnectDelay`, which paces what comes
+   * of it; long beside what a look costs, which is a pass over the address book while there is none.
+   */
+  readonly recoveryInterval: Duration.Duration
+
   // -- crawling ------------------------------------------------------------------------------
 
   /**
@@ -466,6 +472,7 @@ export const defaults: Policy = {
   acceptInterval: Duration.seconds(1),
   refuseInterval: Duration.millis(10),
   reconnectDelay: Duration.seconds(119),
+  recoveryInterval: Duration.seconds(10),
   crawlInterval: Duration.seconds(61),
   getaddrInterval: Duration.seconds(31),
   crawlTimeout: Duration.seconds(8),

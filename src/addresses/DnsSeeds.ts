@@ -52,7 +52,10 @@ const make = Effect.fnUntraced(function* (configured: ReadonlyArray<string> | un
     if (seed === undefined) return []
     if (!isRegtest) return [{ text, ...seed }]
     if (seed.host === "localhost") return loopback.map((host) => ({ text, host, port: seed.port }))
-    return loopback.includes(seed.host) ? [{ text, ...seed }] : []
+    const literal = NetAddress.ipFromString(seed.host)
+    const isOurs =
+      Result.isSuccess(literal) && PeerSocketAddress.isLocalhost(PeerSocketAddress.fromIp(literal.success, seed.port))
+    return isOurs ? [{ text, ...seed }] : []
   })
 
   const found = (seed: string, addresses: number) =>

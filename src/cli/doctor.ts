@@ -10,7 +10,7 @@ import { fileStem } from "../addresses/AddressBookFile.ts"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Health, PeerInfo } from "../status/StatusApi.ts"
-import { Transport } from "../transport/Transport.ts"
+import { InboundTransport } from "../transport/Transport.ts"
 import { clientOf, isAbsent, jsonFlag, nodeFlag, whileSaying } from "./remote.ts"
 import { settingsFlags } from "./start.ts"
 import * as tables from "./tables.ts"
@@ -57,7 +57,7 @@ const patience = "10 seconds"
 const checkListen = Effect.fnUntraced(function* (running: Running | undefined) {
   const { listenAddress } = yield* Checked
   const at = PeerSocketAddress.format(listenAddress)
-  const transport = yield* Transport
+  const transport = yield* InboundTransport
   return yield* transport.listen(listenAddress).pipe(
     Effect.scoped,
     Effect.as(finding("listen", "ok", `${at} is free`)),

@@ -26,10 +26,13 @@ export const NetworkEvent = Schema.Union([
   Schema.TaggedStruct("Listening", { at, address }),
   /** Addresses from seeds, the cache file and the command line. */
   Schema.TaggedStruct("InitialPeersFound", { at, count: Schema.Int }),
+  /** Is followed by exactly one of `DialFailed`, `HandshakeFailed`, `PeerRefused` and `PeerConnected` for the address. */
   Schema.TaggedStruct("DialStarted", { at, address }),
   Schema.TaggedStruct("DialFailed", { at, address, reason }),
   Schema.TaggedStruct("InboundRefused", { at, address, reason: Schema.Literals(["banned", "capacity", "too-soon"]) }),
   Schema.TaggedStruct("HandshakeFailed", { at, address, direction, reason }),
+  /** It shook hands and may not join: its group is banned or has all its connections, or it is connected already. */
+  Schema.TaggedStruct("PeerRefused", { at, address, direction, reason }),
   Schema.TaggedStruct("PeerConnected", {
     at,
     address,

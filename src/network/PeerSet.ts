@@ -29,7 +29,7 @@ import { PeerSelection } from "../routing/PeerSelection.ts"
 import * as PeerSetMetrics from "../routing/PeerSetMetrics.ts"
 import { RequestError } from "../routing/RequestError.ts"
 import { Routing } from "../routing/Routing.ts"
-import { trustedIps } from "../routing/TrustedPeers.ts"
+import { TrustedPeers } from "../routing/TrustedPeers.ts"
 import * as Demand from "./Demand.ts"
 
 export { PeerRefused } from "../routing/Membership.ts"
@@ -137,7 +137,7 @@ const make = Effect.gen(function* () {
     metrics,
     chooser: selection.make(),
     draw,
-    trusted: yield* trustedIps,
+    trusted: yield* TrustedPeers,
     tip: tip.getUnsafe,
     bans: bans.getUnsafe,
     recordOf: registry.record,

@@ -33,6 +33,7 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { minimumVersion, ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import { Policy, totalLimit } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
 import type { ByteStream } from "../transport/Transport.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message, type Version } from "../wire/Message.ts"
@@ -77,7 +78,7 @@ export type HandshakeReason =
  */
 export class HandshakeError extends Data.TaggedError("HandshakeError")<{ readonly reason: HandshakeReason }> {}
 
-/** What our `version` messages say of us, besides what the chain and the listener decide. */
+/** What our `version` messages say of us, besides what the chain and `OwnAddress` decide. */
 export interface LocalNode {
   /** At most 256 bytes of UTF-8. */
   readonly userAgent: string
@@ -85,8 +86,6 @@ export interface LocalNode {
   readonly services: bigint
   /** Whether we want transactions announced. */
   readonly relay: boolean
-  /** Where others reach us, when that is not where we listen. */
-  readonly externalAddress: PeerSocketAddress.PeerSocketAddress | undefined
 }
 
 /** Without a program's own: kept equal to the version in package.json by a test. */
@@ -97,8 +96,7 @@ export const LocalNode = Context.Reference<LocalNode>("network-effect/peer/Local
   defaultValue: () => ({
     userAgent: defaultUserAgent,
     services: NODE_NETWORK,
-    relay: true,
-    externalAddress: undefined
+    relay: true
   })
 })
 
@@ -122,9 +120,6 @@ export class Handshake extends Context.Service<
       host: ConnectionHost
     ) => Effect.Effect<Peer, HandshakeError, Scope.Scope>
 
-    /** Where we listen, as later `version` messages state it: the port that was really bound. Nothing until then. */
-    readonly setListenAddress: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<void>
-
     /** Nonces remembered; at most as many as there may be connections. */
     readonly nonceCount: Effect.Effect<number>
   }
@@ -142,18 +137,12 @@ const make = Effect.gen(function* () {
   const inbound = yield* InboundRequests
   const secureRandom = yield* SecureRandom.SecureRandom
   const local = yield* LocalNode
+  const own = yield* OwnAddress
   const span = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
   yield* PeerMetrics.initial
 
-  if (local.externalAddress !== undefined) {
-    yield* Effect.logInfo("stating an external address").pipe(
-      Effect.annotateLogs({ address: PeerSocketAddress.format(local.externalAddress) })
-    )
-  }
-
   const logDefect = makeDefectLog(policy.statusLogInterval)
   const nonces = new Set<bigint>()
-  let listenAddress = PeerSocketAddress.unspecified
   let connections = 0
 
   const nonce = Effect.map(secureRandom.randomBytes(8), (bytes) => Buffer.from(bytes).readBigUInt64LE(0))
@@ -187,9 +176,7 @@ const make = Effect.gen(function* () {
       services: isolated ? 0n : local.services,
       timestamp: BigInt(Math.floor(nowSeconds / timestampGranularitySeconds) * timestampGranularitySeconds),
       addressReceiver: { address: ConnectedAddress.transientAddress(connected) ?? nowhere, services: NODE_NETWORK },
-      addressFrom: isolated
-        ? { address: nowhere, services: 0n }
-        : { address: local.externalAddress ?? listenAddress, services: local.services },
+      addressFrom: isolated ? { address: nowhere, services: 0n } : { address: own.stated, services: local.services },
       nonce,
       userAgent: local.userAgent,
       startHeight: isolated || Option.isNone(tip) ? 0 : tip.value.height,
@@ -271,10 +258,6 @@ const make = Effect.gen(function* () {
 
   return Handshake.of({
     run,
-    setListenAddress: (address) =>
-      Effect.sync(() => {
-        listenAddress = address
-      }),
     nonceCount: Effect.sync(() => nonces.size)
   })
 })

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { NetAddress } from "effect/net"
 import { limitKey, networkKey } from "../addresses/AddressRules.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Peer } from "../peer/Peer.ts"
@@ -14,6 +13,7 @@ import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { FindRotation } from "./FindRotation.ts"
 import * as PeerChoice from "./PeerChoice.ts"
 import type { PeerCandidate } from "./PeerSelection.ts"
+import type { TrustedIps } from "./TrustedPeers.ts"
 
 /** A peer of the set. What is learnt of this connection lives here, so nothing of it can touch a later one. */
 export class Member implements PeerCandidate {
@@ -29,17 +29,14 @@ export class Member implements PeerCandidate {
   /** Find requests it failed in a row. */
   stalls = 0
 
-  /** What is known of a peer as it joins. `trusted` holds canonical IPs. */
-  constructor(peer: Peer, trusted: ReadonlySet<string>, nowNanos: bigint) {
+  /** What is known of a peer as it joins. */
+  constructor(peer: Peer, trusted: TrustedIps, nowNanos: bigint) {
     const address = peer.transientAddress
     this.peer = peer
     this.id = peer.id
     this.isInbound = peer.isInbound
     this.serving = (peer.info.remote.services & NODE_NETWORK) !== 0n
-    this.trusted =
-      peer.info.connectedAddress._tag === "InboundDirect" &&
-      address !== undefined &&
-      trusted.has(NetAddress.formatIp(address.address))
+    this.trusted = peer.info.connectedAddress._tag === "InboundDirect" && address !== undefined && trusted.has(address)
     this.address = address === undefined ? undefined : PeerSocketAddress.format(address)
     this.group = address === undefined ? undefined : limitKey(address)
     this.joinedAtNanos = nowNanos

@@ -26,6 +26,7 @@ import type { ConnectionId } from "../peer/Request.ts"
 import { type Policy, totalLimit } from "../Policy.ts"
 import { ConnectedPeers, Member } from "./ConnectedPeers.ts"
 import type { Steps } from "./Steps.ts"
+import type { TrustedIps } from "./TrustedPeers.ts"
 
 /**
  * A peer was not taken in. `Connected`: its address is connected already, and the older connection stays. `GroupFull`: its
@@ -43,8 +44,7 @@ export interface Options {
   readonly policy: Policy
   readonly chain: ChainParamsShape
   readonly clock: Clock.Clock
-  /** Canonical IPs. */
-  readonly trusted: ReadonlySet<string>
+  readonly trusted: TrustedIps
   readonly tip: () => Option.Option<Tip>
   readonly bans: () => Bans
   readonly steps: Steps

@@ -36,6 +36,7 @@ import type { PeerChooser } from "./PeerSelection.ts"
 import type { PeerSetMetrics } from "./PeerSetMetrics.ts"
 import { RequestRouter } from "./RequestRouter.ts"
 import { Steps } from "./Steps.ts"
+import type { TrustedIps } from "./TrustedPeers.ts"
 
 export interface Options {
   readonly policy: Policy
@@ -44,8 +45,7 @@ export interface Options {
   readonly metrics: PeerSetMetrics
   readonly chooser: PeerChooser
   readonly draw: DrawBelow
-  /** Canonical IPs. */
-  readonly trusted: ReadonlySet<string>
+  readonly trusted: TrustedIps
   readonly tip: () => Option.Option<Tip>
   readonly bans: () => Bans
   readonly recordOf: (item: InventoryItem) => HashRecord

@@ -1,5 +1,5 @@
 /**
- * A network in memory: hosts, links between them, and a `Transport` for each host.
+ * A network in memory: hosts, links between them, and both transports for each host.
  *
  * Time is that of the clock in force when the layer is built, chance that of its `Random`, so a world under a virtual
  * clock and a seed repeats itself. What goes wrong is said by rules (`LinkRule.ts`); without one, everything arrives
@@ -12,7 +12,13 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { NetAddress } from "effect/net"
 import { Policy } from "../Policy.ts"
 import * as AcceptQueue from "../transport/AcceptQueue.ts"
-import { type BoundListener, DialError, ListenError, Transport } from "../transport/Transport.ts"
+import {
+  type BoundListener,
+  DialError,
+  InboundTransport,
+  ListenError,
+  OutboundTransport
+} from "../transport/Transport.ts"
 import { Agenda } from "./Agenda.ts"
 import * as LinkRule from "./LinkRule.ts"
 import * as SeededRandom from "./SeededRandom.ts"
@@ -28,7 +34,9 @@ export class SimNetwork extends Context.Service<
   SimNetwork,
   {
     /** What the host with this IP sees of the network. The same host for every port. */
-    readonly host: (address: PeerSocketAddress.PeerSocketAddress) => Transport["Service"]
+    readonly host: (
+      address: PeerSocketAddress.PeerSocketAddress
+    ) => OutboundTransport["Service"] & InboundTransport["Service"]
 
     /** Adds a rule until the scope closes; then what waited for that goes on. */
     readonly addRule: (rule: LinkRule.LinkRule) => Effect.Effect<void, never, Scope.Scope>
@@ -55,13 +63,15 @@ export class SimNetwork extends Context.Service<
     Effect.suspend(() => make)
   )
 
-  /** `Transport` as the host with this IP has it. */
+  /** Both transports as the host with this IP has them. */
   static readonly layerTransport = (
     address: PeerSocketAddress.PeerSocketAddress
-  ): Layer.Layer<Transport, never, SimNetwork> =>
-    Layer.effect(
-      Transport,
-      Effect.map(SimNetwork, (network) => Transport.of(network.host(address)))
+  ): Layer.Layer<OutboundTransport | InboundTransport, never, SimNetwork> =>
+    Layer.effectContext(
+      Effect.map(SimNetwork, (network) => {
+        const { dial, listen } = network.host(address)
+        return Context.make(OutboundTransport, { dial }).pipe(Context.add(InboundTransport, { listen }))
+      })
     )
 }
 

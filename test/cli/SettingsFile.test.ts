@@ -50,6 +50,21 @@ describe("a settings file", () => {
     }
   })
 
+  it("knows an IPv4 address by its IPv6 spelling, wherever one stands (A1)", () => {
+    const { externalAddress, listenAddress } = settings(
+      '[network]\nlisten_addr = "[::ffff:127.0.0.2]:8233"\nexternal_addr = "[::ffff:192.0.2.1]"\n'
+    )
+    assert.deepStrictEqual(
+      [format(listenAddress), externalAddress && format(externalAddress)],
+      ["127.0.0.2:8233", "192.0.2.1:8233"]
+    )
+    const flags = { listen: "::ffff:127.0.0.3", peers: ["[::ffff:192.0.2.2]:18233"] }
+    const fromFlags = settings("", { ZEBRA_NETWORK__EXTERNAL_ADDR: "[::ffff:192.0.2.3]:1" }, flags)
+    assert.strictEqual(format(fromFlags.listenAddress), "127.0.0.3:8233")
+    assert.deepStrictEqual(fromFlags.peers?.map(format), ["192.0.2.2:18233"])
+    assert.strictEqual(fromFlags.externalAddress && format(fromFlags.externalAddress), "192.0.2.3:1")
+  })
+
   it("leaves room for others (CF-2), and listens on [::]:8233 unless it says otherwise (CF-4)", () => {
     assert.isAbove(defaults.inboundMultiplier, defaults.outboundMultiplier)
     assert.isAtLeast(inboundLimit(defaults) - outboundLimit(defaults), 50)

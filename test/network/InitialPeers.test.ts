@@ -40,11 +40,12 @@ describe("the initial peers", () => {
     () => {
       const log = emptyLog()
       return Effect.gen(function* () {
-        const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+        const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
         yield* elapse("899 millis")
         assert.isUndefined(starting.pollUnsafe())
         yield* elapse("1 millis")
-        assert.strictEqual(yield* Fiber.join(starting), 0)
+        yield* Fiber.join(starting)
+        assert.strictEqual(log.held.size, 0)
         assert.deepStrictEqual(
           log.dials.map(({ atMillis }) => atMillis),
           Array.from({ length: 10 }, (_, i) => i * 100)
@@ -63,9 +64,10 @@ describe("the initial peers", () => {
   it.effect("may be many more than are dialled (network 39, add_initial_peers_deadlock; NB-5)", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
-      const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
       yield* elapse("1 second")
-      assert.strictEqual(yield* Fiber.join(starting), 0)
+      yield* Fiber.join(starting)
+      assert.strictEqual(log.held.size, 0)
       assert.strictEqual(log.dials.length, 2)
       assert.strictEqual((yield* (yield* AddressBook).entries).length, 200)
     }).pipe(Effect.provide(world(log, addresses(200), { policy: { targetPeers: 2 } })), quietly)
@@ -76,9 +78,10 @@ describe("the initial peers", () => {
     const invalid = ["0.0.0.0:8233", "127.1.2.1:0", "127.1.2.2:18344", "127.1.2.3:18233"]
     const all = [...addresses(30), ...invalid.map(PeerSocketAddress.fromStringUnsafe)]
     return Effect.gen(function* () {
-      const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
       yield* elapse("3 seconds")
-      assert.strictEqual(yield* Fiber.join(starting), 25)
+      yield* Fiber.join(starting)
+      assert.strictEqual(log.held.size, 25)
       assert.deepStrictEqual(
         log.dials.map(({ atMillis }) => atMillis),
         Array.from({ length: 25 }, (_, i) => i * 100)
@@ -95,7 +98,8 @@ describe("the initial peers", () => {
     const policy = { targetPeers: 50, dialInterval: Duration.zero }
     return Effect.gen(function* () {
       const turns = yield* turnsOfOthers
-      assert.strictEqual(yield* (yield* InitialPeers).start, 50)
+      yield* (yield* InitialPeers).awaitStarted
+      assert.strictEqual(log.held.size, 50)
       assert.isAtLeast(turns(), 50)
     }).pipe(Effect.scoped, Effect.provide(world(log, addresses(50), { policy, outcome: () => "stays" })), quietly)
   })
@@ -103,7 +107,7 @@ describe("the initial peers", () => {
   it.effect("on the chain's own port are dialled first when there are too many", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
-      const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
       yield* elapse("1 second")
       yield* Fiber.join(starting)
       assert.deepStrictEqual(log.dials.map(({ address }) => address).toSorted(), texts(addresses(5, 8233)))
@@ -116,9 +120,9 @@ describe("the initial peers", () => {
   it.effect("keep their connections after the start, and free them when they go", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
-      const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
       yield* elapse("1 second")
-      assert.strictEqual(yield* Fiber.join(starting), 3)
+      yield* Fiber.join(starting)
       assert.strictEqual(log.held.size, 3)
       const [first] = log.held
       yield* first!.close(new ClientDropped())
@@ -130,9 +134,8 @@ describe("the initial peers", () => {
   it.effect("are dialled again when nobody is connected and no candidate is left, every 119 seconds at most", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
-      const initialPeers = yield* InitialPeers
-      const starting = yield* Effect.forkChild(initialPeers.start, { startImmediately: true })
-      yield* elapse("1 second")
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
+      yield* elapse("100 millis")
       yield* Fiber.join(starting)
       // The crawler tries each and fails: from then on none is a candidate.
       const book = yield* AddressBook
@@ -140,7 +143,6 @@ describe("the initial peers", () => {
         yield* book.record({ _tag: "UpdateAttempt", address })
         yield* book.record({ _tag: "UpdateFailed", address, services: undefined })
       }
-      const again = yield* Effect.forkChild(initialPeers.startOver, { startImmediately: true })
       yield* elapse("118 seconds", "1 second")
       assert.strictEqual(log.dials.length, 2)
       yield* elapse("3 seconds", "100 millis")
@@ -149,7 +151,6 @@ describe("the initial peers", () => {
       assert.strictEqual(log.dials.length, 4)
       yield* elapse("5 seconds", "100 millis")
       assert.strictEqual(log.dials.length, 6)
-      yield* Fiber.interrupt(again)
     }).pipe(Effect.provide(world(log, addresses(2))), quietly)
   })
 
@@ -157,7 +158,7 @@ describe("the initial peers", () => {
     const log = emptyLog()
     const cached = Layer.mock(PeerCache, { load: Effect.succeed(addresses(3)) })
     return Effect.gen(function* () {
-      assert.strictEqual(yield* (yield* InitialPeers).start, 0)
+      yield* (yield* InitialPeers).awaitStarted
       assert.isEmpty(log.dials)
     }).pipe(
       Effect.provide(
@@ -178,7 +179,7 @@ describe("the initial peers", () => {
       mkdirSync(join(directory, "network"))
       writeFileSync(join(directory, "network", "mainnet.peers"), "127.1.1.1:8233\n127.1.1.2:8233")
       return Effect.gen(function* () {
-        yield* (yield* InitialPeers).start
+        yield* (yield* InitialPeers).awaitStarted
         const expected = ["127.1.1.1:8233", "127.1.1.2:8233"]
         assert.deepStrictEqual(log.dials.map(({ address }) => address).toSorted(), expected)
         const known = (yield* (yield* AddressBook).entries).map(({ address }) => address)

@@ -20,8 +20,6 @@ import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTaskExited, BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet, regtest } from "../../src/chain/ChainParams.ts"
 import type { Transaction } from "../../src/chain/Transaction.ts"
-import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
-import { Connector } from "../../src/network/Connector.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
@@ -29,6 +27,7 @@ import { PeerRefused, PeerSet, RequestError } from "../../src/network/PeerSet.ts
 import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout, type PeerError } from "../../src/peer/Peer.ts"
 import type { AdvertiseTransactionIds, PushTransaction, Request } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { fakePeer, type FakePeer } from "../support/fakePeer.ts"
 import { block, blockHash, isPending, join, numberOf, reach, refusalOf, start, world } from "../support/peerSetWorld.ts"
 import { type ChainName, chainNames, chainOf, heightsOf, oldestAt, versionsAround } from "../support/versions.ts"
@@ -260,7 +259,7 @@ describe("who may stay", () => {
       // It is not counted by the limit of its host.
       yield* peerSet.add(fakePeer({ id: 2, inbound: true, address: "127.0.0.2:2" }))
       assert.strictEqual((yield* peerSet.counts).inbound, 2)
-    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 }, trusted: ["::ffff:127.0.0.2", "no ip"] })))
+    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 }, trusted: ["::ffff:127.0.0.2"] })))
   )
 
   it.effect("frees the place of a busy peer of a host as soon as it is removed (network 45)", () =>
@@ -1008,12 +1007,13 @@ describe("the end of the scope", () => {
       const scope = yield* Scope.make()
       const layer = Crawler.layer.pipe(
         Layer.provideMerge(world()),
-        Layer.provide([AddressBook.layer, Layer.mock(Connector, {}), ConnectionSlots.layer, NetworkEvents.layer]),
-        Layer.provide([BanList.layer, Layer.succeed(ChainParams, mainnet)])
+        Layer.provide([AddressBook.layer, NetworkEvents.layer]),
+        Layer.provide([BanList.layer, OwnAddress.layerNone, Layer.succeed(ChainParams, mainnet)]),
+        Layer.provide(BackgroundTasks.layer)
       )
       const owned = yield* Layer.buildWithScope(layer, scope)
       const bob = yield* Effect.provide(join(1), owned)
-      const crawling = yield* start(Context.get(owned, Crawler).run)
+      const crawling = yield* start(Context.get(owned, Crawler).crawlOnce(1))
       yield* TestClock.adjust(0)
       const asked = bob.take()
       assert.strictEqual(asked?.request._tag, "Peers")

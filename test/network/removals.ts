@@ -84,7 +84,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       edit(
         "network/Listener",
         "if (yield* bans.isBanned(stream.remoteAddress))",
-        "if (!trusted.has(ipOf(stream.remoteAddress)) && (yield* bans.isBanned(stream.remoteAddress)))"
+        "if (!trusted.has(stream.remoteAddress) && (yield* bans.isBanned(stream.remoteAddress)))"
       )
     ]
   ],

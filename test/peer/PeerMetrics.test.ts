@@ -8,6 +8,7 @@ import { AnswerFailed, InboundRequests, Overloaded } from "../../src/peer/Inboun
 import { PeerOverloaded } from "../../src/peer/Peer.ts"
 import * as PeerMetrics from "../../src/peer/PeerMetrics.ts"
 import type { Request } from "../../src/peer/Request.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob as bobAddress } from "../support/addresses.ts"
 import { block, blockItem, hash, txId, txItem } from "./items.ts"
@@ -225,6 +226,7 @@ describe("what a peer can read of others, or write into our logs and labels (pee
           Handshake.layer.pipe(
             Layer.provide([
               Layer.succeed(ChainParams, regtest),
+              OwnAddress.layerNone,
               Layer.succeed(InboundRequests, {
                 answer: (request) =>
                   request._tag === "Peers"

@@ -1,11 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
+import { NetAddress } from "effect/net"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { ConnectedPeers, Member } from "../../src/routing/ConnectedPeers.ts"
+import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 
 describe("ConnectedPeers", () => {
   const rings = { serving: true, others: true }
-  const trusted = new Member(fakePeer({ id: 1, address: "127.0.0.1:1", inbound: true }), new Set(["127.0.0.1"]), 0n)
+  const trustedIps = TrustedPeers.make(
+    ["127.0.0.1", "::ffff:192.0.2.7", "192.0.2.7"].map(NetAddress.ipFromStringUnsafe)
+  )
+  const trusted = new Member(fakePeer({ id: 1, address: "127.0.0.1:1", inbound: true }), trustedIps, 0n)
+
+  it("trusts a host however its IP was written, once, and no other (A1)", () => {
+    assert.strictEqual(trustedIps.size, 2)
+    for (const [address, isTrusted] of [
+      ["192.0.2.7:5", true],
+      ["[::ffff:192.0.2.7]:5", true],
+      ["192.0.2.8:5", false]
+    ] as const) {
+      assert.strictEqual(new Member(fakePeer({ id: 2, address, inbound: true }), trustedIps, 0n).trusted, isTrusted)
+    }
+  })
 
   it("has whoever joined in each of its lists, trusted ones among the trusted", () => {
     const connected = new ConnectedPeers()

@@ -149,6 +149,15 @@ describe("the status interface", () => {
       const wide = yield* client.ban({ payload: { address: "2001:db8::7" } })
       assert.strictEqual(wide.group, "2001:db8::/64")
       yield* client.unban({ params: { group: "2001:db8::/64" } })
+      const mapped = yield* client.ban({ payload: { address: "::ffff:127.0.7.10" } })
+      assert.strictEqual(mapped.group, "127.0.7.10")
+      const port = payload.address.slice(payload.address.indexOf(":") + 1)
+      const still = yield* Effect.flip(
+        client.connect({ payload: { ...payload, address: `[::ffff:127.0.7.10]:${port}` } })
+      )
+      assert.deepInclude(still, { _tag: "Conflict", reason: "Banned" })
+      yield* client.unban({ params: { group: "::ffff:127.0.7.10" } })
+      assert.deepStrictEqual(yield* client.bans(), [])
     }).pipe(Effect.scoped)
   )
 

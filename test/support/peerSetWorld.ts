@@ -1,12 +1,13 @@
 /** A peer set among scripted peers. */
 import { Context, Effect, type Fiber, Layer, Option, Stream, SubscriptionRef } from "effect"
+import { NetAddress } from "effect/net"
 import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
 import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
 import { type BlockHash, zeroBlockHash } from "../../src/chain/Hash.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
-import { PeerSet } from "../../src/network/PeerSet.ts"
+import { type PeerRefused, PeerSet } from "../../src/network/PeerSet.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import type { Peer } from "../../src/peer/Peer.ts"
 import type { BlocksByHash } from "../../src/peer/Request.ts"
@@ -17,7 +18,6 @@ import { fakePeer, type FakePeer, type FakePeerOptions } from "./fakePeer.ts"
 export interface WorldOptions {
   readonly chain?: ChainParamsShape
   readonly policy?: Partial<Policy>
-  /** Canonical IPs. */
   readonly trusted?: ReadonlyArray<string>
   readonly registry?: typeof InventoryRegistry.layer
   /** Built before the peer set. */
@@ -55,7 +55,7 @@ export const world = (options: WorldOptions = {}) =>
     Layer.provide(
       Layer.mergeAll(
         Layer.succeed(ChainParams, options.chain ?? mainnet),
-        Layer.succeed(TrustedPeers, new Set(options.trusted))
+        TrustedPeers.layer((options.trusted ?? []).map(NetAddress.ipFromStringUnsafe))
       )
     ),
     Layer.provideMerge(Layer.succeed(Policy, { ...defaults, connectionsPerGroup: 1000, ...options.policy }))
@@ -67,7 +67,10 @@ export const start = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChi
 export const isPending = (fiber: Fiber.Fiber<unknown, unknown>): boolean => fiber.pollUnsafe() === undefined
 
 /** A peer of this number at 127.0.0.1, connected. */
-export const join = (id: number, options: Partial<FakePeerOptions> = {}): Effect.Effect<FakePeer, never, PeerSet> =>
+export const join = (
+  id: number,
+  options: Partial<FakePeerOptions> = {}
+): Effect.Effect<FakePeer, PeerRefused, PeerSet> =>
   Effect.gen(function* () {
     const peer = fakePeer({ id, address: `127.0.0.1:${id}`, ...options })
     // Whether it was refused is what some tests are about.
