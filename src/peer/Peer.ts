@@ -20,7 +20,7 @@ export class ConnectionDropped extends Data.TaggedError("ConnectionDropped")<{}>
 export class ClientDropped extends Data.TaggedError("ClientDropped")<{}> {}
 /** The connection's fiber ended without saying why. */
 export class ConnectionTaskExited extends Data.TaggedError("ConnectionTaskExited")<{}> {}
-/** The heartbeat ended: its exchange took longer than `Policy.pingInterval`. */
+/** The heartbeat ended: its exchange took longer than `Policy.pingTimeout`. */
 export class HeartbeatTaskExited extends Data.TaggedError("HeartbeatTaskExited")<{ readonly message: string }> {}
 /** A message could not be written in time: the peer does not read. */
 export class ConnectionSendTimeout extends Data.TaggedError("ConnectionSendTimeout")<{}> {}

@@ -2,7 +2,7 @@
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Option, Stream } from "effect"
-import { AddressBook, BanList, ListenError, NetworkEvents, PeerSocketAddress } from "network-effect"
+import { AddressBook, BanList, Hash, ListenError, NetworkEvents, PeerSocketAddress } from "network-effect"
 import { StatusServer } from "network-effect/layers"
 import { StatusNeedsToken } from "../../src/status/StatusAddress.ts"
 import { listenAddress, node, raw, until, withStatus } from "../support/statusWorld.ts"
@@ -210,7 +210,8 @@ describe("a reader of events", () => {
       const { client, services } = yield* withStatus("127.0.7.20")
       const events = yield* client.events()
       const { publish } = Context.get(services, NetworkEvents)
-      const transactions = Array.from({ length: 1000 }, () => "0".repeat(64))
+      const id = Option.getOrThrow(Hash.transactionIdFromString("0".repeat(64)))
+      const transactions = Array.from({ length: 1000 }, () => id)
       // 130 MB, more than what sockets and the ring of waiting pieces hold together.
       for (let n = 0; n < 2000; n++) {
         yield* publish({ _tag: "InventoryAdvertised", connection: 1, blocks: [], transactions })
