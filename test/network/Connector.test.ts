@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Metric, Option, References, Result, type Scope } from "effect"
+import { Deferred, Effect, Fiber, Layer, Metric, Option, References, Result, type Scope } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
