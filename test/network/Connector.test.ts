@@ -8,6 +8,7 @@ import { ChainTip } from "../../src/chain/ChainTip.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { type ConnectError, Connector } from "../../src/network/Connector.ts"
+import * as Demand from "../../src/network/Demand.ts"
 import { type NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
 import { PeerRefused, PeerSet } from "../../src/network/PeerSet.ts"
@@ -49,10 +50,16 @@ const world = Connector.layer.pipe(
       NetworkEvents.layer,
       Handshake.layer,
       admission,
-      Layer.mock(PeerSet, {
-        peersUnsafe: () => admitted.filter((peer) => peer.readiness() !== "Failed"),
-        demand: { offer: Effect.succeed(false), takeUnsafe: () => false, awaitOne: Effect.never }
-      }),
+      Layer.effect(
+        PeerSet,
+        Effect.map(Demand.make<never>(0), ({ demand }) => {
+          const partial: Partial<PeerSet["Service"]> = {
+            demand,
+            peersUnsafe: () => admitted.filter((peer) => peer.readiness() !== "Failed")
+          }
+          return partial as PeerSet["Service"]
+        })
+      ),
       AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
     )
   ),

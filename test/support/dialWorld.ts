@@ -104,7 +104,8 @@ const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, Request
     PeerSet,
     Effect.gen(function* () {
       const policy = yield* Policy
-      const { demand } = yield* Demand.make<NetworkEnd>(outboundLimit(policy))
+      const { demand, endUnsafe } = yield* Demand.make<NetworkEnd>(outboundLimit(policy))
+      yield* (yield* BackgroundTasks).onEnd(endUnsafe)
       const partial: Partial<PeerSet["Service"]> = {
         demand: {
           ...demand,
