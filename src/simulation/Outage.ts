@@ -286,7 +286,9 @@ const watch = (world: World, state: State): Effect.Effect<never, NotReached> =>
           found: `there is none, and ${answering.join(", ")} could be reached all the time`
         })
       }
-      yield* Effect.raceFirst(state.changed.await, Effect.sleep(since === undefined ? "10 seconds" : "1 second"))
+      // For weeks nobody could be reached whatever the node did: nothing to look at until something comes back.
+      if (!state.plan.hosts.some(state.isReachable)) yield* state.changed.await
+      else yield* Effect.raceFirst(state.changed.await, Effect.sleep(since === undefined ? "10 seconds" : "1 second"))
     }
   })
 
