@@ -35,12 +35,14 @@ import { BackgroundTasks, NetworkClosed, type NetworkEnd, type TaskNameTaken } f
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip, isNearTip } from "../chain/ChainTip.ts"
 import { minimumVersion } from "../chain/ProtocolVersion.ts"
+import * as Mock from "../Mock.ts"
 import { ClientDropped, type Peer, type PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response, ResponseOf } from "../peer/Request.ts"
 import { outboundLimit, Policy, totalLimit } from "../Policy.ts"
 import { makeCall } from "../routing/Asking.ts"
 import { ConnectedPeers, makeMember, type Member } from "../routing/ConnectedPeers.ts"
 import * as Demand from "./Demand.ts"
+import { type MockedWithRequests, mockRequests } from "./MockedRequests.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
 import * as PeerChoice from "../routing/PeerChoice.ts"
 import * as PeerSetMetrics from "../routing/PeerSetMetrics.ts"
@@ -127,6 +129,31 @@ export class PeerSet extends Context.Service<
     PeerSet,
     Effect.suspend(() => make)
   )
+
+  /**
+   * Peers that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence that
+   * names it. Requests are answered by their tag:
+   *
+   *     PeerSet.layerTest({ request: { Peers: () => Effect.succeed({ _tag: "Peers", addresses: [] }) } })
+   */
+  static readonly layerTest = ({ request, ...given }: MockedWithRequests<PeerSet["Service"]>): Layer.Layer<PeerSet> =>
+    Layer.sync(PeerSet, () =>
+      Mock.make<PeerSet["Service"]>(
+        "PeerSet",
+        {
+          request: "effects",
+          add: "effects",
+          remove: "effects",
+          advertTargets: "effects",
+          demand: "value",
+          peers: "effect",
+          peersUnsafe: "function",
+          counts: "effect",
+          awaitPeers: "effects"
+        },
+        request === undefined ? given : { ...given, request: mockRequests("PeerSet", request) }
+      )
+    )
 }
 
 const nobody: ReadonlySet<ConnectionId> = new Set()
