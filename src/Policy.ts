@@ -364,13 +364,6 @@ export interface Policy {
   // -- asking the network --------------------------------------------------------------------
 
   /**
-   * Requests that may stand at the door of the peer set.
-   *
-   * Source: Zebra constants.rs, `PEERSET_BUFFER_SIZE`, 3.
-   */
-  readonly requestBuffer: number
-
-  /**
    * Block adverts under way at the same time.
    *
    * Source: Zebra constants.rs, `PEERSET_BUFFER_SIZE`, 3.
@@ -510,7 +503,6 @@ export const defaults: Policy = {
   misbehaviorInterval: Duration.seconds(30),
   banDuration: Duration.hours(24),
   banCapacity: 20_000,
-  requestBuffer: 3,
   advertsUnderWay: 3,
   busyPeerWait: Duration.millis(1500),
   servingPeerWait: Duration.millis(1500),

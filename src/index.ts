@@ -96,6 +96,8 @@ export { InvalidSetting, Network } from "./network/Network.ts"
 export { NetworkEvent, NetworkEvents } from "./network/NetworkEvents.ts"
 export { type Answers, NodeAnswers } from "./network/NodeAnswers.ts"
 export * from "./network/PeerSet.ts"
+export type { DrawBelow, Ranked } from "./routing/PeerChoice.ts"
+export * from "./routing/PeerSelection.ts"
 export { InventoryRegistry } from "./routing/InventoryRegistry.ts"
 export { type TrustedIps, TrustedPeers } from "./routing/TrustedPeers.ts"
 

@@ -44,6 +44,7 @@ import {
 } from "effect"
 import type { BlockHash } from "../chain/Hash.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as Monotonic from "../Monotonic.ts"
 import type { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { commandOf, Message } from "../wire/Message.ts"
@@ -88,7 +89,10 @@ export interface Options {
   readonly policy: Policy
   /** A number no peer can guess. */
   readonly nonce: Effect.Effect<bigint>
-  /** Tells of a bug, of this node or of the program that answers. What sets it off is up to peers, so it limits itself. */
+  /**
+   * Tells of a bug, of this node or of the program that answers. What sets it off is up to peers, so it limits itself: each
+   * message is a kind of its own.
+   */
   readonly logDefect: (message: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>
 }
 
@@ -681,7 +685,7 @@ class Connection implements Peer {
   }
 
   #nowMillis(): number {
-    return Number(this.#nowNanos()) / 1_000_000
+    return Monotonic.millisUnsafe(this.#clock)
   }
 
   #decayNanos(): number {

@@ -11,7 +11,8 @@
  *
  * @module
  */
-import { Clock, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
+import * as Monotonic from "../Monotonic.ts"
 import { HeartbeatTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
 
 export interface Options {
@@ -27,7 +28,7 @@ export interface Options {
 /** Pings until a ping fails. A late tick moves those after it: pings never come in bursts. */
 export const run = ({ interval, ping, report, timeout }: Options): Effect.Effect<never, PeerError> => {
   const exchange = Effect.gen(function* () {
-    const sentAtMillis = Number(yield* Clock.monotonicTimeNanos) / 1_000_000
+    const sentAtMillis = yield* Monotonic.millis
     yield* report({ _tag: "PingSent", sentAtMillis })
     const roundTrip = yield* Effect.timeoutOrElse(ping, {
       duration: timeout,

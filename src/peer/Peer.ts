@@ -132,7 +132,7 @@ export interface Peer {
   readonly transientAddress: PeerSocketAddress | undefined
   readonly isInbound: boolean
 
-  /** Now, without waiting. `Busy` from `enqueue` until the connection takes the request. */
+  /** Now, without waiting. `Busy` from `enqueueUnsafe` until the connection takes the request. */
   readonly readiness: () => Readiness
   /** Completes when the slot is free; fails with the connection's error when that ends first. */
   readonly awaitReady: Effect.Effect<void, PeerError>

@@ -193,10 +193,8 @@ const makeState = Effect.fnUntraced(function* (world: World, plan: OutagePlan.Pl
       resolvesTo.map((index) => world.hostOf(index).address)
     )
   }
-  const losesNames = plan.what === "link" || plan.what === "names"
-
   const begin = Effect.gen(function* () {
-    if (losesNames) world.names.behave(plan.namesManner)
+    if (plan.losesNames) world.names.behave(plan.namesManner)
     if (plan.what === "link") {
       link = yield* Scope.fork(scope)
       const guests = plan.guestsInside ? plan.guestsAt.map((_, i) => world.hostOf(OutagePlan.firstGuest + i)) : []

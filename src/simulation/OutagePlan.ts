@@ -33,6 +33,8 @@ export interface Plan {
   readonly outageMillis: number
   /** The node's own link, all hosts, the names alone, or the configured peers alone. */
   readonly what: "link" | "hosts" | "names" | "peers"
+  /** Names do not answer either. */
+  readonly losesNames: boolean
   /** How hosts go: in good order, without a word, or unreachable and unchanged. */
   readonly manner: "leave" | "crash" | "silence"
   readonly namesManner: "hangs" | "fails"
@@ -80,7 +82,9 @@ export const draw = (seed: SeededRandom.Seed, hosts: number, longestMillis: numb
   const leadMillis = whole(2 * minute, 8 * minute)
   const ends = leadMillis + outageMillis
   const during = () => leadMillis + Math.floor(next() * outageMillis)
-  const all = Array.from({ length: whole(Math.min(3, hosts), hosts) }, (_, i) => i + 2)
+  // Dials in vain and the keep-alive of guests are what a long world costs.
+  const most = outageMillis < 12 * hour ? hosts : Math.min(3, hosts)
+  const all = Array.from({ length: whole(Math.min(2, most), most) }, (_, i) => i + 2)
 
   const ways = whole(1, 7)
   const configured = (ways & 1) === 0 ? [] : [...some(all, whole(1, 2)), ...(chance(0.3) ? [absent] : [])]
@@ -108,7 +112,6 @@ export const draw = (seed: SeededRandom.Seed, hosts: number, longestMillis: numb
   ] as const
   const what = oneOf("hosts", ...possible)
 
-  // Keep-alive of guests is what a long world costs.
   const mostGuests = outageMillis < 6 * hour ? 8 : outageMillis < 2 * day ? 3 : 1
   const guests = chance(0.3) ? 0 : whole(1, mostGuests)
 
@@ -123,10 +126,11 @@ export const draw = (seed: SeededRandom.Seed, hosts: number, longestMillis: numb
       : []
 
   return {
-    targetPeers: whole(1, 3),
+    targetPeers: oneOf(1, 1, 2, 3),
     leadMillis,
     outageMillis,
     what,
+    losesNames: what === "link" || what === "names" || chance(0.4),
     manner: oneOf("leave", "crash", "silence"),
     namesManner: oneOf("hangs", "fails"),
     company: outageMillis < 2 * hour && chance(0.4) ? "nodes" : "scripts",
@@ -168,7 +172,7 @@ export const describe = (plan: Plan): string => {
     plan.cached.length === 0 ? "" : `cached ${plan.cached.join("+")}`
   ]
   const facts = [
-    `${plan.what} out for ${lasting(plan.outageMillis)} (hosts ${plan.manner}, names ${plan.namesManner})`,
+    `${plan.what} out for ${lasting(plan.outageMillis)} (hosts ${plan.manner}, names ${plan.losesNames ? plan.namesManner : "answer"})`,
     `target ${plan.targetPeers}`,
     `${plan.hosts.length} ${plan.company === "nodes" ? "nodes" : "peers"}, gone for good ${plan.gone.join("+") || "none"}`,
     known.filter((text) => text !== "").join(", "),
