@@ -22,10 +22,12 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion, specifiedVersion } from "../chain/ProtocolVersion.ts"
+import * as Mock from "../Mock.ts"
 import { Policy } from "../Policy.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
 import { BlockAdvertiser } from "./BlockAdvertiser.ts"
 import { InitialPeers } from "./InitialPeers.ts"
+import { type MockedWithRequests, mockRequests } from "./MockedRequests.ts"
 import { NetworkEvents, type NetworkEvent } from "./NetworkEvents.ts"
 import { PeerSet } from "./PeerSet.ts"
 
@@ -77,6 +79,34 @@ export class Network extends Context.Service<
     Network,
     Effect.suspend(() => make)
   )
+
+  /**
+   * A network that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence
+   * that names it. Requests are answered by their tag:
+   *
+   *     Network.layerTest({
+   *       awaitReady: () => Effect.void,
+   *       request: { Peers: () => Effect.succeed({ _tag: "Peers", addresses: [] }) }
+   *     })
+   */
+  static readonly layerTest = ({ request, ...given }: MockedWithRequests<Network["Service"]>): Layer.Layer<Network> =>
+    Layer.sync(Network, () =>
+      Mock.make<Network["Service"]>(
+        "Network",
+        {
+          listenAddress: "value",
+          request: "effects",
+          advertiseBlock: "effects",
+          addressBook: "value",
+          reportMisbehavior: "effects",
+          awaitStarted: "effect",
+          awaitReady: "effects",
+          awaitEnd: "effect",
+          events: "stream"
+        },
+        request === undefined ? given : { ...given, request: mockRequests("Network", request) }
+      )
+    )
 }
 
 /** Fails when the policy in force makes no sense; to be asked before anything is bound. */

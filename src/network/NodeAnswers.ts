@@ -84,6 +84,18 @@ export class NodeAnswers extends Context.Service<
     TaskNameTaken,
     AddressBook | BackgroundTasks | Exclude<Exclude<R, Scope.Scope>, NodeAnswers | InboundRequests>
   > => NodeAnswers.layerAdd(answers).pipe(Layer.provideMerge(NodeAnswers.layer))
+
+  /**
+   * Answers without a node, which knows no addresses: a test says what a peer would say, and sees what it would hear.
+   *
+   *     yield* (yield* InboundRequests).answer({ _tag: "AdvertiseTransactionIds", ids, source: undefined })
+   */
+  static readonly layerTest: Layer.Layer<NodeAnswers | InboundRequests | BackgroundTasks> = Layer.orDie(
+    NodeAnswers.layer.pipe(
+      Layer.provide(AddressBook.layerTest({ gossip: Effect.succeed([]) })),
+      Layer.provideMerge(BackgroundTasks.layer)
+    )
+  )
 }
 
 const nil: Response = { _tag: "Nil" }
