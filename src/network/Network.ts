@@ -1,7 +1,7 @@
 /**
  * The façade: what a program usually asks of a whole node.
  *
- * It runs nothing itself but what watches over all: the chain's tip, bans, and what is told of both. The other tasks belong
+ * It runs nothing itself but what watches over all: the chain's tip, and what is told of bans. The other tasks belong
  * to the layers of their services (`BackgroundTasks.ts`). The layer is there once the port is bound and connections are
  * accepted; seeds, first dials and the first crawl follow, and `awaitStarted` tells when they are done.
  *
@@ -143,18 +143,6 @@ const make = Effect.gen(function* () {
     Effect.andThen(Effect.never)
   )
 
-  /** Lets go of connected peers whose group is banned. Looks at them only when the list of bans has changed. */
-  const enforceBans = bans.bans.changes.pipe(
-    Stream.runForEach(() =>
-      Effect.gen(function* () {
-        for (const { id, transientAddress } of yield* peerSet.peers) {
-          if (transientAddress !== undefined && (yield* bans.isBanned(transientAddress))) yield* peerSet.remove(id)
-        }
-      })
-    ),
-    Effect.andThen(Effect.never)
-  )
-
   const tellBans = bans.changes.pipe(
     Stream.runForEach((change) =>
       events.publish(
@@ -171,7 +159,6 @@ const make = Effect.gen(function* () {
     Effect.andThen(Effect.never)
   )
 
-  yield* tasks.run("ban enforcement", enforceBans)
   yield* tasks.run("ban events", tellBans)
   yield* tasks.run("chain tip", watchTip)
   // Outlives the tasks by a moment: it tells of their end.
