@@ -89,13 +89,10 @@ export class BackgroundTasks extends Context.Service<
   }
 >()("network-effect/BackgroundTasks") {
   /** Ends with `NetworkClosed` when the layer's scope closes, if nothing ended it before. */
-  static readonly layer: Layer.Layer<BackgroundTasks> = Layer.effect(
-    BackgroundTasks,
-    Effect.suspend(() => make)
-  )
+  static readonly layer: Layer.Layer<BackgroundTasks> = Layer.effect(BackgroundTasks, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const owner = yield* Effect.scope
   const scope = yield* Scope.make("parallel")
   const ended = Deferred.makeUnsafe<never, NetworkEnd>()
@@ -183,4 +180,4 @@ const make = Effect.gen(function* () {
       }),
     names: Effect.sync(() => [...names])
   })
-})
+}

@@ -75,10 +75,7 @@ export class Network extends Context.Service<
     | NetworkEvents
     | OwnAddress
     | PeerSet
-  > = Layer.effect(
-    Network,
-    Effect.suspend(() => make)
-  )
+  > = Layer.effect(Network, Effect.gen(make))
 
   /**
    * A network that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence
@@ -118,7 +115,7 @@ export const checkPolicy = Effect.flatMap(Policy, ({ targetPeers }) =>
     : Effect.void
 )
 
-const make = Effect.gen(function* () {
+function* make() {
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
   const book = yield* AddressBook
@@ -183,7 +180,7 @@ const make = Effect.gen(function* () {
     awaitEnd: tasks.awaitEnd,
     events: events.stream
   })
-})
+}
 
 const tagOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "_tag" in cause ? String(cause._tag) : "Defect"

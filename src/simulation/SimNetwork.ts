@@ -58,10 +58,7 @@ export class SimNetwork extends Context.Service<
   }
 >()("network-effect/simulation/SimNetwork") {
   /** An empty network without faults. */
-  static readonly layer: Layer.Layer<SimNetwork> = Layer.effect(
-    SimNetwork,
-    Effect.suspend(() => make)
-  )
+  static readonly layer: Layer.Layer<SimNetwork> = Layer.effect(SimNetwork, Effect.gen(make))
 
   /** Both transports as the host with this IP has them. */
   static readonly layerTransport = (
@@ -89,7 +86,7 @@ interface Host {
   isUp: boolean
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const { closeGrace } = yield* Policy
   const clock = yield* Clock.Clock
   const seed = yield* Random.nextInt
@@ -312,4 +309,4 @@ const make = Effect.gen(function* () {
     waiting: (address) =>
       [...hostNamed(LinkRule.hostOf(address)).listeners.values()].reduce((sum, { queue }) => sum + queue.size(), 0)
   })
-})
+}
