@@ -9,7 +9,7 @@ import { regtest } from "../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../src/network/ConnectionSlots.ts"
 import { Devnet } from "../src/cli/devnet.ts"
-import { InvalidSetting, Network } from "../src/network/Network.ts"
+import { Network } from "../src/network/Network.ts"
 import { defaults, Policy } from "../src/Policy.ts"
 import { OtherNodes } from "../src/status/StatusHandlers.ts"
 import * as Node from "./Node.ts"
@@ -29,6 +29,7 @@ export const policy: Policy = {
   statusLogInterval: Duration.seconds(5),
   // So that a node which comes back is let in again while somebody watches. Alive is who has answered a ping in that time.
   pingInterval: Duration.seconds(5),
+  pingTimeout: Duration.seconds(5),
   reconnectDelay: Duration.seconds(12)
 }
 
@@ -66,7 +67,8 @@ export const layer = Layer.succeed(
           addressBook: Context.get(services, AddressBook)
         }
       },
-      Effect.catchIf((error) => error instanceof InvalidSetting, Effect.die)
+      // The policy is this file's, and the node is the usual one.
+      Effect.catchTag(["InvalidSetting", ...Node.madeByHand], Effect.die)
     )
   })
 )

@@ -94,7 +94,12 @@ export const layerNode = (flags: StartFlags) => {
       peers: flags.peers,
       userAgent: Option.getOrUndefined(flags.userAgent)
     }).pipe(
-      Effect.map(({ options, policy }) => Node.layer(options).pipe(Layer.provideMerge(Layer.succeed(Policy, policy))))
+      Effect.map(({ options, policy }) =>
+        Node.layer(options).pipe(
+          Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
+          Layer.provideMerge(Layer.succeed(Policy, policy))
+        )
+      )
     )
   ).pipe(Layer.catchCause(failing("choose another with --listen")))
   const status = Option.match(flags.status, {

@@ -174,7 +174,10 @@ const make = Effect.gen(function* () {
         if (reason !== undefined) return Effect.fail(reason)
         return Effect.raceFirst(awaitEnd, effect).pipe(
           Effect.catchCause((cause) =>
-            reason === undefined || Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.fail(reason)
+            // A defect stays one, whatever else happens.
+            reason === undefined || Cause.hasInterruptsOnly(cause) || Cause.hasDies(cause)
+              ? Effect.failCause(cause)
+              : Effect.fail(reason)
           )
         )
       }),

@@ -7,9 +7,14 @@
  * @module
  */
 
-// -- every number we choose --------------------------------------------------------------------
+// -- what everything stands on -----------------------------------------------------------------
 
+export * from "./BackgroundTasks.ts"
+export * as LimitedLog from "./LimitedLog.ts"
+export { NotMocked } from "./Mock.ts"
+export * as Monotonic from "./Monotonic.ts"
 export * from "./Policy.ts"
+export * as Subscribable from "./Subscribable.ts"
 
 // -- chain: facts and data of Zcash --------------------------------------------------------------
 
@@ -78,17 +83,21 @@ export * from "./peer/Request.ts"
 // -- network: all peers --------------------------------------------------------------------------
 
 export { AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "./network/BlockAdvertiser.ts"
-export { ConnectionReports } from "./network/ConnectionReports.ts"
-export { ConnectionSlots, type SlotKind } from "./network/ConnectionSlots.ts"
-export { type ConnectError, Connector } from "./network/Connector.ts"
+export { PeerAdmission } from "./network/PeerAdmission.ts"
+export { ConnectionSlots, NoFreeSlot, type SlotKind } from "./network/ConnectionSlots.ts"
+export * from "./network/Connector.ts"
 export { Crawler } from "./network/Crawler.ts"
+export * as Dialer from "./network/Dialer.ts"
 export { InitialPeers } from "./network/InitialPeers.ts"
 export { Listener } from "./network/Listener.ts"
-export { ManualPeers, NoDial } from "./network/ManualPeers.ts"
+export { ListFull, ManualPeers } from "./network/ManualPeers.ts"
+export type { MockedRequests } from "./network/MockedRequests.ts"
 export { InvalidSetting, Network } from "./network/Network.ts"
 export { NetworkEvent, NetworkEvents } from "./network/NetworkEvents.ts"
-export * as NodeAnswers from "./network/NodeAnswers.ts"
+export { type Answers, NodeAnswers } from "./network/NodeAnswers.ts"
 export * from "./network/PeerSet.ts"
+export type { DrawBelow, Ranked } from "./routing/PeerChoice.ts"
+export * from "./routing/PeerSelection.ts"
 export { InventoryRegistry } from "./routing/InventoryRegistry.ts"
 export { type TrustedIps, TrustedPeers } from "./routing/TrustedPeers.ts"
 

@@ -19,7 +19,9 @@ import {
   InboundRequests,
   mainnet,
   NODE_NETWORK,
+  BackgroundTasks,
   NodeAnswers,
+  OwnAddress,
   PeerSocketAddress
 } from "network-effect"
 
@@ -98,7 +100,8 @@ const measure = (count: number, millis: number) =>
     Effect.provide(
       NodeAnswers.layer.pipe(
         Layer.provideMerge(AddressBook.layer),
-        Layer.provide([BanList.layer, Layer.succeed(ChainParams, mainnet)])
+        Layer.provide(BanList.layer),
+        Layer.provide([BackgroundTasks.layer, OwnAddress.layerNone, Layer.succeed(ChainParams, mainnet)])
       )
     ),
     Effect.provide(TestClock.layer()),

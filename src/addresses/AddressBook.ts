@@ -1,36 +1,28 @@
 /**
  * The addresses we know, and whom to dial next.
  *
- * Every operation is one synchronous step, so nothing comes between a look and what follows from it. What a change does to
- * an entry is decided in `PeerAddress.ts`, what is told to others in `Gossip.ts`; here are the entries and their limits.
- *
- * The entries are kept in the order they would be dialled, and what may be told of them beside it. Whatever runs per dial
- * or per message finds its place by halving; nothing is sorted, copied or looked through then.
- *
- * Source: Zebra address_book.rs and address_book_updater.rs.
+ * Every operation is one synchronous step, so nothing comes between a look and what follows from it. This is what everybody
+ * else knows of a book; how one chooses whom to keep and whom to dial is its layer's affair.
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Layer, Option, PubSub, Random, Stream, SubscriptionRef } from "effect"
-import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
-import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import { Policy } from "../Policy.ts"
-import * as Spans from "../Spans.ts"
-import * as Subscribable from "../Subscribable.ts"
+import { Context, type Duration, type Effect, Layer, type Option, type Stream } from "effect"
+import type { ChainParams } from "../chain/ChainParams.ts"
+import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as Mock from "../Mock.ts"
+import type * as Subscribable from "../Subscribable.ts"
+import type { OwnAddress } from "../transport/OwnAddress.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
-import * as AddressMetrics from "./AddressMetrics.ts"
-import * as AddressRules from "./AddressRules.ts"
-import { type Ban, BanList, cleanReason, isBannedIn } from "./BanList.ts"
-import * as Gossip from "./Gossip.ts"
-import * as PeerAddress from "./PeerAddress.ts"
-import { SortedList } from "./SortedList.ts"
-import { Tellable } from "./Tellable.ts"
+import type { AddressMetrics } from "./AddressMetrics.ts"
+import type { Ban, BanList } from "./BanList.ts"
+import type { AddressChange, PeerAddress } from "./PeerAddress.ts"
+import * as ReferenceBook from "./ReferenceBook.ts"
 
 /** What changed in the book. */
 export type AddressBookChange =
-  | { readonly _tag: "Updated"; readonly entry: PeerAddress.PeerAddress }
+  | { readonly _tag: "Updated"; readonly entry: PeerAddress }
   /** Left to make room, or is our own address. */
-  | { readonly _tag: "Removed"; readonly address: PeerSocketAddress.PeerSocketAddress }
+  | { readonly _tag: "Removed"; readonly address: PeerSocketAddress }
   /** A group was banned; so many entries went with it. */
   | { readonly _tag: "Banned"; readonly ban: Ban; readonly removed: number }
 
@@ -38,455 +30,71 @@ export type AddressBookChange =
 export class AddressBook extends Context.Service<
   AddressBook,
   {
-    /** The address others reach us at; gossiped unless unspecified. */
-    readonly setLocalListener: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<void>
     /** Applies one change; the entry as it is now, `None` when it was rejected or not kept. */
-    readonly record: (change: PeerAddress.AddressChange) => Effect.Effect<Option.Option<PeerAddress.PeerAddress>>
+    readonly record: (change: AddressChange) => Effect.Effect<Option.Option<PeerAddress>>
     /**
      * Adds addresses that a peer told us, `Policy.gossipChunk` at a time with a yield between. Known addresses keep what
      * we know. Returns how many were new.
      */
     readonly addGossiped: (addresses: ReadonlyArray<GossipedAddress>) => Effect.Effect<number>
     /** Adds an address as never attempted; `false` when already present or not kept. */
-    readonly addPeer: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<boolean>
+    readonly addPeer: (address: PeerSocketAddress) => Effect.Effect<boolean>
     /** Takes the next address to dial and marks it `AttemptPending`, in one step. `None` when nothing is due. */
-    readonly takeCandidate: Effect.Effect<Option.Option<PeerAddress.PeerAddress>>
+    readonly takeCandidate: Effect.Effect<Option.Option<PeerAddress>>
     /** How many candidates there are now. Looks at every entry. */
     readonly readyCount: Effect.Effect<number>
-    readonly get: (
-      address: PeerSocketAddress.PeerSocketAddress
-    ) => Effect.Effect<Option.Option<PeerAddress.PeerAddress>>
+    readonly get: (address: PeerSocketAddress) => Effect.Effect<Option.Option<PeerAddress>>
     /** Every entry, in the order they would be dialled. A copy. */
-    readonly entries: Effect.Effect<ReadonlyArray<PeerAddress.PeerAddress>>
-    readonly recentlyLive: Effect.Effect<ReadonlyArray<PeerAddress.PeerAddress>>
+    readonly entries: Effect.Effect<ReadonlyArray<PeerAddress>>
+    readonly recentlyLive: Effect.Effect<ReadonlyArray<PeerAddress>>
     /** What the cache file keeps: at most `Policy.cacheCapacity`, best first. */
-    readonly cacheable: Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>
+    readonly cacheable: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
     /** A fresh answer to `getaddr`: sanitised, shuffled, a share of the book, at most 1000. */
     readonly gossip: Effect.Effect<ReadonlyArray<GossipedAddress>>
     /** A handshake proved that this address is our own: never dialled or kept again by this process. */
-    readonly markOwn: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<void>
+    readonly markOwn: (address: PeerSocketAddress) => Effect.Effect<void>
     /** Bans the peer group of an address and removes its entries, in one step; answers the ban in force. */
     readonly ban: (options: {
-      readonly address: PeerSocketAddress.PeerSocketAddress
+      readonly address: PeerSocketAddress
       readonly reason: string
       readonly duration?: Duration.Duration
     }) => Effect.Effect<Ban>
-    readonly metrics: Subscribable.Subscribable<AddressMetrics.AddressMetrics>
+    readonly metrics: Subscribable.Subscribable<AddressMetrics>
     /** From now on. A reader that is too slow loses the oldest. */
     readonly changes: Stream.Stream<AddressBookChange>
   }
 >()("network-effect/addresses/AddressBook") {
-  static readonly layer = Layer.effect(
+  /** The reference's book: one list, in the order of `PeerAddress.compare`. */
+  static readonly layer: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress> = Layer.effect(
     AddressBook,
-    Effect.suspend(() => make)
+    ReferenceBook.make
   )
-}
 
-type Entry = PeerAddress.PeerAddress
-
-/** The entries, in every order somebody asks for. */
-class Entries {
-  readonly #byAddress = new Map<string, Entry>()
-  readonly #byGroup = new Map<string, Set<Entry>>()
-  readonly order = new SortedList<Entry>(PeerAddress.compare)
-  readonly inbound = new SortedList<Entry>(PeerAddress.compare)
-  /** Those that can ever be a candidate: neither inbound nor useless, nor found unreachable for good. */
-  readonly dialable = new SortedList<Entry>(PeerAddress.compare)
-  /** Those that responded, the longest silent first. */
-  readonly responded = new SortedList<Entry>(
-    (a, b) => (a.lastResponseSeconds ?? 0) - (b.lastResponseSeconds ?? 0) || PeerAddress.compare(a, b)
-  )
-  readonly tellable: Tellable
-  readonly states: Record<PeerAddress.State, number> = { NeverAttempted: 0, AttemptPending: 0, Responded: 0, Failed: 0 }
-  readonly #chain: ChainParamsShape
-
-  constructor(chain: ChainParamsShape) {
-    this.#chain = chain
-    this.tellable = new Tellable(chain)
-  }
-
-  get size(): number {
-    return this.#byAddress.size
-  }
-
-  get(address: PeerSocketAddress.PeerSocketAddress): Entry | undefined {
-    return this.#byAddress.get(AddressRules.sortKey(address))
-  }
-
-  inGroup(group: string): ReadonlyArray<Entry> {
-    return [...(this.#byGroup.get(group) ?? [])]
-  }
-
-  add(entry: Entry): void {
-    this.#byAddress.set(AddressRules.sortKey(entry.address), entry)
-    const group = AddressRules.limitKey(entry.address)
-    const members = this.#byGroup.get(group)
-    if (members === undefined) this.#byGroup.set(group, new Set([entry]))
-    else members.add(entry)
-    this.order.add(entry)
-    this.tellable.add(entry)
-    if (entry.isInbound) this.inbound.add(entry)
-    else if (PeerAddress.isValidForOutbound(entry, this.#chain)) this.dialable.add(entry)
-    if (entry.state === "Responded") this.responded.add(entry)
-    this.states[entry.state]++
-  }
-
-  remove(entry: Entry): void {
-    this.#byAddress.delete(AddressRules.sortKey(entry.address))
-    const group = AddressRules.limitKey(entry.address)
-    const members = this.#byGroup.get(group)
-    members?.delete(entry)
-    if (members?.size === 0) this.#byGroup.delete(group)
-    this.order.remove(entry)
-    this.tellable.remove(entry)
-    this.inbound.remove(entry)
-    this.dialable.remove(entry)
-    if (entry.state === "Responded") this.responded.remove(entry)
-    this.states[entry.state]--
-  }
-
-  /** After the wall clock went back, what was unreachable for good may not be, nor what was too old to be told. */
-  restoreAged(): void {
-    for (const entry of this.order) {
-      this.tellable.add(entry)
-      if (!entry.isInbound && PeerAddress.isValidForOutbound(entry, this.#chain)) {
-        this.dialable.remove(entry)
-        this.dialable.add(entry)
-      }
-    }
-  }
-}
-
-const make = Effect.gen(function* () {
-  const policy = yield* Policy
-  const chain = yield* ChainParams
-  const banList = yield* BanList
-  const clock = yield* Clock.Clock
-  const random = yield* Random.Random
-  const showGauges = AddressMetrics.gauges(chain.kind, yield* Effect.context<never>())
-  const bus = yield* PubSub.sliding<AddressBookChange>(policy.eventBuffer)
-
-  const entries = new Entries(chain)
-  /** When each group responded last, in wall seconds; kept only while one connection per group is allowed. */
-  const respondedAt = new Map<string, number>()
-  const own = new Set<string>()
-  let listener: PeerSocketAddress.PeerSocketAddress = PeerSocketAddress.unspecified
-  let latestWallSeconds = 0
-  let nextLogMillis: number | undefined
-
-  const limitsGroups = policy.connectionsPerGroup === 1
-  const delayMillis = Duration.toMillis(policy.reconnectDelay)
-  const delaySeconds = Duration.toSeconds(policy.reconnectDelay)
-
-  const sample = (): PeerAddress.Now => ({
-    wallSeconds: Math.floor(clock.currentTimeMillisUnsafe() / 1000),
-    monotonicMillis: Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
-  })
-
-  // -- who is next ---------------------------------------------------------------------------
-
-  const isGroupFree = (entry: Entry, now: PeerAddress.Now): boolean => {
-    if (!limitsGroups) return true
-    const responded = respondedAt.get(AddressRules.limitKey(entry.address))
-    return responded === undefined || now.wallSeconds - responded > delaySeconds
-  }
-
-  const isBanned = (address: PeerSocketAddress.PeerSocketAddress, now: PeerAddress.Now): boolean =>
-    isBannedIn(banList.bans.getUnsafe(), address, now.wallSeconds)
-
-  const isCandidate = (entry: Entry, now: PeerAddress.Now): boolean =>
-    PeerAddress.isReadyForAttempt(entry, now, chain, policy) && isGroupFree(entry, now) && !isBanned(entry.address, now)
-
-  const isRecentlyAttempted = (entry: Entry, now: PeerAddress.Now): boolean =>
-    entry.lastAttemptMillis !== undefined && now.monotonicMillis - entry.lastAttemptMillis <= delayMillis
-
-  /** Of entries alike in state and preference the recently attempted ones are the last: so many come before them. */
-  const beforeRecent = (list: SortedList<Entry>, like: Entry, now: PeerAddress.Now): number =>
-    list.countWhile((other) => {
-      const order = PeerAddress.compareKind(other, like)
-      return order < 0 || (order === 0 && !isRecentlyAttempted(other, now))
-    })
-
-  /** Goes before whatever leaves aged entries out for good. */
-  const noteTime = (now: PeerAddress.Now) => {
-    if (now.wallSeconds < latestWallSeconds) entries.restoreAged()
-    latestWallSeconds = now.wallSeconds
-  }
-
-  const firstCandidate = (now: PeerAddress.Now): Entry | undefined => {
-    noteTime(now)
-    const unreachable: Array<Entry> = []
-    const list = entries.dialable
-    let index = 0
-    let found: Entry | undefined
-    for (let entry = list.at(0); entry !== undefined; entry = list.at(index)) {
-      if (isRecentlyAttempted(entry, now)) {
-        const like = entry
-        index = list.countWhile((other) => PeerAddress.compareKind(other, like) <= 0)
-        continue
-      }
-      if (isCandidate(entry, now)) {
-        found = entry
-        break
-      }
-      if (!PeerAddress.isProbablyReachable(entry, now, policy)) unreachable.push(entry)
-      index++
-    }
-    // Age alone makes no entry reachable again; one that changes is put back.
-    for (const entry of unreachable) list.remove(entry)
-    return found
-  }
-
-  /** The entry to give up when there are too many: the last one whose loss cannot lead to an early redial. */
-  const victim = (now: PeerAddress.Now): Entry | undefined => {
-    for (const list of [entries.inbound, entries.order]) {
-      let index = list.size - 1
-      for (let entry = list.at(index); entry !== undefined; entry = list.at(index)) {
-        if (!PeerAddress.isRecentlyUpdated(entry, now, policy)) return entry
-        index = isRecentlyAttempted(entry, now) ? beforeRecent(list, entry, now) - 1 : index - 1
-      }
-    }
-    return entries.order.last
-  }
-
-  // -- changes -------------------------------------------------------------------------------
-
-  /** Applies a change; `undefined` when it leaves the book as it was. What it did is added to `changes`. */
-  const apply = (
-    change: PeerAddress.AddressChange,
-    now: PeerAddress.Now,
-    changes: Array<AddressBookChange>
-  ): Entry | undefined => {
-    const key = AddressRules.sortKey(change.address)
-    if (own.has(key) || isBanned(change.address, now)) return undefined
-    const previous = entries.get(change.address)
-    const updated = PeerAddress.apply(change, previous, now, policy)
-    if (updated === undefined) return undefined
-    if (AddressRules.validForOutbound(updated.address, chain) !== undefined) return undefined
-    // Entries learnt first-hand are kept without services too, to remember not to dial them.
-    if (updated.state === "NeverAttempted" && !PeerAddress.isValidForOutbound(updated, chain)) return undefined
-    if (previous !== undefined) entries.remove(previous)
-    entries.add(updated)
-    noteResponse(updated)
-    changes.push({ _tag: "Updated", entry: updated })
-    let kept: Entry | undefined = updated
-    while (entries.size > policy.addressBookCapacity) {
-      const gone = victim(now)
-      if (gone === undefined) break
-      forget(gone)
-      changes.push({ _tag: "Removed", address: gone.address })
-      if (gone === updated) kept = undefined
-    }
-    return kept
-  }
-
-  const noteResponse = (entry: Entry) => {
-    if (!limitsGroups || entry.state !== "Responded" || entry.lastResponseSeconds === undefined) return
-    const group = AddressRules.limitKey(entry.address)
-    const before = respondedAt.get(group)
-    if (before === undefined || before < entry.lastResponseSeconds) respondedAt.set(group, entry.lastResponseSeconds)
-  }
-
-  const forget = (entry: Entry) => {
-    entries.remove(entry)
-    const group = AddressRules.limitKey(entry.address)
-    if (entries.inGroup(group).length === 0) respondedAt.delete(group)
-  }
-
-  // -- what others see of it -----------------------------------------------------------------
-
-  const count = (now: PeerAddress.Now): AddressMetrics.AddressMetrics => {
-    const { responded } = entries
-    const silent = responded.countWhile((entry) => !PeerAddress.hasRecentlyResponded(entry, now, policy))
-    return {
-      responded: entries.states.Responded,
-      neverAttempted: entries.states.NeverAttempted,
-      failed: entries.states.Failed,
-      attemptPending: entries.states.AttemptPending,
-      recentlyLive: responded.size - silent,
-      recentlyStoppedResponding: silent,
-      total: entries.size,
-      limit: policy.addressBookCapacity
-    }
-  }
-
-  const metrics = yield* SubscriptionRef.make(count(sample()))
-
-  /** Tells an operator whose node answers nobody why, now and then. */
-  const logWhenAlone = (counts: AddressMetrics.AddressMetrics, now: PeerAddress.Now): Effect.Effect<void> => {
-    if (counts.responded > 0) return Effect.void
-    const isFirst = nextLogMillis === undefined
-    if (nextLogMillis !== undefined && now.monotonicMillis < nextLogMillis) return Effect.void
-    nextLogMillis = now.monotonicMillis + Duration.toMillis(policy.statusLogInterval)
-    if (isFirst) return Effect.void
-    return (
-      counts.attemptPending + counts.neverAttempted === 0
-        ? Effect.logWarning("all known addresses have failed: check the network connection")
-        : Effect.logInfo("no address has answered yet, trying those we heard of")
-    ).pipe(Effect.annotateLogs({ ...counts }))
-  }
-
-  const publish = (changes: ReadonlyArray<AddressBookChange>, now: PeerAddress.Now): Effect.Effect<void> => {
-    if (changes.length === 0) return Effect.void
-    const counts = count(now)
-    showGauges(counts)
-    return SubscriptionRef.set(metrics, counts).pipe(
-      Effect.andThen(PubSub.publishAll(bus, changes)),
-      Effect.andThen(logWhenAlone(counts, now))
-    )
-  }
-
-  const operation = Spans.within("address book")
-
-  /** One synchronous step, whose consequences are told before anybody may interrupt. */
-  const step = <A>(decide: (now: PeerAddress.Now, changes: Array<AddressBookChange>) => A): Effect.Effect<A> =>
-    operation(
-      Effect.uninterruptible(
-        Effect.suspend(() => {
-          const now = sample()
-          const changes: Array<AddressBookChange> = []
-          const result = decide(now, changes)
-          return Effect.as(publish(changes, now), result)
-        })
+  /**
+   * A book that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence that
+   * names it.
+   */
+  static readonly layerTest = (given: Partial<AddressBook["Service"]>): Layer.Layer<AddressBook> =>
+    Layer.sync(AddressBook, () =>
+      Mock.make<AddressBook["Service"]>(
+        "AddressBook",
+        {
+          record: "effects",
+          addGossiped: "effects",
+          addPeer: "effects",
+          takeCandidate: "effect",
+          readyCount: "effect",
+          get: "effects",
+          entries: "effect",
+          recentlyLive: "effect",
+          cacheable: "effect",
+          gossip: "effect",
+          markOwn: "effects",
+          ban: "effects",
+          metrics: "value",
+          changes: "stream"
+        },
+        given
       )
     )
-
-  const read = <A>(look: (now: PeerAddress.Now) => A): Effect.Effect<A> => operation(Effect.sync(() => look(sample())))
-
-  const record = (change: PeerAddress.AddressChange) =>
-    step((now, changes) => Option.fromUndefinedOr(apply(change, now, changes)))
-
-  const addGossiped = Effect.fnUntraced(function* (addresses: ReadonlyArray<GossipedAddress>) {
-    let added = 0
-    for (let start = 0; start < addresses.length; start += policy.gossipChunk) {
-      if (start > 0) yield* Effect.yieldNow
-      added += yield* step((now, changes) => {
-        const before = entries.size
-        let evicted = 0
-        for (const { address, lastSeenSeconds, services } of addresses.slice(start, start + policy.gossipChunk)) {
-          apply({ _tag: "NewGossiped", address, services, lastSeenSeconds }, now, changes)
-        }
-        for (const change of changes) if (change._tag === "Removed") evicted++
-        return entries.size - before + evicted
-      })
-    }
-    return added
-  })
-
-  const takeCandidate = step((now, changes): Option.Option<Entry> => {
-    const candidate = firstCandidate(now)
-    if (candidate === undefined) return Option.none()
-    return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
-  })
-
-  /** An answer to `getaddr`. Our own listener stands for whatever else we know of its address. */
-  const answer = (now: PeerAddress.Now): ReadonlyArray<GossipedAddress> => {
-    const { tellable } = entries
-    noteTime(now)
-    const known = entries.get(listener)
-    const own = PeerAddress.ownListener(listener, now)
-    const hidden = known !== undefined && tellable.remove(known)
-    tellable.add(own)
-    // Tested on the time we tell, which is rounded down.
-    tellable.dropOlder(now.wallSeconds - Duration.toSeconds(policy.gossipAge))
-    const size = Gossip.answerSize(tellable.size, policy.gossipShare)
-    const answer = tellable.draw(size, () => random.nextDoubleUnsafe())
-    tellable.remove(own)
-    if (hidden) tellable.add(known)
-    return answer
-  }
-
-  return AddressBook.of({
-    setLocalListener: (address) =>
-      Effect.sync(() => {
-        listener = address
-      }),
-    record,
-    addGossiped,
-    addPeer: (address) =>
-      step((now, changes) =>
-        entries.get(address) === undefined ? apply({ _tag: "NewInitial", address }, now, changes) !== undefined : false
-      ),
-    takeCandidate,
-    readyCount: read((now) => {
-      let ready = 0
-      for (const entry of entries.dialable) if (isCandidate(entry, now)) ready++
-      return ready
-    }),
-    get: (address) => operation(Effect.sync(() => Option.fromUndefinedOr(entries.get(address)))),
-    entries: operation(Effect.sync(() => [...entries.order])),
-    recentlyLive: read((now) => [...entries.order].filter((entry) => PeerAddress.isRecentlyLive(entry, now, policy))),
-    cacheable: read((now) =>
-      chooseForCache(
-        [...entries.order].filter((entry) => !entry.isInbound && PeerAddress.isActiveForGossip(entry, now, policy)),
-        policy.cacheCapacity
-      )
-    ),
-    gossip: read(answer),
-    markOwn: (address) =>
-      step((_now, changes) => {
-        own.add(AddressRules.sortKey(address))
-        for (const oldest of own) {
-          if (own.size <= policy.ownAddressCapacity) break
-          own.delete(oldest)
-        }
-        const entry = entries.get(address)
-        if (entry === undefined) return
-        forget(entry)
-        changes.push({ _tag: "Removed", address })
-      }),
-    ban: (options) =>
-      Effect.gen(function* () {
-        const ban = yield* banList.add(options)
-        const removed = yield* step((_now, changes) => {
-          const gone = entries.inGroup(ban.group)
-          for (const entry of gone) forget(entry)
-          changes.push({ _tag: "Banned", ban, removed: gone.length })
-          return gone.length
-        })
-        yield* Effect.logWarning("banned a peer group").pipe(
-          PeerSocketAddress.annotateLogs("address", options.address),
-          Effect.annotateLogs({
-            reason: cleanReason(options.reason),
-            addressesRemoved: removed
-          })
-        )
-        return ban
-      }).pipe(Effect.uninterruptible),
-    metrics: Subscribable.fromRef(metrics),
-    changes: Stream.fromPubSub(bus)
-  })
-})
-
-/**
- * The addresses worth keeping: proven ones first, newest first, then by what others claim; taken in turn from the networks
- * they are in, so that no network fills the file.
- */
-const chooseForCache = (
-  candidates: ReadonlyArray<Entry>,
-  capacity: number
-): ReadonlyArray<PeerSocketAddress.PeerSocketAddress> => {
-  const best = candidates.toSorted(
-    (a, b) =>
-      (b.lastResponseSeconds ?? -1) - (a.lastResponseSeconds ?? -1) ||
-      (b.untrustedLastSeenSeconds ?? -1) - (a.untrustedLastSeenSeconds ?? -1) ||
-      PeerAddress.compareText(AddressRules.sortKey(a.address), AddressRules.sortKey(b.address))
-  )
-  const networks = new Map<string, Array<Entry>>()
-  for (const entry of best) {
-    const key = AddressRules.networkKey(entry.address)
-    const members = networks.get(key)
-    if (members === undefined) networks.set(key, [entry])
-    else members.push(entry)
-  }
-  const chosen: Array<PeerSocketAddress.PeerSocketAddress> = []
-  for (let round = 0; chosen.length < capacity; round++) {
-    const before = chosen.length
-    for (const members of networks.values()) {
-      const entry = members[round]
-      if (entry !== undefined && chosen.length < capacity) chosen.push(entry.address)
-    }
-    if (chosen.length === before) break
-  }
-  return chosen
 }

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { Context, Effect, Layer, Metric, Path, Result } from "effect"
+import { Context, Effect, type FileSystem, Layer, Metric, Path, Result } from "effect"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
@@ -24,17 +25,24 @@ export class PeerCache extends Context.Service<
     readonly load: Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>
     /** Writes once. `false` when there was nothing to keep, and so nothing was written, or when writing failed. */
     readonly writeOnce: Effect.Effect<boolean>
-    /** Writes now and then, for as long as it runs: often until something was kept, then every `Policy.cacheInterval`. */
-    readonly run: Effect.Effect<never>
   }
 >()("network-effect/addresses/PeerCache") {
-  /** Under `directory`, which is made when something is kept. */
-  static readonly layer = (directory: string) => Layer.effect(PeerCache, make(directory))
+  /**
+   * Under `directory`, which is made when something is kept. Written every `Policy.cacheFirstWrite` until something was kept,
+   * then every `Policy.cacheInterval`.
+   */
+  static readonly layer = (
+    directory: string
+  ): Layer.Layer<
+    PeerCache,
+    TaskNameTaken,
+    AddressBook | BackgroundTasks | ChainParams | FileSystem.FileSystem | Path.Path
+  > => Layer.effect(PeerCache, make(directory))
 
   /** Keeps nothing. */
   static readonly layerNone: Layer.Layer<PeerCache> = Layer.succeed(
     PeerCache,
-    PeerCache.of({ load: Effect.succeed([]), writeOnce: Effect.succeed(false), run: Effect.never })
+    PeerCache.of({ load: Effect.succeed([]), writeOnce: Effect.succeed(false) })
   )
 }
 
@@ -52,6 +60,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const book = yield* AddressBook
+  const tasks = yield* BackgroundTasks
   const paths = yield* Path.Path
   const file = yield* CacheFile.make({
     path: paths.join(directory, "network", `${fileStem(chain)}.peers`),
@@ -89,13 +98,9 @@ const make = Effect.fnUntraced(function* (directory: string) {
     )
   )
 
-  const run = Effect.gen(function* () {
-    let hasWritten = false
-    for (;;) {
-      yield* Effect.sleep(hasWritten ? policy.cacheInterval : policy.cacheFirstWrite)
-      if (yield* writeOnce) hasWritten = true
-    }
-  }).pipe(Spans.within("peer_cache_updater"))
+  const often = Effect.repeat(Effect.delay(writeOnce, policy.cacheFirstWrite), { until: (hasWritten) => hasWritten })
+  const rarely = Effect.forever(Effect.delay(writeOnce, policy.cacheInterval))
+  yield* tasks.run("peer cache", Effect.andThen(often, rarely).pipe(Spans.within("peer_cache_updater")))
 
-  return PeerCache.of({ load, writeOnce, run })
+  return PeerCache.of({ load, writeOnce })
 })

@@ -6,10 +6,12 @@
  *
  * @module
  */
-import { Duration, Effect, HashMap, Layer, Option, Path, Result, Stream } from "effect"
+import { Duration, Effect, type FileSystem, HashMap, Layer, Option, Path, Result, Stream } from "effect"
 import { NetAddress } from "effect/net"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as LimitedLog from "../LimitedLog.ts"
 import { Policy } from "../Policy.ts"
 import { fileStem } from "./AddressBookFile.ts"
 import * as AddressRules from "./AddressRules.ts"
@@ -29,16 +31,19 @@ export const parseLine = (line: string): Ban | undefined => {
   return { group: AddressRules.limitKey(canonical), reason: "kept from an earlier run", untilSeconds: Number(end) }
 }
 
-/** A ban as a line of the file: group, end in seconds since the Unix epoch, reason. */
+/** A ban as a line of the file. */
 export const formatLine = ({ group, untilSeconds }: Ban): string => `${group} ${untilSeconds}`
 
 /** A `BanList` with the bans of the file in it, written at most every 5 s after a change and when the scope closes. */
-export const layer = (directory: string) => Layer.effect(BanList, make(directory)).pipe(Layer.provide(BanList.layer))
+export const layer = (
+  directory: string
+): Layer.Layer<BanList, TaskNameTaken, BackgroundTasks | ChainParams | FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(BanList, make(directory))
 
 const make = Effect.fnUntraced(function* (directory: string) {
   const policy = yield* Policy
   const chain = yield* ChainParams
-  const bans = yield* BanList
+  const tasks = yield* BackgroundTasks
   const paths = yield* Path.Path
   const file = yield* CacheFile.make({
     path: paths.join(directory, "network", `${fileStem(chain)}.bans`),
@@ -47,11 +52,12 @@ const make = Effect.fnUntraced(function* (directory: string) {
     parse: parseLine,
     format: formatLine
   })
-  yield* bans.restore(yield* file.load)
+  const list = yield* BanList.make(yield* file.load)
+  const limited = LimitedLog.make(policy.statusLogInterval)
 
-  let written = bans.bans.getUnsafe()
+  let written = list.bans.getUnsafe()
   const write = Effect.suspend(() => {
-    const current = bans.bans.getUnsafe()
+    const current = list.bans.getUnsafe()
     if (current === written) return Effect.void
     return Effect.matchEffect(file.save([...HashMap.values(current)]), {
       onSuccess: () =>
@@ -59,18 +65,24 @@ const make = Effect.fnUntraced(function* (directory: string) {
           written = current
         }),
       onFailure: (error) =>
-        Effect.logWarning("the list of bans cannot be written").pipe(
-          Effect.annotateLogs({ file: file.path, reason: error.message })
+        limited(
+          "write",
+          Effect.logWarning("the list of bans cannot be written").pipe(
+            Effect.annotateLogs({ file: file.path, reason: error.message })
+          )
         )
     })
   })
+  // After the task is gone, so two writes never meet.
   yield* Effect.addFinalizer(() => write)
-  yield* bans.bans.changes.pipe(
-    Stream.buffer({ capacity: 1, strategy: "sliding" }),
-    Stream.runForEach(() => Effect.andThen(write, Effect.sleep(writeInterval))),
-    Effect.forkScoped
+  yield* tasks.run(
+    "ban file",
+    list.bans.changes.pipe(
+      Stream.buffer({ capacity: 1, strategy: "sliding" }),
+      Stream.runForEach(() => Effect.andThen(write, Effect.sleep(writeInterval)))
+    )
   )
-  return bans
+  return list
 })
 
 /** For whoever names a group by hand: an IP, with or without `/64`. `None` when it is neither. */

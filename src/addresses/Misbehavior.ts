@@ -4,11 +4,17 @@
  * Only the program can tell that a block was invalid, so only it reports. Reports are gathered per peer group for a while,
  * so that whoever can provoke them cannot keep the address book busy.
  *
+ * **Security**
+ *
+ * A group that reached `Policy.banScore` waits apart from those that did not, so nothing that is harmless takes its place:
+ * a score of 0 is dropped at once, and of groups below `Policy.banScore` the lowest give way to higher ones.
+ *
  * Source: Zebra peer_set/initialize.rs, misbehaviour batcher; zebra-consensus error.rs for the scores.
  *
  * @module
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Schedule } from "effect"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { Policy, totalLimit } from "../Policy.ts"
 import { AddressBook } from "./AddressBook.ts"
@@ -26,52 +32,72 @@ export interface MisbehaviorReport {
 /** Fewest groups that may have reports at a time. Source: Zebra address_book_updater.rs, `MIN_CHANNEL_SIZE`. */
 const minGroups = 10
 
-/** Largest sum. Source: Zebra, scores are `u32` and saturate. */
-const maxScore = 0xffff_ffff
-
 /** Sums up reports by peer group, and bans whoever reaches `Policy.banScore`. */
 export class Misbehavior extends Context.Service<
   Misbehavior,
   {
-    /** Never waits. Reports of more groups than there can be connections are dropped. */
-    readonly report: (report: MisbehaviorReport) => Effect.Effect<void>
     /**
-     * Judges what was gathered every `Policy.misbehaviorInterval`, at once first, for as long as it runs. What is left when
-     * the layer goes is judged then.
+     * Never waits. What makes a ban is never dropped, up to the bans that can be in force. Of groups below that, no more
+     * have reports than there can be connections; the lowest give way.
      */
-    readonly run: Effect.Effect<never>
+    readonly report: (report: MisbehaviorReport) => Effect.Effect<void>
   }
 >()("network-effect/addresses/Misbehavior") {
-  static readonly layer = Layer.effect(
+  /** Judges what was gathered every `Policy.misbehaviorInterval`, and what is left when the layer goes. */
+  static readonly layer: Layer.Layer<Misbehavior, TaskNameTaken, AddressBook | BackgroundTasks> = Layer.effect(
     Misbehavior,
     Effect.gen(function* () {
       const policy = yield* Policy
       const book = yield* AddressBook
+      const tasks = yield* BackgroundTasks
       const capacity = Math.max(totalLimit(policy), minGroups)
-      let gathered = new Map<string, MisbehaviorReport>()
+      /** Groups below `Policy.banScore`, and those that reached it. */
+      const [gathered, toBan] = [new Map<string, MisbehaviorReport>(), new Map<string, MisbehaviorReport>()]
 
-      const judge = Effect.suspend(() => {
-        const reports = gathered
-        gathered = new Map()
-        return Effect.forEach(reports.values(), (report) =>
-          report.score >= policy.banScore ? book.ban(report) : Effect.void
-        )
+      const judge = Effect.gen(function* () {
+        gathered.clear()
+        const due = [...toBan]
+        for (const [group, report] of due) {
+          yield* book.ban(report)
+          // Only now, so that none is lost when this is interrupted.
+          toBan.delete(group)
+        }
       })
+
+      /** Makes room for a group with this sum; `false` when all others have at least as much. */
+      const makeRoom = (sum: number): boolean => {
+        if (gathered.size < capacity) return true
+        let [lowest, lowestSum] = ["", sum]
+        for (const [group, { score }] of gathered) if (score < lowestSum) [lowest, lowestSum] = [group, score]
+        return gathered.delete(lowest)
+      }
+
+      const gather = (report: MisbehaviorReport): void => {
+        if (!(report.score > 0)) return
+        const group = AddressRules.limitKey(report.address)
+        const before = gathered.get(group)
+        const sum = (before?.score ?? 0) + report.score
+        // The first reason counts.
+        const summed = { ...(before ?? report), score: sum }
+        if (sum < policy.banScore) {
+          if (before !== undefined || makeRoom(sum)) gathered.set(group, summed)
+          return
+        }
+        gathered.delete(group)
+        if (toBan.has(group)) return
+        toBan.set(group, summed)
+        // As the list of bans does it: the earliest makes room.
+        for (const earliest of toBan.keys()) {
+          if (toBan.size <= policy.banCapacity) break
+          toBan.delete(earliest)
+        }
+      }
 
       // What was reported last counts too: a ban is kept over a restart.
       yield* Effect.addFinalizer(() => judge)
+      yield* tasks.run("misbehavior", Effect.repeat(judge, Schedule.spaced(policy.misbehaviorInterval)))
 
-      return Misbehavior.of({
-        report: (report) =>
-          Effect.sync(() => {
-            const group = AddressRules.limitKey(report.address)
-            const before = gathered.get(group)
-            if (before === undefined && gathered.size >= capacity) return
-            const score = Math.min(maxScore, (before?.score ?? 0) + Math.max(0, report.score))
-            gathered.set(group, { ...(before ?? report), score })
-          }),
-        run: Effect.forever(Effect.andThen(judge, Effect.sleep(policy.misbehaviorInterval)))
-      })
+      return Misbehavior.of({ report: (report) => Effect.sync(() => gather(report)) })
     })
   )
 }

@@ -195,6 +195,8 @@ export const describe = (event: NetworkEvent): string => {
       return `refused ${event.address}: ${event.reason}`
     case "HandshakeFailed":
       return `no agreement with ${event.address} (${event.direction}): ${event.reason}`
+    case "PeerRefused":
+      return `let ${event.address} (${event.direction}) go: ${event.reason}`
     case "PeerConnected":
       return `connected ${event.direction === "outbound" ? "to" : "from"} ${event.address}`
     case "PeerDisconnected":

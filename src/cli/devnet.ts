@@ -30,6 +30,7 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { ConnectionSlots } from "../network/ConnectionSlots.ts"
 import type { Network } from "../network/Network.ts"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
+import type { TaskNameTaken } from "../BackgroundTasks.ts"
 import type { StatusNeedsToken } from "../status/StatusAddress.ts"
 import type { Shown } from "../status/StatusHandlers.ts"
 import type { ListenError } from "../transport/Transport.ts"
@@ -63,7 +64,7 @@ export class Devnet extends Context.Service<
     readonly startNode: (
       index: number,
       status?: DevnetStatus
-    ) => Effect.Effect<DevnetNode, ListenError | StatusNeedsToken, Scope.Scope>
+    ) => Effect.Effect<DevnetNode, ListenError | StatusNeedsToken | TaskNameTaken, Scope.Scope>
   }
 >()("network-effect/cli/Devnet") {}
 

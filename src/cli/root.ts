@@ -5,9 +5,9 @@
  */
 import { Config, Console, Effect, Layer, Option } from "effect"
 import { CliError, CliOutput, Command, Flag } from "effect/cli"
+import type { NetworkEnd, TaskNameTaken } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { InvalidSetting } from "../network/Network.ts"
-import type { PeerSetClosed } from "../network/PeerSet.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import type { SettingsError } from "./SettingsFile.ts"
@@ -106,6 +106,7 @@ const sentenceOf = (error: Failure, change: string): string => {
     case "BackgroundTaskExited":
       return `the node stopped because its ${error.task} ended, which is a bug: ${String(error.cause)}.`
     case "NodeOutdated":
+    case "TaskNameTaken":
       return error.message
     case "NetworkClosed":
       return "the node has stopped."
@@ -113,7 +114,13 @@ const sentenceOf = (error: Failure, change: string): string => {
 }
 
 /** Whatever may end a command. */
-export type Failure = ListenError | StatusAddress.StatusNeedsToken | SettingsError | InvalidSetting | PeerSetClosed
+export type Failure =
+  | ListenError
+  | StatusAddress.StatusNeedsToken
+  | SettingsError
+  | InvalidSetting
+  | NetworkEnd
+  | TaskNameTaken
 
 /** Shows a failure as its sentence; the exit code is 1. */
 export const explained =

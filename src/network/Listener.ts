@@ -11,102 +11,107 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Option, Scope } from "effect"
-import { AddressBook } from "../addresses/AddressBook.ts"
+import { Context, Duration, Effect, Exit, FiberSet, Layer, Option, Scope } from "effect"
 import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake } from "../peer/Handshake.ts"
-import { inboundLimit, Policy } from "../Policy.ts"
+import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { ListeningPort } from "../transport/ListeningPort.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
 import type { ByteStream } from "../transport/Transport.ts"
-import { ConnectionReports } from "./ConnectionReports.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
+import { PeerAdmission } from "./PeerAdmission.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
-/** Accepts whoever may connect. */
+/** Accepts whoever may connect. Nobody does when this node has no port. */
 export class Listener extends Context.Service<
   Listener,
   {
-    /** The address we really listen on: its port is the one the system chose when 0 was asked for. */
-    readonly address: PeerSocketAddress.PeerSocketAddress
-    /** Accepts for as long as it runs; ends only by interruption or a defect. */
-    readonly run: Effect.Effect<never>
+    /** Where we accept; `None` for a node that only dials. */
+    readonly address: Option.Option<PeerSocketAddress.PeerSocketAddress>
   }
 >()("network-effect/network/Listener") {
-  /** For a node that listens; without a port it is a defect. Nobody is accepted before `run`. */
-  static readonly layer: Layer.Layer<Listener, never, Needs> = Layer.effect(
+  /** Accepts from now on. */
+  static readonly layer: Layer.Layer<
+    Listener,
+    TaskNameTaken,
+    | BackgroundTasks
+    | BanList
+    | ChainParams
+    | ConnectionSlots
+    | Handshake
+    | ListeningPort
+    | NetworkEvents
+    | OwnAddress
+    | PeerAdmission
+  > = Layer.effect(
     Listener,
     Effect.suspend(() => make)
   )
 }
 
-type Needs =
-  | ListeningPort
-  | OwnAddress
-  | ChainParams
-  | AddressBook
-  | BanList
-  | Handshake
-  | ConnectionReports
-  | ConnectionSlots
-  | NetworkEvents
-
 const make = Effect.gen(function* () {
   const policy = yield* Policy
   const chain = yield* ChainParams
-  const { accept } = yield* ListeningPort
-  const { listening, stated } = yield* OwnAddress
-  const book = yield* AddressBook
+  const port = yield* ListeningPort
+  const { listening } = yield* OwnAddress
   const bans = yield* BanList
   const handshake = yield* Handshake
-  const reports = yield* ConnectionReports
+  const admission = yield* PeerAdmission
   const slots = yield* ConnectionSlots
   const events = yield* NetworkEvents
   const trusted = yield* TrustedPeers
-  const bound = Option.getOrThrow(listening)
+  const tasks = yield* BackgroundTasks
 
-  const unusual = validForListening(bound, chain)
-  if (unusual !== undefined) {
-    yield* Effect.logWarning("other nodes will not dial this port").pipe(
-      Effect.annotateLogs({ port: bound.port, expected: chain.defaultPort, chain: chain.name, reason: unusual })
-    )
+  if (Option.isSome(listening)) {
+    const address = listening.value
+    const unusual = validForListening(address, chain)
+    if (unusual !== undefined) {
+      yield* Effect.logWarning("other nodes will not dial this port").pipe(
+        Effect.annotateLogs({
+          port: address.port,
+          expected: chain.defaultPort,
+          chain: chain.name,
+          reason: unusual
+        })
+      )
+    }
+    yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(address) }))
+    yield* events.publish({ _tag: "Listening", address: PeerSocketAddress.format(address) })
   }
-  yield* book.setLocalListener(stated)
-  yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(bound) }))
-  yield* events.publish({ _tag: "Listening", address: PeerSocketAddress.format(bound) })
 
   const throttle = new InboundThrottle({
     windowMillis: Duration.toMillis(policy.reconnectDelay),
     limit: policy.connectionsPerGroup
   })
-  const reserved = Math.min(trusted.size, Math.max(0, inboundLimit(policy) - 1))
 
-  /** Where the connection may be, or why it may not. The caller reserves the place in the same synchronous step. */
-  const admission = (
+  /** Where the connection may be, or why it may not. Its place is taken in the same synchronous step. */
+  const verdictOn = (
     address: PeerSocketAddress.PeerSocketAddress,
     nowMillis: number
   ): SlotKind | "capacity" | "too-soon" => {
-    const total = slots.used("inbound") + slots.used("trusted")
-    if (total >= inboundLimit(policy)) return "capacity"
-    if (trusted.has(address) && slots.used("trusted") < reserved) return "trusted"
-    if (slots.used("inbound") >= inboundLimit(policy) - reserved) return "capacity"
+    const kind = trusted.has(address) ? "trusted" : "inbound"
+    if (!slots.hasRoom(kind)) return "capacity"
+    // Reserved places are not counted against their owners.
+    if (kind === "trusted" && slots.used("trusted") < slots.limits.trusted) return kind
     // Last, so that whoever is refused for capacity may come back at once.
-    return throttle.isPastLimitOrAdd(limitKey(address), nowMillis) ? "too-soon" : "inbound"
+    return throttle.isPastLimitOrAdd(limitKey(address), nowMillis) ? "too-soon" : kind
   }
 
   /** One inbound connection, from its slot to its end. */
   const serve = Effect.fnUntraced(function* (stream: ByteStream, kind: SlotKind) {
     const slot = yield* slots.reserve(kind)
-    const connected = { _tag: "InboundDirect", address: stream.remoteAddress } as const
-    const peer = yield* handshake.run(stream, connected, reports.hostFor(connected)).pipe(
+    const connected = ConnectedAddress.inbound(stream)
+    const peer = yield* handshake.run(stream, connected, admission.hostFor(connected)).pipe(
       Effect.tapErrorTag("HandshakeError", ({ reason }) =>
         events.publish({
           _tag: "HandshakeFailed",
@@ -119,7 +124,14 @@ const make = Effect.gen(function* () {
         attributes: { network: chain.kind, addr: ConnectedAddress.label(connected) }
       })
     )
-    yield* reports.welcome(peer, slot)
+    yield* Effect.tapErrorTag(admission.admit(peer, slot), "PeerRefused", ({ reason }) =>
+      events.publish({
+        _tag: "PeerRefused",
+        address: PeerSocketAddress.format(stream.remoteAddress),
+        direction: "inbound",
+        reason
+      })
+    )
     yield* peer.awaitClosed
   })
 
@@ -136,16 +148,16 @@ const make = Effect.gen(function* () {
     const acceptOne = Effect.gen(function* () {
       // The stream's scope hangs below the loop's, so an interruption between here and its fiber leaves nothing open.
       const scope = yield* Scope.fork(loopScope)
-      const stream = yield* accept.pipe(Scope.provide(scope))
-      const connected = { _tag: "InboundDirect", address: stream.remoteAddress } as const
+      const stream = yield* port.accept.pipe(Scope.provide(scope))
+      const connected = ConnectedAddress.inbound(stream)
       yield* ConnectionMetrics.attempted(chain, connected)
       if (yield* bans.isBanned(stream.remoteAddress)) {
         yield* ConnectionMetrics.ended(chain, connected, ConnectionMetrics.banned)
         yield* refuse(stream, scope, "banned")
         return yield* Effect.yieldNow
       }
-      const now = Number(yield* Clock.monotonicTimeNanos) / 1_000_000
-      const verdict = admission(stream.remoteAddress, now)
+      const now = yield* Monotonic.millis
+      const verdict = verdictOn(stream.remoteAddress, now)
       if (verdict === "capacity" || verdict === "too-soon") {
         yield* ConnectionMetrics.ended(chain, connected, ConnectionMetrics.refused)
         yield* refuse(stream, scope, verdict)
@@ -153,9 +165,13 @@ const make = Effect.gen(function* () {
         return yield* Effect.yieldNow
       }
       yield* serve(stream, verdict).pipe(
-        Effect.catchTag("HandshakeError", (error) =>
-          Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: error.reason._tag }))
-        ),
+        Effect.catchTags({
+          HandshakeError: (error) =>
+            Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: error.reason._tag })),
+          PeerRefused: ({ reason }) =>
+            Effect.logDebug("an inbound peer may not join").pipe(Effect.annotateLogs({ reason })),
+          NoFreeSlot: Effect.die
+        }),
         Scope.provide(scope),
         Effect.onExit((exit) => Scope.close(scope, exit)),
         // Started at once: the slot is taken before the next stream is looked at.
@@ -173,8 +189,13 @@ const make = Effect.gen(function* () {
     )
   }).pipe(
     Effect.scoped,
-    Spans.within("accept_inbound_connections", { attributes: { listener_addr: PeerSocketAddress.format(bound) } })
+    Spans.within("accept_inbound_connections", {
+      attributes: {
+        listener_addr: Option.match(listening, { onNone: () => "none", onSome: PeerSocketAddress.format })
+      }
+    })
   )
 
-  return Listener.of({ address: bound, run })
+  yield* tasks.run("listener", run)
+  return Listener.of({ address: listening })
 })

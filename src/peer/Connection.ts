@@ -210,8 +210,8 @@ class Connection implements Peer {
     )
   }
 
-  advertiseBlock(hash: BlockHash): Effect.Effect<void, PeerError> {
-    return Effect.suspend(() => {
+  advertiseBlock(hash: BlockHash): Effect.Effect<void, PeerError | AdvertNotDelivered> {
+    return Effect.suspend((): Effect.Effect<void, PeerError | AdvertNotDelivered> => {
       if (this.#failure !== undefined) return this.#failure
       const { advertQueueCapacity, requestTimeout } = this.#options.policy
       const advert = this.#outbox.putAdvert(hash, advertQueueCapacity)
@@ -222,7 +222,7 @@ class Connection implements Peer {
         Effect.timeoutOrElse({
           duration: requestTimeout,
           // A write that has begun has a limit of its own, and its outcome says more.
-          orElse: () =>
+          orElse: (): Effect.Effect<void, PeerError | AdvertNotDelivered> =>
             this.#advert === advert || Deferred.isDoneUnsafe(advert.written)
               ? written
               : Effect.fail(new AdvertNotDelivered({ reason: "timedOut" }))
@@ -512,6 +512,7 @@ class Connection implements Peer {
   get #heartbeat(): Effect.Effect<void, PeerError> {
     const beats = Heartbeat.run({
       interval: this.#options.policy.pingInterval,
+      timeout: this.#options.policy.pingTimeout,
       ping: Effect.suspend(() => this.#ping),
       report: (report) => this.#report(report)
     })

@@ -5,10 +5,13 @@ import { AddressBook, type AddressBookChange } from "../../src/addresses/Address
 import { BanList, isBannedIn } from "../../src/addresses/BanList.ts"
 import * as Gossip from "../../src/addresses/Gossip.ts"
 import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
+import { mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { address, bookWorld, gossiped, nowSeconds, order } from "../support/bookWorld.ts"
-import { elapse } from "../support/time.ts"
+import { linesOf } from "../support/logs.ts"
+import { elapse, settle } from "../support/time.ts"
 
 const take = Effect.flatMap(AddressBook, (book) =>
   Effect.map(
@@ -77,6 +80,41 @@ describe("the address book", () => {
     }).pipe(Effect.provide(bookWorld({ connectionsPerGroup: 2 })))
   )
 
+  it.effect("dials nobody again before more than 119 seconds have passed, whatever happened to it (UP-2, MA-P6)", () =>
+    Effect.gen(function* () {
+      const peer = address("10.0.0.1:8233")
+      const changes: ReadonlyArray<PeerAddress.AddressChange> = [
+        { _tag: "UpdateAttempt", address: peer },
+        { _tag: "UpdateFailed", address: peer, services: undefined },
+        { _tag: "UpdateResponded", address: peer, roundTrip: undefined }
+      ]
+      for (const change of changes) {
+        yield* Effect.gen(function* () {
+          yield* gossip(["10.0.0.1:8233", yield* nowSeconds])
+          yield* record(change)
+          yield* TestClock.adjust("119 seconds")
+          assert.isTrue(Option.isNone(yield* take), change._tag)
+          yield* TestClock.adjust("1 second")
+          assert.deepStrictEqual(yield* take, Option.some("10.0.0.1:8233"), change._tag)
+        }).pipe(Effect.provide(bookWorld({ connectionsPerGroup: 2 })))
+      }
+    })
+  )
+
+  it.effect("leaves a group alone for 119 seconds after it responded, and no longer (AB-4)", () =>
+    Effect.gen(function* () {
+      yield* record({ _tag: "UpdateResponded", address: address("127.0.0.1:1"), roundTrip: undefined })
+      // Failed later, it is no candidate itself when its group is free.
+      yield* TestClock.adjust("60 seconds")
+      yield* record({ _tag: "UpdateFailed", address: address("127.0.0.1:1"), services: undefined })
+      yield* gossip(["127.0.0.1:2", 1])
+      yield* TestClock.adjust("59 seconds")
+      assert.isTrue(Option.isNone(yield* take))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* take, Option.some("127.0.0.1:2"))
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
   it.effect("keeps its order through changes (AB-6, address_book_mutations_preserve_peer_order)", () =>
     Effect.gen(function* () {
       yield* gossip(["127.0.0.2:8233", 1], ["127.0.0.1:8233", 0], ["127.0.0.3:8233", 2])
@@ -88,11 +126,13 @@ describe("the address book", () => {
     }).pipe(Effect.provide(bookWorld()))
   )
 
-  it.effect("knows an address by one spelling (AB-7, address_book_insert_canonicalizes_key_and_value)", () =>
-    Effect.gen(function* () {
-      yield* gossip(["127.0.0.4:8233", 1], ["[::ffff:127.0.0.4]:8233", 2])
-      assert.deepStrictEqual(yield* order, ["127.0.0.4:8233"])
-    }).pipe(Effect.provide(bookWorld()))
+  it.effect(
+    "knows an address by one spelling (AB-7, address_book_insert_canonicalizes_key_and_value, advisories A1 and A2)",
+    () =>
+      Effect.gen(function* () {
+        yield* gossip(["127.0.0.4:8233", 1], ["[::ffff:127.0.0.4]:8233", 2])
+        assert.deepStrictEqual(yield* order, ["127.0.0.4:8233"])
+      }).pipe(Effect.provide(bookWorld()))
   )
 
   it.effect("gives up the last one when it is full (AB-8, address_book_evicts_lowest_priority_peer)", () =>
@@ -171,7 +211,7 @@ describe("the address book", () => {
     }).pipe(Effect.provide(bookWorld()))
   )
 
-  it.effect("counts once per hundred of what it is told, and lets others in between (EX-13)", () =>
+  it.effect("counts once per hundred of what it is told, and lets others in between (EX-13, advisory A9)", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
       let counts = 0
@@ -222,7 +262,6 @@ describe("the address book", () => {
       const book = yield* AddressBook
       yield* TestClock.adjust("1000 hours")
       const now = yield* nowSeconds
-      yield* book.setLocalListener(address("192.0.2.9:8233"))
       yield* gossip(
         ["10.0.0.1:8233", now - 2 * 3600 - 29 * 60],
         ["10.0.0.2:8233", now - 3 * 3600 - 1],
@@ -247,28 +286,49 @@ describe("the address book", () => {
         }
       }
       assert.sameMembers([...told], ["10.0.0.1:8233", "192.0.2.9:8233"])
-    }).pipe(Effect.provide(bookWorld()))
+    }).pipe(Effect.provide(bookWorld({}, mainnet, OwnAddress.layer({ listening: address("192.0.2.9:8233") }))))
   )
 
-  it.effect("keeps for the next start who answered, from many networks, and nobody's inbound port (Q5, Q6)", () =>
-    Effect.gen(function* () {
-      const book = yield* AddressBook
-      const now = yield* nowSeconds
-      yield* gossip(...Array.from({ length: 100 }, (_, i) => [`10.1.0.${i}:8233`, now] as const))
-      yield* record({ _tag: "UpdateResponded", address: address("10.2.0.1:8233"), roundTrip: undefined })
-      yield* record({
-        _tag: "UpdateConnected",
-        address: address("10.3.0.3:40000"),
-        services: 1n,
-        isInbound: true,
-        userAgent: "",
-        negotiatedVersion: 170_190
-      })
-      const kept = (yield* book.cacheable).map(PeerSocketAddress.format)
-      assert.strictEqual(kept.length, 75)
-      assert.strictEqual(kept[0], "10.2.0.1:8233")
-      assert.notInclude(kept, "10.3.0.3:40000")
-    }).pipe(Effect.provide(bookWorld()))
+  it.effect.each([
+    [{ listening: "192.0.2.9:8233", external: "198.51.100.7:9000" }, ["198.51.100.7:9000"]],
+    [{ listening: "[::]:8233", external: "198.51.100.7:9000" }, ["198.51.100.7:9000"]],
+    [{ listening: "127.0.0.1:40123" }, ["127.0.0.1:40123"]],
+    // Nobody can dial these.
+    [{ listening: "[::]:8233" }, []],
+    [{ listening: "192.0.2.9:8233", external: "198.51.100.7:8232" }, []],
+    [{}, []]
+  ] as const)("tells of itself where others reach it: $1 (Q12, NB-12, network 1 to 6)", ([own, expected]) => {
+    const at = Object.fromEntries(Object.entries(own).map(([name, text]) => [name, address(text)]))
+    return Effect.gen(function* () {
+      const told = yield* (yield* AddressBook).gossip
+      assert.deepStrictEqual(
+        told.map((each) => PeerSocketAddress.format(each.address)),
+        [...expected]
+      )
+    }).pipe(Effect.provide(bookWorld({}, mainnet, OwnAddress.layer(at))))
+  })
+
+  it.effect(
+    "keeps for the next start who answered, from many networks, and nobody's inbound port (Q5, Q6, advisory A6)",
+    () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        const now = yield* nowSeconds
+        yield* gossip(...Array.from({ length: 100 }, (_, i) => [`10.1.0.${i}:8233`, now] as const))
+        yield* record({ _tag: "UpdateResponded", address: address("10.2.0.1:8233"), roundTrip: undefined })
+        yield* record({
+          _tag: "UpdateConnected",
+          address: address("10.3.0.3:40000"),
+          services: 1n,
+          isInbound: true,
+          userAgent: "",
+          negotiatedVersion: 170_190
+        })
+        const kept = (yield* book.cacheable).map(PeerSocketAddress.format)
+        assert.strictEqual(kept.length, 75)
+        assert.strictEqual(kept[0], "10.2.0.1:8233")
+        assert.notInclude(kept, "10.3.0.3:40000")
+      }).pipe(Effect.provide(bookWorld()))
   )
 
   it.effect("keeps of a thousand bad addresses the good one, once", () =>
@@ -298,7 +358,7 @@ describe("the address book", () => {
     }).pipe(Effect.provide(bookWorld()))
   )
 
-  it.effect("forgets an address that is its own, for good", () =>
+  it.effect("forgets an address that is its own, for good (advisory A6)", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
       yield* gossip(["10.0.0.1:8233", 1])
@@ -310,7 +370,7 @@ describe("the address book", () => {
 })
 
 describe("a ban", () => {
-  it.effect("takes every entry of the group, and only those (AB-2, AB-5)", () =>
+  it.effect("takes every entry of the group, and only those (AB-2, AB-5, advisories A3 and A4)", () =>
     Effect.gen(function* () {
       yield* gossip(["127.0.0.1:8233", 2], ["127.0.0.2:8233", 1], ["127.0.0.1:43562", 0])
       yield* ban("127.0.0.1:8233")
@@ -320,25 +380,60 @@ describe("a ban", () => {
     }).pipe(Effect.provide(bookWorld({ connectionsPerGroup: 2 })))
   )
 
-  it.effect("holds for the /64 of an IPv6 address, and for one IPv4 address (AB-9, AB-10, AB-12, AB-16, UP-3)", () =>
+  it.effect(
+    "holds for the /64 of an IPv6 address, and for one IPv4 address (AB-9, AB-10, AB-12, AB-16, UP-3, advisory A5)",
+    () =>
+      Effect.gen(function* () {
+        const { ban: made, list } = yield* Effect.all({ ban: ban("[2001:db8::1]:8233"), list: BanList })
+        assert.strictEqual(made.group, "2001:db8::/64")
+        assert.isTrue(isBannedIn(yield* list.bans.get, address("[2001:db8::5]:1"), 0))
+        yield* gossip(["[2001:db8::dead:beef]:8233", 1], ["[2001:db8:1::1]:8233", 1])
+        assert.isFalse(yield* has("[2001:db8::dead:beef]:8233"))
+        assert.isTrue(yield* has("[2001:db8:1::1]:8233"))
+        assert.isTrue(yield* isBanned("[2001:db8::2]:8233"))
+        assert.isFalse(yield* isBanned("[2001:db8:1::1]:8233"))
+        assert.isFalse(yield* isBanned("[2001:db9::1]:8233"))
+        yield* ban("192.0.2.10:8233")
+        yield* gossip(["192.0.2.11:8233", 1])
+        assert.isTrue(yield* has("192.0.2.11:8233"))
+        assert.isTrue(yield* isBanned("[::ffff:192.0.2.10]:1"))
+      }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("is in force for everybody as soon as it is made, without any time (network 130)", () =>
     Effect.gen(function* () {
-      const { ban: made, list } = yield* Effect.all({ ban: ban("[2001:db8::1]:8233"), list: BanList })
-      assert.strictEqual(made.group, "2001:db8::/64")
-      assert.isTrue(isBannedIn(yield* list.bans.get, address("[2001:db8::5]:1"), 0))
-      yield* gossip(["[2001:db8::dead:beef]:8233", 1], ["[2001:db8:1::1]:8233", 1])
-      assert.isFalse(yield* has("[2001:db8::dead:beef]:8233"))
-      assert.isTrue(yield* has("[2001:db8:1::1]:8233"))
-      assert.isTrue(yield* isBanned("[2001:db8::2]:8233"))
-      assert.isFalse(yield* isBanned("[2001:db8:1::1]:8233"))
-      assert.isFalse(yield* isBanned("[2001:db9::1]:8233"))
-      yield* ban("192.0.2.10:8233")
-      yield* gossip(["192.0.2.11:8233", 1])
-      assert.isTrue(yield* has("192.0.2.11:8233"))
-      assert.isTrue(yield* isBanned("[::ffff:192.0.2.10]:1"))
+      const list = yield* BanList
+      const [snapshots, told]: [Array<boolean>, Array<string>] = [[], []]
+      const peer = address("[2001:db8::1]:8233")
+      yield* list.bans.changes.pipe(
+        Stream.runForEach((bans) => Effect.sync(() => snapshots.push(isBannedIn(bans, peer, 0)))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* list.changes.pipe(
+        Stream.runForEach((change) => Effect.sync(() => told.push(change._tag))),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* settle
+      yield* gossip(["[2001:db8::1]:8233", 1])
+      yield* ban("[2001:db8::2]:1")
+      assert.isTrue(isBannedIn(list.bans.getUnsafe(), peer, 0))
+      assert.isFalse(yield* has("[2001:db8::1]:8233"))
+      yield* settle
+      assert.deepStrictEqual([snapshots, told], [[false, true], ["Banned"]])
     }).pipe(Effect.provide(bookWorld()))
   )
 
-  it.effect("covers both spellings of an IPv4 address (AB-17), and is nobody's at first (AB-22)", () =>
+  it.effect("takes with it that its group responded lately: once it is over, others of the group are dialled", () =>
+    Effect.gen(function* () {
+      yield* record({ _tag: "UpdateResponded", address: address("127.0.0.1:1"), roundTrip: undefined })
+      yield* ban("127.0.0.1:1", Duration.seconds(30))
+      yield* TestClock.adjust("30 seconds")
+      yield* gossip(["127.0.0.1:2", 1])
+      assert.deepStrictEqual(yield* take, Option.some("127.0.0.1:2"))
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("covers both spellings of an IPv4 address (AB-17, advisory A1), and is nobody's at first (AB-22)", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* banned, 0)
       assert.isFalse(yield* isBanned("192.0.2.1:1"))
@@ -442,7 +537,6 @@ describe("a ban", () => {
         Stream.runForEach((change) => Effect.sync(() => seen.push(change._tag))),
         Effect.forkChild({ startImmediately: true })
       )
-      yield* Effect.forkChild(bans.run, { startImmediately: true })
       yield* elapse("1 millis")
       yield* ban("10.0.0.1:1")
       yield* elapse("1 millis")
@@ -452,6 +546,21 @@ describe("a ban", () => {
       yield* elapse("4 minutes", "10 seconds")
       assert.deepStrictEqual(seen, ["Banned", "Ended", "Banned", "Ended"])
       assert.strictEqual(yield* banned, 0)
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("is logged once a minute at most, so that nobody who is banned decides what fills the disk", () =>
+    Effect.gen(function* () {
+      const lines = yield* linesOf(
+        Effect.forEach(Array.from({ length: 90 }), (_, n) =>
+          Effect.andThen(ban(`10.0.0.${n}:1`), TestClock.adjust("1 second"))
+        )
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.includes("banned")),
+        ["Warn: banned a peer group", "Warn: banned a peer group"]
+      )
+      assert.strictEqual(yield* banned, 90)
     }).pipe(Effect.provide(bookWorld()))
   )
 

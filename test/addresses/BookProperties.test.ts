@@ -11,6 +11,7 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { defaults } from "../../src/Policy.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import * as Generators from "../../src/simulation/Generators.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { change, int } from "../support/addressChanges.ts"
 import { address, bookWorld, gossiped, nowSeconds } from "../support/bookWorld.ts"
 
@@ -53,14 +54,13 @@ describe("whatever a book holds", () => {
       Effect.gen(function* () {
         yield* begin
         const book = yield* AddressBook
-        yield* book.setLocalListener(listener)
         for (const [change] of steps) yield* book.record(change)
         const all = yield* tellable(yield* book.entries, listener)
         const answer = yield* book.gossip
         assert.strictEqual(answer.length, Math.min(1000, Math.ceil(all.length / 2)))
         assert.strictEqual(new Set(answer.map((told) => format(told.address))).size, answer.length)
         for (const told of answer) assert.deepInclude(all, told)
-      }).pipe(Effect.provide(bookWorld()), quietly),
+      }).pipe(Effect.provide(bookWorld({}, mainnet, OwnAddress.layer({ listening: listener }))), quietly),
     { arbitrary: { runs: 300 } }
   )
 
@@ -70,7 +70,6 @@ describe("whatever a book holds", () => {
     ({ listener, phase, steps }) =>
       Effect.gen(function* () {
         const book = yield* AddressBook
-        yield* book.setLocalListener(listener)
         let wallSeconds = beginning + phase
         for (const [change, wait] of steps) {
           yield* TestClock.setTime(wallSeconds * 1000)
@@ -87,7 +86,12 @@ describe("whatever a book holds", () => {
             isValid ? [wallSeconds - (wallSeconds % 1800)] : []
           )
         }
-      }).pipe(Effect.provide(bookWorld({ gossipShare: 1, addressBookCapacity: 6 })), quietly),
+      }).pipe(
+        Effect.provide(
+          bookWorld({ gossipShare: 1, addressBookCapacity: 6 }, mainnet, OwnAddress.layer({ listening: listener }))
+        ),
+        quietly
+      ),
     { arbitrary: { runs: 300 } }
   )
 

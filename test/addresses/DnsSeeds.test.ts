@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, References } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { Dns, NetAddress } from "effect/net"
 import { DnsSeeds, parseSeed } from "../../src/addresses/DnsSeeds.ts"
 import { ChainParams, type ChainParamsShape, mainnet, regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { linesOf } from "../support/logs.ts"
 import { elapse } from "../support/time.ts"
 
 const ip = NetAddress.ipFromStringUnsafe
@@ -27,8 +28,7 @@ const resolver = (
 const resolve = (seeds: ReadonlyArray<string>, dns: Layer.Layer<Dns.Dns>, chain: ChainParamsShape = mainnet) =>
   Effect.flatMap(DnsSeeds, (seeds) => seeds.resolve).pipe(
     Effect.map((addresses) => addresses.map(PeerSocketAddress.format)),
-    Effect.provide(DnsSeeds.layer(seeds).pipe(Layer.provide([dns, Layer.succeed(ChainParams, chain)]))),
-    Effect.provideService(References.MinimumLogLevel, "None")
+    Effect.provide(DnsSeeds.layer(seeds).pipe(Layer.provide([dns, Layer.succeed(ChainParams, chain)])))
   )
 
 describe("seeds", () => {
@@ -70,14 +70,14 @@ describe("seeds", () => {
     })
   )
 
-  it.effect("may be none: then the answer is nothing, at once", () =>
+  it.effect("may be none: then the answer is nothing, at once, with a warning where others need seeds (EX-10)", () =>
     Effect.gen(function* () {
-      assert.isEmpty(
-        yield* resolve(
-          [],
-          resolver(() => Effect.never)
-        )
-      )
+      const dns = resolver(() => Effect.never)
+      const linesOn = (chain: ChainParamsShape) => linesOf(Effect.map(resolve([], dns, chain), assert.isEmpty))
+      const words = "there are no seeds, so others have to find this node"
+      assert.deepStrictEqual(yield* linesOn(mainnet), [`Warn: ${words}`])
+      // On Regtest the public ones are left out, and nobody has to be warned.
+      assert.deepStrictEqual(yield* linesOn(regtest), [`Info: ${words}`])
     })
   )
 

@@ -75,6 +75,14 @@ describe("an address", () => {
     }
   })
 
+  it("may be dialled only when more than 119 seconds have passed since anything happened to it (MA-P3, UP-2)", () => {
+    for (const change of ["UpdateAttempt", "UpdateFailed", "UpdateResponded"] as const) {
+      const entry = apply(changes[change], made({ ...changes.NewGossiped, lastSeenSeconds: at(0).wallSeconds }))!
+      const isReadyAt = (seconds: number) => PeerAddress.isReadyForAttempt(entry, at(seconds), mainnet, defaults)
+      assert.deepStrictEqual([118, 119, 120].map(isReadyAt), [false, false, true], change)
+    }
+  })
+
   it("keeps the time of its ping until something new comes (MA-13, EX-3)", () => {
     const connected = made(changes.UpdateConnected)
     const pinged = apply(changes.UpdatePingSent, connected, 59)!

@@ -296,7 +296,7 @@ for (const { from, name, test } of kinds) {
         yield* Effect.scoped((yield* transportFrom("127.0.0.75")).listen(bound))
         yield* peer.awaitClosed.pipe(Effect.timeout("5 seconds"))
         assert.strictEqual((yield* Effect.flip(Fiber.join(waiting)))._tag, "NetworkClosed")
-        assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" })))._tag, "NetworkClosed")
+        assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" }))).reason._tag, "NetworkClosed")
       }).pipe(Effect.scoped, Effect.provide(SimNetwork.layer), quietly))
   })
 }

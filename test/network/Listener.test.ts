@@ -1,16 +1,16 @@
 /** Who is let in. The same over real TCP and over a simulated network; handshakes are scripted. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, Fiber, Layer, References, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer, Option, References, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
-import { ConnectionReports } from "../../src/network/ConnectionReports.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { Listener } from "../../src/network/Listener.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
+import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
 import { Handshake, HandshakeError, HandshakeTimeout } from "../../src/peer/Handshake.ts"
 import { ClientDropped, type ConnectionHost, type Peer } from "../../src/peer/Peer.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
@@ -66,20 +66,26 @@ const listenerWorld = (
         return peer
       })
   })
-  const reports = Layer.succeed(ConnectionReports, {
+  const admission = Layer.succeed(PeerAdmission, {
     hostFor: (): ConnectionHost => ({ report: () => Effect.void, mayAdvertise: () => Effect.succeed(true) }),
-    welcome: (_peer, slot) =>
-      Effect.map(slot.markOpen, () => {
-        log.welcomed++
-        return true
-      })
+    admit: (_peer, slot) => Effect.map(slot.markOpen, () => void log.welcomed++)
   })
+  const { banned } = options
+  const bans =
+    banned === undefined
+      ? BanList.layer
+      : Layer.effectDiscard(
+          Effect.flatMap(BanList, ({ add }) =>
+            add({ address: PeerSocketAddress.fromStringUnsafe(`${banned}:1`), reason: "test" })
+          )
+        ).pipe(Layer.provideMerge(BanList.layer))
   const listenAddress = PeerSocketAddress.fromStringUnsafe(options.listen ?? "127.0.0.91:0")
   const layer = Listener.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(handshake, reports, ConnectionSlots.layer, NetworkEvents.layer)),
-    Layer.provideMerge(AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))),
-    Layer.provide(ListeningPort.layer(listenAddress)),
-    Layer.provide([from("127.0.0.91"), BackgroundTasks.layer]),
+    Layer.provideMerge(Layer.mergeAll(handshake, admission, ConnectionSlots.layer, NetworkEvents.layer)),
+    Layer.provideMerge(AddressBook.layer.pipe(Layer.provideMerge(bans))),
+    Layer.provideMerge(ListeningPort.layer(listenAddress)),
+    Layer.provideMerge(BackgroundTasks.layer),
+    Layer.provide(from("127.0.0.91")),
     Layer.provideMerge(Layer.succeed(ChainParams, mainnet)),
     Layer.provide(TrustedPeers.layer((options.trusted ?? []).map(NetAddress.ipFromStringUnsafe))),
     Layer.provideMerge(Layer.succeed(Policy, policy))
@@ -87,7 +93,7 @@ const listenerWorld = (
 
   /** Opens so many streams from an IP, which stay until the test is over. */
   const connect = Effect.fnUntraced(function* (ip: string, count: number) {
-    const { address } = yield* Listener
+    const address = Option.getOrThrow((yield* Listener).address)
     const target = NetAddress.isUnspecified(address.address)
       ? PeerSocketAddress.fromStringUnsafe(`127.0.0.91:${address.port}`)
       : address
@@ -107,13 +113,8 @@ const listenerWorld = (
     >
   ) =>
     Effect.gen(function* () {
-      if (options.banned !== undefined) {
-        const address = PeerSocketAddress.fromStringUnsafe(`${options.banned}:1`)
-        yield* (yield* BanList).add({ address, reason: "test" })
-      }
-      const accepting = yield* Effect.forkScoped((yield* Listener).run, { startImmediately: true })
       yield* test(Object.assign(log, { connect }))
-      assert.isUndefined(accepting.pollUnsafe())
+      assert.isUndefined((yield* BackgroundTasks).endedUnsafe())
     }).pipe(
       Effect.scoped,
       Effect.provide(layer.pipe(Layer.provideMerge(SimNetwork.layer))),

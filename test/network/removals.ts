@@ -1,127 +1,104 @@
 /**
  * How each requirement of `requirements.md` is taken out of the source: for each of its tests, in their order, the edits after
- * which that test has to fail. An edit replaces a text that occurs once in its file.
+ * which that test has to fail. Code is found by what it means, not by how it is laid out: `test/support/codePattern.ts` says
+ * how to write it.
  */
+import type { Edit } from "../support/sourceEdits.ts"
 
-export interface Edit {
-  readonly file: string
-  readonly find: string
-  readonly replace: string
-}
+const edit = (file: string, find: string, replace = "", where?: { readonly within: string }): Edit => ({
+  file: `src/${file}.ts`,
+  find,
+  replace,
+  ...where
+})
 
-const edit = (file: string, find: string, replace = ""): Edit => ({ file: `src/${file}.ts`, find, replace })
-
-const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout,", "duration: Duration.hours(1),")]
-const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout,", "duration: Duration.hours(1),")]
-const noCrawlLimit = [edit("network/Crawler", "duration: policy.crawlTimeout,", "duration: Duration.hours(1),")]
+const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout", "duration: Duration.hours(1)")]
+const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", "duration: Duration.hours(1)")]
+const noCrawlLimit = [edit("network/Crawler", "duration: policy.crawlTimeout", "duration: Duration.hours(1)")]
 const noRecheck = [edit("peer/Connection", "this.#options.host.mayAdvertise(this.info)", "Effect.succeed(true)")]
 /** Handshakes in the accept loop itself. */
 const oneHandshakeAtATime = [
   edit(
     "network/Listener",
-    "(connection) => FiberSet.run(connections, connection, { startImmediately: true })",
+    "(connection) => FiberSet.run(connections, connection, $OPTIONS)",
     "(connection) => connection"
   )
 ]
-const ignoresNews = [edit("routing/BlockQueue", "this.#hasEverythingChanged = true", "")]
+const ignoresNews = [edit("routing/BlockQueue", "this.#hasEverythingChanged = true")]
 /** An advert counts whoever made it. */
 const strangersCount = [
-  edit(
-    "routing/BlockRouting",
-    "const known = advertisers.some((id) => isBusy(pools, id))",
-    "const known = advertised.size > 0"
-  )
+  edit("routing/BlockRouting", "advertisers.some((id) => isBusy(pools, id))", "advertised.size > 0")
 ]
 const notWatchedForBlocks = [edit("network/PeerSet", "router.isWaitingFor(item.hash)", "false")]
 
 export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
-  S1: [[edit("network/InitialPeers", "yield* connector.takeTurn\n")]],
+  S1: [[edit("network/InitialPeers", "yield* connector.takeTurn")]],
   S2: [
     [
       edit("network/InitialPeers", "Effect.delay(policy.reconnectDelay)", "Effect.delay(Duration.seconds(1))"),
-      edit("network/InitialPeers", "if (now - attempted >= Duration.toMillis(policy.reconnectDelay)) due", "due")
+      edit("network/InitialPeers", "now - attempted >= Duration.toMillis(policy.reconnectDelay)", "true")
     ]
   ],
-  S3: [
-    [
-      edit(
-        "network/InitialPeers",
-        "// Remote peers must not keep everybody else waiting by answering all at once.\n          yield* Effect.yieldNow"
-      )
-    ]
-  ],
+  S3: [[edit("network/InitialPeers", "yield* Effect.yieldNow")]],
   S4: [
     [
       edit(
         "network/Listener",
-        'yield* refuse(stream, scope, "banned")\n        return yield* Effect.yieldNow',
+        'yield* refuse(stream, scope, "banned"); return yield* Effect.yieldNow',
         'return yield* refuse(stream, scope, "banned")'
       ),
       edit(
         "network/Listener",
-        "yield* Effect.sleep(policy.refuseInterval)\n        return yield* Effect.yieldNow",
+        "yield* Effect.sleep(policy.refuseInterval); return yield* Effect.yieldNow",
         "return yield* Effect.sleep(policy.refuseInterval)"
       ),
       edit(
         "network/Listener",
-        "// A sleep alone does not guarantee that others run first.\n      yield* Effect.yieldNow"
+        "yield* Effect.sleep(policy.acceptInterval); yield* Effect.yieldNow",
+        "yield* Effect.sleep(policy.acceptInterval)"
       ),
       edit("network/Listener", "Effect.forever(acceptOne)", "Effect.forever(acceptOne, { disableYield: true })")
     ]
   ],
-  S5: [
-    [
-      edit(
-        "network/Crawler",
-        "}\n          yield* Effect.yieldNow\n        }\n      })\n\n      const run",
-        "}\n        }\n      })\n\n      const run"
-      )
-    ]
-  ],
+  S5: [[edit("network/Crawler", "yield* Effect.yieldNow", "", { within: "loop" })]],
   S6: [[edit("chain/PeerSocketAddress", "NetAddress.toCanonical(address)", "address")]],
   S7: [
     [
       edit(
         "network/Listener",
-        "if (yield* bans.isBanned(stream.remoteAddress))",
-        "if (!trusted.has(stream.remoteAddress) && (yield* bans.isBanned(stream.remoteAddress)))"
+        "yield* bans.isBanned(stream.remoteAddress)",
+        "!trusted.has(ipOf(stream.remoteAddress)) && (yield* bans.isBanned(stream.remoteAddress))"
       )
     ]
   ],
   S8: [[edit("network/Listener", "Effect.sleep(policy.acceptInterval)", "Effect.sleep(policy.refuseInterval)")]],
   S9: [
     [
-      edit("network/Listener", "const slot = yield* slots.reserve(kind)\n"),
-      edit(
-        "network/Listener",
-        "yield* reports.welcome(peer, slot)",
-        "yield* reports.welcome(peer, yield* slots.reserve(kind))"
-      )
+      edit("network/Listener", "const slot = yield* slots.reserve(kind)"),
+      edit("network/Listener", "reports.welcome(peer, slot)", "reports.welcome(peer, yield* slots.reserve(kind))")
     ]
   ],
   S10: [
-    [edit("network/Listener", "Math.min(trusted.size, Math.max(0, inboundLimit(policy) - 1))", "0")],
+    [edit("network/Listener", "const reserved = $PLACES", "const reserved = 0")],
     [edit("network/Listener", "Math.max(0, inboundLimit(policy) - 1)", "inboundLimit(policy)")]
   ],
-  S11: [[edit("network/InboundThrottle", "this.#expire(nowMillis)\n")]],
+  S11: [[edit("network/InboundThrottle", "this.#expire(nowMillis)")]],
   S12: [[edit("addresses/Misbehavior", "Effect.sleep(policy.misbehaviorInterval)", "Effect.yieldNow")]],
   S13: [
-    [edit("network/Crawler", " || now < limiter.nextMillis")],
+    [edit("network/Crawler", "now < limiter.nextMillis", "false")],
     [
       edit(
         "network/Crawler",
         "if (yield* crawlOnce()) yield* peerSet.demand.offer",
-        "yield* crawlOnce()\n        yield* peerSet.demand.offer"
+        "yield* crawlOnce(); yield* peerSet.demand.offer"
       )
     ]
   ],
   S14: [
+    [edit("network/Crawler", "yield* peerSet.demand.offer", "", { within: "dial" })],
     [
-      edit("network/Crawler", "yield* peerSet.demand.offer\n              return Option.none()", "return Option.none()")
-    ],
-    [
-      edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy) &&"),
-      edit("addresses/AddressBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "delayMillis < 0")
+      edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy)", "true"),
+      edit("addresses/AddressBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "false")
     ]
   ],
   S15: [[edit("network/Connector", "nextMillis = turn + intervalMillis", "nextMillis = turn")]],
@@ -134,52 +111,31 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  S17: [[edit("network/PeerSet", "if (address !== undefined && connected.at(address) !== undefined) return false")]],
-  S18: [[edit("network/PeerSet", ">= policy.connectionsPerGroup", "< 0")]],
-  S19: [[edit("routing/PeerChoice", "const rank = draw(candidates.size)", "const rank = 0")]],
-  S20: [
-    [
-      edit(
-        "routing/BlockRouting",
-        "const excluded = new Set([...missing, ...failed])",
-        "const excluded = new Set(failed)"
-      )
-    ]
-  ],
-  S21: [[edit("routing/PeerChoice", "const pick = i + draw(candidates.size - i)", "const pick = i")]],
-  S22: [[edit("network/PeerSet", "if (connected.size >= totalLimit(policy))", "if (connected.size < 0)")]],
-  S23: [[edit("routing/InventoryRegistry", "if (map.size <= limit) return", "if (map.size >= 0) return")]],
+  S17: [[edit("network/PeerSet", "connected.at(address) !== undefined", "false")]],
+  S18: [[edit("network/PeerSet", "connected.inGroup(group).size >= policy.connectionsPerGroup", "false")]],
+  S19: [[edit("routing/PeerChoice", "draw(candidates.size)", "0")]],
+  S20: [[edit("routing/BlockRouting", "new Set([...missing, ...failed])", "new Set(failed)")]],
+  S21: [[edit("routing/PeerChoice", "draw(candidates.size - i)", "0")]],
+  S22: [[edit("network/PeerSet", "connected.size >= totalLimit(policy)", "false")]],
+  S23: [[edit("routing/InventoryRegistry", "map.size <= limit", "true")]],
   S24: [[edit("routing/InventoryRegistry", "items.slice(0, policy.inventoryHashes)", "items")]],
   S25: [[edit("routing/InventoryRegistry", "nextRotation = now + rotationMillis", "nextRotation += rotationMillis")]],
-  S26: [
+  S26: [[edit("routing/InventoryRegistry", "current?.has(connection) !== true", "true")]],
+  S27: [[edit("routing/InventoryRegistry", 'statuses.current(key, connection) === "missing"', "false")]],
+  S28: [[edit("peer/ResponseMatcher", 'error.value._tag !== "NotFoundResponse"', "false")]],
+  S29: [
     [
       edit(
-        "routing/InventoryRegistry",
-        "if (current?.has(connection) !== true) visit(connection, value)",
-        "visit(connection, value)"
+        "network/ConnectionSlots",
+        'if (place.state === "open") open[kind]--; else reserved[kind]--',
+        'if (place.state === "open") open[kind]--'
       )
     ]
   ],
-  S27: [
-    [
-      edit(
-        "routing/InventoryRegistry",
-        'if (status === "available" && statuses.current(key, connection) === "missing") continue'
-      )
-    ]
-  ],
-  S28: [[edit("peer/ResponseMatcher", '|| error.value._tag !== "NotFoundResponse"')]],
-  S29: [[edit("network/ConnectionSlots", "else reserved[kind]--")]],
   S30: [noDialLimit],
   S31: [
-    [
-      edit(
-        "addresses/Gossip",
-        "lastSeenSeconds: gossiped.lastSeenSeconds - excess",
-        "lastSeenSeconds: gossiped.lastSeenSeconds"
-      )
-    ],
-    [edit("addresses/Gossip", "if (oldest < excess) return []")]
+    [edit("addresses/Gossip", "gossiped.lastSeenSeconds - excess", "gossiped.lastSeenSeconds")],
+    [edit("addresses/Gossip", "oldest < excess", "false")]
   ],
   S32: [
     [
@@ -192,57 +148,36 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "peer/Connection",
-        "fresh, addressesPerAnswer, addressCacheCapacity",
-        "fresh, addressCacheCapacity, addressCacheCapacity"
+        "AddressCache.take($KNOWN, $FRESH, addressesPerAnswer, $$$OTHERS)",
+        "AddressCache.take($KNOWN, $FRESH, addressCacheCapacity, $$$OTHERS)"
       )
     ]
   ],
-  S33: [[edit("network/PeerSet", "if (member.stalls < policy.stallThreshold) return", "return")]],
+  S33: [[edit("network/PeerSet", "member.stalls < policy.stallThreshold", "true")]],
   S34: [
     [edit("network/PeerSet", "if (!isAcceptable(member)) return false")],
-    [edit("network/PeerSet", "if (minimum <= before) return", "return")]
+    [edit("network/PeerSet", "minimum <= before", "true")]
   ],
   S35: [[edit("routing/ConnectedPeers", "this.#sidecars.delete(id)")]],
   S36: [noRecheck],
   S37: [
     [edit("peer/Handshake", "nonces.delete(oldest)")],
-    [edit("peer/Handshake", "if (nonces.has(theirs.nonce))", "if (nonces.delete(theirs.nonce))")]
+    [edit("peer/Handshake", "nonces.has(theirs.nonce)", "nonces.delete(theirs.nonce)")]
   ],
-  S38: [
-    [
-      edit(
-        "addresses/AddressBookFile",
-        "addresses.toSorted((a, b) => (PeerSocketAddress.format(a) < PeerSocketAddress.format(b) ? -1 : 1))",
-        "addresses"
-      )
-    ]
-  ],
+  S38: [[edit("addresses/AddressBookFile", "addresses.toSorted($ORDER)", "addresses")]],
   S39: [
-    [edit("peer/ConnectionMetrics", 'knownVersions.includes(version) ? String(version) : "other"', "String(version)")],
+    [edit("peer/ConnectionMetrics", "knownVersions.includes(version)", "true")],
     [edit("chain/PeerSocketAddress", "show ? format(address) : redacted(address)", "format(address)")]
   ],
-  S40: [[edit("routing/FindRotation", "this.#hand = place.after\n      return", "return")]],
-  S41: [
-    [
-      edit(
-        "routing/FindQueue",
-        'if (this.#waiting.size >= policy.findQueueCapacity) return this.#askInTurn(call, "queue_full", true)'
-      )
-    ]
-  ],
+  S40: [[edit("routing/FindRotation", "this.#hand = place.after; return place.id", "return place.id")]],
+  S41: [[edit("routing/FindQueue", "this.#waiting.size >= policy.findQueueCapacity", "false")]],
   S42: [
-    [
-      edit(
-        "routing/BlockRouting",
-        "const excluded = new Set([...missing, ...failed])",
-        "const excluded = new Set(missing)"
-      )
-    ],
+    [edit("routing/BlockRouting", "new Set([...missing, ...failed])", "new Set(missing)")],
     [edit("routing/BlockRouting", "[...advertised].filter((id) => !failed.has(id))", "[...advertised]")]
   ],
   S43: [strangersCount, strangersCount],
   S44: [
-    [edit("routing/InventoryRegistry", "if (map.size <= limit) return", "if (map.size >= 0) return")],
+    [edit("routing/InventoryRegistry", "map.size <= limit", "true")],
     [
       edit(
         "routing/InventoryRegistry",
@@ -252,10 +187,10 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ]
   ],
   S45: [
-    [edit("network/Network", "yield* peerSet.remove(id)", "yield* Effect.void")],
-    [edit("network/PeerSet", "if (minimum <= before) return", "return")]
+    [edit("network/Network", "peerSet.remove(id)", "Effect.void")],
+    [edit("network/PeerSet", "minimum <= before", "true")]
   ],
-  S46: [[edit("network/PeerSet", "duration: policy.requestTimeout,", "duration: Duration.hours(1),")]],
+  S46: [[edit("network/PeerSet", "duration: policy.requestTimeout", "duration: Duration.hours(1)")]],
   S47: [noRecheck],
   S48: [
     [
@@ -268,8 +203,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/PeerSet",
-        "const { id } = member.peer\n    if (ended",
-        "member = connected.get(connected.at(member.address!)!) ?? member\n    const { id } = member.peer\n    if (ended"
+        "const { id } = member.peer",
+        "member = connected.get(connected.at(member.address!)!) ?? member; const { id } = member.peer",
+        { within: "landed" }
       )
     ]
   ],
@@ -277,29 +213,21 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "addresses/AddressRules",
-        "NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : `${prefixOf(address, 4)}/64`",
+        "NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : $PREFIX",
         "NetAddress.formatIp(address)"
       )
     ]
   ],
   C1: [oneHandshakeAtATime],
   C2: [noHandshakeLimit, noDialLimit],
-  C3: [
-    [
-      edit(
-        "network/Crawler",
-        "yield* FiberSet.run(actions, dialOrCrawl, { startImmediately: true })",
-        "yield* dialOrCrawl"
-      )
-    ]
-  ],
+  C3: [[edit("network/Crawler", "FiberSet.run(actions, dialOrCrawl, $OPTIONS)", "dialOrCrawl")]],
   C4: [
     [
-      edit("network/Crawler", "            yield* connector.takeTurn\n"),
+      edit("network/Crawler", "yield* connector.takeTurn"),
       edit(
         "network/Crawler",
-        "yield* FiberSet.run(actions, dialOrCrawl,",
-        "yield* connector.takeTurn\n              yield* FiberSet.run(actions, dialOrCrawl,"
+        "yield* FiberSet.run(actions, dialOrCrawl, $OPTIONS)",
+        "yield* connector.takeTurn; yield* FiberSet.run(actions, dialOrCrawl, $OPTIONS)"
       )
     ]
   ],
@@ -307,31 +235,28 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/Crawler",
-        "if (now >= nextTick) {",
-        "const isWanted = peerSet.demand.takeUnsafe()\n          if (now >= nextTick && !isWanted) {"
-      ),
-      edit("network/Crawler", "} else if (peerSet.demand.takeUnsafe()) {", "} else if (isWanted) {")
+        "if (now >= nextTick) { $$$TICK } else if (peerSet.demand.takeUnsafe()) { $$$DIAL } else { $$$WAIT }",
+        "if (peerSet.demand.takeUnsafe()) { $$$DIAL } else if (now >= nextTick) { $$$TICK } else { $$$WAIT }"
+      )
     ]
   ],
   C6: [
     [
-      edit("network/Crawler", 'const slot = yield* slots.reserve("outbound")\n'),
+      edit("network/Crawler", 'const slot = yield* slots.reserve("outbound")'),
       edit(
         "network/Crawler",
-        "return yield* dial(candidate.value.address, slot, outbound)",
-        'return yield* dial(candidate.value.address, yield* slots.reserve("outbound"), outbound)'
+        "dial(candidate.value.address, slot, outbound)",
+        'dial(candidate.value.address, yield* slots.reserve("outbound"), outbound)'
       )
     ]
   ],
-  C7: [
-    [edit("network/Listener", "Effect.forever(acceptOne),", 'Effect.timeout(Effect.forever(acceptOne), "1 hour"),')]
-  ],
+  C7: [[edit("network/Listener", "Effect.forever(acceptOne)", 'Effect.timeout(Effect.forever(acceptOne), "1 hour")')]],
   C8: [
     [
       edit(
         "network/Listener",
-        "yield* serve(stream, verdict).pipe(",
-        'yield* serve(stream, verdict).pipe(\n        Spans.within("accept_inbound_handshake"),'
+        "serve(stream, verdict).pipe($$$STEPS)",
+        'serve(stream, verdict).pipe(Spans.within("accept_inbound_handshake"), $$$STEPS)'
       )
     ]
   ],
@@ -344,44 +269,31 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit("routing/RequestRouter", "this.#blocks.leave(call)")],
     [edit("routing/RequestRouter", "this.#asking.tell(call.waiter, Effect.fail(error))")]
   ],
-  C10: [[edit("network/PeerSet", "watchReadiness(member)\n    router.note", "router.note")]],
-  C11: [[edit("network/Demand", "if (closed || count >= capacity) return false", "if (closed) return false")]],
+  C10: [[edit("network/PeerSet", "watchReadiness(member)", "", { within: "admit" })]],
+  C11: [[edit("network/Demand", "count >= capacity", "false")]],
   C12: [
     [
-      edit(
-        "network/PeerSet",
-        "Effect.map(peer.awaitClosed, (error) => steps.run(() => drop(peer.id, error)))",
-        "Effect.map(peer.awaitClosed, (error) => steps.run(() => drop(connected.at(address!) ?? peer.id, error)))"
-      )
+      edit("network/PeerSet", "drop(peer.id, error)", "drop(connected.at(address!) ?? peer.id, error)", {
+        within: "admit"
+      })
     ]
   ],
-  C13: [
-    [
-      edit(
-        "network/ConnectionSlots",
-        'if (place.state === "open") open[kind]--',
-        "if (place.state !== undefined) open[kind]--"
-      )
-    ]
-  ],
+  C13: [[edit("network/ConnectionSlots", 'place.state === "open"', "place.state !== undefined")]],
   C14: [
     [
       edit(
         "addresses/AddressBook",
-        'const takeCandidate = step((now, changes): Option.Option<Entry> => {\n    const candidate = firstCandidate(now)\n    if (candidate === undefined) return Option.none()\n    return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))\n  })',
-        'const takeCandidate = Effect.gen(function* () {\n    const candidate = yield* read(firstCandidate)\n    yield* Effect.yieldNow\n    if (candidate === undefined) return Option.none()\n    return yield* record({ _tag: "UpdateAttempt", address: candidate.address })\n  })'
+        "const takeCandidate = $STEP",
+        `const takeCandidate = Effect.gen(function* () {
+          const candidate = yield* read(firstCandidate)
+          yield* Effect.yieldNow
+          if (candidate === undefined) return Option.none()
+          return yield* record({ _tag: "UpdateAttempt", address: candidate.address })
+        })`
       )
     ]
   ],
-  C15: [
-    [
-      edit(
-        "network/Crawler",
-        "Effect.map(monotonicMillis, (ended) => {\n              limiter.running = false",
-        "Effect.map(monotonicMillis, (ended) => {"
-      )
-    ]
-  ],
+  C15: [[edit("network/Crawler", "limiter.running = false")]],
   C16: [
     [
       edit(
@@ -390,26 +302,15 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
         'Effect.fail("late")'
       )
     ],
-    [
-      edit(
-        "network/Crawler",
-        "PeerSet.isClosed(error)\n            ? Effect.fail(error)\n            : Effect.as",
-        "Effect.as"
-      )
-    ]
+    [edit("network/Crawler", "PeerSet.isClosed(error) ? Effect.fail(error) : $OTHERWISE", "$OTHERWISE")]
   ],
   C17: [noCrawlLimit],
   C18: [
     [
       edit(
         "addresses/AddressBook",
-        "changes: Array<AddressBookChange>) => A): Effect.Effect<A> =>\n    operation",
-        "changes: Array<AddressBookChange>) => A, sampled = sample()): Effect.Effect<A> =>\n    operation"
-      ),
-      edit(
-        "addresses/AddressBook",
-        "const now = sample()\n          const changes",
-        "const now = sampled\n          const changes"
+        "Effect.suspend(() => { const now = sample(); $$$STEP })",
+        "((now) => Effect.suspend(() => { $$$STEP }))(sample())"
       )
     ]
   ],
@@ -417,8 +318,12 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/PeerSet",
-        "restore(next),",
-        'Effect.tapError(restore(next), (error) => Effect.forEach(error._tag === "NotFoundRegistry" ? [...connected.values()] : [], ({ peer }) => registry.register(peer.id, "missing", error.hashes))),'
+        "restore(next)",
+        `Effect.tapError(restore(next), (error) =>
+          Effect.forEach(error._tag === "NotFoundRegistry" ? [...connected.values()] : [], ({ peer }) =>
+            registry.register(peer.id, "missing", error.hashes)
+          )
+        )`
       )
     ]
   ],
@@ -426,25 +331,19 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/Listener",
-        'Effect.catchTag("HandshakeError", (error) =>',
-        'Effect.tapErrorTag("HandshakeError", (error) =>'
+        'Effect.catchTag("HandshakeError", $RECOVER)',
+        'Effect.tapErrorTag("HandshakeError", $RECOVER)'
       )
     ],
-    [
-      edit(
-        "network/Crawler",
-        "Effect.map(Option.some),\n          Effect.catch((error) =>",
-        "Effect.map(Option.some),\n          Effect.tapError((error) =>"
-      )
-    ]
+    [edit("network/Crawler", "Effect.catch($RECOVER)", "Effect.tapError($RECOVER)", { within: "dial" })]
   ],
-  C21: [[edit("network/InitialPeers", "for (const address of byPreference) {", "for (const address of shuffled) {")]],
+  C21: [[edit("network/InitialPeers", "const byPreference = $GROUPS", "const byPreference = shuffled")]],
   C22: [
     [
       edit(
         "network/PeerSet",
-        "const log = (effect: Effect.Effect<void>) => steps.later(() => run(effect))",
-        "const log = (effect: Effect.Effect<void>) => steps.later(() => run(Effect.andThen(book.entries, effect)))"
+        "steps.later(() => run(effect))",
+        "steps.later(() => run(Effect.andThen(book.entries, effect)))"
       )
     ]
   ],
@@ -457,26 +356,10 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  C24: [
-    [
-      edit(
-        "routing/Asking",
-        "if (member === undefined) return false\n    this.#send(request, member)",
-        "if (member === undefined) return false\n    this.#send(request, member).interruptUnsafe()"
-      )
-    ]
-  ],
-  C25: [
-    [
-      edit(
-        "network/Network",
-        "yield* crawler.crawlOnce(Math.min(connected, policy.crawlFanout))",
-        "yield* Effect.forkChild(crawler.crawlOnce(Math.min(connected, policy.crawlFanout)))"
-      )
-    ]
-  ],
+  C24: [[edit("routing/Asking", "this.#send(request, member)", "this.#send(request, member).interruptUnsafe()")]],
+  C25: [[edit("network/Network", "crawler.crawlOnce($FANOUT)", "Effect.forkChild(crawler.crawlOnce($FANOUT))")]],
   C26: [
-    [edit("network/PeerSet", "onNone: () => false,", "onNone: () => true,")],
+    [edit("network/PeerSet", "onNone: () => false", "onNone: () => true")],
     [
       edit(
         "routing/StallTracker",
@@ -489,8 +372,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "routing/RequestRouter",
-        "this.#finds.serve()\n      this.#blocks.serve()",
-        "this.#blocks.serve()\n      this.#finds.serve()"
+        "this.#finds.serve(); this.#blocks.serve()",
+        "this.#blocks.serve(); this.#finds.serve()"
       )
     ],
     [edit("routing/BlockQueue", "if (this.#asking.ready === 0) this.#isDoorsTurn = true")]
@@ -499,25 +382,11 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "peer/Connection",
-        "const sinceMillis = this.#nowMillis()\n      this.#waiting",
-        "const sinceMillis = Number(asked.askedAtNanos) / 1_000_000\n      this.#waiting"
+        "const sinceMillis = this.#nowMillis()",
+        "const sinceMillis = Number(asked.askedAtNanos) / 1_000_000"
       )
     ]
   ],
-  C29: [
-    [
-      edit(
-        "network/PeerSet",
-        "// A step of its own: whoever became too old since must not hear of the block.\n      steps.run(() => undefined)"
-      )
-    ]
-  ],
-  C30: [
-    [
-      edit(
-        "network/PeerSet",
-        "yield* Effect.addFinalizer(() => Effect.sync(() => steps.run(() => end(new NetworkClosed()))))"
-      )
-    ]
-  ]
+  C29: [[edit("network/PeerSet", "steps.run(() => undefined)", "", { within: "advertTargets" })]],
+  C30: [[edit("network/PeerSet", "end(new NetworkClosed())", "undefined")]]
 }

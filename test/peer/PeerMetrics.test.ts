@@ -272,7 +272,7 @@ describe("what a peer can read of others, or write into our logs and labels (pee
       }).pipe(Effect.provide(layer))
       assert.strictEqual(lines.length, 1)
       assert.include(lines[0]?.text, "peer=v4redacted:8233")
-      assert.include(lines[0]?.text, "error=Overloaded")
+      assert.include(lines[0]?.text, "error=PeerOverloaded")
       assert.strictEqual(lines[0]?.level, "Debug")
     }).pipe(Effect.provide(world))
   )

@@ -2,16 +2,25 @@
 import { Clock, Effect, Layer } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { type GossipedAddress, NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 
 export const address = PeerSocketAddress.fromStringUnsafe
 
-export const bookWorld = (policy: Partial<Policy> = {}, chain: ChainParamsShape = mainnet) =>
+/** A book that is told our own address, the bans it knows, and what runs in them. */
+export const bookWorld = (
+  policy: Partial<Policy> = {},
+  chain: ChainParamsShape = mainnet,
+  own: Layer.Layer<OwnAddress> = OwnAddress.layerNone
+) =>
   AddressBook.layer.pipe(
     Layer.provideMerge(BanList.layer),
+    Layer.provideMerge(BackgroundTasks.layer),
+    Layer.provideMerge(own),
     Layer.provideMerge(Layer.succeed(ChainParams, chain)),
     Layer.provideMerge(Layer.succeed(Policy, { ...defaults, ...policy }))
   )

@@ -2,6 +2,7 @@
 import { ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, References, Schedule } from "effect"
 import { FetchHttpClient } from "effect/http"
 import {
+  ChainTip,
   defaults,
   InboundTransport,
   Network,
@@ -31,14 +32,19 @@ const freePort = (ip: string) =>
     Effect.provide(TcpTransport.layer)
   )
 
-type NodeSettings = Partial<Node.NodeOptions> & { readonly policy?: Partial<Policy> }
+type NodeSettings = Partial<Node.NodeOptions> & {
+  readonly policy?: Partial<Policy>
+  readonly chainTip?: Layer.Layer<ChainTip>
+}
 
 /** A node at an IP of its own, which knows nobody. */
-export const node = (ip: string, options: NodeSettings = {}) => {
+export const node = (ip: string, settings: NodeSettings = {}) => {
   const listenAddress = PeerSocketAddress.fromStringUnsafe(`${ip}:0`)
-  const { policy, ...others } = options
-  const peers = options.seeds === undefined ? { peers: [] } : {}
-  return Node.layer({ chain: regtest, listenAddress, dialFrom: listenAddress.address, ...peers, ...others }).pipe(
+  const { chainTip = ChainTip.layerNone, policy, ...others } = settings
+  const peers = settings.seeds === undefined ? { peers: [] } : {}
+  const options = { chain: regtest, listenAddress, ...peers, ...others }
+  return Node.compose(options, { ...Node.parts(options), chainTip }).pipe(
+    Layer.provide(Node.machine({ dialFrom: listenAddress.address })),
     Layer.provideMerge(Layer.succeed(Policy, { ...quick, ...policy })),
     Layer.provide(Layer.succeed(References.MinimumLogLevel, "None"))
   )

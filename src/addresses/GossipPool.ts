@@ -19,7 +19,7 @@ interface Told {
   place: number
 }
 
-export class Tellable {
+export class GossipPool {
   readonly #chain: ChainParamsShape
   readonly #byEntry = new Map<PeerAddress, Told>()
   readonly #byTime = new Map<number, Set<Told>>()
