@@ -260,13 +260,16 @@ function* make() {
       }
       const port = address.port === 0 ? freePort(host) : address.port
       if (port === undefined || host.listeners.has(port) || host.ports.has(port)) return yield* failed("EADDRINUSE")
-      const queue = AcceptQueue.make((stream: SimStream) => stream)
+      const queue = yield* AcceptQueue.make((stream: SimStream) => stream)
       const listener: Listener = { queue }
       host.listeners.set(port, listener)
       yield* Effect.addFinalizer(() => {
         // After a crash the port may be somebody else's.
         if (host.listeners.get(port) === listener) host.listeners.delete(port)
-        return Effect.forEach(queue.drain(), (stream) => stream.close, { discard: true })
+        return Effect.flatMap(
+          queue.drain,
+          Effect.forEach((stream) => stream.close, { discard: true })
+        )
       })
       return { address: PeerSocketAddress.fromIp(address.address, port), accept: queue.accept }
     })
