@@ -58,6 +58,11 @@ export class TaskNameTaken extends Schema.TaggedError<TaskNameTaken>()("TaskName
   }
 }
 
+/** The name of the task that a fiber belongs to, for whoever has to say what everybody does. */
+export const CurrentTask = Context.Reference<string | undefined>("network-effect/CurrentTask", {
+  defaultValue: () => undefined
+})
+
 /** Runs what lives as long as the network, and ends it all together. */
 export class BackgroundTasks extends Context.Service<
   BackgroundTasks,
@@ -143,6 +148,7 @@ function* make() {
     if (names.has(name)) return yield* new TaskNameTaken({ task: name })
     names.add(name)
     const fiber = yield* Effect.scoped(task).pipe(
+      Effect.provideService(CurrentTask, name),
       Effect.exit,
       Effect.flatMap((exit) => exited(name, exit)),
       Effect.ensuring(Effect.sync(() => names.delete(name))),
