@@ -84,13 +84,13 @@ const simulated = Effect.gen(function* () {
   const tell = Context.get(other, PeerSet).request(advert(unknown, transaction.id))
   const count = yield* watched(Context.get(own, MempoolWatcher), tell)
   yield* Console.log(`simulated: knows ${count}`)
-}).pipe(
-  Effect.scoped,
-  Effect.provide(SimNetwork.layer),
-  // What a node says of itself.
-  Effect.provideService(References.MinimumLogLevel, "Warn"),
-  // The clock moves by itself. What waits for ever fails, and says who sleeps until when.
-  SimRuntime.within("10 minutes")
-)
+}).pipe(Effect.scoped, Effect.provide(SimNetwork.layer))
 
-await Effect.runPromise(Effect.andThen(withMocks, simulated))
+await Effect.runPromise(
+  Effect.andThen(withMocks, simulated).pipe(
+    // What a node says of itself.
+    Effect.provideService(References.MinimumLogLevel, "Warn"),
+    // The clock moves by itself. What waits for ever fails, and says who sleeps until when.
+    SimRuntime.within("10 minutes")
+  )
+)

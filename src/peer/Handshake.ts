@@ -125,6 +125,7 @@ export class Handshake extends Context.Service<
     readonly nonceCount: Effect.Effect<number>
   }
 >()("network-effect/peer/Handshake") {
+  /** Says of this node what `LocalNode`, `OwnAddress` and the chain say, and remembers its nonces. */
   static readonly layer = Layer.effect(Handshake, Effect.gen(make))
 }
 
