@@ -68,13 +68,10 @@ export class InitialPeers extends Context.Service<
     | NetworkEvents
     | PeerCache
     | PeerSet
-  > = Layer.effect(
-    InitialPeers,
-    Effect.suspend(() => make)
-  )
+  > = Layer.effect(InitialPeers, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const seeds = yield* DnsSeeds
@@ -323,4 +320,4 @@ const make = Effect.gen(function* () {
   )
 
   return InitialPeers.of({ awaitStarted: Deferred.await(started) })
-})
+}

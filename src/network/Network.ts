@@ -1,7 +1,7 @@
 /**
  * The façade: what a program usually asks of a whole node.
  *
- * It runs nothing itself but what watches over all: the chain's tip, bans, and what is told of both. The other tasks belong
+ * It runs nothing itself but what watches over all: the chain's tip, and what is told of bans. The other tasks belong
  * to the layers of their services (`BackgroundTasks.ts`). The layer is there once the port is bound and connections are
  * accepted; seeds, first dials and the first crawl follow, and `awaitStarted` tells when they are done.
  *
@@ -75,10 +75,7 @@ export class Network extends Context.Service<
     | NetworkEvents
     | OwnAddress
     | PeerSet
-  > = Layer.effect(
-    Network,
-    Effect.suspend(() => make)
-  )
+  > = Layer.effect(Network, Effect.gen(make))
 
   /**
    * A network that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence
@@ -118,7 +115,7 @@ export const checkPolicy = Effect.flatMap(Policy, ({ targetPeers }) =>
     : Effect.void
 )
 
-const make = Effect.gen(function* () {
+function* make() {
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
   const book = yield* AddressBook
@@ -143,18 +140,6 @@ const make = Effect.gen(function* () {
     Effect.andThen(Effect.never)
   )
 
-  /** Lets go of connected peers whose group is banned. Looks at them only when the list of bans has changed. */
-  const enforceBans = bans.bans.changes.pipe(
-    Stream.runForEach(() =>
-      Effect.gen(function* () {
-        for (const { id, transientAddress } of yield* peerSet.peers) {
-          if (transientAddress !== undefined && (yield* bans.isBanned(transientAddress))) yield* peerSet.remove(id)
-        }
-      })
-    ),
-    Effect.andThen(Effect.never)
-  )
-
   const tellBans = bans.changes.pipe(
     Stream.runForEach((change) =>
       events.publish(
@@ -171,7 +156,6 @@ const make = Effect.gen(function* () {
     Effect.andThen(Effect.never)
   )
 
-  yield* tasks.run("ban enforcement", enforceBans)
   yield* tasks.run("ban events", tellBans)
   yield* tasks.run("chain tip", watchTip)
   // Outlives the tasks by a moment: it tells of their end.
@@ -196,7 +180,7 @@ const make = Effect.gen(function* () {
     awaitEnd: tasks.awaitEnd,
     events: events.stream
   })
-})
+}
 
 const tagOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "_tag" in cause ? String(cause._tag) : "Defect"

@@ -68,7 +68,7 @@ export class NodeAnswers extends Context.Service<
 >()("network-effect/network/NodeAnswers") {
   /** Answers from the book, and from whatever is added. */
   static readonly layer: Layer.Layer<NodeAnswers | InboundRequests, TaskNameTaken, AddressBook | BackgroundTasks> =
-    Layer.effectContext(Effect.suspend(() => make))
+    Layer.effectContext(Effect.gen(make))
 
   /** Adds answers to a node for as long as the layer lives. */
   static readonly layerAdd = <R>(
@@ -121,7 +121,7 @@ const maxHeaders = 160
  */
 const maxTransactionIds = 25_000
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const sharedAddresses = yield* makeSharedAddresses
   const busy = yield* Semaphore.make(policy.inboundConcurrency)
@@ -261,7 +261,7 @@ const make = Effect.gen(function* () {
   return Context.make(InboundRequests, InboundRequests.of({ answer })).pipe(
     Context.add(NodeAnswers, NodeAnswers.of({ add }))
   )
-})
+}
 
 /** The same answers with what they need. */
 const withContext = <R>(answers: Answers<R>, context: Context.Context<R>): Answers => {

@@ -100,10 +100,7 @@ export class PeerSet extends Context.Service<
     PeerSet,
     TaskNameTaken,
     ChainParams | ChainTip | BanList | InventoryRegistry | BackgroundTasks
-  > = Layer.effect(
-    PeerSet,
-    Effect.suspend(() => make)
-  )
+  > = Layer.effect(PeerSet, Effect.gen(make))
 
   /**
    * Peers that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence that
@@ -133,7 +130,7 @@ export class PeerSet extends Context.Service<
 
 const nobody: ReadonlySet<ConnectionId> = new Set()
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
@@ -318,7 +315,7 @@ const make = Effect.gen(function* () {
     }),
     awaitPeers
   })
-})
+}
 
 /** Somebody who waits for so many peers. */
 interface Arrival {

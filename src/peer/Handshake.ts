@@ -130,145 +130,142 @@ export class Handshake extends Context.Service<
     Handshake,
     never,
     ChainParams | ChainTip | InboundRequests | OwnAddress | SecureRandom.SecureRandom
-  > = Layer.effect(
-    Handshake,
-    Effect.gen(function* () {
-      const policy = yield* Policy
-      const chain = yield* ChainParams
-      const { tip } = yield* ChainTip
-      const inbound = yield* InboundRequests
-      const secureRandom = yield* SecureRandom.SecureRandom
-      const local = yield* LocalNode
-      const own = yield* OwnAddress
-      const span = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
-      yield* PeerMetrics.initial
+  > = Layer.effect(Handshake, Effect.gen(make))
+}
 
-      const limited = LimitedLog.make(policy.statusLogInterval)
-      // Peers may repeat what sets a bug off.
-      const logDefect: Connection.Options["logDefect"] = (message, cause) =>
-        limited(message, Effect.logError(message, cause))
-      const nonces = new Set<bigint>()
-      let connections = 0
+function* make() {
+  const policy = yield* Policy
+  const chain = yield* ChainParams
+  const { tip } = yield* ChainTip
+  const inbound = yield* InboundRequests
+  const secureRandom = yield* SecureRandom.SecureRandom
+  const local = yield* LocalNode
+  const own = yield* OwnAddress
+  const span = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
+  yield* PeerMetrics.initial
 
-      const nonce = Effect.map(secureRandom.randomBytes(8), (bytes) => Buffer.from(bytes).readBigUInt64LE(0))
+  const limited = LimitedLog.make(policy.statusLogInterval)
+  // Peers may repeat what sets a bug off.
+  const logDefect: Connection.Options["logDefect"] = (message, cause) =>
+    limited(message, Effect.logError(message, cause))
+  const nonces = new Set<bigint>()
+  let connections = 0
 
-      /** A connection belongs to the span that this service was made in: that of whoever dialled ends long before. */
-      const besideTheDial = (context: Context.Context<Scope.Scope>): Context.Context<Scope.Scope> =>
-        span === undefined ? Context.omit(Tracer.ParentSpan)(context) : Context.add(context, Tracer.ParentSpan, span)
+  const nonce = Effect.map(secureRandom.randomBytes(8), (bytes) => Buffer.from(bytes).readBigUInt64LE(0))
 
-      /** A nonce that is remembered before anybody sees it. */
-      const rememberedNonce = Effect.flatMap(nonce, (nonce) => {
-        if (nonces.has(nonce)) return Effect.fail(new LocalDuplicateNonce())
-        nonces.add(nonce)
-        for (const oldest of nonces) {
-          if (nonces.size <= totalLimit(policy)) break
-          nonces.delete(oldest)
-        }
-        return Effect.succeed(nonce)
-      })
+  /** A connection belongs to the span that this service was made in: that of whoever dialled ends long before. */
+  const besideTheDial = (context: Context.Context<Scope.Scope>): Context.Context<Scope.Scope> =>
+    span === undefined ? Context.omit(Tracer.ParentSpan)(context) : Context.add(context, Tracer.ParentSpan, span)
 
-      const ourVersion = (
-        connected: ConnectedAddress.ConnectedAddress,
-        nonce: bigint,
-        nowMillis: number,
-        tip: Option.Option<Tip>
-      ) => {
-        const nowSeconds = Math.floor(nowMillis / 1000)
-        const isolated = connected._tag === "Isolated"
-        const nowhere = PeerSocketAddress.fromIp(NetAddress.ipv4Unspecified, chain.defaultPort)
-        return Message.Version({
-          version: ourProtocolVersion,
-          services: isolated ? 0n : local.services,
-          timestamp: BigInt(Math.floor(nowSeconds / timestampGranularitySeconds) * timestampGranularitySeconds),
-          addressReceiver: { address: ConnectedAddress.transientAddress(connected) ?? nowhere, services: NODE_NETWORK },
-          addressFrom: isolated
-            ? { address: nowhere, services: 0n }
-            : { address: own.stated, services: local.services },
-          nonce,
-          userAgent: local.userAgent,
-          startHeight: isolated || Option.isNone(tip) ? 0 : tip.value.height,
-          relay: !isolated && local.relay
-        })
-      }
+  /** A nonce that is remembered before anybody sees it. */
+  const rememberedNonce = Effect.flatMap(nonce, (nonce) => {
+    if (nonces.has(nonce)) return Effect.fail(new LocalDuplicateNonce())
+    nonces.add(nonce)
+    for (const oldest of nonces) {
+      if (nonces.size <= totalLimit(policy)) break
+      nonces.delete(oldest)
+    }
+    return Effect.succeed(nonce)
+  })
 
-      const check = (
-        theirs: Version,
-        connected: ConnectedAddress.ConnectedAddress,
-        oldest: number,
-        isSyncing: boolean
-      ): RemoteNonceReuse | ObsoleteVersion | MissingRequiredServices | undefined => {
-        if (nonces.has(theirs.nonce)) return new RemoteNonceReuse()
-        if (theirs.version < oldest) return new ObsoleteVersion({ version: theirs.version, minimumVersion: oldest })
-        if (isSyncing && ConnectedAddress.isOutbound(connected) && (theirs.services & NODE_NETWORK) === 0n) {
-          return new MissingRequiredServices({ services: theirs.services })
-        }
-        return undefined
-      }
-
-      /** The exchange alone. */
-      const negotiate = Effect.fnUntraced(function* (
-        messages: MessageStream,
-        connected: ConnectedAddress.ConnectedAddress,
-        counts: ConnectionMetrics.HandshakeCount
-      ) {
-        const nonce = yield* rememberedNonce
-        const nowMillis = yield* Clock.currentTimeMillis
-        const atStart = yield* tip.get
-        const isSyncing = !isNearTip(atStart, nowMillis / 1000, policy.nearTipAge)
-        yield* messages.send(ourVersion(connected, nonce, nowMillis, atStart))
-
-        const theirs = yield* expect(messages, "Version")
-        yield* counts.versionReceived(theirs)
-        if (theirs.services !== theirs.addressFrom.services) {
-          yield* Effect.logDebug("a peer states two kinds of services").pipe(
-            Effect.annotateLogs({ services: theirs.services, ofAddress: theirs.addressFrom.services })
-          )
-        }
-        const height = Option.match(yield* tip.get, { onNone: () => 0, onSome: ({ height }) => height })
-        const oldest = minimumVersion(chain, height)
-        const refusal = check(theirs, connected, oldest, isSyncing)
-        if (refusal !== undefined) return yield* refusal
-        const negotiatedVersion = Math.min(ourProtocolVersion, theirs.version)
-        yield* counts.accepted(theirs.version, negotiatedVersion, oldest)
-
-        yield* messages.send(Message.Verack())
-        yield* expect(messages, "Verack")
-        return { connectedAddress: connected, remote: theirs, negotiatedVersion }
-      })
-
-      const run = Effect.fnUntraced(function* (
-        stream: ByteStream,
-        connected: ConnectedAddress.ConnectedAddress,
-        host: ConnectionHost
-      ) {
-        const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
-        const counts = yield* ConnectionMetrics.handshake(chain, connected)
-        const info = yield* negotiate(messages, connected, counts).pipe(
-          // Both limits are ours; a peer that does not read fails the handshake, whichever is shorter.
-          Effect.catchTag("ConnectionSendTimeout", () => Effect.fail(new HandshakeTimeout())),
-          (exchange) => Effect.onExit(exchange, counts.exchanged),
-          Effect.timeoutOrElse({
-            duration: policy.handshakeTimeout,
-            orElse: () => Effect.fail(new HandshakeTimeout())
-          }),
-          (exchange) => Effect.onExit(exchange, counts.decided),
-          Effect.mapError((reason) => new HandshakeError({ reason })),
-          Spans.within("negotiator", { attributes: { peer: ConnectedAddress.label(connected) } })
-        )
-        messages.agree(info.negotiatedVersion)
-        const id = ++connections
-        return yield* Effect.updateContext(
-          Connection.make({ id, info, messages, host, inbound, policy, nonce, logDefect }),
-          besideTheDial
-        )
-      })
-
-      return Handshake.of({
-        run,
-        nonceCount: Effect.sync(() => nonces.size)
-      })
+  const ourVersion = (
+    connected: ConnectedAddress.ConnectedAddress,
+    nonce: bigint,
+    nowMillis: number,
+    tip: Option.Option<Tip>
+  ) => {
+    const nowSeconds = Math.floor(nowMillis / 1000)
+    const isolated = connected._tag === "Isolated"
+    const nowhere = PeerSocketAddress.fromIp(NetAddress.ipv4Unspecified, chain.defaultPort)
+    return Message.Version({
+      version: ourProtocolVersion,
+      services: isolated ? 0n : local.services,
+      timestamp: BigInt(Math.floor(nowSeconds / timestampGranularitySeconds) * timestampGranularitySeconds),
+      addressReceiver: { address: ConnectedAddress.transientAddress(connected) ?? nowhere, services: NODE_NETWORK },
+      addressFrom: isolated ? { address: nowhere, services: 0n } : { address: own.stated, services: local.services },
+      nonce,
+      userAgent: local.userAgent,
+      startHeight: isolated || Option.isNone(tip) ? 0 : tip.value.height,
+      relay: !isolated && local.relay
     })
-  )
+  }
+
+  const check = (
+    theirs: Version,
+    connected: ConnectedAddress.ConnectedAddress,
+    oldest: number,
+    isSyncing: boolean
+  ): RemoteNonceReuse | ObsoleteVersion | MissingRequiredServices | undefined => {
+    if (nonces.has(theirs.nonce)) return new RemoteNonceReuse()
+    if (theirs.version < oldest) return new ObsoleteVersion({ version: theirs.version, minimumVersion: oldest })
+    if (isSyncing && ConnectedAddress.isOutbound(connected) && (theirs.services & NODE_NETWORK) === 0n) {
+      return new MissingRequiredServices({ services: theirs.services })
+    }
+    return undefined
+  }
+
+  /** The exchange alone. */
+  const negotiate = Effect.fnUntraced(function* (
+    messages: MessageStream,
+    connected: ConnectedAddress.ConnectedAddress,
+    counts: ConnectionMetrics.HandshakeCount
+  ) {
+    const nonce = yield* rememberedNonce
+    const nowMillis = yield* Clock.currentTimeMillis
+    const atStart = yield* tip.get
+    const isSyncing = !isNearTip(atStart, nowMillis / 1000, policy.nearTipAge)
+    yield* messages.send(ourVersion(connected, nonce, nowMillis, atStart))
+
+    const theirs = yield* expect(messages, "Version")
+    yield* counts.versionReceived(theirs)
+    if (theirs.services !== theirs.addressFrom.services) {
+      yield* Effect.logDebug("a peer states two kinds of services").pipe(
+        Effect.annotateLogs({ services: theirs.services, ofAddress: theirs.addressFrom.services })
+      )
+    }
+    const height = Option.match(yield* tip.get, { onNone: () => 0, onSome: ({ height }) => height })
+    const oldest = minimumVersion(chain, height)
+    const refusal = check(theirs, connected, oldest, isSyncing)
+    if (refusal !== undefined) return yield* refusal
+    const negotiatedVersion = Math.min(ourProtocolVersion, theirs.version)
+    yield* counts.accepted(theirs.version, negotiatedVersion, oldest)
+
+    yield* messages.send(Message.Verack())
+    yield* expect(messages, "Verack")
+    return { connectedAddress: connected, remote: theirs, negotiatedVersion }
+  })
+
+  const run = Effect.fnUntraced(function* (
+    stream: ByteStream,
+    connected: ConnectedAddress.ConnectedAddress,
+    host: ConnectionHost
+  ) {
+    const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
+    const counts = yield* ConnectionMetrics.handshake(chain, connected)
+    const info = yield* negotiate(messages, connected, counts).pipe(
+      // Both limits are ours; a peer that does not read fails the handshake, whichever is shorter.
+      Effect.catchTag("ConnectionSendTimeout", () => Effect.fail(new HandshakeTimeout())),
+      (exchange) => Effect.onExit(exchange, counts.exchanged),
+      Effect.timeoutOrElse({
+        duration: policy.handshakeTimeout,
+        orElse: () => Effect.fail(new HandshakeTimeout())
+      }),
+      (exchange) => Effect.onExit(exchange, counts.decided),
+      Effect.mapError((reason) => new HandshakeError({ reason })),
+      Spans.within("negotiator", { attributes: { peer: ConnectedAddress.label(connected) } })
+    )
+    messages.agree(info.negotiatedVersion)
+    const id = ++connections
+    return yield* Effect.updateContext(
+      Connection.make({ id, info, messages, host, inbound, policy, nonce, logDefect }),
+      besideTheDial
+    )
+  })
+
+  return Handshake.of({
+    run,
+    nonceCount: Effect.sync(() => nonces.size)
+  })
 }
 
 /** The next message of a kind; everything else before it is ignored, however often it comes. The budget ends that. */

@@ -58,240 +58,7 @@ export class SimNetwork extends Context.Service<
   }
 >()("network-effect/simulation/SimNetwork") {
   /** An empty network without faults. */
-  static readonly layer: Layer.Layer<SimNetwork> = Layer.effect(
-    SimNetwork,
-    Effect.gen(function* () {
-      const { closeGrace } = yield* Policy
-      const clock = yield* Clock.Clock
-      const seed = yield* Random.nextInt
-      const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
-      const runTimer = yield* FiberHandle.runtime(yield* FiberHandle.make<void>())<never>()
-
-      const hosts = new Map<string, Host>()
-      const links = new Map<string, SimLink>()
-      const rules = new Set<LinkRule.LinkRule>()
-      let stalled = new Set<Sender>()
-      let version = 0
-
-      // -- time ----------------------------------------------------------------------------------
-
-      const agenda = new Agenda()
-      /** When the timer fiber wakes up next; everything is due while it works. */
-      let wakesAt = Number.POSITIVE_INFINITY
-
-      const timer: Effect.Effect<void> = Effect.suspend(() => {
-        wakesAt = Number.NEGATIVE_INFINITY
-        const now = clock.currentTimeMillisUnsafe()
-        for (let due = agenda.takeDue(now); due !== undefined; due = agenda.takeDue(now)) due.run()
-        wakesAt = agenda.nextAt() ?? Number.POSITIVE_INFINITY
-        return wakesAt === Number.POSITIVE_INFINITY ? Effect.void : Effect.andThen(Effect.sleep(wakesAt - now), timer)
-      })
-
-      const world: LinkWorld = {
-        now: () => clock.currentTimeMillisUnsafe(),
-        at: (millis, run) => {
-          agenda.add(millis, run)
-          if (millis < wakesAt) runTimer(timer)
-        },
-        wake: (run) => dispatcher.scheduleTask(run, 0),
-        version: () => version,
-        conditions: (from, to) => {
-          const conditions = LinkRule.conditions(rules, from, to)
-          const areUp = hosts.get(from)?.isUp !== false && hosts.get(to)?.isUp !== false
-          return areUp ? conditions : { ...conditions, opening: "Silent", passes: false }
-        },
-        stall: (sender) => stalled.add(sender),
-        drawsFor: (from, to) => SeededRandom.fractions(SeededRandom.draws(seed, `${from} to ${to}`))
-      }
-
-      /** Conditions may be different now: whoever waited tries again. */
-      const changed = () => {
-        version++
-        const waiting = stalled
-        stalled = new Set()
-        for (const sender of waiting) sender.send()
-      }
-
-      // -- hosts and links -----------------------------------------------------------------------
-
-      const hostNamed = (name: string): Host => {
-        const known = hosts.get(name)
-        if (known !== undefined) return known
-        const host: Host = {
-          name,
-          listeners: new Map(),
-          streams: new Set(),
-          ports: new Set(),
-          nextPort: firstEphemeralPort,
-          isUp: true
-        }
-        hosts.set(name, host)
-        return host
-      }
-
-      const linkBetween = (from: string, to: string): SimLink => {
-        const key = `${from} ${to}`
-        const known = links.get(key)
-        if (known !== undefined) return known
-        const link = new SimLink(world, from, to)
-        links.set(key, link)
-        return link
-      }
-
-      /** `undefined` when all are taken. */
-      const freePort = (host: Host): number | undefined => {
-        for (let tries = firstEphemeralPort; tries <= lastPort; tries++) {
-          const port = host.nextPort
-          host.nextPort = port === lastPort ? firstEphemeralPort : port + 1
-          if (!host.ports.has(port) && !host.listeners.has(port)) return port
-        }
-        return undefined
-      }
-
-      // -- what a host can do --------------------------------------------------------------------
-
-      const makeEnd = (
-        host: Host,
-        localAddress: PeerSocketAddress.PeerSocketAddress,
-        remoteAddress: PeerSocketAddress.PeerSocketAddress
-      ): SimStream => {
-        const stream = new SimStream({
-          localAddress,
-          remoteAddress,
-          link: linkBetween(host.name, LinkRule.hostOf(remoteAddress)),
-          closeGrace,
-          onOver: (stream) => {
-            host.streams.delete(stream)
-            host.ports.delete(localAddress.port)
-          }
-        })
-        host.streams.add(stream)
-        return stream
-      }
-
-      const connect = (
-        host: Host,
-        ip: NetAddress.IpAddress,
-        address: PeerSocketAddress.PeerSocketAddress
-      ): Effect.Effect<SimStream, DialError> =>
-        Effect.callback((resume) => {
-          const failed = (code: string) =>
-            resume(
-              Effect.fail(new DialError({ address: PeerSocketAddress.redacted(address), code, cause: "simulated" }))
-            )
-          const port = freePort(host)
-          if (port === undefined) return failed("EADDRNOTAVAIL")
-          const localAddress = PeerSocketAddress.fromIp(ip, port)
-          const there = hostNamed(LinkRule.hostOf(address))
-          const out = linkBetween(host.name, there.name)
-          const back = linkBetween(there.name, host.name)
-          let interrupted = false
-          let stream: SimStream | undefined
-          host.ports.add(port)
-
-          const soon = (link: SimLink, run: () => void) => {
-            const arrival = link.arrival(0)
-            if (arrival <= link.now()) run()
-            else link.at(arrival, run)
-          }
-          const ask = () => {
-            if (interrupted) return
-            const { opening } = out.conditions()
-            if (opening === "Silent" || !back.conditions().passes) return out.stall({ send: ask })
-            soon(out, () => arrive(opening === "Refuses"))
-          }
-          const arrive = (isRefused: boolean) => {
-            if (interrupted) return
-            const listener = there.listeners.get(address.port)
-            if (isRefused || listener === undefined) {
-              return soon(back, () => {
-                host.ports.delete(port)
-                failed("ECONNREFUSED")
-              })
-            }
-            const near = makeEnd(host, localAddress, address)
-            const far = makeEnd(there, address, localAddress)
-            SimStream.join(near, far)
-            stream = near
-            if (!listener.queue.offer(far)) far.refuse()
-            soon(back, () => resume(Effect.succeed(near)))
-          }
-          ask()
-          return Effect.suspend(() => {
-            interrupted = true
-            host.ports.delete(port)
-            return stream === undefined ? Effect.void : stream.close
-          })
-        })
-
-      const bind = (
-        host: Host,
-        address: PeerSocketAddress.PeerSocketAddress
-      ): Effect.Effect<BoundListener, ListenError, Scope.Scope> =>
-        Effect.gen(function* () {
-          const failed = (code: string) =>
-            Effect.fail(new ListenError({ address: PeerSocketAddress.format(address), code, cause: "simulated" }))
-          if (!NetAddress.isUnspecified(address.address) && LinkRule.hostOf(address) !== host.name) {
-            return yield* failed("EADDRNOTAVAIL")
-          }
-          const port = address.port === 0 ? freePort(host) : address.port
-          if (port === undefined || host.listeners.has(port) || host.ports.has(port)) return yield* failed("EADDRINUSE")
-          const queue = yield* AcceptQueue.make((stream: SimStream) => stream)
-          const listener: Listener = { queue }
-          host.listeners.set(port, listener)
-          yield* Effect.addFinalizer(() => {
-            // After a crash the port may be somebody else's.
-            if (host.listeners.get(port) === listener) host.listeners.delete(port)
-            return Effect.flatMap(
-              queue.drain,
-              Effect.forEach((stream) => stream.close, { discard: true })
-            )
-          })
-          return { address: PeerSocketAddress.fromIp(address.address, port), accept: queue.accept }
-        })
-
-      return SimNetwork.of({
-        host: (address) => {
-          const host = hostNamed(LinkRule.hostOf(address))
-          return {
-            dial: (to) =>
-              Effect.acquireRelease(connect(host, address.address, to), (stream) => stream.close, {
-                interruptible: true
-              }),
-            listen: (at) => Effect.uninterruptible(bind(host, at))
-          }
-        },
-        addRule: (rule) =>
-          Effect.acquireRelease(
-            Effect.sync(() => {
-              rules.add(rule)
-              changed()
-            }),
-            () =>
-              Effect.sync(() => {
-                rules.delete(rule)
-                changed()
-              })
-          ),
-        crash: (address) =>
-          Effect.sync(() => {
-            const host = hostNamed(LinkRule.hostOf(address))
-            host.isUp = false
-            version++
-            host.listeners.clear()
-            for (const stream of host.streams) stream.vanish()
-          }),
-        restart: (address) =>
-          Effect.sync(() => {
-            hostNamed(LinkRule.hostOf(address)).isUp = true
-            changed()
-          }),
-        openEnds: () => [...hosts.values()].reduce((sum, host) => sum + host.streams.size, 0),
-        waiting: (address) =>
-          [...hostNamed(LinkRule.hostOf(address)).listeners.values()].reduce((sum, { queue }) => sum + queue.size(), 0)
-      })
-    })
-  )
+  static readonly layer: Layer.Layer<SimNetwork> = Layer.effect(SimNetwork, Effect.gen(make))
 
   /** Both transports as the host with this IP has them. */
   static readonly layerTransport = (
@@ -317,4 +84,232 @@ interface Host {
   readonly ports: Set<number>
   nextPort: number
   isUp: boolean
+}
+
+function* make() {
+  const { closeGrace } = yield* Policy
+  const clock = yield* Clock.Clock
+  const seed = yield* Random.nextInt
+  const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
+  const runTimer = yield* FiberHandle.runtime(yield* FiberHandle.make<void>())<never>()
+
+  const hosts = new Map<string, Host>()
+  const links = new Map<string, SimLink>()
+  const rules = new Set<LinkRule.LinkRule>()
+  let stalled = new Set<Sender>()
+  let version = 0
+
+  // -- time ----------------------------------------------------------------------------------
+
+  const agenda = new Agenda()
+  /** When the timer fiber wakes up next; everything is due while it works. */
+  let wakesAt = Number.POSITIVE_INFINITY
+
+  const timer: Effect.Effect<void> = Effect.suspend(() => {
+    wakesAt = Number.NEGATIVE_INFINITY
+    const now = clock.currentTimeMillisUnsafe()
+    for (let due = agenda.takeDue(now); due !== undefined; due = agenda.takeDue(now)) due.run()
+    wakesAt = agenda.nextAt() ?? Number.POSITIVE_INFINITY
+    return wakesAt === Number.POSITIVE_INFINITY ? Effect.void : Effect.andThen(Effect.sleep(wakesAt - now), timer)
+  })
+
+  const world: LinkWorld = {
+    now: () => clock.currentTimeMillisUnsafe(),
+    at: (millis, run) => {
+      agenda.add(millis, run)
+      if (millis < wakesAt) runTimer(timer)
+    },
+    wake: (run) => dispatcher.scheduleTask(run, 0),
+    version: () => version,
+    conditions: (from, to) => {
+      const conditions = LinkRule.conditions(rules, from, to)
+      const areUp = hosts.get(from)?.isUp !== false && hosts.get(to)?.isUp !== false
+      return areUp ? conditions : { ...conditions, opening: "Silent", passes: false }
+    },
+    stall: (sender) => stalled.add(sender),
+    drawsFor: (from, to) => SeededRandom.fractions(SeededRandom.draws(seed, `${from} to ${to}`))
+  }
+
+  /** Conditions may be different now: whoever waited tries again. */
+  const changed = () => {
+    version++
+    const waiting = stalled
+    stalled = new Set()
+    for (const sender of waiting) sender.send()
+  }
+
+  // -- hosts and links -----------------------------------------------------------------------
+
+  const hostNamed = (name: string): Host => {
+    const known = hosts.get(name)
+    if (known !== undefined) return known
+    const host: Host = {
+      name,
+      listeners: new Map(),
+      streams: new Set(),
+      ports: new Set(),
+      nextPort: firstEphemeralPort,
+      isUp: true
+    }
+    hosts.set(name, host)
+    return host
+  }
+
+  const linkBetween = (from: string, to: string): SimLink => {
+    const key = `${from} ${to}`
+    const known = links.get(key)
+    if (known !== undefined) return known
+    const link = new SimLink(world, from, to)
+    links.set(key, link)
+    return link
+  }
+
+  /** `undefined` when all are taken. */
+  const freePort = (host: Host): number | undefined => {
+    for (let tries = firstEphemeralPort; tries <= lastPort; tries++) {
+      const port = host.nextPort
+      host.nextPort = port === lastPort ? firstEphemeralPort : port + 1
+      if (!host.ports.has(port) && !host.listeners.has(port)) return port
+    }
+    return undefined
+  }
+
+  // -- what a host can do --------------------------------------------------------------------
+
+  const makeEnd = (
+    host: Host,
+    localAddress: PeerSocketAddress.PeerSocketAddress,
+    remoteAddress: PeerSocketAddress.PeerSocketAddress
+  ): SimStream => {
+    const stream = new SimStream({
+      localAddress,
+      remoteAddress,
+      link: linkBetween(host.name, LinkRule.hostOf(remoteAddress)),
+      closeGrace,
+      onOver: (stream) => {
+        host.streams.delete(stream)
+        host.ports.delete(localAddress.port)
+      }
+    })
+    host.streams.add(stream)
+    return stream
+  }
+
+  const connect = (
+    host: Host,
+    ip: NetAddress.IpAddress,
+    address: PeerSocketAddress.PeerSocketAddress
+  ): Effect.Effect<SimStream, DialError> =>
+    Effect.callback((resume) => {
+      const failed = (code: string) =>
+        resume(Effect.fail(new DialError({ address: PeerSocketAddress.redacted(address), code, cause: "simulated" })))
+      const port = freePort(host)
+      if (port === undefined) return failed("EADDRNOTAVAIL")
+      const localAddress = PeerSocketAddress.fromIp(ip, port)
+      const there = hostNamed(LinkRule.hostOf(address))
+      const out = linkBetween(host.name, there.name)
+      const back = linkBetween(there.name, host.name)
+      let interrupted = false
+      let stream: SimStream | undefined
+      host.ports.add(port)
+
+      const soon = (link: SimLink, run: () => void) => {
+        const arrival = link.arrival(0)
+        if (arrival <= link.now()) run()
+        else link.at(arrival, run)
+      }
+      const ask = () => {
+        if (interrupted) return
+        const { opening } = out.conditions()
+        if (opening === "Silent" || !back.conditions().passes) return out.stall({ send: ask })
+        soon(out, () => arrive(opening === "Refuses"))
+      }
+      const arrive = (isRefused: boolean) => {
+        if (interrupted) return
+        const listener = there.listeners.get(address.port)
+        if (isRefused || listener === undefined) {
+          return soon(back, () => {
+            host.ports.delete(port)
+            failed("ECONNREFUSED")
+          })
+        }
+        const near = makeEnd(host, localAddress, address)
+        const far = makeEnd(there, address, localAddress)
+        SimStream.join(near, far)
+        stream = near
+        if (!listener.queue.offer(far)) far.refuse()
+        soon(back, () => resume(Effect.succeed(near)))
+      }
+      ask()
+      return Effect.suspend(() => {
+        interrupted = true
+        host.ports.delete(port)
+        return stream === undefined ? Effect.void : stream.close
+      })
+    })
+
+  const bind = (
+    host: Host,
+    address: PeerSocketAddress.PeerSocketAddress
+  ): Effect.Effect<BoundListener, ListenError, Scope.Scope> =>
+    Effect.gen(function* () {
+      const failed = (code: string) =>
+        Effect.fail(new ListenError({ address: PeerSocketAddress.format(address), code, cause: "simulated" }))
+      if (!NetAddress.isUnspecified(address.address) && LinkRule.hostOf(address) !== host.name) {
+        return yield* failed("EADDRNOTAVAIL")
+      }
+      const port = address.port === 0 ? freePort(host) : address.port
+      if (port === undefined || host.listeners.has(port) || host.ports.has(port)) return yield* failed("EADDRINUSE")
+      const queue = yield* AcceptQueue.make((stream: SimStream) => stream)
+      const listener: Listener = { queue }
+      host.listeners.set(port, listener)
+      yield* Effect.addFinalizer(() => {
+        // After a crash the port may be somebody else's.
+        if (host.listeners.get(port) === listener) host.listeners.delete(port)
+        return Effect.flatMap(
+          queue.drain,
+          Effect.forEach((stream) => stream.close, { discard: true })
+        )
+      })
+      return { address: PeerSocketAddress.fromIp(address.address, port), accept: queue.accept }
+    })
+
+  return SimNetwork.of({
+    host: (address) => {
+      const host = hostNamed(LinkRule.hostOf(address))
+      return {
+        dial: (to) =>
+          Effect.acquireRelease(connect(host, address.address, to), (stream) => stream.close, { interruptible: true }),
+        listen: (at) => Effect.uninterruptible(bind(host, at))
+      }
+    },
+    addRule: (rule) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          rules.add(rule)
+          changed()
+        }),
+        () =>
+          Effect.sync(() => {
+            rules.delete(rule)
+            changed()
+          })
+      ),
+    crash: (address) =>
+      Effect.sync(() => {
+        const host = hostNamed(LinkRule.hostOf(address))
+        host.isUp = false
+        version++
+        host.listeners.clear()
+        for (const stream of host.streams) stream.vanish()
+      }),
+    restart: (address) =>
+      Effect.sync(() => {
+        hostNamed(LinkRule.hostOf(address)).isUp = true
+        changed()
+      }),
+    openEnds: () => [...hosts.values()].reduce((sum, host) => sum + host.streams.size, 0),
+    waiting: (address) =>
+      [...hostNamed(LinkRule.hostOf(address)).listeners.values()].reduce((sum, { queue }) => sum + queue.size(), 0)
+  })
 }

@@ -156,7 +156,6 @@ describe("the end of a node", () => {
 
 const names = [
   "answers",
-  "ban enforcement",
   "ban events",
   "bans",
   "chain tip",

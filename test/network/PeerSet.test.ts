@@ -1020,7 +1020,6 @@ describe("the end of the scope", () => {
       assert.isTrue(isPending(crawling))
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* Effect.flip(Fiber.join(crawling)), new NetworkClosed())
-      assert.isTrue(asked?.isCanceled())
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
     })
   )
