@@ -125,7 +125,12 @@ export class Handshake extends Context.Service<
     readonly nonceCount: Effect.Effect<number>
   }
 >()("network-effect/peer/Handshake") {
-  static readonly layer = Layer.effect(Handshake, Effect.gen(make))
+  /** Nonces are of this layer alone: two of them do not know each other. */
+  static readonly layer: Layer.Layer<
+    Handshake,
+    never,
+    ChainParams | ChainTip | InboundRequests | OwnAddress | SecureRandom.SecureRandom
+  > = Layer.effect(Handshake, Effect.gen(make))
 }
 
 function* make() {
