@@ -125,8 +125,12 @@ export class Handshake extends Context.Service<
     readonly nonceCount: Effect.Effect<number>
   }
 >()("network-effect/peer/Handshake") {
-  /** Says of this node what `LocalNode`, `OwnAddress` and the chain say, and remembers its nonces. */
-  static readonly layer = Layer.effect(Handshake, Effect.gen(make))
+  /** Nonces are of this layer alone: two of them do not know each other. */
+  static readonly layer: Layer.Layer<
+    Handshake,
+    never,
+    ChainParams | ChainTip | InboundRequests | OwnAddress | SecureRandom.SecureRandom
+  > = Layer.effect(Handshake, Effect.gen(make))
 }
 
 function* make() {

@@ -134,7 +134,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       edit("addresses/ReferenceBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "false")
     ]
   ],
-  S15: [[edit("network/Connector", "nextMillis = turn + intervalMillis", "nextMillis = turn")], noTurns],
+  S15: [[edit("network/Connector", "(yield* Monotonic.millis) + intervalMillis", "Number.NEGATIVE_INFINITY")], noTurns],
   S16: [
     [
       edit(
