@@ -29,6 +29,7 @@ export const policy: Policy = {
   statusLogInterval: Duration.seconds(5),
   // So that a node which comes back is let in again while somebody watches. Alive is who has answered a ping in that time.
   pingInterval: Duration.seconds(5),
+  pingTimeout: Duration.seconds(5),
   reconnectDelay: Duration.seconds(12)
 }
 

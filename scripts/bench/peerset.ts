@@ -31,6 +31,7 @@ import { SecureRandom } from "effect/crypto"
 import { Dns } from "effect/net"
 import * as Node from "../../layers/Node.ts"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import { ChainTip } from "../../src/chain/ChainTip.ts"
@@ -119,7 +120,7 @@ const makePeer = (id: number, serving: boolean) => {
 }
 
 const layer = PeerSet.layer.pipe(
-  Layer.provideMerge(Layer.mergeAll(InventoryRegistry.layer, ChainTip.layerNone)),
+  Layer.provideMerge(Layer.mergeAll(InventoryRegistry.layer, BanList.layer, ChainTip.layerNone)),
   Layer.provide(Layer.mergeAll(Layer.succeed(ChainParams, mainnet), BackgroundTasks.layer)),
   Layer.provideMerge(Layer.succeed(Policy, { ...defaults, targetPeers: 10_000, connectionsPerGroup: 1_000_000 }))
 )

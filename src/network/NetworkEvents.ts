@@ -7,6 +7,7 @@
  * @module
  */
 import { Clock, Context, Effect, Layer, PubSub, Schema, Stream } from "effect"
+import { BlockHash, TransactionId } from "../chain/Hash.ts"
 import { Policy } from "../Policy.ts"
 
 /** Past events a new reader gets first. */
@@ -44,12 +45,15 @@ export const NetworkEvent = Schema.Union([
   Schema.TaggedStruct("PeerDisconnected", { at, address, direction, connection, reason }),
   /** A crawl brought `count` addresses, of which `added` were new to the book. */
   Schema.TaggedStruct("AddressesLearned", { at, count: Schema.Int, added: Schema.Int }),
-  /** A peer advertised blocks or transactions: ids in display order, at most 1000. */
+  /**
+   * A peer advertised blocks or transactions, at most 1000, which can be asked for as they are. A slow reader loses events;
+   * `onBlock` and `onTransactionIds` of `NodeAnswers` hear of each that their sender's limit lets through.
+   */
   Schema.TaggedStruct("InventoryAdvertised", {
     at,
     connection,
-    blocks: Schema.Array(Schema.String),
-    transactions: Schema.Array(Schema.String)
+    blocks: Schema.Array(BlockHash),
+    transactions: Schema.Array(TransactionId)
   }),
   Schema.TaggedStruct("PeerBanned", { at, group: Schema.String, reason, until: at }),
   Schema.TaggedStruct("BanEnded", { at, group: Schema.String }),

@@ -24,13 +24,14 @@
  *
  * @module
  */
-import { Clock, Context, Data, Duration, Effect, Layer, Option, type Scope, Tracer } from "effect"
+import { Clock, Context, Data, Effect, Layer, Option, type Scope, Tracer } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip, isNearTip, type Tip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { minimumVersion, ourProtocolVersion } from "../chain/ProtocolVersion.ts"
+import * as LimitedLog from "../LimitedLog.ts"
 import { Policy, totalLimit } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
@@ -124,13 +125,10 @@ export class Handshake extends Context.Service<
     readonly nonceCount: Effect.Effect<number>
   }
 >()("network-effect/peer/Handshake") {
-  static readonly layer = Layer.effect(
-    Handshake,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(Handshake, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
@@ -141,7 +139,10 @@ const make = Effect.gen(function* () {
   const span = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
   yield* PeerMetrics.initial
 
-  const logDefect = makeDefectLog(policy.statusLogInterval)
+  const limited = LimitedLog.make(policy.statusLogInterval)
+  // Peers may repeat what sets a bug off.
+  const logDefect: Connection.Options["logDefect"] = (message, cause) =>
+    limited(message, Effect.logError(message, cause))
   const nonces = new Set<bigint>()
   let connections = 0
 
@@ -260,7 +261,7 @@ const make = Effect.gen(function* () {
     run,
     nonceCount: Effect.sync(() => nonces.size)
   })
-})
+}
 
 /** The next message of a kind; everything else before it is ignored, however often it comes. The budget ends that. */
 const expect = Effect.fnUntraced(function* <Tag extends Message["_tag"]>(messages: MessageStream, tag: Tag) {
@@ -274,14 +275,3 @@ const isTagged = <Tag extends Message["_tag"]>(
   message: Message,
   tag: Tag
 ): message is Extract<Message, { _tag: Tag }> => message._tag === tag
-
-/** Errors at most once per `interval`, for peers may repeat what sets a bug off; the others at debug level. */
-const makeDefectLog = (interval: Duration.Duration): Connection.Options["logDefect"] => {
-  let quietUntilMillis = Number.NEGATIVE_INFINITY
-  return (message, cause) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      if (now < quietUntilMillis) return Effect.logDebug(message, cause)
-      quietUntilMillis = now + Duration.toMillis(interval)
-      return Effect.logError(message, cause)
-    })
-}

@@ -20,7 +20,7 @@ export class ConnectionDropped extends Data.TaggedError("ConnectionDropped")<{}>
 export class ClientDropped extends Data.TaggedError("ClientDropped")<{}> {}
 /** The connection's fiber ended without saying why. */
 export class ConnectionTaskExited extends Data.TaggedError("ConnectionTaskExited")<{}> {}
-/** The heartbeat ended: its exchange took longer than `Policy.pingInterval`. */
+/** The heartbeat ended: its exchange took longer than `Policy.pingTimeout`. */
 export class HeartbeatTaskExited extends Data.TaggedError("HeartbeatTaskExited")<{ readonly message: string }> {}
 /** A message could not be written in time: the peer does not read. */
 export class ConnectionSendTimeout extends Data.TaggedError("ConnectionSendTimeout")<{}> {}
@@ -132,7 +132,7 @@ export interface Peer {
   readonly transientAddress: PeerSocketAddress | undefined
   readonly isInbound: boolean
 
-  /** Now, without waiting. `Busy` from `enqueue` until the connection takes the request. */
+  /** Now, without waiting. `Busy` from `enqueueUnsafe` until the connection takes the request. */
   readonly readiness: () => Readiness
   /** Completes when the slot is free; fails with the connection's error when that ends first. */
   readonly awaitReady: Effect.Effect<void, PeerError>

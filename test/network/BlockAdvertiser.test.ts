@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { mainnet, regtest } from "../../src/chain/ChainParams.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import { AdvertError, AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "../../src/network/BlockAdvertiser.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
@@ -172,15 +173,40 @@ describe("BlockAdvertiser", () => {
     }).pipe(Effect.provide(layer()))
   )
 
-  it.effect("fails when the last peer that may hear of it goes as it is chosen (network 90)", () =>
+  it.effect("does not reach a peer that has just been banned, which is closed (network 90)", () =>
+    Effect.gen(function* () {
+      const [mallory, carol] = [yield* join(1), yield* join(2, { address: "127.0.0.2:2" })]
+      yield* (yield* BanList).add({ address: mallory.transientAddress!, reason: "x" })
+      const advert = yield* advertiseToAll
+      acknowledge(mallory, carol)
+      assert.deepStrictEqual(yield* Fiber.join(advert), [2])
+      assert.deepStrictEqual(mallory.advertised, [])
+      assert.strictEqual(mallory.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("waits for somebody else when the only peer there is has to go first", () =>
     Effect.gen(function* () {
       const old = yield* join(1, { version: 170_150 })
       yield* reach(mainnet.activationHeights["NU6.3"]!)
       // The tip has moved, and nobody has looked at the peers since.
+      const advert = yield* advertise
+      assert.isTrue(isPending(advert))
+      assert.deepStrictEqual(old.advertised, [])
+      acknowledge(yield* join(2))
+      assert.deepStrictEqual(yield* Fiber.join(advert), [2])
+    }).pipe(Effect.provide(layer({ quietTip: true })))
+  )
+
+  it.effect("fails when the last peer goes just when somebody is let in, and nothing is sent (network 90)", () =>
+    Effect.gen(function* () {
+      const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
+      yield* (yield* PeerSet).add({ ...bob, awaitClosed: Effect.never })
+      yield* bob.close(new ConnectionClosed())
       const error = yield* Effect.flip((yield* BlockAdvertiser).advertise(hash))
       assert.deepStrictEqual(error, new AdvertError({ reason: new NoEligiblePeers() }))
-      assert.deepStrictEqual(old.advertised, [])
-    }).pipe(Effect.provide(layer({ quietTip: true })))
+      assert.deepStrictEqual(bob.advertised, [])
+    }).pipe(Effect.provide(layer()))
   )
 
   // Of 59 peers a third is 20, with the trusted one or without; of 61 it is 21, and 20 of those that are not trusted.

@@ -50,10 +50,16 @@ const world = Connector.layer.pipe(
       NetworkEvents.layer,
       Handshake.layer,
       admission,
-      Layer.mock(PeerSet, {
-        peersUnsafe: () => admitted.filter((peer) => peer.readiness() !== "Failed"),
-        demand: Demand.make(0, Deferred.makeUnsafe<never>()).demand
-      }),
+      Layer.effect(
+        PeerSet,
+        Effect.map(Demand.make<never>(0), ({ demand }) => {
+          const partial: Partial<PeerSet["Service"]> = {
+            demand,
+            peersUnsafe: () => admitted.filter((peer) => peer.readiness() !== "Failed")
+          }
+          return partial as PeerSet["Service"]
+        })
+      ),
       AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
     )
   ),

@@ -1,6 +1,19 @@
 /** Who is connected, who may stay, and how it ends. Every peer is scripted: `test/support/fakePeer.ts`. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Metric, Option, Schema, Scope } from "effect"
+import {
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Metric,
+  Option,
+  References,
+  Schema,
+  Scope
+} from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
@@ -30,6 +43,9 @@ const checkPeers = (peers: ReadonlyArray<FakePeer>, minimum: number) =>
     assert.strictEqual(peers.flatMap((peer) => peer.takeAll()).length, expected.length === 0 ? 0 : 1)
     yield* Fiber.interrupt(fiber)
   })
+
+const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.provideService(effect, References.MinimumLogLevel, "None")
 
 const joinAll = (versions: ReadonlyArray<number>) =>
   Effect.forEach(versions, (version, index) => join(index + 1, { version }))
@@ -119,7 +135,133 @@ describe("PeerSet", () => {
   )
 })
 
+describe("a bug of ours", () => {
+  const endOf = Effect.flatMap(BackgroundTasks, (tasks) => Effect.flip(tasks.awaitEnd))
+
+  it.effect("in the watch over a peer ends the network by name, so that no dead peer stays in it", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const carol = yield* join(2)
+      const dying = yield* Deferred.make<never>()
+      yield* peerSet.add({ ...fakePeer({ id: 1, address: "127.0.0.1:1" }), awaitClosed: Deferred.await(dying) })
+      const waiting = yield* start(peerSet.awaitPeers({ peers: 3 }))
+      yield* Deferred.die(dying, "a bug")
+      const reason = yield* endOf
+      assert.include(reason, { _tag: "BackgroundTaskExited", task: "peer set", cause: "a bug" })
+      assert.strictEqual(yield* Effect.flip(Fiber.join(waiting)), reason)
+      assert.strictEqual(carol.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world()), quietly)
+  )
+
+  it.effect.each([
+    {
+      how: "throws",
+      close: () => {
+        throw new Error("a bug")
+      }
+    },
+    { how: "dies", close: () => Effect.die(new Error("a bug")) }
+  ] as const)("in closing a peer that $how keeps no other from being closed, and ends the network", ({ close }) =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      yield* reach(1)
+      yield* peerSet.add({ ...fakePeer({ id: 1, address: "127.0.0.1:1", version: 170_150 }), close })
+      const old = yield* join(2, { version: 170_150 })
+      const recent = yield* join(3)
+      yield* start(peerSet.request({ _tag: "Peers" }))
+      // One step lets both go.
+      yield* reach(mainnet.activationHeights["NU6.3"]!)
+      yield* peerSet.counts
+      assert.strictEqual(old.closedWith()?._tag, "ClientDropped")
+      const reason = yield* endOf
+      assert.include(reason, { _tag: "BackgroundTaskExited", task: "peer set" })
+      assert.strictEqual(recent.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world({ quietTip: true })), quietly)
+  )
+
+  it.effect("in a peer that nobody waits for an answer of is told", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const dying = yield* Deferred.make<never>()
+      const sidecar = fakePeer({ id: 1, inbound: true, address: "127.0.0.1:1", places: 1 })
+      let asked = 0
+      yield* peerSet.add({
+        ...sidecar,
+        // The second request is the transaction it is owed.
+        enqueueUnsafe: (request) => (++asked === 1 ? sidecar.enqueueUnsafe(request) : Deferred.await(dying))
+      })
+      yield* start(peerSet.request({ _tag: "Peers" }))
+      yield* join(2, { address: "10.0.0.1:8233" })
+      const push = { _tag: "PushTransaction", transaction: { id: "one" } as never, source: undefined } as const
+      yield* start(peerSet.request(push))
+      sidecar.take()
+      yield* TestClock.adjust(0)
+      assert.strictEqual(asked, 2)
+      yield* Deferred.die(dying, "a bug")
+      assert.include(yield* endOf, { _tag: "BackgroundTaskExited", task: "peer set", cause: "a bug" })
+    }).pipe(Effect.provide(world({ trusted: ["127.0.0.1"] })), quietly)
+  )
+})
+
 describe("who may stay", () => {
+  it.effect("refuses a peer whose group is banned, and asks it nothing (network 6.5)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const bans = yield* BanList
+      const waiting = yield* start(peerSet.request({ _tag: "Peers" }))
+      const mallory = fakePeer({ id: 1, address: "192.0.2.9:1", inbound: true })
+      yield* bans.add({ address: mallory.transientAddress!, reason: "x", duration: Duration.hours(1) })
+      assert.strictEqual(yield* refusalOf(mallory), "Banned")
+      assert.strictEqual(mallory.closedWith()?._tag, "ClientDropped")
+      assert.deepStrictEqual(mallory.asked, [])
+      assert.isTrue(isPending(waiting))
+      // Nor from another port; but from there once the ban is over, and from anywhere else.
+      assert.strictEqual(yield* refusalOf(fakePeer({ id: 2, address: "192.0.2.9:2" })), "Banned")
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(yield* refusalOf(fakePeer({ id: 3, address: "192.0.2.9:3", places: 0 })))
+      assert.isUndefined(yield* refusalOf(fakePeer({ id: 4, address: "192.0.2.8:1", places: 0 })))
+    }).pipe(Effect.provide(world({ trusted: ["192.0.2.9"] })))
+  )
+
+  it.effect("lets go of whoever is banned, ready or busy or trusted, before anything else happens", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const bans = yield* BanList
+      const banned = [
+        yield* join(1, { address: "192.0.2.1:1" }),
+        yield* join(2, { address: "192.0.2.1:2", places: 0 }),
+        yield* join(3, { address: "192.0.2.1:3", inbound: true })
+      ]
+      const other = yield* join(4, { address: "192.0.2.2:1" })
+      yield* bans.add({ address: banned[0]!.transientAddress!, reason: "x" })
+      assert.deepStrictEqual(yield* peerSet.peers, [other])
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 1, busy: 0, inbound: 0, outbound: 1 })
+      assert.deepStrictEqual(
+        banned.map((peer) => peer.closedWith()?._tag),
+        ["ClientDropped", "ClientDropped", "ClientDropped"]
+      )
+    }).pipe(Effect.provide(world({ trusted: ["192.0.2.1"] })))
+  )
+
+  it.effect("lets go of whoever is banned also when nobody asks for anything", () =>
+    Effect.gen(function* () {
+      const mallory = yield* join(1)
+      yield* (yield* BanList).add({ address: mallory.transientAddress!, reason: "x" })
+      yield* TestClock.adjust(0)
+      assert.strictEqual(mallory.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("knows a trusted IP by any spelling (network 27)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      yield* peerSet.add(fakePeer({ id: 1, inbound: true, address: "127.0.0.2:1" }))
+      // It is not counted by the limit of its host.
+      yield* peerSet.add(fakePeer({ id: 2, inbound: true, address: "127.0.0.2:2" }))
+      assert.strictEqual((yield* peerSet.counts).inbound, 2)
+    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 }, trusted: ["::ffff:127.0.0.2"] })))
+  )
+
   it.effect("frees the place of a busy peer of a host as soon as it is removed (network 45)", () =>
     Effect.gen(function* () {
       const peerSet = yield* PeerSet
@@ -323,10 +465,11 @@ describe("who may stay", () => {
   it.effect("is a bug of ours when there are more peers than slots", () =>
     Effect.gen(function* () {
       for (let id = 1; id <= 8; id++) yield* join(id)
-      const exit = yield* Effect.exit(join(9))
-      assert.isTrue(Exit.hasDies(exit))
-      assert.strictEqual((yield* (yield* PeerSet).peers).length, 8)
-    }).pipe(Effect.provide(world({ policy: { targetPeers: 1 } })))
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(join(9))))
+      const reason = yield* Effect.flip((yield* BackgroundTasks).awaitEnd)
+      assert.include(reason, { _tag: "BackgroundTaskExited", task: "peer set" })
+      assert.match(reason.message, /8 peers are connected, and there are slots for 8/)
+    }).pipe(Effect.provide(world({ policy: { targetPeers: 1 } })), quietly)
   )
 })
 
@@ -681,6 +824,34 @@ describe("waiting at the door", () => {
     }).pipe(Effect.provide(world({ policy: { targetPeers: 1 } })))
   )
 
+  it.effect("asks for one more peer however many wait, until something happens (network 6.17)", () =>
+    Effect.gen(function* () {
+      const { demand, request } = yield* PeerSet
+      const signals = () => {
+        let count = 0
+        while (demand.takeUnsafe()) count++
+        return count
+      }
+      const waiting = yield* Effect.forEach(Array.from({ length: 40 }), () => start(request({ _tag: "Peers" })))
+      assert.strictEqual(signals(), 1)
+      // The peer that came takes two of them, and the others wait on: that is the next signal.
+      const bob = yield* join(1, { places: 2 })
+      assert.strictEqual(signals(), 1)
+      bob.takeAll()
+      assert.strictEqual(bob.queued(), 2)
+      yield* TestClock.adjust(0)
+      assert.isAtMost(signals(), 2)
+      // Whoever gives up wants nothing (those last that keep the peer busy); nor does anybody once none is left.
+      yield* Fiber.interruptAll(waiting.toReversed())
+      assert.strictEqual(signals(), 0)
+      yield* bob.close(new ConnectionClosed())
+      assert.strictEqual(signals(), 0)
+      // The next one who waits is the first again.
+      yield* start(request({ _tag: "Peers" }))
+      assert.strictEqual(signals(), 1)
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("asks for no more peers while somebody is ready, whoever waits for somebody else", () =>
     Effect.gen(function* () {
       const { demand, request } = yield* PeerSet
@@ -758,6 +929,52 @@ describe("the number of peers", () => {
   )
 })
 
+describe("the end of the network", () => {
+  /** Breaks what it is given when the network ends, before the peer set is told of the end. */
+  const breaks = (broken: ReadonlyArray<Effect.Effect<void>>) =>
+    Layer.effectDiscard(
+      Effect.flatMap(BackgroundTasks, (tasks) =>
+        tasks.onEnd(() => {
+          for (const effect of broken) Effect.runSync(effect)
+        })
+      )
+    )
+
+  it.effect("is what a request hears of, although its connection broke before the peer set was told", () => {
+    const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
+    return Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      yield* peerSet.add(bob)
+      const one = yield* start(peerSet.request({ _tag: "Peers" }))
+      const all = yield* start(peerSet.request({ _tag: "AdvertiseTransactionIds", ids: new Set(), source: undefined }))
+      const end = new NetworkClosed()
+      yield* (yield* BackgroundTasks).end(end)
+      for (const fiber of [one, all]) {
+        assert.deepStrictEqual(
+          yield* Fiber.await<unknown, RequestError>(fiber),
+          Exit.fail(new RequestError({ reason: end }))
+        )
+      }
+    }).pipe(Effect.provide(world({ below: breaks([bob.close(new ClientDropped())]) })))
+  })
+
+  it.effect("may come before the peer set is there", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      assert.strictEqual((yield* Effect.flip(peerSet.request({ _tag: "Peers" }))).reason._tag, "NetworkClosed")
+      assert.strictEqual(yield* refusalOf(fakePeer({ id: 1, address: "127.0.0.1:1" })), "Ended")
+      assert.isFalse(yield* peerSet.demand.offer)
+      assert.strictEqual((yield* Effect.flip(peerSet.awaitPeers({ peers: 0 })))._tag, "NetworkClosed")
+    }).pipe(
+      Effect.provide(
+        world({
+          below: Layer.effectDiscard(Effect.flatMap(BackgroundTasks, (tasks) => tasks.end(new NetworkClosed())))
+        })
+      )
+    )
+  )
+})
+
 describe("the end of the scope", () => {
   it.effect("ends the peer set, its peers and its requests (network 138, 140, 141)", () =>
     Effect.gen(function* () {
@@ -803,7 +1020,6 @@ describe("the end of the scope", () => {
       assert.isTrue(isPending(crawling))
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* Effect.flip(Fiber.join(crawling)), new NetworkClosed())
-      assert.isTrue(asked?.isCanceled())
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
     })
   )

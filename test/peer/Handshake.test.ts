@@ -1,6 +1,18 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Metric, Option, Scope, SubscriptionRef } from "effect"
+import {
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  Metric,
+  Option,
+  References,
+  Scope,
+  SubscriptionRef
+} from "effect"
 import { SecureRandom } from "effect/crypto"
 import { TestClock } from "effect/testing"
 import { ChainParams, type ChainParamsShape, mainnet, regtest, testnet, upgrades } from "../../src/chain/ChainParams.ts"
@@ -35,11 +47,16 @@ const tipOf = (height: number, ageSeconds = 0): Option.Option<Tip> =>
 
 /** A node's handshake. */
 const node = (
-  options: { readonly chain?: ChainParamsShape; readonly tip?: Option.Option<Tip>; readonly own?: Own.Options } = {}
+  options: {
+    readonly chain?: ChainParamsShape
+    readonly tip?: Option.Option<Tip>
+    readonly own?: Own.Options
+    readonly inbound?: Layer.Layer<InboundRequests>
+  } = {}
 ) =>
   Handshake.layer.pipe(
     Layer.provide([
-      InboundRequests.layerNone,
+      options.inbound ?? InboundRequests.layerNone,
       Own.OwnAddress.layer(options.own ?? {}),
       Layer.succeed(ChainParams, options.chain ?? regtest),
       Layer.unwrap(Effect.map(SubscriptionRef.make(options.tip ?? Option.none<Tip>()), ChainTip.layerRef))
@@ -580,4 +597,39 @@ describe("the time of a handshake", () => {
       assert.strictEqual(yield* fibers, before)
     }).pipe(Metric.enableRuntimeMetrics, Effect.provide(node()))
   )
+})
+
+describe("a bug that peers can set off", () => {
+  const broken = Layer.succeed(InboundRequests, { answer: () => Effect.die("a bug of the program") })
+  const minute = policyWith({ statusLogInterval: Duration.minutes(1) })
+
+  it.effect("is told once a minute, with how often it was left out, whatever happens to the wall clock", () => {
+    const lines: Array<unknown> = []
+    const logger = Logger.make(({ fiber, logLevel, message }) => {
+      const { leftOut } = fiber.getRef(References.CurrentLogAnnotations)
+      if (logLevel === "Error") lines.push([Array.isArray(message) ? message[0] : message, leftOut])
+    })
+    return Effect.gen(function* () {
+      yield* TestClock.setTime(nowSeconds * 1000)
+      const setOff = Effect.gen(function* () {
+        const { bob, peer } = yield* shake()
+        yield* bob.says(bobsVersion(), Message.Verack(), Message.GetAddr())
+        assert.strictEqual(tagOf(yield* (yield* peer).awaitClosed), "ServiceShutdown")
+      })
+      for (let n = 0; n < 3; n++) yield* setOff
+      yield* TestClock.setTime(0)
+      yield* TestClock.adjust("59 seconds")
+      yield* setOff
+      yield* TestClock.adjust("1 second")
+      yield* setOff
+      const message = "the program that answers peers failed"
+      assert.deepStrictEqual(lines, [
+        [message, undefined],
+        [message, 3]
+      ])
+    }).pipe(
+      Effect.provide(Logger.layer([logger])),
+      Effect.provide(node({ inbound: broken }).pipe(Layer.provide(minute)))
+    )
+  })
 })

@@ -1,5 +1,5 @@
 /** A crawler, or whoever else dials, with a real address book and slots; whom it reaches and what they say is the test's. */
-import { Clock, Deferred, Effect, Layer, Stream } from "effect"
+import { Clock, Effect, Layer, Stream } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BackgroundTasks, type NetworkEnd } from "../../src/BackgroundTasks.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
@@ -104,8 +104,8 @@ const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, Request
     PeerSet,
     Effect.gen(function* () {
       const policy = yield* Policy
-      const closed = yield* Deferred.make<never, NetworkEnd>()
-      const { demand } = Demand.make(outboundLimit(policy), closed)
+      const { demand, endUnsafe } = yield* Demand.make<NetworkEnd>(outboundLimit(policy))
+      yield* (yield* BackgroundTasks).onEnd(endUnsafe)
       const partial: Partial<PeerSet["Service"]> = {
         demand: {
           ...demand,

@@ -1,6 +1,7 @@
 /** A peer set among scripted peers. */
 import { Context, Effect, type Fiber, Layer, Option, Stream, SubscriptionRef } from "effect"
 import { NetAddress } from "effect/net"
+import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
 import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
@@ -18,7 +19,9 @@ export interface WorldOptions {
   readonly chain?: ChainParamsShape
   readonly policy?: Partial<Policy>
   readonly trusted?: ReadonlyArray<string>
-  readonly registry?: Layer.Layer<InventoryRegistry>
+  readonly registry?: typeof InventoryRegistry.layer
+  /** Built before the peer set. */
+  readonly below?: Layer.Layer<never, never, BackgroundTasks>
   /** Nobody is told when the tip moves: it is seen with whatever happens next. */
   readonly quietTip?: boolean
 }
@@ -44,9 +47,11 @@ export const world = (options: WorldOptions = {}) =>
       Layer.mergeAll(
         options.registry ?? InventoryRegistry.layer,
         movableTip(options.quietTip ?? false),
-        BackgroundTasks.layer
+        BanList.layer,
+        options.below ?? Layer.empty
       )
     ),
+    Layer.provideMerge(BackgroundTasks.layer),
     Layer.provide(
       Layer.mergeAll(
         Layer.succeed(ChainParams, options.chain ?? mainnet),
