@@ -36,7 +36,7 @@ const program = root.pipe(
     remote.connect,
     top,
     doctor.pipe(
-      Command.provide((flags) => Layer.mergeAll(Settings.layerChecked(flags), TcpTransport.layer, NodeDns.layer))
+      Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))
     )
   ]),
   Command.run({ version: "0.0.0" })

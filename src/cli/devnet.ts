@@ -32,7 +32,7 @@ import type { Network } from "../network/Network.ts"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
 import type { TaskNameTaken } from "../BackgroundTasks.ts"
 import type { StatusNeedsToken } from "../status/StatusAddress.ts"
-import type { Shown } from "../status/StatusHandlers.ts"
+import type { ListedNode } from "../status/StatusHandlers.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as DevnetView from "./DevnetView.ts"
 import { explained, statusFlag, urlOf } from "./root.ts"
@@ -45,13 +45,13 @@ export interface DevnetNode {
   readonly slots: ConnectionSlots["Service"]
   readonly addressBook: AddressBook["Service"]
   /** For the status page. */
-  readonly shown: Context.Context<Shown>
+  readonly shown: Context.Context<ListedNode>
 }
 
 /** The status interface of a node, which shows the others too. */
 export interface DevnetStatus {
   readonly address: PeerSocketAddress.PeerSocketAddress
-  readonly others: () => ReadonlyArray<Context.Context<Shown>>
+  readonly others: () => ReadonlyArray<Context.Context<ListedNode>>
 }
 
 /** How nodes of a local network are made. */
