@@ -125,7 +125,7 @@ export class Handshake extends Context.Service<
     readonly nonceCount: Effect.Effect<number>
   }
 >()("network-effect/peer/Handshake") {
-  /** Nonces are of this layer alone: two of them do not know each other. */
+  /** Says of this node what `LocalNode`, `OwnAddress` and the chain say. Its nonces are its own: two do not know each other. */
   static readonly layer: Layer.Layer<
     Handshake,
     never,
