@@ -1,5 +1,17 @@
 /** The examples, run as their readers run them: what they print, and that they end. */
 import { execFile } from "node:child_process"
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 
@@ -43,6 +55,54 @@ describe("the example", () => {
       "before:  2 peers, 2 addresses",
       "cut off: 0 peers, 2 addresses",
       "healed:  2 peers, 2 addresses"
+    ])
+  })
+})
+
+describe("a program of somebody else", () => {
+  const files = ["mempool-watcher.ts", "test-a-mempool-watcher.ts"]
+
+  /** A folder that has what a package manager would put there: the package, linked, and Effect. */
+  const elsewhere = () => {
+    const folder = mkdtempSync(join(tmpdir(), "network-effect-guest-"))
+    mkdirSync(join(folder, "node_modules"))
+    symlinkSync(root, join(folder, "node_modules/network-effect"), "dir")
+    symlinkSync(join(root, "node_modules/effect"), join(folder, "node_modules/effect"), "dir")
+    const dependencies = { effect: "*", "network-effect": "*" }
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module", dependencies }))
+    for (const file of files) copyFileSync(join(root, "scripts/examples", file), join(folder, file))
+    return folder
+  }
+
+  it("both answers and asks, in a folder of its own that depends on the package", async () => {
+    const folder = elsewhere()
+    try {
+      const node = join(root, "node_modules/.bin/node")
+      const { stderr, stdout } = await promisify(execFile)(
+        existsSync(node) ? node : process.execPath,
+        ["test-a-mempool-watcher.ts"],
+        { cwd: folder, timeout: 30_000 }
+      )
+      assert.strictEqual(stderr, "")
+      assert.deepStrictEqual(stdout.trim().split("\n"), ["made up: asked 1 time, knows 1", "simulated: knows 1"])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it("takes sixty lines, no cast, and only what the package says it has", () => {
+    const texts = files.map((file) => readFileSync(join(root, "scripts/examples", file), "utf8"))
+    assert.isAtMost(texts[0]?.split("\n").length ?? 0, 61)
+    const code = texts.join("").replaceAll("as const", "")
+    assert.notMatch(code.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ""), /\bas [A-Za-z{[(]|[\w)\]]!|\bany\b|@ts-/)
+    const imported = [...code.matchAll(/from "([^"]+)"/g)].map(([, from]) => from)
+    assert.deepStrictEqual([...new Set(imported)].toSorted(), [
+      "./mempool-watcher.ts",
+      "effect",
+      "network-effect",
+      "network-effect/layers",
+      "network-effect/simulation",
+      "node:assert"
     ])
   })
 })

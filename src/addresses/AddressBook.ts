@@ -43,9 +43,11 @@ export class AddressBook extends Context.Service<
     readonly takeCandidate: Effect.Effect<Option.Option<PeerAddress>>
     /** How many candidates there are now. Looks at every entry. */
     readonly readyCount: Effect.Effect<number>
+    /** What is known of one address. */
     readonly get: (address: PeerSocketAddress) => Effect.Effect<Option.Option<PeerAddress>>
     /** Every entry, in the order they would be dialled. A copy. */
     readonly entries: Effect.Effect<ReadonlyArray<PeerAddress>>
+    /** Entries that may well be connected now: they responded within `Policy.reconnectDelay`. */
     readonly recentlyLive: Effect.Effect<ReadonlyArray<PeerAddress>>
     /** What the cache file keeps: at most `Policy.cacheCapacity`, best first. */
     readonly cacheable: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
@@ -59,6 +61,7 @@ export class AddressBook extends Context.Service<
       readonly reason: string
       readonly duration?: Duration.Duration
     }) => Effect.Effect<Ban>
+    /** Entries, counted by state. */
     readonly metrics: Subscribable.Subscribable<AddressMetrics>
     /** From now on. A reader that is too slow loses the oldest. */
     readonly changes: Stream.Stream<AddressBookChange>

@@ -82,6 +82,7 @@ export class NetworkEvents extends Context.Service<
     readonly stream: Stream.Stream<NetworkEvent>
   }
 >()("network-effect/network/NetworkEvents") {
+  /** Events of this process, in memory. Ends every stream when it closes. */
   static readonly layer = Layer.effect(
     NetworkEvents,
     Effect.gen(function* () {

@@ -207,6 +207,7 @@ const worldOf = (
   log: ReturnType<typeof emptyLog>,
   sources: {
     readonly resolve: DnsSeeds["Service"]["resolve"]
+    readonly literals?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
     readonly cached?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
   },
   options: DialWorldOptions = {}
@@ -214,7 +215,7 @@ const worldOf = (
   InitialPeers.layer.pipe(
     Layer.provide(
       Layer.mergeAll(
-        Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: sources.resolve })),
+        Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: sources.resolve, literals: sources.literals ?? [] })),
         Layer.mock(PeerCache, { load: Effect.succeed(sources.cached ?? []) })
       )
     ),
@@ -237,6 +238,20 @@ describe("the start of a node", () => {
       assert.isTrue(yield* isDone(awaitStarted))
     }).pipe(
       Effect.provide(worldOf(log, { resolve: Effect.never, cached: addresses(2) }, { outcome: () => "stays" })),
+      quietly
+    )
+  })
+
+  it.effect("whose names do not answer dials those at once that were written as addresses (addresses Q31)", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      yield* elapse("1 second", "100 millis")
+      assert.deepStrictEqual(
+        log.dials.map(({ atMillis }) => atMillis),
+        [0, 100]
+      )
+    }).pipe(
+      Effect.provide(worldOf(log, { resolve: Effect.never, literals: addresses(2) }, { outcome: () => "stays" })),
       quietly
     )
   })
