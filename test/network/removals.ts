@@ -128,7 +128,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ]
   ],
   S14: [
-    [edit("network/Dialer", "yield* peerSet.demand.offer", "", { within: "dialOrCrawl" })],
+    [edit("network/Dialer", "Effect.asVoid(peerSet.demand.offer)", "Effect.void", { within: "dialOrCrawl" })],
     [
       edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy)", "true"),
       edit("addresses/ReferenceBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "false")
@@ -224,13 +224,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  S45: [
-    [
-      edit("network/Network", "peerSet.remove(id)", "Effect.void"),
-      edit("routing/Membership", "this.#removeWhere((member) => this.#isBanned(member))")
-    ],
-    noUpgrades
-  ],
+  S45: [[edit("routing/Membership", "this.#removeWhere((member) => this.#isBanned(member))")], noUpgrades],
   S46: [[edit("routing/Membership", "duration: policy.requestTimeout", 'duration: "1 hour"')]],
   S47: [noRecheck],
   S48: [
@@ -281,7 +275,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       edit(
         "network/Connector",
         "FiberSet.run(connections, connection, { startImmediately: true })",
-        "FiberSet.run(connections, connection)"
+        "FiberSet.run(connections, connection, { startImmediately: false })"
       )
     ],
     slotWhenDialled
@@ -432,7 +426,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit("network/PeerSet", "catchUp()", "", { within: "awaitPeers" }),
       edit("network/PeerSet", "steps.run(() => membership.removeEnded())")
-    ]
+    ],
+    [edit("network/PeerSet", "membership.removeEnded()", "undefined")]
   ],
   C30: [
     [edit("network/PeerSet", "closed = reason; steps.run(() => end(reason))")],
