@@ -74,17 +74,39 @@ describe("a program of somebody else", () => {
     return folder
   }
 
+  const runIn = (folder: string, file: string) => {
+    const node = join(root, "node_modules/.bin/node")
+    return promisify(execFile)(existsSync(node) ? node : process.execPath, [file], { cwd: folder, timeout: 30_000 })
+  }
+
   it("both answers and asks, in a folder of its own that depends on the package", async () => {
     const folder = elsewhere()
     try {
-      const node = join(root, "node_modules/.bin/node")
-      const { stderr, stdout } = await promisify(execFile)(
-        existsSync(node) ? node : process.execPath,
-        ["test-a-mempool-watcher.ts"],
-        { cwd: folder, timeout: 30_000 }
-      )
+      const { stderr, stdout } = await runIn(folder, "test-a-mempool-watcher.ts")
       assert.strictEqual(stderr, "")
       assert.deepStrictEqual(stdout.trim().split("\n"), ["made up: asked 1 time, knows 1", "simulated: knows 1"])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it("may begin with the tests of the README", async () => {
+    const folder = elsewhere()
+    try {
+      const readme = readFileSync(join(root, "README.md"), "utf8")
+      const tests = [...readme.matchAll(/^```ts\n([\s\S]*?)^```/gm)].flatMap(([, code = ""], block) => {
+        const exported = /^export const (test|survives\w+)/m.exec(code)?.[1]
+        if (exported === undefined) return []
+        writeFileSync(join(folder, `block-${block}.ts`), code)
+        return [`import { ${exported} as block${block} } from "./block-${block}.ts"\nawait run(block${block})\n`]
+      })
+      assert.lengthOf(tests, 3)
+      const main = `import { Effect, References } from "effect"
+const run = (test) => Effect.runPromise(Effect.provideService(test, References.MinimumLogLevel, "None"))
+${tests.join("")}console.log("done")`
+      writeFileSync(join(folder, "main.ts"), main)
+      const { stderr, stdout } = await runIn(folder, "main.ts")
+      assert.deepStrictEqual([stdout, stderr], ["done\n", ""])
     } finally {
       rmSync(folder, { recursive: true })
     }
