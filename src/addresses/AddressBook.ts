@@ -9,6 +9,7 @@
 import { Context, type Duration, type Effect, Layer, type Option, type Stream } from "effect"
 import type { ChainParams } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as Mock from "../Mock.ts"
 import type * as Subscribable from "../Subscribable.ts"
 import type { OwnAddress } from "../transport/OwnAddress.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
@@ -68,4 +69,32 @@ export class AddressBook extends Context.Service<
     AddressBook,
     ReferenceBook.make
   )
+
+  /**
+   * A book that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence that
+   * names it.
+   */
+  static readonly layerTest = (given: Partial<AddressBook["Service"]>): Layer.Layer<AddressBook> =>
+    Layer.sync(AddressBook, () =>
+      Mock.make<AddressBook["Service"]>(
+        "AddressBook",
+        {
+          record: "effects",
+          addGossiped: "effects",
+          addPeer: "effects",
+          takeCandidate: "effect",
+          readyCount: "effect",
+          get: "effects",
+          entries: "effect",
+          recentlyLive: "effect",
+          cacheable: "effect",
+          gossip: "effect",
+          markOwn: "effects",
+          ban: "effects",
+          metrics: "value",
+          changes: "stream"
+        },
+        given
+      )
+    )
 }

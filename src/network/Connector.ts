@@ -93,9 +93,15 @@ export interface Wanted<E> {
    * attempt.
    */
   readonly whom: PeerSocketAddress.PeerSocketAddress | Effect.Effect<PeerSocketAddress.PeerSocketAddress, E>
-  /** Who wants it, for logs: `candidate` of the address book, `initial` peer, or the operator (`manual`). */
-  readonly why: "candidate" | "initial" | "manual"
+  /**
+   * Who wants it: the book offered a `candidate`, it is one of the `initial` peers, it is looked for again in `recovery`, or
+   * the operator asked (`manual`). What failed as a candidate or in recovery is told to the book. Of an initial peer it is
+   * not: a failure would bar an address that was never seen, and the crawler's own try tells more.
+   */
+  readonly why: "candidate" | "initial" | "recovery" | "manual"
 }
+
+type Why = Wanted<never>["why"]
 
 /** Makes outbound connections. */
 export class Connector extends Context.Service<
@@ -233,19 +239,43 @@ export class Connector extends Context.Service<
         })
       }
 
-      const attempt = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot, why: Wanted<never>["why"]) =>
+      const attempt = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot, why: Why) =>
         alone(
           address,
           Effect.gen(function* () {
             yield* objection(address)
             yield* takeTurn
             yield* objection(address)
-            return yield* spanOf(address, why)(dial(address, slot))
+            const outbound = slots.used("outbound")
+            const isReported = why === "candidate" || why === "recovery"
+            return yield* dial(address, slot).pipe(
+              isReported ? Effect.tapError((error) => report(address, error, outbound)) : identity,
+              spanOf(address, why)
+            )
           })
         )
 
+      /** What a failed dial means for its address. */
+      const report = (
+        address: PeerSocketAddress.PeerSocketAddress,
+        error: DialError | HandshakeError | PeerRefused,
+        outbound: number
+      ) =>
+        Effect.gen(function* () {
+          const log = outbound <= policy.verboseDials ? Effect.logInfo : Effect.logDebug
+          yield* log("dial failed").pipe(
+            Effect.annotateLogs({ reason: new ConnectError({ reason: error }).code, outbound })
+          )
+          // It agreed, and answers: nothing is wrong with its address.
+          if (error._tag === "PeerRefused") return
+          // Without services: "no services" would bar the address for good.
+          yield* book
+            .record({ _tag: "UpdateFailed", address, services: undefined })
+            .pipe(Spans.within("report_failed", { attributes: { addr: PeerSocketAddress.redacted(address) } }))
+        })
+
       /** The reference has a span of its own for the dials of its crawler. */
-      const spanOf = (address: PeerSocketAddress.PeerSocketAddress, why: Wanted<never>["why"]) =>
+      const spanOf = (address: PeerSocketAddress.PeerSocketAddress, why: Why) =>
         why === "candidate"
           ? Spans.within("dial", {
               attributes: { network: chain.kind, candidate: PeerSocketAddress.redacted(address) }

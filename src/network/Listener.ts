@@ -53,13 +53,10 @@ export class Listener extends Context.Service<
     | NetworkEvents
     | OwnAddress
     | PeerAdmission
-  > = Layer.effect(
-    Listener,
-    Effect.suspend(() => make)
-  )
+  > = Layer.effect(Listener, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const port = yield* ListeningPort
@@ -198,4 +195,4 @@ const make = Effect.gen(function* () {
 
   yield* tasks.run("listener", run)
   return Listener.of({ address: listening })
-})
+}

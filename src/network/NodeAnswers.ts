@@ -68,7 +68,7 @@ export class NodeAnswers extends Context.Service<
 >()("network-effect/network/NodeAnswers") {
   /** Answers from the book, and from whatever is added. */
   static readonly layer: Layer.Layer<NodeAnswers | InboundRequests, TaskNameTaken, AddressBook | BackgroundTasks> =
-    Layer.effectContext(Effect.suspend(() => make))
+    Layer.effectContext(Effect.gen(make))
 
   /** Adds answers to a node for as long as the layer lives. */
   static readonly layerAdd = <R>(
@@ -84,6 +84,18 @@ export class NodeAnswers extends Context.Service<
     TaskNameTaken,
     AddressBook | BackgroundTasks | Exclude<Exclude<R, Scope.Scope>, NodeAnswers | InboundRequests>
   > => NodeAnswers.layerAdd(answers).pipe(Layer.provideMerge(NodeAnswers.layer))
+
+  /**
+   * Answers without a node, which knows no addresses: a test says what a peer would say, and sees what it would hear.
+   *
+   *     yield* (yield* InboundRequests).answer({ _tag: "AdvertiseTransactionIds", ids, source: undefined })
+   */
+  static readonly layerTest: Layer.Layer<NodeAnswers | InboundRequests | BackgroundTasks> = Layer.orDie(
+    NodeAnswers.layer.pipe(
+      Layer.provide(AddressBook.layerTest({ gossip: Effect.succeed([]) })),
+      Layer.provideMerge(BackgroundTasks.layer)
+    )
+  )
 }
 
 const nil: Response = { _tag: "Nil" }
@@ -109,7 +121,7 @@ const maxHeaders = 160
  */
 const maxTransactionIds = 25_000
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const sharedAddresses = yield* makeSharedAddresses
   const busy = yield* Semaphore.make(policy.inboundConcurrency)
@@ -249,7 +261,7 @@ const make = Effect.gen(function* () {
   return Context.make(InboundRequests, InboundRequests.of({ answer })).pipe(
     Context.add(NodeAnswers, NodeAnswers.of({ add }))
   )
-})
+}
 
 /** The same answers with what they need. */
 const withContext = <R>(answers: Answers<R>, context: Context.Context<R>): Answers => {

@@ -126,13 +126,10 @@ export class Handshake extends Context.Service<
     readonly nonceCount: Effect.Effect<number>
   }
 >()("network-effect/peer/Handshake") {
-  static readonly layer = Layer.effect(
-    Handshake,
-    Effect.suspend(() => make)
-  )
+  static readonly layer = Layer.effect(Handshake, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
@@ -265,7 +262,7 @@ const make = Effect.gen(function* () {
     run,
     nonceCount: Effect.sync(() => nonces.size)
   })
-})
+}
 
 /** The next message of a kind; everything else before it is ignored, however often it comes. The budget ends that. */
 const expect = Effect.fnUntraced(function* <Tag extends Message["_tag"]>(messages: MessageStream, tag: Tag) {

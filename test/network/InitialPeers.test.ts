@@ -290,6 +290,34 @@ describe("the start of a node", () => {
     }
   )
 
+  it.effect("has asked for addresses, and been answered, before anybody else is looked for", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    const answer = Effect.delay(Effect.succeed({ _tag: "Peers", addresses: [] } as const), "5 seconds")
+    return Effect.gen(function* () {
+      const { awaitStarted } = yield* InitialPeers
+      // Whom the crawler would dial at once, if it ran.
+      yield* gossip(3)
+      yield* Deferred.succeed(names, addresses(1))
+      yield* elapse("4900 millis", "100 millis")
+      assert.isFalse(yield* isDone(awaitStarted))
+      assert.deepStrictEqual([log.crawls, log.dials.length], [[0], 1])
+      yield* elapse("1 second", "100 millis")
+      assert.isTrue(yield* isDone(awaitStarted))
+      assert.deepStrictEqual(
+        log.dials.map(({ atMillis }) => atMillis),
+        [0, 5000, 5100, 5200]
+      )
+    }).pipe(
+      Effect.provide(
+        Dialer.layer.pipe(
+          Layer.provideMerge(worldOf(log, { resolve: Deferred.await(names) }, { answer, outcome: () => "stays" }))
+        )
+      ),
+      quietly
+    )
+  })
+
   it.effect("leaves the slots that others have taken to them (network 0, outboundLimit; S22)", () => {
     const log = emptyLog()
     const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()

@@ -259,7 +259,7 @@ describe("who may stay", () => {
       // It is not counted by the limit of its host.
       yield* peerSet.add(fakePeer({ id: 2, inbound: true, address: "127.0.0.2:2" }))
       assert.strictEqual((yield* peerSet.counts).inbound, 2)
-    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 }, trusted: ["::ffff:127.0.0.2", "no ip"] })))
+    }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 }, trusted: ["::ffff:127.0.0.2"] })))
   )
 
   it.effect("frees the place of a busy peer of a host as soon as it is removed (network 45)", () =>
@@ -1020,7 +1020,6 @@ describe("the end of the scope", () => {
       assert.isTrue(isPending(crawling))
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* Effect.flip(Fiber.join(crawling)), new NetworkClosed())
-      assert.isTrue(asked?.isCanceled())
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
     })
   )
