@@ -40,7 +40,7 @@ const environment = Effect.gen(function* () {
 })
 
 /** What a node is started with. Fails with one sentence that says what to change. */
-const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
+export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
   const { config } = yield* root
   const path = yield* Path.Path
   const name = Option.getOrUndefined(config)

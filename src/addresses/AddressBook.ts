@@ -96,6 +96,7 @@ export class AddressBook extends Context.Service<
           entries: "effect",
           recentlyLive: "effect",
           cacheable: "effect",
+          recoverable: "effect",
           gossip: "effect",
           markOwn: "effects",
           ban: "effects",
