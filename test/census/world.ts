@@ -215,10 +215,7 @@ export const twoRuns = (options: WorldOptions): Outcome => {
     Layer.provideMerge(SeededRandom.layer(options.seed, "census")),
     Layer.provideMerge(Layer.succeed(ChainParams, regtest))
   )
-  const ending = new SimRuntime().run(
-    program.pipe(Effect.scoped, Effect.provide(layers)),
-    horizon * 2
-  )
+  const ending = new SimRuntime().run(program.pipe(Effect.scoped, Effect.provide(layers)), horizon * 2)
   if (ending._tag !== "Done") throw new Error(`the world ended with ${ending._tag}`)
   if (ending.exit._tag === "Failure") throw new Error(String(ending.exit.cause))
   return ending.exit.value
