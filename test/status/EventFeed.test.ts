@@ -33,7 +33,7 @@ describe("the feed of events", () => {
     Effect.gen(function* () {
       const { feed, happens } = yield* world
       for (let n = 1; n <= 40; n++) yield* happens(event(n))
-      const pull = yield* Stream.toPull(feed)
+      const pull = yield* Stream.toPull(feed())
       assert.deepStrictEqual(parse(yield* pull), counted(9, 40))
       yield* happens(event(41), event(42))
       assert.deepStrictEqual(parse(yield* pull), counted(41, 42))
@@ -45,7 +45,7 @@ describe("the feed of events", () => {
   it.effect("tells who was too slow how many are missing, and keeps no more than the ring", () =>
     Effect.gen(function* () {
       const { feed, happens } = yield* world
-      const pull = yield* Stream.toPull(feed)
+      const pull = yield* Stream.toPull(feed())
       assert.isEmpty(parse(yield* pull))
       const pieces = EventFeed.waitingPieces + 10
       for (let n = 1; n <= pieces; n++) yield* happens(event(2 * n - 1), event(2 * n))
