@@ -9,7 +9,7 @@
  * @module
  */
 import { gzip } from "node:zlib"
-import { Effect, FileSystem, Path } from "effect"
+import { Context, Effect, FileSystem, Layer, Path } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiSwagger, OpenApi } from "effect/http-api"
 import { sha256d } from "../bytes/Hashing.ts"
@@ -66,11 +66,15 @@ const page = Effect.gen(function* () {
   return yield* files.readFileString(yield* path.fromFileUrl(new URL("./page.html", import.meta.url)))
 }).pipe(Effect.orDie)
 
-/** Swagger's page, which Effect hands out only as a route: asked for once. */
+/** Swagger's page, which Effect hands out only as a route: asked for once, of a router that has no other. */
 const documentation = Effect.gen(function* () {
-  const routes = yield* HttpRouter.toHttpEffect(HttpApiSwagger.layer(StatusApi, { path: "/docs" }))
-  const request = HttpServerRequest.fromWeb(new Request("http://localhost/docs"))
-  const response = yield* Effect.provideService(routes, HttpServerRequest.HttpServerRequest, request)
+  const routes = Layer.fresh(HttpApiSwagger.layer(StatusApi).pipe(Layer.provideMerge(HttpRouter.layer)))
+  const router = Context.get(yield* Layer.build(routes), HttpRouter.HttpRouter)
+  const response = yield* Effect.provideService(
+    router.asHttpEffect(),
+    HttpServerRequest.HttpServerRequest,
+    HttpServerRequest.fromWeb(new Request("http://localhost/docs"))
+  )
   return yield* Effect.promise(() => HttpServerResponse.toWeb(response).text())
 }).pipe(Effect.scoped, Effect.orDie)
 

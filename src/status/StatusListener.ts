@@ -20,6 +20,8 @@ import { type Client, Clients, type ClientLimits, type Start } from "./Clients.t
 import { securityHeaders } from "./Guard.ts"
 
 export interface StatusLimits extends ClientLimits {
+  /** Whether a client with this IP is on this machine, where the operator is. */
+  readonly isLoopback: (ip: NetAddress.IpAddress) => boolean
   /** Time to send a request, head and body. It has 16 KiB at most, and most have some hundred bytes. */
   readonly sendTimeout: Duration.Duration
   /** How often that is looked at. */
@@ -42,6 +44,7 @@ export const StatusLimits = Context.Reference<StatusLimits>("network-effect/stat
     requests: 2000,
     requestsPerClient: 200,
     requestsPerConnection: 8,
+    isLoopback: NetAddress.isLoopback,
     sendTimeout: Duration.seconds(10),
     sendCheck: Duration.seconds(1),
     stallTimeout: Duration.seconds(10),
@@ -55,11 +58,11 @@ type Connection = IncomingMessage["socket"]
 /** Answered without a body: it costs next to nothing, and says enough. */
 const refusals: Readonly<Record<Exclude<Start, "Admitted" | "TooMany">, number>> = { ClientBusy: 429, ServerBusy: 503 }
 
-const clientOf = (connection: Connection): Client => {
+const clientOf = (connection: Connection, { isLoopback }: StatusLimits): Client => {
   const ip = NetAddress.ipFromString(connection.remoteAddress ?? "")
   if (Result.isFailure(ip)) return { key: "unknown", isLoopback: false }
   const address = PeerSocketAddress.make(NetAddress.inetAddressUnsafe(ip.success, 0))
-  return { key: AddressRules.limitKey(address), isLoopback: NetAddress.isLoopback(address.address) }
+  return { key: AddressRules.limitKey(address), isLoopback: isLoopback(address.address) }
 }
 
 const make = Effect.fnUntraced(function* (host: string, port: number) {
@@ -74,7 +77,7 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
   })
 
   server.on("connection", (connection: Connection) => {
-    const entry = clients.enter(connection, clientOf(connection))
+    const entry = clients.enter(connection, clientOf(connection, limits))
     if (entry._tag === "Full") {
       connection.destroy()
       return
