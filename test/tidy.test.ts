@@ -12,6 +12,7 @@ const rank: Record<string, number> = {
   "src/Policy.ts": 0,
   "src/Spans.ts": 0,
   "src/Subscribable.ts": 0,
+  "src/version.ts": 0,
   "src/BackgroundTasks.ts": 0,
   "src/LimitedLog.ts": 0,
   "src/bytes": 1,

@@ -120,6 +120,7 @@ export class Connector extends Context.Service<
     readonly connect: <E = never>(wanted: Wanted<E>) => Effect.Effect<Peer, ConnectError | E>
   }
 >()("network-effect/network/Connector") {
+  /** Dials over the `OutboundTransport` it is given. Its connections end with the network. */
   static readonly layer: Layer.Layer<
     Connector,
     TaskNameTaken,

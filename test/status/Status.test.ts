@@ -33,7 +33,7 @@ describe("the status interface", () => {
         relaytxes: true,
         version: 170190,
         negotiated_version: 170190,
-        subver: "/network-effect:0.0.0/",
+        subver: "/network-effect:0.1.0/",
         inbound: false,
         startingheight: 0
       })
