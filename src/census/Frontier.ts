@@ -15,8 +15,8 @@
  *
  * @module
  */
-import { Duration, Equal } from "effect"
-import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import { Duration } from "effect"
+import { format, type PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import type { CensusNumbers } from "./CensusPolicy.ts"
 import { groupOf, type How, hostOf, isLoopback } from "./Finding.ts"
 
@@ -242,7 +242,7 @@ export class Frontier {
     const isOpen =
       host.at === undefined && (host.state === "Waiting" || host.state === "UnderWay" || host.state === "Doubtful")
     const hasRoom = host.tried + host.untried.length < this.#numbers.portsPerHost
-    if (isOpen && hasRoom && !host.untried.some((other) => Equal.equals(other, address))) host.untried.push(address)
+    if (isOpen && hasRoom && !host.untried.some((other) => isSame(other, address))) host.untried.push(address)
     if (key === undefined) return
     const teller = this.#tellerOf(key)
     // No tellers: it is from the list, and needs nobody's word.
@@ -372,3 +372,7 @@ const nextOf = (group: Group): Host | undefined => {
   }
   return host
 }
+
+/** Whether two addresses of one host are one: most are told of again and again, so the port decides first. */
+const isSame = (a: PeerSocketAddress, b: PeerSocketAddress): boolean =>
+  a.port === b.port && (a._tag === "InetAddressV4" || format(a) === format(b))

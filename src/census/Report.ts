@@ -168,7 +168,7 @@ const countsOf = (
     before: before.length,
     gone: before.filter((host) => now.get(host)?.isReached === false).length,
     secondsBetween: middle - middleOf(previous.run, previous.sightings),
-    meanDistance: reached.reduce((sum, { at }) => sum + Math.abs(at - middle), 0) / Math.max(1, reached.length)
+    distances: explored.map(({ at }) => at - middle)
   }
 }
 
