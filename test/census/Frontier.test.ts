@@ -47,6 +47,16 @@ describe("the frontier", () => {
     assert.isUndefined(frontier.take(10_000))
   })
 
+  it("tries a port once, however often it is told of while it is dialled", () => {
+    const frontier = new Frontier(defaults)
+    frontier.add(at("192.0.2.1:1"), "a")
+    const visit = take(frontier, 0)
+    frontier.add(at("192.0.2.1:1"), "b")
+    frontier.unreachable(visit)
+    frontier.add(at("192.0.2.1:1"), "c")
+    assert.isUndefined(frontier.take(10_000))
+  })
+
   it("leaves a host that answered alone for half an hour, then asks it again where it answered", () => {
     const frontier = new Frontier(defaults)
     frontier.add(at("192.0.2.1:1"))
@@ -145,5 +155,14 @@ describe("the frontier", () => {
     assert.deepStrictEqual([shown(visit), visit.how], [PeerSocketAddress.format(apart(3)), "Rechecked"])
     assert.isUndefined(frontier.take(20_000))
     assert.strictEqual(frontier.counts().waiting, 1)
+  })
+
+  it("dials for a recheck where the earlier run had found it, whatever was tried in this one", () => {
+    const frontier = new Frontier(defaults)
+    frontier.add(at("192.0.2.1:1"))
+    frontier.add(at("192.0.2.1:2"))
+    frontier.unreachable(take(frontier, 0))
+    frontier.recheck([at("192.0.2.1:7")])
+    assert.strictEqual(shown(frontier.take(5000)), "192.0.2.1:7")
   })
 })
