@@ -29,6 +29,8 @@
  *   the other: then the estimate is too low. Begin with several seeds.
  * - A run that was out of time while it explored found what is told first, and so had the run before it: too low again. The
  *   report says when that was so.
+ * - Runs of one address lie less than two minutes apart: most nodes let an address in once in 119 seconds, so those of the
+ *   run before look gone.
  * - A node that was full when it was dialled counts as unreachable, and one with two addresses in two groups as two.
  * - The network changes much faster or slower than between the last two runs.
  *
