@@ -82,7 +82,9 @@ export class Frontier {
   #isExploring = true
   #waiting = 0
   #left = 0
-  #doubtful = 0
+  /** Whom nobody is believed about, oldest first; and how many of them were forgotten to make room. */
+  readonly #doubted = new Set<Host>()
+  #forgotten = 0
   #underWay = 0
   #visited = 0
   #reached = 0
@@ -96,9 +98,9 @@ export class Frontier {
 
   counts() {
     return {
-      known: this.#hosts.size,
+      known: this.#hosts.size + this.#forgotten,
       waiting: this.#waiting + this.#left,
-      doubtful: this.#doubtful,
+      doubtful: this.#doubted.size + this.#forgotten,
       underWay: this.#underWay,
       visited: this.#visited,
       reached: this.#reached,
@@ -114,7 +116,7 @@ export class Frontier {
       this.#toldAgain(known, address, teller)
       return false
     }
-    if (this.#hosts.size >= this.#numbers.maxHosts) return false
+    if (this.#hosts.size >= this.#numbers.maxHosts && !this.#forget()) return false
     const tellers = teller === undefined ? [] : [this.#tellerOf(teller)]
     this.#place(this.#insert(key, address, tellers))
     return true
@@ -132,14 +134,13 @@ export class Frontier {
     for (const address of addresses) {
       const key = hostOf(address)
       const known = this.#hosts.get(key) ?? this.#insert(key, address, [])
-      if (known.state === "Doubtful") this.#doubtful--
+      if (known.state === "Doubtful") this.#undoubt(known)
       else if (known.state === "Left") this.#left--
       else if (known.state !== "New") continue
       known.how = "Rechecked"
       known.addresses = [address]
       known.tried = 0
       // An earlier run vouches for it.
-      for (const teller of known.tellers) teller.doubtful.delete(known)
       known.tellers.length = 0
       this.#enqueue(known)
     }
@@ -271,15 +272,30 @@ export class Frontier {
     if (host.at === undefined) this.#left++
   }
 
+  /** Makes room: of those nobody is believed about, whoever has been one longest. */
+  #forget(): boolean {
+    for (const host of this.#doubted) {
+      this.#undoubt(host)
+      this.#hosts.delete(host.key)
+      this.#forgotten++
+      return true
+    }
+    return false
+  }
+
   #doubt(host: Host): void {
     host.state = "Doubtful"
-    this.#doubtful++
+    this.#doubted.add(host)
     for (const teller of host.tellers) teller.doubtful.add(host)
   }
 
-  #believe(host: Host): void {
-    this.#doubtful--
+  #undoubt(host: Host): void {
+    this.#doubted.delete(host)
     for (const teller of host.tellers) teller.doubtful.delete(host)
+  }
+
+  #believe(host: Host): void {
+    this.#undoubt(host)
     this.#enqueue(host)
   }
 

@@ -144,6 +144,16 @@ describe("the frontier", () => {
     assert.strictEqual(frontier.counts().known, 3)
   })
 
+  it("makes room for hosts it may dial by forgetting those it may not", () => {
+    const frontier = new Frontier({ ...defaults, credit: 1, maxHosts: 10 })
+    for (let n = 0; n < 10; n++) frontier.add(apart(n), "liar")
+    frontier.unreachable(take(frontier, 0))
+    assert.isUndefined(frontier.take(0))
+    assert.isTrue(frontier.add(apart(20), "honest"))
+    assert.strictEqual(shown(frontier.take(0)), PeerSocketAddress.format(apart(20)))
+    assert.deepStrictEqual([frontier.counts().known, frontier.counts().doubtful], [11, 9])
+  })
+
   it("dials for a recheck those of earlier runs that were not dialled, and nobody else", () => {
     const frontier = new Frontier({ ...defaults, askAgain: Duration.zero })
     frontier.add(apart(1))
