@@ -192,7 +192,7 @@ export const parts = ({
   cacheDirectory,
   peers,
   seeds
-}: Pick<NodeOptions, "cacheDirectory" | "peers" | "seeds">): {
+}: Partial<NodeOptions>): {
   readonly chainTip: Layer.Layer<ChainTip>
   readonly bans: Layer.Layer<BanList, TaskNameTaken, BackgroundTasks | ChainParams | Files>
   readonly addressBook: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress>
@@ -253,17 +253,26 @@ const named = <A, R>(
     )
   })
 
-/** The name of a service if it is among these, whatever their type says: a layer is given more than it asks for. */
+/** The parts of a node, so that one that is built beside another one, or inside of its program, is not mistaken for its part. */
+class OwnParts extends Context.Service<OwnParts, ReadonlyMap<string, unknown>>()("network-effect/layers/OwnParts") {}
+
+/** A service if it is among these, whatever their type says: a layer is given more than it asks for. */
 const given =
   <I, S>(service: Context.Key<I, S>) =>
-  (context: Context.Context<never>): string | undefined =>
-    Option.isSome(Context.getOption(context, service)) ? service.key : undefined
+  (context: Context.Context<never>): readonly [name: string, service: unknown] | undefined =>
+    Option.match(Context.getOption(context, service), {
+      onNone: () => undefined,
+      onSome: (found) => [service.key, found] as const
+    })
 
-/** Fails when one of these is among what the composition is given. */
+/** Fails when one of these is among what the composition is given, unless it is there as a part of another node. */
 const refuse = (services: ReadonlyArray<ReturnType<typeof given>>): Effect.Effect<void, ServiceProvidedTwice> =>
   Effect.flatMap(Effect.context<never>(), (context) => {
-    const twice = services.map((service) => service(context)).find((name) => name !== undefined)
-    return twice === undefined ? Effect.void : Effect.fail(new ServiceProvidedTwice({ service: twice }))
+    const ofAnother = Option.getOrUndefined(Context.getOption(context, OwnParts))
+    const twice = services
+      .map((service) => service(context))
+      .find((found) => found !== undefined && ofAnother?.get(found[0]) !== found[1])
+    return twice === undefined ? Effect.void : Effect.fail(new ServiceProvidedTwice({ service: twice[0] }))
   })
 
 /** What only the parts of a node provide. */
@@ -328,7 +337,12 @@ export const compose = <Tip, Bans, Book, Reports, Cache, Seeds, Answering, Crawl
   )
   // One node for everybody who is given this very layer, and another one for each call: without `fresh`, two nodes of one
   // program would share what they are made of.
-  return Layer.effectContext(Layer.build(Layer.fresh(composed)))
+  return Layer.effectContext(
+    Effect.map(Layer.build(Layer.fresh(composed)), (node) => {
+      const own = new Map(ofParts.flatMap((part) => [part(node)].filter((found) => found !== undefined)))
+      return Context.add(node, OwnParts, own)
+    })
+  )
 }
 
 /** A node of the default parts over whatever transport, chance, names and disk it is given. */

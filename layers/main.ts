@@ -1,6 +1,5 @@
-#!/usr/bin/env node
 /**
- * The network-effect command. The one place where an effect is run.
+ * The network-effect command. The one place where an effect is run; `bin.js` imports it.
  *
  * @module
  */
@@ -17,6 +16,7 @@ import { layerOutput, root } from "../src/cli/root.ts"
 import { start } from "../src/cli/start.ts"
 import { top } from "../src/cli/top.ts"
 import * as TcpTransport from "../src/transport/TcpTransport.ts"
+import { version } from "../src/version.ts"
 import * as Census from "./Census.ts"
 import * as Devnet from "./Devnet.ts"
 import * as Settings from "./Settings.ts"
@@ -49,10 +49,10 @@ const program = root.pipe(
     remote.connect,
     top,
     doctor.pipe(
-      Command.provide((flags) => Layer.mergeAll(Settings.layerChecked(flags), TcpTransport.layer, NodeDns.layer))
+      Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))
     )
   ]),
-  Command.run({ version: "0.0.0" })
+  Command.run({ version })
 )
 
 const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClient.layer).pipe(

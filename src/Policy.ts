@@ -518,19 +518,21 @@ export const defaults: Policy = {
   eventBuffer: 1024
 }
 
+const reference = Context.Reference<Policy>("network-effect/Policy", { defaultValue: () => defaults })
+
 /** The numbers in force: `defaults`, unless a layer says otherwise, in tests or from the command line. */
-export class Policy extends Context.Reference<Policy>("network-effect/Policy", { defaultValue: () => defaults }) {
+export const Policy = Object.assign(reference, {
   /**
    * Overrides some numbers; the others stay as they are where this layer is provided.
    *
    *     Node.layer(options).pipe(Layer.provide(Policy.layer({ targetPeers: 50 })))
    */
-  static readonly layer = (numbers: Partial<Policy>): Layer.Layer<never> =>
+  layer: (numbers: Partial<Policy>): Layer.Layer<never> =>
     Layer.effect(
-      Policy,
-      Effect.map(Policy, (inForce) => ({ ...inForce, ...numbers }))
+      reference,
+      Effect.map(reference, (inForce) => ({ ...inForce, ...numbers }))
     )
-}
+})
 
 /** Outbound connections, reserved ones included. */
 export const outboundLimit = (policy: Policy): number => policy.targetPeers * policy.outboundMultiplier

@@ -11,6 +11,7 @@
 
 export * from "./BackgroundTasks.ts"
 export * as LimitedLog from "./LimitedLog.ts"
+export { NotMocked } from "./Mock.ts"
 export * as Monotonic from "./Monotonic.ts"
 export * from "./Policy.ts"
 export * as Subscribable from "./Subscribable.ts"
@@ -81,7 +82,13 @@ export * from "./peer/Request.ts"
 
 // -- network: all peers --------------------------------------------------------------------------
 
-export { AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "./network/BlockAdvertiser.ts"
+export {
+  AdvertError,
+  AdvertIncomplete,
+  BlockAdvertiser,
+  type FailedAdvert,
+  NoEligiblePeers
+} from "./network/BlockAdvertiser.ts"
 export { PeerAdmission } from "./network/PeerAdmission.ts"
 export { ConnectionSlots, NoFreeSlot, type SlotKind } from "./network/ConnectionSlots.ts"
 export * from "./network/Connector.ts"
@@ -90,6 +97,7 @@ export * as Dialer from "./network/Dialer.ts"
 export { InitialPeers } from "./network/InitialPeers.ts"
 export { Listener } from "./network/Listener.ts"
 export { ListFull, ManualPeers } from "./network/ManualPeers.ts"
+export type { MockedRequests } from "./network/MockedRequests.ts"
 export { InvalidSetting, Network } from "./network/Network.ts"
 export { NetworkEvent, NetworkEvents } from "./network/NetworkEvents.ts"
 export { type Answers, NodeAnswers } from "./network/NodeAnswers.ts"

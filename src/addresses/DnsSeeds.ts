@@ -20,6 +20,8 @@ export class DnsSeeds extends Context.Service<
      * when there are no seeds.
      */
     readonly resolve: Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>
+    /** Those of `resolve` that are written as addresses, for whoever does not want to wait for the names beside them. */
+    readonly literals: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
   }
 >()("network-effect/addresses/DnsSeeds") {
   /** Resolves `host:port` entries: those given, or else the seeds of the chain. On Regtest no name is resolved. */
@@ -27,7 +29,7 @@ export class DnsSeeds extends Context.Service<
 
   /** These and no others; nothing is resolved. */
   static readonly layerPeers = (peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>): Layer.Layer<DnsSeeds> =>
-    Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: Effect.succeed(peers) }))
+    Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: Effect.succeed(peers), literals: peers }))
 }
 
 /** `host:port` taken apart; `undefined` when it has no port in 1..65535 or no host. */
@@ -113,5 +115,10 @@ const make = Effect.fnUntraced(function* (configured: ReadonlyArray<string> | un
     }
   })
 
-  return DnsSeeds.of({ resolve })
+  const literals = seeds.flatMap(({ host, port }) => {
+    const literal = NetAddress.ipFromString(host)
+    return Result.isSuccess(literal) ? [PeerSocketAddress.fromIp(literal.success, port)] : []
+  })
+
+  return DnsSeeds.of({ resolve, literals })
 })

@@ -16,8 +16,8 @@ import { settingsFlags } from "./start.ts"
 import * as tables from "./tables.ts"
 
 /** What a node would be started with. */
-export class Checked extends Context.Service<
-  Checked,
+export class DoctorSettings extends Context.Service<
+  DoctorSettings,
   {
     readonly chain: ChainParamsShape
     readonly listenAddress: PeerSocketAddress.PeerSocketAddress
@@ -25,7 +25,7 @@ export class Checked extends Context.Service<
     readonly seeds: ReadonlyArray<string>
     readonly cacheDirectory: string | undefined
   }
->()("network-effect/cli/doctor/Checked") {}
+>()("network-effect/cli/doctor/DoctorSettings") {}
 
 /** `skipped`: it could not be looked at, for the reason in `finding`. */
 type Verdict = "ok" | "warning" | "failure" | "skipped"
@@ -55,7 +55,7 @@ interface Running {
 const patience = "10 seconds"
 
 const checkListen = Effect.fnUntraced(function* (running: Running | undefined) {
-  const { listenAddress } = yield* Checked
+  const { listenAddress } = yield* DoctorSettings
   const at = PeerSocketAddress.format(listenAddress)
   const transport = yield* InboundTransport
   return yield* transport.listen(listenAddress).pipe(
@@ -79,7 +79,7 @@ const checkListen = Effect.fnUntraced(function* (running: Running | undefined) {
 })
 
 const checkDns = Effect.gen(function* () {
-  const { chain, seeds } = yield* Checked
+  const { chain, seeds } = yield* DoctorSettings
   if (chain.kind === "regtest") return finding("dns", "skipped", "Regtest has no public seeds")
   const dns = yield* Dns.Dns
   const answers = yield* Effect.forEach(
@@ -145,7 +145,7 @@ const checkReachable = (running: Running | undefined): Finding => {
 }
 
 const checkCache = Effect.gen(function* () {
-  const { cacheDirectory, chain } = yield* Checked
+  const { cacheDirectory, chain } = yield* DoctorSettings
   if (cacheDirectory === undefined) return finding("cache", "skipped", "nothing is kept on disk (cache_dir = false)")
   const files = yield* FileSystem.FileSystem
   const paths = yield* Path.Path

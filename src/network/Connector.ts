@@ -23,7 +23,8 @@ import {
   identity,
   Layer,
   Option,
-  Scope
+  Scope,
+  Semaphore
 } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { BanList } from "../addresses/BanList.ts"
@@ -93,9 +94,15 @@ export interface Wanted<E> {
    * attempt.
    */
   readonly whom: PeerSocketAddress.PeerSocketAddress | Effect.Effect<PeerSocketAddress.PeerSocketAddress, E>
-  /** Who wants it, for logs: `candidate` of the address book, `initial` peer, or the operator (`manual`). */
-  readonly why: "candidate" | "initial" | "manual"
+  /**
+   * Who wants it: the book offered a `candidate`, it is one of the `initial` peers, it is looked for again in `recovery`, or
+   * the operator asked (`manual`). What failed as a candidate or in recovery is told to the book. Of an initial peer it is
+   * not: a failure would bar an address that was never seen, and the crawler's own try tells more.
+   */
+  readonly why: "candidate" | "initial" | "recovery" | "manual"
 }
+
+type Why = Wanted<never>["why"]
 
 /** Makes outbound connections. */
 export class Connector extends Context.Service<
@@ -113,6 +120,7 @@ export class Connector extends Context.Service<
     readonly connect: <E = never>(wanted: Wanted<E>) => Effect.Effect<Peer, ConnectError | E>
   }
 >()("network-effect/network/Connector") {
+  /** Dials over the `OutboundTransport` it is given. Its connections end with the network. */
   static readonly layer: Layer.Layer<
     Connector,
     TaskNameTaken,
@@ -144,7 +152,7 @@ export class Connector extends Context.Service<
       const connections = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
       // A defect in a connection is ours and must not go unnoticed.
       yield* tasks.run("outbound connections", Effect.andThen(FiberSet.join(connections), Effect.never))
-      const takeTurn = makePace(policy.dialInterval)
+      const takeTurn = yield* makePace(policy.dialInterval)
       const underWay = new Set<string>()
 
       const isConnected = (text: string) =>
@@ -233,19 +241,43 @@ export class Connector extends Context.Service<
         })
       }
 
-      const attempt = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot, why: Wanted<never>["why"]) =>
+      const attempt = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot, why: Why) =>
         alone(
           address,
           Effect.gen(function* () {
             yield* objection(address)
             yield* takeTurn
             yield* objection(address)
-            return yield* spanOf(address, why)(dial(address, slot))
+            const outbound = slots.used("outbound")
+            const isReported = why === "candidate" || why === "recovery"
+            return yield* dial(address, slot).pipe(
+              isReported ? Effect.tapError((error) => report(address, error, outbound)) : identity,
+              spanOf(address, why)
+            )
           })
         )
 
+      /** What a failed dial means for its address. */
+      const report = (
+        address: PeerSocketAddress.PeerSocketAddress,
+        error: DialError | HandshakeError | PeerRefused,
+        outbound: number
+      ) =>
+        Effect.gen(function* () {
+          const log = outbound <= policy.verboseDials ? Effect.logInfo : Effect.logDebug
+          yield* log("dial failed").pipe(
+            Effect.annotateLogs({ reason: new ConnectError({ reason: error }).code, outbound })
+          )
+          // It agreed, and answers: nothing is wrong with its address.
+          if (error._tag === "PeerRefused") return
+          // Without services: "no services" would bar the address for good.
+          yield* book
+            .record({ _tag: "UpdateFailed", address, services: undefined })
+            .pipe(Spans.within("report_failed", { attributes: { addr: PeerSocketAddress.redacted(address) } }))
+        })
+
       /** The reference has a span of its own for the dials of its crawler. */
-      const spanOf = (address: PeerSocketAddress.PeerSocketAddress, why: Wanted<never>["why"]) =>
+      const spanOf = (address: PeerSocketAddress.PeerSocketAddress, why: Why) =>
         why === "candidate"
           ? Spans.within("dial", {
               attributes: { network: chain.kind, candidate: PeerSocketAddress.redacted(address) }
@@ -289,17 +321,20 @@ export class Connector extends Context.Service<
   )
 }
 
-/** A gate that lets one caller through per `interval`. The turn is taken before sleeping, so callers never share one. */
-export const makePace = (interval: Duration.Duration): Effect.Effect<void> => {
-  const intervalMillis = Duration.toMillis(interval)
-  let nextMillis = -Infinity
-  return Effect.gen(function* () {
-    const now = yield* Monotonic.millis
-    const turn = Math.max(nextMillis, now)
-    nextMillis = turn + intervalMillis
-    if (turn > now) yield* Effect.sleep(Duration.millis(turn - now))
-    // A late wake-up must not bring the next dial closer.
-    const woken = yield* Monotonic.millis
-    nextMillis = Math.max(nextMillis, woken + intervalMillis)
+/**
+ * A gate that lets one caller through per `interval`, first come, first served. Whoever gives up while it waits leaves the
+ * others their turns; there is no credit for idle time.
+ */
+export const makePace = (interval: Duration.Duration): Effect.Effect<Effect.Effect<void>> =>
+  Effect.map(Semaphore.make(1), (gate) => {
+    const intervalMillis = Duration.toMillis(interval)
+    let nextMillis = Number.NEGATIVE_INFINITY
+    return gate.withPermits(1)(
+      Effect.gen(function* () {
+        const left = nextMillis - (yield* Monotonic.millis)
+        if (left > 0) yield* Effect.sleep(Duration.millis(left))
+        // From when it really woke: a late turn must not bring the next one closer.
+        nextMillis = (yield* Monotonic.millis) + intervalMillis
+      })
+    )
   })
-}

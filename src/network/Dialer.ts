@@ -12,7 +12,6 @@ import { Data, Duration, Effect, FiberSet, Layer, Metric, Option } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { BackgroundTasks, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
-import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
@@ -70,34 +69,18 @@ export const run: Effect.Effect<never, NetworkEnd, LoopNeeds> = Effect.gen(funct
   })
 
   /** One demand signal: a connection with the next candidate, or nothing when every slot is taken. */
-  const dialOrCrawl = Effect.suspend(() => {
-    const outbound = slots.used("outbound") + 1
-    let candidate: PeerSocketAddress.PeerSocketAddress | undefined
-    const whom = Effect.tap(nextCandidate, (address) =>
-      Effect.sync(() => {
-        candidate = address
-      })
+  const dialOrCrawl = connector.connect({ whom: nextCandidate, why: "candidate" }).pipe(
+    Effect.asVoid,
+    Effect.catchTag("NoCandidate", () => Effect.void),
+    Effect.catchTag("ConnectError", ({ reason }) =>
+      isNetworkEnd(reason)
+        ? Effect.fail(reason)
+        : // Another one is wanted instead, unless there is no place for it.
+          reason._tag === "NoFreeSlot"
+          ? Effect.void
+          : Effect.asVoid(peerSet.demand.offer)
     )
-    return connector.connect({ whom, why: "candidate" }).pipe(
-      Effect.catchTag("NoCandidate", () => Effect.void),
-      Effect.catchTag("ConnectError", (error) =>
-        Effect.gen(function* () {
-          if (isNetworkEnd(error.reason)) return yield* error.reason
-          if (candidate === undefined) return
-          const log = outbound <= policy.verboseDials ? Effect.logInfo : Effect.logDebug
-          yield* log("dial failed").pipe(Effect.annotateLogs({ reason: error.code, outbound }))
-          if (error.wasDialled) {
-            // Without services: "no services" would bar the address for good.
-            yield* book
-              .record({ _tag: "UpdateFailed", address: candidate, services: undefined })
-              .pipe(Spans.within("report_failed", { attributes: { addr: PeerSocketAddress.redacted(candidate) } }))
-          }
-          yield* peerSet.demand.offer
-        })
-      ),
-      Effect.asVoid
-    )
-  })
+  )
 
   const timerCrawl = Effect.gen(function* () {
     const outbound = slots.used("outbound")

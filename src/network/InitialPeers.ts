@@ -68,13 +68,10 @@ export class InitialPeers extends Context.Service<
     | NetworkEvents
     | PeerCache
     | PeerSet
-  > = Layer.effect(
-    InitialPeers,
-    Effect.suspend(() => make)
-  )
+  > = Layer.effect(InitialPeers, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const seeds = yield* DnsSeeds
@@ -96,7 +93,7 @@ const make = Effect.gen(function* () {
 
   /** The latest answers, by address. */
   let named = new Map<string, Address>()
-  let cached = new Map<string, Address>()
+  let atHand = new Map<string, Address>()
   /** Grows with each answer. */
   let answers = 0
   let gatheredMillis = Number.NEGATIVE_INFINITY
@@ -171,10 +168,10 @@ const make = Effect.gen(function* () {
     gatheredMillis = yield* Monotonic.millis
     for (const [text, millis] of dialledAt) if (gatheredMillis - millis >= delayMillis) dialledAt.delete(text)
     yield* askNames
-    if (chain.kind === "regtest") return
-    const found = yield* cache.load
+    const written = asking === undefined ? [] : seeds.literals
+    const found = [...written, ...(chain.kind === "regtest" ? [] : yield* cache.load)]
     if (found.length === 0) return
-    cached = yield* learn(found)
+    atHand = yield* learn(found)
     answers++
   })
 
@@ -214,7 +211,7 @@ const make = Effect.gen(function* () {
 
   /** One connection. `isKnown` once its dial has succeeded or failed. */
   const connect = (address: Address, isKnown: Deferred.Deferred<void>) =>
-    connector.connect({ whom: address, why: "initial" }).pipe(
+    connector.connect({ whom: address, why: hasStarted ? "recovery" : "initial" }).pipe(
       Effect.catch((error) => {
         // No such IP family on this host says nothing about the peer.
         const log = error.code === "EADDRNOTAVAIL" ? Effect.logDebug : Effect.logInfo
@@ -222,13 +219,7 @@ const make = Effect.gen(function* () {
           PeerSocketAddress.annotateLogs("address", address),
           Effect.annotateLogs({ reason: error.code })
         )
-        // At the start it is not told to the book: a failure would bar an address that was never seen, and the crawler's
-        // own try tells more. Later a failure keeps the crawler from dialling it right after us.
-        if (!hasStarted) return line
-        return Effect.andThen(
-          error.wasDialled ? book.record({ _tag: "UpdateFailed", address, services: undefined }) : Effect.void,
-          limitedLog("not reached", line)
-        )
+        return hasStarted ? limitedLog("not reached", line) : line
       }),
       Effect.asVoid,
       Effect.ensuring(Deferred.succeed(isKnown, undefined))
@@ -256,7 +247,7 @@ const make = Effect.gen(function* () {
         seen = answers
         const all = new Map([
           ...more.map((address) => [PeerSocketAddress.format(address), address] as const),
-          ...cached,
+          ...atHand,
           ...named
         ])
         left = yield* inOrder(all.values())
@@ -329,4 +320,4 @@ const make = Effect.gen(function* () {
   )
 
   return InitialPeers.of({ awaitStarted: Deferred.await(started) })
-})
+}

@@ -43,7 +43,7 @@ export class ManualPeers extends Context.Service<
   /** A list that ends with the process. */
   static readonly layer: Layer.Layer<ManualPeers, TaskNameTaken, Needs> = Layer.effect(
     ManualPeers,
-    Effect.suspend(() => make(undefined))
+    Effect.gen(() => make(undefined))
   )
 
   /** A list in a file beside the peer cache, one address per line. */
@@ -70,7 +70,7 @@ export class ManualPeers extends Context.Service<
 
 type Needs = AddressBook | BackgroundTasks | Connector
 
-const make = Effect.fnUntraced(function* (file: CacheFile.CacheFile<PeerSocketAddress.PeerSocketAddress> | undefined) {
+function* make(file: CacheFile.CacheFile<PeerSocketAddress.PeerSocketAddress> | undefined) {
   const policy = yield* Policy
   const connector = yield* Connector
   const book = yield* AddressBook
@@ -126,4 +126,4 @@ const make = Effect.fnUntraced(function* (file: CacheFile.CacheFile<PeerSocketAd
       }),
     list: Effect.sync(() => [...listed.values()])
   })
-})
+}

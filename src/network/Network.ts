@@ -1,7 +1,7 @@
 /**
  * The façade: what a program usually asks of a whole node.
  *
- * It runs nothing itself but what watches over all: the chain's tip, bans, and what is told of both. The other tasks belong
+ * It runs nothing itself but what watches over all: the chain's tip, and what is told of bans. The other tasks belong
  * to the layers of their services (`BackgroundTasks.ts`). The layer is there once the port is bound and connections are
  * accepted; seeds, first dials and the first crawl follow, and `awaitStarted` tells when they are done.
  *
@@ -22,10 +22,12 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion, specifiedVersion } from "../chain/ProtocolVersion.ts"
+import * as Mock from "../Mock.ts"
 import { Policy } from "../Policy.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
 import { BlockAdvertiser } from "./BlockAdvertiser.ts"
 import { InitialPeers } from "./InitialPeers.ts"
+import { type MockedWithRequests, mockRequests } from "./MockedRequests.ts"
 import { NetworkEvents, type NetworkEvent } from "./NetworkEvents.ts"
 import { PeerSet } from "./PeerSet.ts"
 
@@ -47,6 +49,7 @@ export class Network extends Context.Service<
     readonly request: PeerSet["Service"]["request"]
     /** As `BlockAdvertiser.advertise`. */
     readonly advertiseBlock: BlockAdvertiser["Service"]["advertise"]
+    /** The book this node dials from; what is written to it counts. */
     readonly addressBook: AddressBook["Service"]
     /** Reports what a peer did; 100 points ban its group. Never waits. */
     readonly reportMisbehavior: Misbehavior["Service"]["report"]
@@ -56,9 +59,11 @@ export class Network extends Context.Service<
     readonly awaitReady: (options: { readonly peers: number }) => Effect.Effect<void, NetworkEnd>
     /** Fails with whatever ended the network; never succeeds. */
     readonly awaitEnd: Effect.Effect<never, NetworkEnd>
+    /** As `NetworkEvents.stream`: the latest first, then all from now on. */
     readonly events: Stream.Stream<NetworkEvent>
   }
 >()("network-effect/network/Network") {
+  /** The façade of the services it is given. Closing it ends the network with `NetworkClosed`. */
   static readonly layer: Layer.Layer<
     Network,
     TaskNameTaken,
@@ -73,10 +78,35 @@ export class Network extends Context.Service<
     | NetworkEvents
     | OwnAddress
     | PeerSet
-  > = Layer.effect(
-    Network,
-    Effect.suspend(() => make)
-  )
+  > = Layer.effect(Network, Effect.gen(make))
+
+  /**
+   * A network that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence
+   * that names it. Requests are answered by their tag:
+   *
+   *     Network.layerTest({
+   *       awaitReady: () => Effect.void,
+   *       request: { Peers: () => Effect.succeed({ _tag: "Peers", addresses: [] }) }
+   *     })
+   */
+  static readonly layerTest = ({ request, ...given }: MockedWithRequests<Network["Service"]>): Layer.Layer<Network> =>
+    Layer.sync(Network, () =>
+      Mock.make<Network["Service"]>(
+        "Network",
+        {
+          listenAddress: "value",
+          request: "effects",
+          advertiseBlock: "effects",
+          addressBook: "value",
+          reportMisbehavior: "effects",
+          awaitStarted: "effect",
+          awaitReady: "effects",
+          awaitEnd: "effect",
+          events: "stream"
+        },
+        request === undefined ? given : { ...given, request: mockRequests("Network", request) }
+      )
+    )
 }
 
 /** Fails when the policy in force makes no sense; to be asked before anything is bound. */
@@ -88,7 +118,7 @@ export const checkPolicy = Effect.flatMap(Policy, ({ targetPeers }) =>
     : Effect.void
 )
 
-const make = Effect.gen(function* () {
+function* make() {
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
   const book = yield* AddressBook
@@ -113,18 +143,6 @@ const make = Effect.gen(function* () {
     Effect.andThen(Effect.never)
   )
 
-  /** Lets go of connected peers whose group is banned. Looks at them only when the list of bans has changed. */
-  const enforceBans = bans.bans.changes.pipe(
-    Stream.runForEach(() =>
-      Effect.gen(function* () {
-        for (const { id, transientAddress } of yield* peerSet.peers) {
-          if (transientAddress !== undefined && (yield* bans.isBanned(transientAddress))) yield* peerSet.remove(id)
-        }
-      })
-    ),
-    Effect.andThen(Effect.never)
-  )
-
   const tellBans = bans.changes.pipe(
     Stream.runForEach((change) =>
       events.publish(
@@ -141,7 +159,6 @@ const make = Effect.gen(function* () {
     Effect.andThen(Effect.never)
   )
 
-  yield* tasks.run("ban enforcement", enforceBans)
   yield* tasks.run("ban events", tellBans)
   yield* tasks.run("chain tip", watchTip)
   // Outlives the tasks by a moment: it tells of their end.
@@ -166,7 +183,7 @@ const make = Effect.gen(function* () {
     awaitEnd: tasks.awaitEnd,
     events: events.stream
   })
-})
+}
 
 const tagOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "_tag" in cause ? String(cause._tag) : "Defect"

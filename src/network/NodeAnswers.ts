@@ -24,7 +24,9 @@ import type { GossipedAddress } from "../wire/AddressCodec.ts"
 
 /** What a program can answer. Leave out what it has no answer for: the peer then hears that we lack it, or nothing. */
 export interface Answers<R = never> {
+  /** A block of ours; `None` tells the peer that we lack it. */
   readonly block?: (hash: BlockHash) => Effect.Effect<Option.Option<Block>, AnswerFailed, R>
+  /** A transaction of ours, by either kind of id; `None` tells the peer that we lack it. */
   readonly transaction?: (id: TransactionId) => Effect.Effect<Option.Option<Transaction>, AnswerFailed, R>
   /** Up to 500 hashes after the first known one on the best chain; none says nothing. */
   readonly findBlocks?: (
@@ -36,6 +38,7 @@ export interface Answers<R = never> {
     known: ReadonlyArray<BlockHash>,
     stop: BlockHash | undefined
   ) => Effect.Effect<ReadonlyArray<BlockHeader>, AnswerFailed, R>
+  /** What waits to be mined here; at most 25,000 ids are sent. */
   readonly mempool?: Effect.Effect<ReadonlyArray<TransactionId>, AnswerFailed, R>
   /**
    * A peer pushed a transaction. Runs beside the connection; one of its sender's `Policy.pendingItemsPerSender` places
@@ -45,7 +48,10 @@ export interface Answers<R = never> {
     transaction: Transaction,
     source: Source | undefined
   ) => Effect.Effect<void, AnswerFailed, R>
-  /** A peer advertised transactions; runs like `onTransaction`. */
+  /**
+   * A peer advertised transactions; runs like `onTransaction`. Ask for one at a time, `PeerSet.request` with
+   * `TransactionsById`: then somebody is asked who advertised it.
+   */
   readonly onTransactionIds?: (
     ids: ReadonlySet<TransactionId>,
     source: Source | undefined
@@ -68,7 +74,7 @@ export class NodeAnswers extends Context.Service<
 >()("network-effect/network/NodeAnswers") {
   /** Answers from the book, and from whatever is added. */
   static readonly layer: Layer.Layer<NodeAnswers | InboundRequests, TaskNameTaken, AddressBook | BackgroundTasks> =
-    Layer.effectContext(Effect.suspend(() => make))
+    Layer.effectContext(Effect.gen(make))
 
   /** Adds answers to a node for as long as the layer lives. */
   static readonly layerAdd = <R>(
@@ -84,6 +90,18 @@ export class NodeAnswers extends Context.Service<
     TaskNameTaken,
     AddressBook | BackgroundTasks | Exclude<Exclude<R, Scope.Scope>, NodeAnswers | InboundRequests>
   > => NodeAnswers.layerAdd(answers).pipe(Layer.provideMerge(NodeAnswers.layer))
+
+  /**
+   * Answers without a node, which knows no addresses: a test says what a peer would say, and sees what it would hear.
+   *
+   *     yield* (yield* InboundRequests).answer({ _tag: "AdvertiseTransactionIds", ids, source: undefined })
+   */
+  static readonly layerTest: Layer.Layer<NodeAnswers | InboundRequests | BackgroundTasks> = Layer.orDie(
+    NodeAnswers.layer.pipe(
+      Layer.provide(AddressBook.layerTest({ gossip: Effect.succeed([]) })),
+      Layer.provideMerge(BackgroundTasks.layer)
+    )
+  )
 }
 
 const nil: Response = { _tag: "Nil" }
@@ -109,7 +127,7 @@ const maxHeaders = 160
  */
 const maxTransactionIds = 25_000
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const sharedAddresses = yield* makeSharedAddresses
   const busy = yield* Semaphore.make(policy.inboundConcurrency)
@@ -249,7 +267,7 @@ const make = Effect.gen(function* () {
   return Context.make(InboundRequests, InboundRequests.of({ answer })).pipe(
     Context.add(NodeAnswers, NodeAnswers.of({ add }))
   )
-})
+}
 
 /** The same answers with what they need. */
 const withContext = <R>(answers: Answers<R>, context: Context.Context<R>): Answers => {

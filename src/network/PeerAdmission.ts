@@ -31,13 +31,14 @@ export class PeerAdmission extends Context.Service<
     /** Given to each connection when it is made. */
     readonly hostFor: (connected: ConnectedAddress.ConnectedAddress) => ConnectionHost
     /**
-     * The handshake succeeded: looks at bans once more, brings the peer into the peer set, marks its slot open and says so.
-     * When the scope closes, the peer goes and its going is told with the error it went with. A peer that is refused is
+     * The handshake succeeded: brings the peer into the peer set, which looks at bans and limits in that very step, marks its
+     * slot open and says so. When the scope closes, the peer goes and its going is told with the error it went with. A peer that is refused is
      * closed, and was never asked anything.
      */
     readonly admit: (peer: Peer, slot: Slot) => Effect.Effect<void, PeerRefused, Scope.Scope>
   }
 >()("network-effect/network/PeerAdmission") {
+  /** Admits to the peer set it is given, and changes the records of the book by what connections report. */
   static readonly layer: Layer.Layer<
     PeerAdmission,
     never,
@@ -98,11 +99,6 @@ export class PeerAdmission extends Context.Service<
 
       const admit = Effect.fnUntraced(function* (peer: Peer, slot: Slot) {
         const address = peer.transientAddress
-        // Before joining: nobody banned during the handshake may be given a request that waits.
-        if (address !== undefined && (yield* bans.isBanned(address))) {
-          yield* peer.close(new ClientDropped())
-          return yield* new PeerRefused({ reason: "Banned" })
-        }
         yield* peerSet.add(peer)
         yield* slot.markOpen
         const facts = {

@@ -18,6 +18,7 @@ import { BackgroundTasks, NetworkClosed, type NetworkEnd, type TaskNameTaken } f
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import * as LimitedLog from "../LimitedLog.ts"
+import * as Mock from "../Mock.ts"
 import { ClientDropped, type Peer, type PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response, ResponseOf } from "../peer/Request.ts"
 import { outboundLimit, Policy } from "../Policy.ts"
@@ -31,6 +32,7 @@ import { RequestError } from "../routing/RequestError.ts"
 import { Routing } from "../routing/Routing.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 import * as Demand from "./Demand.ts"
+import { type MockedWithRequests, mockRequests } from "./MockedRequests.ts"
 
 export { PeerRefused } from "../routing/Membership.ts"
 export { NotFoundRegistry, RequestError, type RequestErrorReason } from "../routing/RequestError.ts"
@@ -98,15 +100,37 @@ export class PeerSet extends Context.Service<
     PeerSet,
     TaskNameTaken,
     ChainParams | ChainTip | BanList | InventoryRegistry | BackgroundTasks
-  > = Layer.effect(
-    PeerSet,
-    Effect.suspend(() => make)
-  )
+  > = Layer.effect(PeerSet, Effect.gen(make))
+
+  /**
+   * Peers that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence that
+   * names it. Requests are answered by their tag:
+   *
+   *     PeerSet.layerTest({ request: { Peers: () => Effect.succeed({ _tag: "Peers", addresses: [] }) } })
+   */
+  static readonly layerTest = ({ request, ...given }: MockedWithRequests<PeerSet["Service"]>): Layer.Layer<PeerSet> =>
+    Layer.sync(PeerSet, () =>
+      Mock.make<PeerSet["Service"]>(
+        "PeerSet",
+        {
+          request: "effects",
+          add: "effects",
+          remove: "effects",
+          advertTargets: "effects",
+          demand: "value",
+          peers: "effect",
+          peersUnsafe: "function",
+          counts: "effect",
+          awaitPeers: "effects"
+        },
+        request === undefined ? given : { ...given, request: mockRequests("PeerSet", request) }
+      )
+    )
 }
 
 const nobody: ReadonlySet<ConnectionId> = new Set()
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
@@ -291,7 +315,7 @@ const make = Effect.gen(function* () {
     }),
     awaitPeers
   })
-})
+}
 
 /** Somebody who waits for so many peers. */
 interface Arrival {

@@ -42,6 +42,7 @@ import {
   Scope,
   Tracer
 } from "effect"
+import { CurrentTask } from "../BackgroundTasks.ts"
 import type { BlockHash } from "../chain/Hash.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
@@ -275,7 +276,7 @@ class Connection implements Peer {
     return Effect.gen({ self: this }, function* () {
       this.#enter("AwaitingRequest")
       const scope = yield* Effect.scope
-      this.#fiber = yield* Effect.forkIn(this.#traced, scope)
+      this.#fiber = yield* Effect.forkIn(Effect.provideService(this.#traced, CurrentTask, "connection"), scope)
       // Added last and so the first to run: whoever waits hears why before anything is taken apart.
       yield* Scope.addFinalizer(
         scope,

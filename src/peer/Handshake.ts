@@ -36,6 +36,7 @@ import { Policy, totalLimit } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
 import type { ByteStream } from "../transport/Transport.ts"
+import { version } from "../version.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message, type Version } from "../wire/Message.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
@@ -89,8 +90,8 @@ export interface LocalNode {
   readonly relay: boolean
 }
 
-/** Without a program's own: kept equal to the version in package.json by a test. */
-export const defaultUserAgent = "/network-effect:0.0.0/"
+/** Without a program's own. */
+export const defaultUserAgent = `/network-effect:${version}/`
 
 /** Provide another value to say something else. */
 export const LocalNode = Context.Reference<LocalNode>("network-effect/peer/LocalNode", {
@@ -125,13 +126,15 @@ export class Handshake extends Context.Service<
     readonly nonceCount: Effect.Effect<number>
   }
 >()("network-effect/peer/Handshake") {
-  static readonly layer = Layer.effect(
+  /** Says of this node what `LocalNode`, `OwnAddress` and the chain say. Its nonces are its own: two do not know each other. */
+  static readonly layer: Layer.Layer<
     Handshake,
-    Effect.suspend(() => make)
-  )
+    never,
+    ChainParams | ChainTip | InboundRequests | OwnAddress | SecureRandom.SecureRandom
+  > = Layer.effect(Handshake, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
@@ -264,7 +267,7 @@ const make = Effect.gen(function* () {
     run,
     nonceCount: Effect.sync(() => nonces.size)
   })
-})
+}
 
 /** The next message of a kind; everything else before it is ignored, however often it comes. The budget ends that. */
 const expect = Effect.fnUntraced(function* <Tag extends Message["_tag"]>(messages: MessageStream, tag: Tag) {

@@ -44,7 +44,6 @@ export interface Options {
   readonly policy: Policy
   readonly chain: ChainParamsShape
   readonly clock: Clock.Clock
-  /** Canonical IPs. */
   readonly trusted: TrustedIps
   readonly tip: () => Option.Option<Tip>
   readonly bans: () => Bans

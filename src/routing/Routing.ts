@@ -45,7 +45,6 @@ export interface Options {
   readonly metrics: PeerSetMetrics
   readonly chooser: PeerChooser
   readonly draw: DrawBelow
-  /** Canonical IPs. */
   readonly trusted: TrustedIps
   readonly tip: () => Option.Option<Tip>
   readonly bans: () => Bans

@@ -119,6 +119,7 @@ const makeState = Effect.fnUntraced(function* (world: World, plan: OutagePlan.Pl
   const up = new Map<number, Scope.Closeable>()
   const silenced = new Map<number, Scope.Closeable>()
   let link: Scope.Closeable | undefined
+  let hasBegun = false
   const { network } = world
 
   const isOut = (host: number) =>
@@ -194,6 +195,8 @@ const makeState = Effect.fnUntraced(function* (world: World, plan: OutagePlan.Pl
     )
   }
   const begin = Effect.gen(function* () {
+    hasBegun = true
+    for (const { host, isGoneFromOutage } of plan.names) if (isGoneFromOutage) world.names.set(host, [])
     if (plan.losesNames) world.names.behave(plan.namesManner)
     if (plan.what === "link") {
       link = yield* Scope.fork(scope)
@@ -234,7 +237,7 @@ const makeState = Effect.fnUntraced(function* (world: World, plan: OutagePlan.Pl
   const visit = (guest: number) =>
     ScriptedPeer.dial(
       world.hostOf(watched),
-      telling(plan.guestsTell === "nothing" ? [] : plan.guestsTell === "hosts" ? plan.hosts : [OutagePlan.absent])
+      telling(plan.guestsTell === "nothing" ? [] : plan.guestsTell === "hosts" ? plan.hosts : OutagePlan.absentHosts)
     ).pipe(
       scripted(world, guest),
       Effect.ignore,
@@ -257,7 +260,10 @@ const makeState = Effect.fnUntraced(function* (world: World, plan: OutagePlan.Pl
       up.has(host) &&
       !silenced.has(host) &&
       (plan.company === "scripts" || world.isRunning(host)),
-    named: () => (world.names.manner() === "answers" ? plan.names.flatMap(({ resolvesTo }) => resolvesTo) : [])
+    named: () =>
+      world.names.manner() === "answers"
+        ? plan.names.flatMap(({ isGoneFromOutage, resolvesTo }) => (isGoneFromOutage && hasBegun ? [] : resolvesTo))
+        : []
   }
   return state
 })
@@ -286,7 +292,9 @@ const watch = (world: World, state: State): Effect.Effect<never, NotReached> =>
           found: `there is none, and ${answering.join(", ")} could be reached all the time`
         })
       }
-      yield* Effect.raceFirst(state.changed.await, Effect.sleep(since === undefined ? "10 seconds" : "1 second"))
+      // For weeks nobody could be reached whatever the node did: nothing to look at until something comes back.
+      if (!state.plan.hosts.some(state.isReachable)) yield* state.changed.await
+      else yield* Effect.raceFirst(state.changed.await, Effect.sleep(since === undefined ? "10 seconds" : "1 second"))
     }
   })
 

@@ -13,16 +13,18 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-/** A host where nobody ever is. */
+/** Hosts where nobody ever is. The first of them is one that an operator may have named. */
 export const absent = 90
+export const absentHosts: ReadonlyArray<number> = Array.from({ length: 6 }, (_, i) => absent + i)
 
 /** Guests are the hosts from this one on. */
 export const firstGuest = 100
 
-/** A name, and the hosts it resolves to; to none when it is gone for good. */
+/** A name, and the hosts it resolves to: to none when it was gone before we came, and to none from the outage on. */
 export interface Name {
   readonly host: string
   readonly resolvesTo: ReadonlyArray<number>
+  readonly isGoneFromOutage: boolean
 }
 
 /** How everything goes. Times are milliseconds: of the world for `…At`, else after what they are named for. */
@@ -95,11 +97,18 @@ export const draw = (seed: SeededRandom.Seed, hosts: number, longestMillis: numb
     host: `seed-${i + 1}.test`,
     // Whoever knows nothing else has a name that answers.
     resolvesTo:
-      (ways !== 2 || i > 0) && chance(0.3) ? [] : [...some(all, whole(1, all.length)), ...(chance(0.2) ? [absent] : [])]
+      (ways !== 2 || i > 0) && chance(0.3)
+        ? []
+        : [...some(all, whole(1, all.length)), ...(chance(0.2) ? [absent] : [])],
+    isGoneFromOutage: (ways !== 2 || i > 0) && chance(0.2)
   }))
 
   // Somebody known stays, or there would be nobody to find again.
-  const known = [...configured, ...cached, ...namesKnown.flatMap(({ resolvesTo }) => resolvesTo)]
+  const known = [
+    ...configured,
+    ...cached,
+    ...namesKnown.flatMap(({ isGoneFromOutage, resolvesTo }) => (isGoneFromOutage ? [] : resolvesTo))
+  ]
   const stays = oneOf(2, ...known.filter((index) => index !== absent))
   const gone = all.filter((index) => index !== stays && chance(0.3))
 
@@ -163,12 +172,11 @@ const lasting = (millis: number) => Duration.format(Duration.seconds(Math.round(
 export const describe = (plan: Plan): string => {
   const after = (at: number) =>
     at < plan.leadMillis ? "before" : at < endsAt(plan) ? `${lasting(at - plan.leadMillis)} into it` : "after"
-  const dead = plan.names.filter(({ resolvesTo }) => resolvesTo.length === 0).length
   const known = [
     plan.configured.length === 0 ? "" : `configured ${plan.configured.join("+")}`,
     plan.names.length === 0
       ? ""
-      : `names ${plan.names.map(({ resolvesTo }) => resolvesTo.join("+") || "gone").join(" / ")} (${dead} gone)`,
+      : `names ${plan.names.map(({ isGoneFromOutage, resolvesTo }) => `${resolvesTo.join("+") || "gone"}${isGoneFromOutage ? " until it" : ""}`).join(" / ")}`,
     plan.cached.length === 0 ? "" : `cached ${plan.cached.join("+")}`
   ]
   const facts = [

@@ -58,10 +58,7 @@ export class SimNetwork extends Context.Service<
   }
 >()("network-effect/simulation/SimNetwork") {
   /** An empty network without faults. */
-  static readonly layer: Layer.Layer<SimNetwork> = Layer.effect(
-    SimNetwork,
-    Effect.suspend(() => make)
-  )
+  static readonly layer: Layer.Layer<SimNetwork> = Layer.effect(SimNetwork, Effect.gen(make))
 
   /** Both transports as the host with this IP has them. */
   static readonly layerTransport = (
@@ -89,7 +86,7 @@ interface Host {
   isUp: boolean
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const { closeGrace } = yield* Policy
   const clock = yield* Clock.Clock
   const seed = yield* Random.nextInt
@@ -263,13 +260,16 @@ const make = Effect.gen(function* () {
       }
       const port = address.port === 0 ? freePort(host) : address.port
       if (port === undefined || host.listeners.has(port) || host.ports.has(port)) return yield* failed("EADDRINUSE")
-      const queue = AcceptQueue.make((stream: SimStream) => stream)
+      const queue = yield* AcceptQueue.make((stream: SimStream) => stream)
       const listener: Listener = { queue }
       host.listeners.set(port, listener)
       yield* Effect.addFinalizer(() => {
         // After a crash the port may be somebody else's.
         if (host.listeners.get(port) === listener) host.listeners.delete(port)
-        return Effect.forEach(queue.drain(), (stream) => stream.close, { discard: true })
+        return Effect.flatMap(
+          queue.drain,
+          Effect.forEach((stream) => stream.close, { discard: true })
+        )
       })
       return { address: PeerSocketAddress.fromIp(address.address, port), accept: queue.accept }
     })
@@ -312,4 +312,4 @@ const make = Effect.gen(function* () {
     waiting: (address) =>
       [...hostNamed(LinkRule.hostOf(address)).listeners.values()].reduce((sum, { queue }) => sum + queue.size(), 0)
   })
-})
+}

@@ -199,46 +199,41 @@ interface TcpListener extends BoundListener {
   readonly close: Effect.Effect<void>
 }
 
-const bind = (
+const bind = Effect.fnUntraced(function* (
   address: PeerSocketAddress.PeerSocketAddress,
   closeGrace: Duration.Duration
-): Effect.Effect<TcpListener, ListenError> =>
-  Effect.callback((resume) => {
-    const queue = AcceptQueue.make((socket: net.Socket) => {
-      const stream = makeStream(socket, closeGrace)
-      if (stream === undefined) socket.destroy()
-      return stream
-    })
+): Effect.fn.Return<TcpListener, ListenError> {
+  const queue = yield* AcceptQueue.make((socket: net.Socket) => {
+    const stream = makeStream(socket, closeGrace)
+    if (stream === undefined) socket.destroy()
+    return stream
+  })
 
-    const server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
-      // A socket that breaks while it waits must not break us; its reader will hear of it.
-      socket.on("error", ignore)
-      if (!queue.offer(socket)) socket.resetAndDestroy()
-    })
+  const server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
+    // A socket that breaks while it waits must not break us; its reader will hear of it.
+    socket.on("error", ignore)
+    if (!queue.offer(socket)) socket.resetAndDestroy()
+  })
 
-    // Not waited for: a server counts as closed when the last of its sockets is.
-    const close = () => {
-      server.close()
-      for (const socket of queue.drain()) socket.destroy()
-    }
+  // Not waited for: a server counts as closed when the last of its sockets is.
+  const close = Effect.flatMap(
+    Effect.sync(() => server.close()),
+    () => Effect.map(queue.drain, (sockets) => sockets.forEach((socket) => socket.destroy()))
+  )
 
+  const port = yield* Effect.callback<number, ListenError>((resume) => {
     // Stays for good: an error without a listener would end the process. Once bound, resuming again does nothing.
     server.on("error", (cause) =>
       resume(Effect.fail(new ListenError({ address: PeerSocketAddress.format(address), code: codeOf(cause), cause })))
     )
     server.listen({ host: NetAddress.formatIp(address.address), port: address.port, backlog }, () => {
       const bound = server.address()
-      const port = bound === null || typeof bound === "string" ? address.port : bound.port
-      resume(
-        Effect.succeed({
-          address: PeerSocketAddress.fromIp(address.address, port),
-          accept: queue.accept,
-          close: Effect.sync(close)
-        })
-      )
+      resume(Effect.succeed(bound === null || typeof bound === "string" ? address.port : bound.port))
     })
-    return Effect.sync(close)
+    return close
   })
+  return { address: PeerSocketAddress.fromIp(address.address, port), accept: queue.accept, close }
+})
 
 const makeOutbound = (localIp: NetAddress.IpAddress | undefined): Layer.Layer<OutboundTransport> =>
   Layer.effect(

@@ -156,12 +156,12 @@ describe("the end of a node", () => {
 
 const names = [
   "answers",
-  "ban enforcement",
   "ban events",
   "bans",
   "chain tip",
   "crawler",
   "initial peers",
+  "inventory",
   "listener",
   "manual peers",
   "misbehavior",

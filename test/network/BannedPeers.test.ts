@@ -1,8 +1,9 @@
-/** A peer whose host is banned while it still shakes hands, whoever dialled. */
+/** Peers whose host is banned: while they shake hands, whoever dialled, and while they are connected. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { ScriptedPeer } from "network-effect/simulation"
-import { bob } from "../support/addresses.ts"
+import type { BlockHash } from "network-effect"
+import { bob, peerAddress } from "../support/addresses.ts"
 import { countOf, inWorld, peerAt, peerFrom, startNode, until } from "../support/wholeNode.ts"
 
 /** It takes a second for its `verack`, and would answer whatever it is asked. */
@@ -45,4 +46,24 @@ describe("a peer that is banned during its handshake", () => {
         })
       ))
   }
+})
+
+describe("a ban of connected peers", () => {
+  it("is enforced when it is made: who asks next does not see them, and an advert goes to the others (network 6.15, 90; C29)", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const node = yield* startNode({ policy: { connectionsPerGroup: 1 } })
+        const [one, other] = [peerAddress(1), peerAddress(2)]
+        yield* peerFrom(one)
+        yield* until("2 seconds")
+        yield* peerFrom(other)
+        yield* until("5 seconds")
+        assert.strictEqual((yield* node.peerSet.peers).length, 2)
+        yield* node.book.ban({ address: one, reason: "a test" })
+        const left = (yield* node.peerSet.peers).map(({ transientAddress }) => transientAddress?.address)
+        assert.deepStrictEqual(left, [other.address])
+        const written = yield* node.advertiser.advertiseToAll("07".repeat(32) as BlockHash)
+        assert.strictEqual(written.length, 1)
+      })
+    ))
 })

@@ -6,15 +6,16 @@
 import type { Edit } from "../support/sourceEdits.ts"
 
 const edit = (file: string, find: string, replace = "", where?: { readonly within: string }): Edit => ({
-  file: `src/${file}.ts`,
+  file: file.startsWith("layers/") ? `${file}.ts` : `src/${file}.ts`,
   find,
   replace,
   ...where
 })
 
-const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout", "duration: Duration.hours(1)")]
-const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", "duration: Duration.hours(1)")]
-const noCrawlLimit = [edit("network/Crawler", "duration: policy.crawlTimeout", "duration: Duration.hours(1)")]
+const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
+const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
+const noCrawlLimit = [edit("network/Crawler", "duration: policy.crawlTimeout", 'duration: "1 hour"')]
+const noTurns = [edit("network/Connector", "yield* takeTurn")]
 const noRecheck = [edit("peer/Connection", "this.#options.host.mayAdvertise(this.info)", "Effect.succeed(true)")]
 /** Handshakes in the accept loop itself. */
 const oneHandshakeAtATime = [
@@ -24,6 +25,29 @@ const oneHandshakeAtATime = [
     "(connection) => connection"
   )
 ]
+/** Dials in the loop that decides about them. */
+const oneDialAtATime = [
+  edit("network/Dialer", "FiberSet.run(actions, counted(dialOrCrawl), $OPTIONS)", "counted(dialOrCrawl)")
+]
+/** A slot only once it is known whom to dial. */
+const slotWhenDialled = [
+  edit("network/Connector", 'const slot = yield* Effect.catch(slots.reserve("outbound"), refused)'),
+  edit(
+    "network/Connector",
+    "Effect.catch(attempt(address, slot, why), refused)",
+    `Effect.flatMap(Effect.catch(slots.reserve("outbound"), refused), (slot) =>
+      Effect.catch(attempt(address, slot, why), refused)
+    )`
+  )
+]
+const noLimit = [edit("network/ConnectionSlots", 'kind === "trusted" ? placeFor("inbound") : undefined', "kind")]
+const joinsThoughBanned = [edit("routing/Membership", 'if (this.#isBanned(member)) return "Banned"')]
+/** A task that has ended is gone, and that is all. */
+const noTaskIsNeeded = [edit("BackgroundTasks", "Effect.flatMap((exit) => exited(name, exit))", "Effect.asVoid")]
+const noNamesAreTaken = [
+  edit("BackgroundTasks", "if (names.has(name)) return yield* new TaskNameTaken({ task: name })")
+]
+const noUpgrades = [edit("routing/Membership", "this.#minimumVersion > before", "false")]
 const ignoresNews = [edit("routing/BlockQueue", "this.#hasEverythingChanged = true")]
 /** An advert counts whoever made it. */
 const strangersCount = [
@@ -32,14 +56,21 @@ const strangersCount = [
 const notWatchedForBlocks = [edit("network/PeerSet", "router.isWaitingFor(item.hash)", "false")]
 
 export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
-  S1: [[edit("network/InitialPeers", "yield* connector.takeTurn")]],
+  S1: [[...noTurns, edit("network/InitialPeers", "yield* Effect.sleep(policy.dialInterval)")]],
   S2: [
+    [edit("network/InitialPeers", "now - attempted <= delayMillis", "false")],
+    [edit("network/InitialPeers", "(yield* Monotonic.millis) - gatheredMillis >= delayMillis", "true")],
+    [edit("network/InitialPeers", 'slots.open("outbound") === 0', "true")]
+  ],
+  S3: [
     [
-      edit("network/InitialPeers", "Effect.delay(policy.reconnectDelay)", "Effect.delay(Duration.seconds(1))"),
-      edit("network/InitialPeers", "now - attempted >= Duration.toMillis(policy.reconnectDelay)", "true")
+      edit(
+        "network/InitialPeers",
+        "Effect.andThen(Deferred.await(isKnown), Effect.yieldNow)",
+        "Deferred.await(isKnown)"
+      )
     ]
   ],
-  S3: [[edit("network/InitialPeers", "yield* Effect.yieldNow")]],
   S4: [
     [
       edit(
@@ -60,14 +91,14 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       edit("network/Listener", "Effect.forever(acceptOne)", "Effect.forever(acceptOne, { disableYield: true })")
     ]
   ],
-  S5: [[edit("network/Crawler", "yield* Effect.yieldNow", "", { within: "loop" })]],
+  S5: [[edit("network/Dialer", "yield* Effect.yieldNow", "", { within: "loop" })]],
   S6: [[edit("chain/PeerSocketAddress", "NetAddress.toCanonical(address)", "address")]],
   S7: [
     [
       edit(
         "network/Listener",
         "yield* bans.isBanned(stream.remoteAddress)",
-        "!trusted.has(ipOf(stream.remoteAddress)) && (yield* bans.isBanned(stream.remoteAddress))"
+        "!trusted.has(stream.remoteAddress) && (yield* bans.isBanned(stream.remoteAddress))"
       )
     ]
   ],
@@ -75,33 +106,41 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S9: [
     [
       edit("network/Listener", "const slot = yield* slots.reserve(kind)"),
-      edit("network/Listener", "reports.welcome(peer, slot)", "reports.welcome(peer, yield* slots.reserve(kind))")
+      edit("network/Listener", "admission.admit(peer, slot)", "admission.admit(peer, yield* slots.reserve(kind))")
     ]
   ],
   S10: [
-    [edit("network/Listener", "const reserved = $PLACES", "const reserved = 0")],
-    [edit("network/Listener", "Math.max(0, inboundLimit(policy) - 1)", "inboundLimit(policy)")]
+    [edit("network/ConnectionSlots", "const trustedPlaces = $PLACES", "const trustedPlaces = 0")],
+    [edit("network/ConnectionSlots", "Math.max(0, inboundLimit(policy) - 1)", "inboundLimit(policy)")]
   ],
   S11: [[edit("network/InboundThrottle", "this.#expire(nowMillis)")]],
-  S12: [[edit("addresses/Misbehavior", "Effect.sleep(policy.misbehaviorInterval)", "Effect.yieldNow")]],
+  S12: [
+    [
+      edit(
+        "addresses/Misbehavior",
+        "Effect.sync(() => gather(report))",
+        "Effect.andThen(Effect.sync(() => gather(report)), judge)"
+      )
+    ]
+  ],
   S13: [
     [edit("network/Crawler", "now < limiter.nextMillis", "false")],
     [
       edit(
-        "network/Crawler",
-        "if (yield* crawlOnce()) yield* peerSet.demand.offer",
-        "yield* crawlOnce(); yield* peerSet.demand.offer"
+        "network/Dialer",
+        "if (yield* crawler.crawlOnce()) yield* peerSet.demand.offer",
+        "yield* crawler.crawlOnce(); yield* peerSet.demand.offer"
       )
     ]
   ],
   S14: [
-    [edit("network/Crawler", "yield* peerSet.demand.offer", "", { within: "dial" })],
+    [edit("network/Dialer", "Effect.asVoid(peerSet.demand.offer)", "Effect.void", { within: "dialOrCrawl" })],
     [
       edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy)", "true"),
-      edit("addresses/AddressBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "false")
+      edit("addresses/ReferenceBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "false")
     ]
   ],
-  S15: [[edit("network/Connector", "nextMillis = turn + intervalMillis", "nextMillis = turn")]],
+  S15: [[edit("network/Connector", "(yield* Monotonic.millis) + intervalMillis", "Number.NEGATIVE_INFINITY")], noTurns],
   S16: [
     [
       edit(
@@ -111,12 +150,20 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  S17: [[edit("network/PeerSet", "connected.at(address) !== undefined", "false")]],
-  S18: [[edit("network/PeerSet", "connected.inGroup(group).size >= policy.connectionsPerGroup", "false")]],
+  S17: [[edit("routing/Membership", "this.connected.at(address) !== undefined", "false")]],
+  S18: [
+    [
+      edit(
+        "routing/Membership",
+        "this.connected.inGroup(group).size >= this.#options.policy.connectionsPerGroup",
+        "false"
+      )
+    ]
+  ],
   S19: [[edit("routing/PeerChoice", "draw(candidates.size)", "0")]],
   S20: [[edit("routing/BlockRouting", "new Set([...missing, ...failed])", "new Set(failed)")]],
   S21: [[edit("routing/PeerChoice", "draw(candidates.size - i)", "0")]],
-  S22: [[edit("network/PeerSet", "connected.size >= totalLimit(policy)", "false")]],
+  S22: [[edit("routing/Membership", "this.connected.size >= totalLimit(policy)", "false")]],
   S23: [[edit("routing/InventoryRegistry", "map.size <= limit", "true")]],
   S24: [[edit("routing/InventoryRegistry", "items.slice(0, policy.inventoryHashes)", "items")]],
   S25: [[edit("routing/InventoryRegistry", "nextRotation = now + rotationMillis", "nextRotation += rotationMillis")]],
@@ -127,8 +174,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/ConnectionSlots",
-        'if (place.state === "open") open[kind]--; else reserved[kind]--',
-        'if (place.state === "open") open[kind]--'
+        'if (place.state === "open") open[place.kind]--; else reserved[place.kind]--',
+        'if (place.state === "open") open[place.kind]--'
       )
     ]
   ],
@@ -153,12 +200,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  S33: [[edit("network/PeerSet", "member.stalls < policy.stallThreshold", "true")]],
-  S34: [
-    [edit("network/PeerSet", "if (!isAcceptable(member)) return false")],
-    [edit("network/PeerSet", "minimum <= before", "true")]
-  ],
-  S35: [[edit("routing/ConnectedPeers", "this.#sidecars.delete(id)")]],
+  S33: [[edit("routing/Conduct", "member.stalls < policy.stallThreshold", "true")]],
+  S34: [[edit("routing/Membership", 'this.#isOutdated(member) ? "Outdated" : undefined', "undefined")], noUpgrades],
+  S35: [[edit("routing/ConnectedPeers", "this.#trusted.delete(id)")]],
   S36: [noRecheck],
   S37: [
     [edit("peer/Handshake", "nonces.delete(oldest)")],
@@ -186,11 +230,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  S45: [
-    [edit("network/Network", "peerSet.remove(id)", "Effect.void")],
-    [edit("network/PeerSet", "minimum <= before", "true")]
-  ],
-  S46: [[edit("network/PeerSet", "duration: policy.requestTimeout", "duration: Duration.hours(1)")]],
+  S45: [[edit("routing/Membership", "this.#removeWhere((member) => this.#isBanned(member))")], noUpgrades],
+  S46: [[edit("routing/Membership", "duration: policy.requestTimeout", 'duration: "1 hour"')]],
   S47: [noRecheck],
   S48: [
     [
@@ -202,10 +243,11 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S49: [
     [
       edit(
-        "network/PeerSet",
-        "const { id } = member.peer",
-        "member = connected.get(connected.at(member.address!)!) ?? member; const { id } = member.peer",
-        { within: "landed" }
+        "routing/Conduct",
+        "const { member, request } = landing",
+        `const { request } = landing
+        const { connected } = this.#options.membership
+        const member = connected.get(connected.at(landing.member.address!)!) ?? landing.member`
       )
     ]
   ],
@@ -220,21 +262,15 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   ],
   C1: [oneHandshakeAtATime],
   C2: [noHandshakeLimit, noDialLimit],
-  C3: [[edit("network/Crawler", "FiberSet.run(actions, dialOrCrawl, $OPTIONS)", "dialOrCrawl")]],
-  C4: [
-    [
-      edit("network/Crawler", "yield* connector.takeTurn"),
-      edit(
-        "network/Crawler",
-        "yield* FiberSet.run(actions, dialOrCrawl, $OPTIONS)",
-        "yield* connector.takeTurn; yield* FiberSet.run(actions, dialOrCrawl, $OPTIONS)"
-      )
-    ]
+  C3: [
+    oneDialAtATime,
+    [edit("network/Dialer", "FiberSet.run(actions, counted(timerCrawl), $OPTIONS)", "counted(timerCrawl)")]
   ],
+  C4: [oneDialAtATime],
   C5: [
     [
       edit(
-        "network/Crawler",
+        "network/Dialer",
         "if (now >= nextTick) { $$$TICK } else if (peerSet.demand.takeUnsafe()) { $$$DIAL } else { $$$WAIT }",
         "if (peerSet.demand.takeUnsafe()) { $$$DIAL } else if (now >= nextTick) { $$$TICK } else { $$$WAIT }"
       )
@@ -242,13 +278,13 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   ],
   C6: [
     [
-      edit("network/Crawler", 'const slot = yield* slots.reserve("outbound")'),
       edit(
-        "network/Crawler",
-        "dial(candidate.value.address, slot, outbound)",
-        'dial(candidate.value.address, yield* slots.reserve("outbound"), outbound)'
+        "network/Connector",
+        "FiberSet.run(connections, connection, { startImmediately: true })",
+        "FiberSet.run(connections, connection, { startImmediately: false })"
       )
-    ]
+    ],
+    slotWhenDialled
   ],
   C7: [[edit("network/Listener", "Effect.forever(acceptOne)", 'Effect.timeout(Effect.forever(acceptOne), "1 hour")')]],
   C8: [
@@ -264,25 +300,32 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ignoresNews,
     notWatchedForBlocks,
     notWatchedForBlocks,
-    [edit("network/PeerSet", 'router.note({ _tag: "PeerReady" })')],
-    [edit("routing/BlockQueue", "whenLate: () => this.#giveUpOn(entry)", "whenLate: () => undefined")],
-    [edit("routing/RequestRouter", "this.#blocks.leave(call)")],
-    [edit("routing/RequestRouter", "this.#asking.tell(call.waiter, Effect.fail(error))")]
+    [edit("routing/Membership", 'this.#news ??= "SomeoneReady"')],
+    [edit("routing/BlockQueue", "call.waitAtMost(policy.busyPeerWait, $GIVE)", "call.wait()")],
+    [edit("routing/RequestRouter", "blocks.leave(call)")],
+    [edit("routing/RequestRouter", "steps.later(() => tell(Effect.fail(new RequestError({ reason }))))")]
   ],
-  C10: [[edit("network/PeerSet", "watchReadiness(member)", "", { within: "admit" })]],
-  C11: [[edit("network/Demand", "count >= capacity", "false")]],
+  C10: [[edit("routing/Membership", "this.#watchReadiness(member)", "", { within: "add" })]],
+  C11: [
+    [
+      edit("network/Demand", "Queue.dropping(capacity)", "Queue.bounded<void, E>(capacity)"),
+      edit("network/Demand", "offer: Effect.sync(offerUnsafe)", "offer: Queue.offer(signals, undefined)")
+    ]
+  ],
   C12: [
     [
-      edit("network/PeerSet", "drop(peer.id, error)", "drop(connected.at(address!) ?? peer.id, error)", {
-        within: "admit"
-      })
+      edit(
+        "routing/Membership",
+        "this.remove(peer.id, error)",
+        "this.remove(this.connected.at(member.address!) ?? peer.id, error)"
+      )
     ]
   ],
   C13: [[edit("network/ConnectionSlots", 'place.state === "open"', "place.state !== undefined")]],
   C14: [
     [
       edit(
-        "addresses/AddressBook",
+        "addresses/ReferenceBook",
         "const takeCandidate = $STEP",
         `const takeCandidate = Effect.gen(function* () {
           const candidate = yield* read(firstCandidate)
@@ -302,13 +345,13 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
         'Effect.fail("late")'
       )
     ],
-    [edit("network/Crawler", "PeerSet.isClosed(error) ? Effect.fail(error) : $OTHERWISE", "$OTHERWISE")]
+    [edit("network/Crawler", "isNetworkEnd(error.reason) ? $END : $OTHERWISE", "$OTHERWISE")]
   ],
   C17: [noCrawlLimit],
   C18: [
     [
       edit(
-        "addresses/AddressBook",
+        "addresses/ReferenceBook",
         "Effect.suspend(() => { const now = sample(); $$$STEP })",
         "((now) => Effect.suspend(() => { $$$STEP }))(sample())"
       )
@@ -320,33 +363,29 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
         "network/PeerSet",
         "restore(next)",
         `Effect.tapError(restore(next), (error) =>
-          Effect.forEach(error._tag === "NotFoundRegistry" ? [...connected.values()] : [], ({ peer }) =>
-            registry.register(peer.id, "missing", error.hashes)
+          Effect.forEach([...connected.values()], ({ id }) =>
+            error.reason._tag === "NotFoundRegistry"
+              ? registry.register(id, "missing", error.reason.hashes)
+              : Effect.void
           )
         )`
       )
     ]
   ],
   C20: [
+    [edit("network/Listener", "HandshakeError: $RECOVER", "HandshakeError: Effect.fail")],
     [
       edit(
-        "network/Listener",
-        'Effect.catchTag("HandshakeError", $RECOVER)',
-        'Effect.tapErrorTag("HandshakeError", $RECOVER)'
-      )
-    ],
-    [edit("network/Crawler", "Effect.catch($RECOVER)", "Effect.tapError($RECOVER)", { within: "dial" })]
-  ],
-  C21: [[edit("network/InitialPeers", "const byPreference = $GROUPS", "const byPreference = shuffled")]],
-  C22: [
-    [
-      edit(
-        "network/PeerSet",
-        "steps.later(() => run(effect))",
-        "steps.later(() => run(Effect.andThen(book.entries, effect)))"
+        "network/Dialer",
+        'Effect.catchTag("ConnectError", $RECOVER)',
+        'Effect.tapErrorTag("ConnectError", $RECOVER)'
       )
     ]
   ],
+  C21: [
+    [edit("network/InitialPeers", "[...shuffled.filter($PREFERRED), ...shuffled.filter($OTHERS)]", "[...shuffled]")]
+  ],
+  C22: [[edit("network/StatusLog", "...metrics.getUnsafe()", "...(yield* (yield* AddressBook).entries)")]],
   C23: [
     [
       edit(
@@ -356,10 +395,18 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  C24: [[edit("routing/Asking", "this.#send(request, member)", "this.#send(request, member).interruptUnsafe()")]],
-  C25: [[edit("network/Network", "crawler.crawlOnce($FANOUT)", "Effect.forkChild(crawler.crawlOnce($FANOUT))")]],
+  C24: [
+    [
+      edit(
+        "routing/Dispatch",
+        "this.#send(request, member).addObserver($OBSERVER)",
+        "this.#send(request, member).interruptUnsafe()"
+      )
+    ]
+  ],
+  C25: [[edit("network/InitialPeers", "crawler.crawlOnce($FANOUT)", "Effect.forkChild(crawler.crawlOnce($FANOUT))")]],
   C26: [
-    [edit("network/PeerSet", "onNone: () => false", "onNone: () => true")],
+    [edit("routing/Landing", 'if (error === undefined) return "GivenUp"', 'if (error === undefined) return "Failed"')],
     [
       edit(
         "routing/StallTracker",
@@ -369,14 +416,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ]
   ],
   C27: [
-    [
-      edit(
-        "routing/RequestRouter",
-        "this.#finds.serve(); this.#blocks.serve()",
-        "this.#blocks.serve(); this.#finds.serve()"
-      )
-    ],
-    [edit("routing/BlockQueue", "if (this.#asking.ready === 0) this.#isDoorsTurn = true")]
+    [edit("routing/RequestRouter", "finds.serve(); blocks.serve($OTHERS)", "blocks.serve($OTHERS); finds.serve()")],
+    [edit("routing/BlockQueue", "if (connected.ready === 0) this.#isTurnOfOthers = true")]
   ],
   C28: [
     [
@@ -387,6 +428,76 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  C29: [[edit("network/PeerSet", "steps.run(() => undefined)", "", { within: "advertTargets" })]],
-  C30: [[edit("network/PeerSet", "end(new NetworkClosed())", "undefined")]]
+  C29: [
+    [
+      edit("network/PeerSet", "catchUp()", "", { within: "awaitPeers" }),
+      edit("network/PeerSet", "steps.run(() => membership.removeEnded())")
+    ],
+    [edit("network/PeerSet", "membership.removeEnded()", "undefined")]
+  ],
+  C30: [
+    [edit("network/PeerSet", "closed = reason; steps.run(() => end(reason))")],
+    [
+      edit("network/Network", "yield* Effect.addFinalizer(() => tasks.end(new NetworkClosed()))"),
+      edit("BackgroundTasks", "yield* Effect.addFinalizer(() => end(new NetworkClosed()))")
+    ]
+  ],
+  L1: [noLimit, noLimit, noLimit, noLimit],
+  L2: [
+    [
+      edit(
+        "network/ConnectionSlots",
+        "Effect.suspend(() => { const place = placeFor(kind); $$$COUNT })",
+        `Effect.suspend(() => {
+          const place = placeFor(kind)
+          return Effect.andThen(Effect.yieldNow, Effect.suspend(() => { $$$COUNT }))
+        })`
+      )
+    ]
+  ],
+  L3: [
+    [edit("network/Connector", "yield* takeTurn; yield* objection(address)", "yield* takeTurn")],
+    [edit("network/Connector", "yield* takeTurn; yield* objection(address)", "yield* takeTurn")],
+    [edit("network/InitialPeers", "if (!isWanted(dials.length) || !hasSlot() || !(yield* isDue(address))) continue")]
+  ],
+  L4: [joinsThoughBanned, joinsThoughBanned, joinsThoughBanned],
+  L5: [
+    [
+      edit(
+        "network/Connector",
+        "Effect.onExit((exit) => publishFailure(text, exit))",
+        "Effect.tapError((error) => publishFailure(text, Exit.fail(error)))"
+      )
+    ]
+  ],
+  L6: [noTaskIsNeeded, [edit("BackgroundTasks", "isNetworkEnd(cause) ? cause : $EXITED", "$EXITED")], noTaskIsNeeded],
+  L7: [
+    [
+      edit("BackgroundTasks", "const defects = $TOLD", "const defects: Array<unknown> = []"),
+      edit("BackgroundTasks", "listeners.clear()"),
+      edit(
+        "BackgroundTasks",
+        "Effect.andThen(Scope.close(scope, Exit.void))",
+        `Effect.andThen(
+          Effect.andThen(
+            Scope.close(scope, Exit.void),
+            Effect.sync(() => [...listeners].map((listener) => tell(listener, why)))
+          )
+        )`
+      )
+    ],
+    [
+      edit("BackgroundTasks", "Effect.raceFirst(awaitEnd, effect).pipe($RECOVER)", "Effect.raceFirst(awaitEnd, effect)")
+    ],
+    [edit("network/PeerSet", "tasks.endedUnsafe() ?? closed", "closed")]
+  ],
+  L8: [
+    [edit("transport/ListeningPort", "Effect.provideService(Scope.Scope, scope)", "(binding) => binding")],
+    [edit("network/Connector", "FiberSet.make().pipe(Scope.provide(tasks.scope))", "FiberSet.make<void, never>()")],
+    [edit("BackgroundTasks", "Scope.close(scope, Exit.void)", "Effect.void")]
+  ],
+  L9: [[edit("BackgroundTasks", 'Scope.make("parallel")', "Scope.make()")]],
+  L10: [noNamesAreTaken, noNamesAreTaken],
+  L11: [[edit("layers/Node", "Effect.andThen(checkPolicy, refuse(ofParts))", "checkPolicy")]],
+  L12: [[edit("network/InitialPeers", 'slots.open("outbound") === 0', "peerSet.peersUnsafe().length === 0")]]
 }

@@ -33,7 +33,7 @@ describe("the status interface", () => {
         relaytxes: true,
         version: 170190,
         negotiated_version: 170190,
-        subver: "/network-effect:0.0.0/",
+        subver: "/network-effect:0.1.0/",
         inbound: false,
         startingheight: 0
       })
@@ -138,7 +138,7 @@ describe("the status interface", () => {
       assert.deepInclude(ban, { group: "127.0.7.10", reason: "a test" })
       yield* until(client.peers(), (peers) => peers.length === 0)
       const refused = yield* Effect.flip(client.connect({ payload }))
-      assert.deepInclude(refused, { _tag: "Conflict", reason: "Banned" })
+      assert.deepInclude(refused, { _tag: "Conflict", reason: "PeerBanned" })
       assert.deepStrictEqual(yield* client.bans(), [ban])
       const bans = Context.get(services, BanList)
       assert.isTrue(yield* bans.isBanned(PeerSocketAddress.fromStringUnsafe("127.0.7.10:1")))
@@ -155,7 +155,7 @@ describe("the status interface", () => {
       const still = yield* Effect.flip(
         client.connect({ payload: { ...payload, address: `[::ffff:127.0.7.10]:${port}` } })
       )
-      assert.deepInclude(still, { _tag: "Conflict", reason: "Banned" })
+      assert.deepInclude(still, { _tag: "Conflict", reason: "PeerBanned" })
       yield* client.unban({ params: { group: "::ffff:127.0.7.10" } })
       assert.deepStrictEqual(yield* client.bans(), [])
     }).pipe(Effect.scoped)
