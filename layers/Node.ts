@@ -192,7 +192,7 @@ export const parts = ({
   cacheDirectory,
   peers,
   seeds
-}: Pick<NodeOptions, "cacheDirectory" | "peers" | "seeds">): {
+}: Partial<NodeOptions>): {
   readonly chainTip: Layer.Layer<ChainTip>
   readonly bans: Layer.Layer<BanList, TaskNameTaken, BackgroundTasks | ChainParams | Files>
   readonly addressBook: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress>

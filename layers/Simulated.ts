@@ -53,6 +53,12 @@ export const machine = ({
 /**
  * A node of the default parts on a host of the `SimNetwork` it is given: provide one network to all nodes of a world. Without
  * `peers` and `seeds` it starts alone. A part that cannot be built is a defect: nothing outside of the process can cause it here.
+ *
+ * Its time is that of the clock in force where it is built, and a node waits for time. Under a `TestClock`, as in
+ * `it.effect`, nothing happens until the test calls `TestClock.adjust` beside what waits. `SimRuntime.within` moves the clock
+ * by itself, and says who sleeps until when if what a test waits for does not come:
+ *
+ *     it.effect("…", () => test.pipe(Effect.provide(nodes), SimRuntime.within("10 minutes")))
  */
 export const layer = (options: SimulatedOptions) =>
   Node.services({ ...options, peers: options.peers ?? (options.seeds === undefined ? [] : undefined) }).pipe(

@@ -82,7 +82,13 @@ export * from "./peer/Request.ts"
 
 // -- network: all peers --------------------------------------------------------------------------
 
-export { AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "./network/BlockAdvertiser.ts"
+export {
+  AdvertError,
+  AdvertIncomplete,
+  BlockAdvertiser,
+  type FailedAdvert,
+  NoEligiblePeers
+} from "./network/BlockAdvertiser.ts"
 export { PeerAdmission } from "./network/PeerAdmission.ts"
 export { ConnectionSlots, NoFreeSlot, type SlotKind } from "./network/ConnectionSlots.ts"
 export * from "./network/Connector.ts"

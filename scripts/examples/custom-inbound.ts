@@ -35,6 +35,7 @@ const server = NodeAnswers.layerAdd({ block: (hash) => Effect.flatMap(Blocks, ({
 )
 
 const program = Effect.gen(function* () {
+  yield* Layer.build(server.pipe(Layer.provide(Blocks.layer)))
   const peer = yield* Layer.build(Node.layer(options(2)))
   yield* Context.get(peer, Network).awaitReady({ peers: 1 })
   for (const hash of [block.hash, Hash.zeroBlockHash]) {
@@ -48,6 +49,4 @@ const program = Effect.gen(function* () {
   }
 })
 
-NodeRuntime.runMain(
-  program.pipe(Effect.scoped, Effect.provide(server.pipe(Layer.provide(Blocks.layer))), Effect.provide(quiet))
-)
+NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provide(quiet)))

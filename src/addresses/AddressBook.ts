@@ -43,12 +43,19 @@ export class AddressBook extends Context.Service<
     readonly takeCandidate: Effect.Effect<Option.Option<PeerAddress>>
     /** How many candidates there are now. Looks at every entry. */
     readonly readyCount: Effect.Effect<number>
+    /** What is known of one address. */
     readonly get: (address: PeerSocketAddress) => Effect.Effect<Option.Option<PeerAddress>>
     /** Every entry, in the order they would be dialled. A copy. */
     readonly entries: Effect.Effect<ReadonlyArray<PeerAddress>>
+    /** Entries that may well be connected now: they responded within `Policy.reconnectDelay`. */
     readonly recentlyLive: Effect.Effect<ReadonlyArray<PeerAddress>>
     /** What the cache file keeps: at most `Policy.cacheCapacity`, best first. */
     readonly cacheable: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
+    /**
+     * For whoever starts over because nobody is left: those that once responded, however long ago that was and whatever came
+     * of them since, without those dialled within `Policy.reconnectDelay`. At most `Policy.targetPeers`, best first.
+     */
+    readonly recoverable: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
     /** A fresh answer to `getaddr`: sanitised, shuffled, a share of the book, at most 1000. */
     readonly gossip: Effect.Effect<ReadonlyArray<GossipedAddress>>
     /** A handshake proved that this address is our own: never dialled or kept again by this process. */
@@ -59,6 +66,7 @@ export class AddressBook extends Context.Service<
       readonly reason: string
       readonly duration?: Duration.Duration
     }) => Effect.Effect<Ban>
+    /** Entries, counted by state. */
     readonly metrics: Subscribable.Subscribable<AddressMetrics>
     /** From now on. A reader that is too slow loses the oldest. */
     readonly changes: Stream.Stream<AddressBookChange>
@@ -88,6 +96,7 @@ export class AddressBook extends Context.Service<
           entries: "effect",
           recentlyLive: "effect",
           cacheable: "effect",
+          recoverable: "effect",
           gossip: "effect",
           markOwn: "effects",
           ban: "effects",

@@ -20,6 +20,8 @@ export class DnsSeeds extends Context.Service<
      * when there are no seeds.
      */
     readonly resolve: Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>
+    /** Those of `resolve` that are written as addresses, for whoever does not want to wait for the names beside them. */
+    readonly literals: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
   }
 >()("network-effect/addresses/DnsSeeds") {
   /** Resolves `host:port` entries: those given, or else the seeds of the chain. On Regtest no name is resolved. */
@@ -27,16 +29,33 @@ export class DnsSeeds extends Context.Service<
 
   /** These and no others; nothing is resolved. */
   static readonly layerPeers = (peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>): Layer.Layer<DnsSeeds> =>
-    Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: Effect.succeed(peers) }))
+    Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: Effect.succeed(peers), literals: peers }))
 }
 
-/** `host:port` taken apart; `undefined` when it has no port in 1..65535 or no host. */
+/** A name that DNS can carry: labels of 1 to 63 letters, digits, `-` and `_`, 253 bytes in all; a dot may end it. */
+const isName = (host: string): boolean => {
+  const labels = host.replace(/\.+$/, "").split(".")
+  return (
+    host.length <= 254 &&
+    labels.every((label) => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i.test(label)) &&
+    // Else it was meant to be an IPv4 address, and is none.
+    !/^\d+$/.test(labels.at(-1) ?? "")
+  )
+}
+
+/**
+ * `host:port` taken apart; `undefined` when it has no port in 1..65535, or its host is neither an IP nor a name that DNS
+ * can carry.
+ */
 export const parseSeed = (seed: string): { readonly host: string; readonly port: number } | undefined => {
   const colon = seed.lastIndexOf(":")
   const port = seed.slice(colon + 1)
-  const host = seed.slice(0, Math.max(colon, 0)).replace(/^\[(.*)\]$/, "$1")
-  if (host === "" || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined
-  return { host, port: Number(port) }
+  if (colon < 1 || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined
+  const host = seed.slice(0, colon)
+  const bare = host.replace(/^\[(.*)\]$/, "$1")
+  return Result.isSuccess(NetAddress.ipFromString(bare)) || isName(host)
+    ? { host: bare, port: Number(port) }
+    : undefined
 }
 
 /** What stands for this host on a private network. */
@@ -113,5 +132,10 @@ const make = Effect.fnUntraced(function* (configured: ReadonlyArray<string> | un
     }
   })
 
-  return DnsSeeds.of({ resolve })
+  const literals = seeds.flatMap(({ host, port }) => {
+    const literal = NetAddress.ipFromString(host)
+    return Result.isSuccess(literal) ? [PeerSocketAddress.fromIp(literal.success, port)] : []
+  })
+
+  return DnsSeeds.of({ resolve, literals })
 })

@@ -33,7 +33,7 @@ import type { Network } from "../network/Network.ts"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
 import type { TaskNameTaken } from "../BackgroundTasks.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
-import type { Shown } from "../status/StatusHandlers.ts"
+import type { ListedNode } from "../status/StatusHandlers.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as DevnetView from "./DevnetView.ts"
 import { explained, optionalStatusFlag, statusListening, urlOf } from "./root.ts"
@@ -50,14 +50,14 @@ export interface DevnetNode {
   /** Where its status interface was bound; `None` when it has none. */
   readonly statusAddress: Option.Option<PeerSocketAddress.PeerSocketAddress>
   /** For the status page. */
-  readonly shown: Context.Context<Shown>
+  readonly shown: Context.Context<ListedNode>
 }
 
 /** The status interface of a node, which shows the others too. */
 export interface DevnetStatus {
   /** Port 0 takes a free one. */
   readonly address: PeerSocketAddress.PeerSocketAddress
-  readonly others: () => ReadonlyArray<Context.Context<Shown>>
+  readonly others: () => ReadonlyArray<Context.Context<ListedNode>>
 }
 
 /** A local network whose nodes start one by one. */

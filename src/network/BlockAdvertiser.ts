@@ -63,6 +63,7 @@ export class BlockAdvertiser extends Context.Service<
     readonly advertiseToAll: (hash: BlockHash) => Effect.Effect<ReadonlyArray<ConnectionId>, AdvertError>
   }
 >()("network-effect/network/BlockAdvertiser") {
+  /** Advertises to the peer set it is given, until the network ends or the layer closes. */
   static readonly layer = Layer.effect(
     BlockAdvertiser,
     Effect.gen(function* () {

@@ -51,6 +51,7 @@ export class ConnectionSlots extends Context.Service<
     readonly limits: Readonly<Record<SlotKind, number>>
   }
 >()("network-effect/network/ConnectionSlots") {
+  /** As many places as the policy and the trusted peers in force give. */
   static readonly layer: Layer.Layer<ConnectionSlots> = Layer.effect(
     ConnectionSlots,
     Effect.gen(function* () {

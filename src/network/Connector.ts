@@ -23,7 +23,8 @@ import {
   identity,
   Layer,
   Option,
-  Scope
+  Scope,
+  Semaphore
 } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { BanList } from "../addresses/BanList.ts"
@@ -119,6 +120,7 @@ export class Connector extends Context.Service<
     readonly connect: <E = never>(wanted: Wanted<E>) => Effect.Effect<Peer, ConnectError | E>
   }
 >()("network-effect/network/Connector") {
+  /** Dials over the `OutboundTransport` it is given. Its connections end with the network. */
   static readonly layer: Layer.Layer<
     Connector,
     TaskNameTaken,
@@ -150,7 +152,7 @@ export class Connector extends Context.Service<
       const connections = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
       // A defect in a connection is ours and must not go unnoticed.
       yield* tasks.run("outbound connections", Effect.andThen(FiberSet.join(connections), Effect.never))
-      const takeTurn = makePace(policy.dialInterval)
+      const takeTurn = yield* makePace(policy.dialInterval)
       const underWay = new Set<string>()
 
       const isConnected = (text: string) =>
@@ -319,17 +321,20 @@ export class Connector extends Context.Service<
   )
 }
 
-/** A gate that lets one caller through per `interval`. The turn is taken before sleeping, so callers never share one. */
-export const makePace = (interval: Duration.Duration): Effect.Effect<void> => {
-  const intervalMillis = Duration.toMillis(interval)
-  let nextMillis = -Infinity
-  return Effect.gen(function* () {
-    const now = yield* Monotonic.millis
-    const turn = Math.max(nextMillis, now)
-    nextMillis = turn + intervalMillis
-    if (turn > now) yield* Effect.sleep(Duration.millis(turn - now))
-    // A late wake-up must not bring the next dial closer.
-    const woken = yield* Monotonic.millis
-    nextMillis = Math.max(nextMillis, woken + intervalMillis)
+/**
+ * A gate that lets one caller through per `interval`, first come, first served. Whoever gives up while it waits leaves the
+ * others their turns; there is no credit for idle time.
+ */
+export const makePace = (interval: Duration.Duration): Effect.Effect<Effect.Effect<void>> =>
+  Effect.map(Semaphore.make(1), (gate) => {
+    const intervalMillis = Duration.toMillis(interval)
+    let nextMillis = Number.NEGATIVE_INFINITY
+    return gate.withPermits(1)(
+      Effect.gen(function* () {
+        const left = nextMillis - (yield* Monotonic.millis)
+        if (left > 0) yield* Effect.sleep(Duration.millis(left))
+        // From when it really woke: a late turn must not bring the next one closer.
+        nextMillis = (yield* Monotonic.millis) + intervalMillis
+      })
+    )
   })
-}

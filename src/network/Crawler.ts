@@ -29,6 +29,7 @@ export class Crawler extends Context.Service<
     readonly crawlOnce: (fanout?: number) => Effect.Effect<boolean, NetworkEnd>
   }
 >()("network-effect/network/Crawler") {
+  /** Asks the peer set it is given. Crawls when it is asked to: by `InitialPeers` once, then by `Dialer`. */
   static readonly layer: Layer.Layer<Crawler, never, AddressBook | NetworkEvents | PeerSet> = Layer.effect(
     Crawler,
     Effect.gen(function* () {

@@ -93,7 +93,7 @@ function* make() {
 
   /** The latest answers, by address. */
   let named = new Map<string, Address>()
-  let cached = new Map<string, Address>()
+  let atHand = new Map<string, Address>()
   /** Grows with each answer. */
   let answers = 0
   let gatheredMillis = Number.NEGATIVE_INFINITY
@@ -168,10 +168,10 @@ function* make() {
     gatheredMillis = yield* Monotonic.millis
     for (const [text, millis] of dialledAt) if (gatheredMillis - millis >= delayMillis) dialledAt.delete(text)
     yield* askNames
-    if (chain.kind === "regtest") return
-    const found = yield* cache.load
+    const written = asking === undefined ? [] : seeds.literals
+    const found = [...written, ...(chain.kind === "regtest" ? [] : yield* cache.load)]
     if (found.length === 0) return
-    cached = yield* learn(found)
+    atHand = yield* learn(found)
     answers++
   })
 
@@ -247,7 +247,7 @@ function* make() {
         seen = answers
         const all = new Map([
           ...more.map((address) => [PeerSocketAddress.format(address), address] as const),
-          ...cached,
+          ...atHand,
           ...named
         ])
         left = yield* inOrder(all.values())

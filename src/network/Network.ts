@@ -49,6 +49,7 @@ export class Network extends Context.Service<
     readonly request: PeerSet["Service"]["request"]
     /** As `BlockAdvertiser.advertise`. */
     readonly advertiseBlock: BlockAdvertiser["Service"]["advertise"]
+    /** The book this node dials from; what is written to it counts. */
     readonly addressBook: AddressBook["Service"]
     /** Reports what a peer did; 100 points ban its group. Never waits. */
     readonly reportMisbehavior: Misbehavior["Service"]["report"]
@@ -58,9 +59,11 @@ export class Network extends Context.Service<
     readonly awaitReady: (options: { readonly peers: number }) => Effect.Effect<void, NetworkEnd>
     /** Fails with whatever ended the network; never succeeds. */
     readonly awaitEnd: Effect.Effect<never, NetworkEnd>
+    /** As `NetworkEvents.stream`: the latest first, then all from now on. */
     readonly events: Stream.Stream<NetworkEvent>
   }
 >()("network-effect/network/Network") {
+  /** The façade of the services it is given. Closing it ends the network with `NetworkClosed`. */
   static readonly layer: Layer.Layer<
     Network,
     TaskNameTaken,

@@ -24,7 +24,9 @@ import type { GossipedAddress } from "../wire/AddressCodec.ts"
 
 /** What a program can answer. Leave out what it has no answer for: the peer then hears that we lack it, or nothing. */
 export interface Answers<R = never> {
+  /** A block of ours; `None` tells the peer that we lack it. */
   readonly block?: (hash: BlockHash) => Effect.Effect<Option.Option<Block>, AnswerFailed, R>
+  /** A transaction of ours, by either kind of id; `None` tells the peer that we lack it. */
   readonly transaction?: (id: TransactionId) => Effect.Effect<Option.Option<Transaction>, AnswerFailed, R>
   /** Up to 500 hashes after the first known one on the best chain; none says nothing. */
   readonly findBlocks?: (
@@ -36,6 +38,7 @@ export interface Answers<R = never> {
     known: ReadonlyArray<BlockHash>,
     stop: BlockHash | undefined
   ) => Effect.Effect<ReadonlyArray<BlockHeader>, AnswerFailed, R>
+  /** What waits to be mined here; at most 25,000 ids are sent. */
   readonly mempool?: Effect.Effect<ReadonlyArray<TransactionId>, AnswerFailed, R>
   /**
    * A peer pushed a transaction. Runs beside the connection; one of its sender's `Policy.pendingItemsPerSender` places
@@ -45,7 +48,10 @@ export interface Answers<R = never> {
     transaction: Transaction,
     source: Source | undefined
   ) => Effect.Effect<void, AnswerFailed, R>
-  /** A peer advertised transactions; runs like `onTransaction`. */
+  /**
+   * A peer advertised transactions; runs like `onTransaction`. Ask for one at a time, `PeerSet.request` with
+   * `TransactionsById`: then somebody is asked who advertised it.
+   */
   readonly onTransactionIds?: (
     ids: ReadonlySet<TransactionId>,
     source: Source | undefined

@@ -38,6 +38,7 @@ export class PeerAdmission extends Context.Service<
     readonly admit: (peer: Peer, slot: Slot) => Effect.Effect<void, PeerRefused, Scope.Scope>
   }
 >()("network-effect/network/PeerAdmission") {
+  /** Admits to the peer set it is given, and changes the records of the book by what connections report. */
   static readonly layer: Layer.Layer<
     PeerAdmission,
     never,

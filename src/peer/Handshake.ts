@@ -126,7 +126,12 @@ export class Handshake extends Context.Service<
     readonly nonceCount: Effect.Effect<number>
   }
 >()("network-effect/peer/Handshake") {
-  static readonly layer = Layer.effect(Handshake, Effect.gen(make))
+  /** Says of this node what `LocalNode`, `OwnAddress` and the chain say. Its nonces are its own: two do not know each other. */
+  static readonly layer: Layer.Layer<
+    Handshake,
+    never,
+    ChainParams | ChainTip | InboundRequests | OwnAddress | SecureRandom.SecureRandom
+  > = Layer.effect(Handshake, Effect.gen(make))
 }
 
 function* make() {

@@ -114,7 +114,7 @@ export interface ConnectionHost {
 /** Whether a request can be put into the peer's slot now. */
 export type Readiness = "Ready" | "Busy" | "Failed"
 
-/** Messages of one connection so far, its handshake included. Grows with the kinds of messages, of which there are 20. */
+/** Messages of one connection so far, its handshake included. Grows with the kinds of messages alone. */
 export interface Traffic {
   /** By command, `ping`; what is unknown is not counted. */
   readonly messagesReceived: ReadonlyMap<string, number>

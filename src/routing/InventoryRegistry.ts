@@ -58,6 +58,7 @@ export class InventoryRegistry extends Context.Service<
     readonly size: () => { readonly hashes: number; readonly failures: number }
   }
 >()("network-effect/routing/InventoryRegistry") {
+  /** What connections tell of, in memory, for as long as `Policy.inventoryRotation` says. */
   static readonly layer: Layer.Layer<InventoryRegistry, TaskNameTaken, BackgroundTasks> = Layer.effect(
     InventoryRegistry,
     Effect.gen(function* () {

@@ -32,6 +32,7 @@ const make = (ips: Iterable<NetAddress.IpAddress>): TrustedIps => {
 export class TrustedPeers extends Context.Reference<TrustedIps>("network-effect/routing/TrustedPeers", {
   defaultValue: () => make([])
 }) {
+  /** The set of these, for `Layer.succeed` and for whoever looks at it without a layer. */
   static readonly make = make
 
   /** These; in whatever spelling, an IPv4 address and its IPv6-mapped form are the same one. */

@@ -5,6 +5,9 @@
  * has a host, a disk, a clock that may be wrong, and its own stream of chance, so that another node changes none of its
  * choices. Everything that happens goes to one log, whose hash says whether two runs were the same.
  *
+ * A `SimRuntime` runs a world, and moves its clock by itself. A `TestClock` gives the same run, several times slower, and only
+ * as far as the test moves it.
+ *
  * @module
  */
 import {

@@ -43,10 +43,10 @@ import {
 } from "./StatusApi.ts"
 
 /** What of a node is shown. */
-export type Shown = Network | PeerSet
+export type ListedNode = Network | PeerSet
 
 /** The other nodes of this process, when it runs several; they come and go. */
-export const OtherNodes = Context.Reference<() => ReadonlyArray<Context.Context<Shown>>>(
+export const OtherNodes = Context.Reference<() => ReadonlyArray<Context.Context<ListedNode>>>(
   "network-effect/status/OtherNodes",
   { defaultValue: () => () => [] }
 )
@@ -120,7 +120,7 @@ const addressInfo = (entry: PeerAddress): AddressInfo =>
 
 const banInfo = ({ group, reason, untilSeconds }: Ban): BanInfo => new BanInfo({ group, reason, until: untilSeconds })
 
-const nodeInfo = (node: Context.Context<Shown>): NodeInfo =>
+const nodeInfo = (node: Context.Context<ListedNode>): NodeInfo =>
   new NodeInfo({
     listen: listenText(Context.get(node, Network)),
     userAgent: Context.get(node, LocalNode).userAgent,
@@ -236,7 +236,7 @@ const reads = HttpApiBuilder.group(
     const network = yield* Network
     const logLevel = yield* LogLevelControl
     const otherNodes = yield* OtherNodes
-    const thisNode = yield* Effect.context<Shown>()
+    const thisNode = yield* Effect.context<ListedNode>()
 
     const events = HttpServerResponse.stream(yield* EventFeed.make(network.events), {
       contentType: "text/event-stream",

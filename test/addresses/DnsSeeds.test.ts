@@ -45,6 +45,23 @@ describe("seeds", () => {
     })
   )
 
+  it.effect("that are written as addresses are known without asking, also beside names that never answer", () =>
+    Effect.gen(function* () {
+      const written = ["never.example:8233", "192.0.2.1:1", "[::ffff:192.0.2.2]:2"]
+      const { literals } = yield* DnsSeeds.pipe(
+        Effect.provide(
+          DnsSeeds.layer(written).pipe(
+            Layer.provide([resolver(() => Effect.never), Layer.succeed(ChainParams, mainnet)])
+          )
+        )
+      )
+      assert.deepStrictEqual(literals.map(PeerSocketAddress.format), ["192.0.2.1:1", "192.0.2.2:2"])
+      const given = [PeerSocketAddress.fromStringUnsafe("192.0.2.3:3")]
+      const program = DnsSeeds.pipe(Effect.provide(DnsSeeds.layerPeers(given)))
+      assert.deepStrictEqual((yield* program).literals, given)
+    })
+  )
+
   it.effect("that do not answer in time are left out", () =>
     Effect.gen(function* () {
       const dns = resolver((host) => (host === "slow.example" ? Effect.never : Effect.succeed(["10.0.0.1"])))

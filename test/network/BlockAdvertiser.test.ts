@@ -195,7 +195,7 @@ describe("BlockAdvertiser", () => {
       assert.deepStrictEqual(old.advertised, [])
       acknowledge(yield* join(2))
       assert.deepStrictEqual(yield* Fiber.join(advert), [2])
-    }).pipe(Effect.provide(layer({ quietTip: true })))
+    }).pipe(Effect.provide(layer({ quiet: true })))
   )
 
   it.effect("fails when the last peer goes just when somebody is let in, and nothing is sent (network 90)", () =>

@@ -207,6 +207,7 @@ const worldOf = (
   log: ReturnType<typeof emptyLog>,
   sources: {
     readonly resolve: DnsSeeds["Service"]["resolve"]
+    readonly literals?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
     readonly cached?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
   },
   options: DialWorldOptions = {}
@@ -214,7 +215,7 @@ const worldOf = (
   InitialPeers.layer.pipe(
     Layer.provide(
       Layer.mergeAll(
-        Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: sources.resolve })),
+        Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: sources.resolve, literals: sources.literals ?? [] })),
         Layer.mock(PeerCache, { load: Effect.succeed(sources.cached ?? []) })
       )
     ),
@@ -237,6 +238,20 @@ describe("the start of a node", () => {
       assert.isTrue(yield* isDone(awaitStarted))
     }).pipe(
       Effect.provide(worldOf(log, { resolve: Effect.never, cached: addresses(2) }, { outcome: () => "stays" })),
+      quietly
+    )
+  })
+
+  it.effect("whose names do not answer dials those at once that were written as addresses (addresses Q31)", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      yield* elapse("1 second", "100 millis")
+      assert.deepStrictEqual(
+        log.dials.map(({ atMillis }) => atMillis),
+        [0, 100]
+      )
+    }).pipe(
+      Effect.provide(worldOf(log, { resolve: Effect.never, literals: addresses(2) }, { outcome: () => "stays" })),
       quietly
     )
   })
@@ -389,6 +404,21 @@ describe("a node without an outbound connection", () => {
       const [entry] = yield* book.entries
       assert.deepStrictEqual([entry?.lastAttemptMillis, entry?.state], [log.dials.at(-1)!.atMillis, "Failed"])
     }).pipe(Effect.provide(worldOf(log, { resolve: Effect.never })), quietly)
+  })
+
+  it.effect("does not dial whom the crawler has dialled while it waited for its turn", () => {
+    const log = emptyLog()
+    const pair = addresses(2)
+    return Effect.gen(function* () {
+      yield* elapse("100 millis")
+      yield* haveFailed(pair)
+      while (log.dials.length < 3) yield* elapse("10 millis")
+      // One is dialled again; the other one's turn comes 100 ms after that.
+      const [other] = pair.filter((address) => PeerSocketAddress.format(address) !== log.dials[2]?.address)
+      yield* (yield* AddressBook).record({ _tag: "UpdateAttempt", address: other! })
+      yield* elapse("1 minute", "100 millis")
+      assert.strictEqual(log.dials.length, 3)
+    }).pipe(Effect.provide(world(log, pair)), quietly)
   })
 
   it.effect("has a candidate dialled within ten seconds of when it is one, and does not start over", () => {

@@ -125,7 +125,7 @@ describe("a node's limit of outbound connections (NB-7)", () => {
           fillSpareSlots: false,
           crawlInterval: Duration.hours(10)
         }
-        const { book, events, network } = yield* startNode({ policy })
+        const { book, events, network, peerSet } = yield* startNode({ policy })
         const wantAnother = Effect.forkScoped(Effect.ignore(network.request({ _tag: "MempoolTransactionIds" })), {
           startImmediately: true
         })
@@ -136,7 +136,8 @@ describe("a node's limit of outbound connections (NB-7)", () => {
         for (let n = 0; n < 3; n++) yield* wantAnother
         yield* until("42 seconds")
         yield* gossip(book, [candidate])
-        yield* wantAnother
+        // Whoever wants one more now finds the only slot taken.
+        assert.isTrue(yield* peerSet.demand.offer)
         // Nobody is free to answer the crawl, which is given up after eight seconds.
         yield* until("48999 millis")
         assert.isEmpty(dialsOf(events))

@@ -176,7 +176,7 @@ describe("a bug of ours", () => {
       const reason = yield* endOf
       assert.include(reason, { _tag: "BackgroundTaskExited", task: "peer set" })
       assert.strictEqual(recent.closedWith()?._tag, "ClientDropped")
-    }).pipe(Effect.provide(world({ quietTip: true })), quietly)
+    }).pipe(Effect.provide(world({ quiet: true })), quietly)
   )
 
   it.effect("in a peer that nobody waits for an answer of is told", () =>
@@ -234,22 +234,30 @@ describe("who may stay", () => {
       ]
       const other = yield* join(4, { address: "192.0.2.2:1" })
       yield* bans.add({ address: banned[0]!.transientAddress!, reason: "x" })
+      // Whatever is asked first knows it.
       assert.deepStrictEqual(yield* peerSet.peers, [other])
-      assert.deepStrictEqual(yield* peerSet.counts, { ready: 1, busy: 0, inbound: 0, outbound: 1 })
       assert.deepStrictEqual(
         banned.map((peer) => peer.closedWith()?._tag),
         ["ClientDropped", "ClientDropped", "ClientDropped"]
       )
-    }).pipe(Effect.provide(world({ trusted: ["192.0.2.1"] })))
+      yield* bans.add({ address: other.transientAddress!, reason: "x" })
+      assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 0, inbound: 0, outbound: 0 })
+      const last = yield* join(5, { address: "192.0.2.3:1" })
+      yield* bans.add({ address: last.transientAddress!, reason: "x" })
+      assert.deepStrictEqual(yield* peerSet.advertTargets("all"), [])
+    }).pipe(Effect.provide(world({ trusted: ["192.0.2.1"], quiet: true })))
   )
 
-  it.effect("lets go of whoever is banned also when nobody asks for anything", () =>
-    Effect.gen(function* () {
-      const mallory = yield* join(1)
-      yield* (yield* BanList).add({ address: mallory.transientAddress!, reason: "x" })
-      yield* TestClock.adjust(0)
-      assert.strictEqual(mallory.closedWith()?._tag, "ClientDropped")
-    }).pipe(Effect.provide(world()))
+  it.effect.each([{ why: "banned" }, { why: "outdated" }])(
+    "lets go of whoever is $why also when nobody asks for anything",
+    ({ why }) =>
+      Effect.gen(function* () {
+        const mallory = yield* join(1, { version: 170_150 })
+        if (why === "banned") yield* (yield* BanList).add({ address: mallory.transientAddress!, reason: "x" })
+        else yield* reach(mainnet.activationHeights["NU6.3"]!)
+        yield* TestClock.adjust(0)
+        assert.strictEqual(mallory.closedWith()?._tag, "ClientDropped")
+      }).pipe(Effect.provide(world()))
   )
 
   it.effect("knows a trusted IP by any spelling (network 27)", () =>

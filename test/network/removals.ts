@@ -41,6 +41,12 @@ const slotWhenDialled = [
   )
 ]
 const noLimit = [edit("network/ConnectionSlots", 'kind === "trusted" ? placeFor("inbound") : undefined', "kind")]
+const joinsThoughBanned = [edit("routing/Membership", 'if (this.#isBanned(member)) return "Banned"')]
+/** A task that has ended is gone, and that is all. */
+const noTaskIsNeeded = [edit("BackgroundTasks", "Effect.flatMap((exit) => exited(name, exit))", "Effect.asVoid")]
+const noNamesAreTaken = [
+  edit("BackgroundTasks", "if (names.has(name)) return yield* new TaskNameTaken({ task: name })")
+]
 const noUpgrades = [edit("routing/Membership", "this.#minimumVersion > before", "false")]
 const ignoresNews = [edit("routing/BlockQueue", "this.#hasEverythingChanged = true")]
 /** An advert counts whoever made it. */
@@ -128,13 +134,13 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ]
   ],
   S14: [
-    [edit("network/Dialer", "yield* peerSet.demand.offer", "", { within: "dialOrCrawl" })],
+    [edit("network/Dialer", "Effect.asVoid(peerSet.demand.offer)", "Effect.void", { within: "dialOrCrawl" })],
     [
       edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy)", "true"),
       edit("addresses/ReferenceBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "false")
     ]
   ],
-  S15: [[edit("network/Connector", "nextMillis = turn + intervalMillis", "nextMillis = turn")], noTurns],
+  S15: [[edit("network/Connector", "(yield* Monotonic.millis) + intervalMillis", "Number.NEGATIVE_INFINITY")], noTurns],
   S16: [
     [
       edit(
@@ -224,13 +230,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  S45: [
-    [
-      edit("network/Network", "peerSet.remove(id)", "Effect.void"),
-      edit("routing/Membership", "this.#removeWhere((member) => this.#isBanned(member))")
-    ],
-    noUpgrades
-  ],
+  S45: [[edit("routing/Membership", "this.#removeWhere((member) => this.#isBanned(member))")], noUpgrades],
   S46: [[edit("routing/Membership", "duration: policy.requestTimeout", 'duration: "1 hour"')]],
   S47: [noRecheck],
   S48: [
@@ -281,7 +281,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       edit(
         "network/Connector",
         "FiberSet.run(connections, connection, { startImmediately: true })",
-        "FiberSet.run(connections, connection)"
+        "FiberSet.run(connections, connection, { startImmediately: false })"
       )
     ],
     slotWhenDialled
@@ -432,7 +432,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit("network/PeerSet", "catchUp()", "", { within: "awaitPeers" }),
       edit("network/PeerSet", "steps.run(() => membership.removeEnded())")
-    ]
+    ],
+    [edit("network/PeerSet", "membership.removeEnded()", "undefined")]
   ],
   C30: [
     [edit("network/PeerSet", "closed = reason; steps.run(() => end(reason))")],
@@ -440,5 +441,63 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       edit("network/Network", "yield* Effect.addFinalizer(() => tasks.end(new NetworkClosed()))"),
       edit("BackgroundTasks", "yield* Effect.addFinalizer(() => end(new NetworkClosed()))")
     ]
-  ]
+  ],
+  L1: [noLimit, noLimit, noLimit, noLimit],
+  L2: [
+    [
+      edit(
+        "network/ConnectionSlots",
+        "Effect.suspend(() => { const place = placeFor(kind); $$$COUNT })",
+        `Effect.suspend(() => {
+          const place = placeFor(kind)
+          return Effect.andThen(Effect.yieldNow, Effect.suspend(() => { $$$COUNT }))
+        })`
+      )
+    ]
+  ],
+  L3: [
+    [edit("network/Connector", "yield* takeTurn; yield* objection(address)", "yield* takeTurn")],
+    [edit("network/Connector", "yield* takeTurn; yield* objection(address)", "yield* takeTurn")],
+    [edit("network/InitialPeers", "if (!isWanted(dials.length) || !hasSlot() || !(yield* isDue(address))) continue")]
+  ],
+  L4: [joinsThoughBanned, joinsThoughBanned, joinsThoughBanned],
+  L5: [
+    [
+      edit(
+        "network/Connector",
+        "Effect.onExit((exit) => publishFailure(text, exit))",
+        "Effect.tapError((error) => publishFailure(text, Exit.fail(error)))"
+      )
+    ]
+  ],
+  L6: [noTaskIsNeeded, [edit("BackgroundTasks", "isNetworkEnd(cause) ? cause : $EXITED", "$EXITED")], noTaskIsNeeded],
+  L7: [
+    [
+      edit("BackgroundTasks", "const defects = $TOLD", "const defects: Array<unknown> = []"),
+      edit("BackgroundTasks", "listeners.clear()"),
+      edit(
+        "BackgroundTasks",
+        "Effect.andThen(Scope.close(scope, Exit.void))",
+        `Effect.andThen(
+          Effect.andThen(
+            Scope.close(scope, Exit.void),
+            Effect.sync(() => [...listeners].map((listener) => tell(listener, why)))
+          )
+        )`
+      )
+    ],
+    [
+      edit("BackgroundTasks", "Effect.raceFirst(awaitEnd, effect).pipe($RECOVER)", "Effect.raceFirst(awaitEnd, effect)")
+    ],
+    [edit("network/PeerSet", "tasks.endedUnsafe() ?? closed", "closed")]
+  ],
+  L8: [
+    [edit("transport/ListeningPort", "Effect.provideService(Scope.Scope, scope)", "(binding) => binding")],
+    [edit("network/Connector", "FiberSet.make().pipe(Scope.provide(tasks.scope))", "FiberSet.make<void, never>()")],
+    [edit("BackgroundTasks", "Scope.close(scope, Exit.void)", "Effect.void")]
+  ],
+  L9: [[edit("BackgroundTasks", 'Scope.make("parallel")', "Scope.make()")]],
+  L10: [noNamesAreTaken, noNamesAreTaken],
+  L11: [[edit("layers/Node", "Effect.andThen(checkPolicy, refuse(ofParts))", "checkPolicy")]],
+  L12: [[edit("network/InitialPeers", 'slots.open("outbound") === 0', "peerSet.peersUnsafe().length === 0")]]
 }

@@ -421,7 +421,7 @@ describe("a single block or transaction", () => {
       assert.strictEqual(s.closedWith()?._tag, "ClientDropped")
       assert.deepStrictEqual(yield* Fiber.await(five), notFound(5))
       assert.deepStrictEqual(n.asked.map(numberOf).slice(2), [3])
-    }).pipe(Effect.provide(world({ quietTip: true })))
+    }).pipe(Effect.provide(world({ quiet: true })))
   )
 
   it.effect("is given to a peer that does not serve once that one, still busy, advertised it", () =>

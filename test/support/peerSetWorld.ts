@@ -22,8 +22,8 @@ export interface WorldOptions {
   readonly registry?: typeof InventoryRegistry.layer
   /** Built before the peer set. */
   readonly below?: Layer.Layer<never, never, BackgroundTasks>
-  /** Nobody is told when the tip moves: it is seen with whatever happens next. */
-  readonly quietTip?: boolean
+  /** Nobody is told when the tip moves or somebody is banned: it is seen with whatever happens next. */
+  readonly quiet?: boolean
 }
 
 /** The tip of the program that uses us, for `reach` to move. */
@@ -40,14 +40,22 @@ const movableTip = (isQuiet: boolean) =>
     })
   ).pipe(Layer.provideMerge(Layer.effect(MovableTip, SubscriptionRef.make(Option.none<Tip>()))))
 
+const banList = (isQuiet: boolean) =>
+  isQuiet
+    ? Layer.effect(
+        BanList,
+        Effect.map(BanList.make([]), (list) => ({ ...list, bans: { ...list.bans, changes: Stream.never } }))
+      )
+    : BanList.layer
+
 /** Any number of connections per host, unless the policy says otherwise. */
 export const world = (options: WorldOptions = {}) =>
   PeerSet.layer.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         options.registry ?? InventoryRegistry.layer,
-        movableTip(options.quietTip ?? false),
-        BanList.layer,
+        movableTip(options.quiet ?? false),
+        banList(options.quiet ?? false),
         options.below ?? Layer.empty
       )
     ),
