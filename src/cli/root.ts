@@ -88,10 +88,13 @@ export const layerOutput = Layer.merge(
   CliOutput.layer({
     ...CliOutput.defaultFormatter(),
     formatCliError: (error) => error.message,
-    formatError: (error) => `network-effect: ${error.message}`,
-    formatErrors: (errors) => errors.map((error) => `network-effect: ${error.message}`).join("\n")
+    formatError: (error) => lines(error.message),
+    formatErrors: (errors) => errors.map((error) => lines(error.message)).join("\n")
   })
 )
+
+/** Each line for itself, as settings have one for each thing that is wrong. */
+const lines = (message: string): string => message.replace(/^/gm, "network-effect: ")
 
 const firstSentence = (message: string): string => {
   const [line = ""] = message.split("\n")
