@@ -141,7 +141,7 @@ const listenText = ({ listenAddress }: Network["Service"]): string | null =>
   Option.getOrNull(Option.map(listenAddress, PeerSocketAddress.format))
 
 /** Bytes and messages of all connections, as they are counted for `/metrics`. */
-const totals = Effect.map(Metric.snapshot, (metrics) => {
+export const totals = Effect.map(Metric.snapshot, (metrics) => {
   const bytes = { "zcash.net.in.bytes.total": 0, "zcash.net.out.bytes.total": 0 }
   const messages: Record<"zcash.net.in.messages" | "zcash.net.out.messages", Record<string, number>> = {
     "zcash.net.in.messages": {},
