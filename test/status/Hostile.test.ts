@@ -150,7 +150,9 @@ describe("a client that", () => {
 
   it.live("takes its answer too slowly is cut at the end of its time", () =>
     Effect.gen(function* () {
-      const { at } = yield* withStatus("127.0.11.8", { limits: { ...onePlace, readTimeout: Duration.seconds(1) } })
+      const { at } = yield* withStatus("127.0.11.8", {
+        limits: { ...onePlace, readTimeout: Duration.seconds(1), stallTimeout: Duration.hours(1) }
+      })
       const { socket, text } = yield* talk(at, documents)
       yield* until(Effect.sync(text), (text) => text !== "")
       socket.pause()
