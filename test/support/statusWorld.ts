@@ -38,7 +38,7 @@ const quick: Policy = {
 }
 
 /** A port nobody listens on. */
-const freePort = (ip: string) =>
+export const freePort = (ip: string) =>
   Effect.flatMap(InboundTransport, (transport) => transport.listen(PeerSocketAddress.fromStringUnsafe(`${ip}:0`))).pipe(
     Effect.map((listener) => listener.address),
     Effect.scoped,
