@@ -38,6 +38,9 @@ const tools = [
 
 const limitBytes = 1_000_000
 
+/** What was fetched before is not asked for again, and a registry that hangs is asked once more. */
+const quick = ["--no-audit", "--no-fund", "--prefer-offline", "--fetch-timeout=30000", "--fetch-retries=4"]
+
 interface Outcome {
   readonly code: number
   readonly stdout: string
@@ -117,8 +120,8 @@ describe.skipIf(!isWanted)("the installed package", () => {
     packed = (await succeeds(folder, "tar", ["tzf", tarball])).stdout.trim().split("\n")
     const empty = JSON.stringify({ private: true, type: "module" })
     for (const path of [app, toolbox]) writeFileSync(join(path, "package.json"), empty)
-    await succeeds(app, "npm", ["install", "--no-audit", "--no-fund", tarball, "@types/node@24.19.2"])
-    await succeeds(toolbox, "npm", ["install", "--no-audit", "--no-fund", ...tools])
+    await succeeds(app, "npm", ["install", ...quick, tarball, "@types/node@24.19.2"])
+    await succeeds(toolbox, "npm", ["install", ...quick, ...tools])
   }, 600_000)
 
   it("is packed from a clean tree that stays clean", async () => {
