@@ -15,8 +15,8 @@ import type { Connection } from "effect/sql/SqlConnection"
 /** Statements kept prepared: more than a program of ours has. */
 const preparedStatements = 100
 
-/** Time another process may hold the file, in milliseconds. */
-const busyMillis = 5000
+/** Time SQLite itself waits for another process, in milliseconds: this one does nothing else meanwhile. */
+const busyMillis = 100
 
 /** SQLite's own number of an error, where `classifySqliteError` looks for it. */
 const failed = (operation: string) => (cause: unknown) => {
