@@ -18,6 +18,7 @@ import * as net from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { version } from "../../src/version.ts"
 import { until } from "../support/process.ts"
 
 const isWanted = process.env["NETWORK_EFFECT_PACK"] !== undefined
@@ -201,6 +202,13 @@ describe.skipIf(!isWanted)("the installed package", () => {
       assert.deepStrictEqual(outcome, { code: 1, stdout: "", stderr: sentence })
     }
   })
+
+  for (const node of ["node22", "node24"]) {
+    it(`says its version, and nothing else, on ${node}`, async () => {
+      const outcome = await run(app, tool(`${node}/bin/node`), [bin, "--version"])
+      assert.deepStrictEqual(outcome, { code: 0, stdout: `network-effect v${version}\n`, stderr: "" })
+    })
+  }
 
   it("asks for the same Node in its entry and in its manifest", () => {
     const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
