@@ -49,6 +49,7 @@ const program = root.pipe(
     remote.ban,
     remote.unban,
     remote.connect,
+    remote.logLevel,
     top,
     doctor.pipe(
       Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))

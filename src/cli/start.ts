@@ -18,9 +18,8 @@ import { explained, statusFlag, statusListening, urlOf } from "./root.ts"
  * environment.
  */
 export const settingsFlags = {
-  network: Flag.String("network").pipe(
-    Flag.withDescription("mainnet, testnet or regtest; mainnet unless the settings say otherwise"),
-    Flag.withMetavar("NAME"),
+  network: Flag.Literals("network", ["mainnet", "testnet", "regtest"]).pipe(
+    Flag.withDescription("Which network; mainnet unless the settings say otherwise"),
     Flag.optional
   ),
   listen: Flag.String("listen").pipe(

@@ -78,7 +78,7 @@ describe("network-effect census", () => {
         assert.deepStrictEqual([report.reachable, report.low, report.high], [5, null, null])
         assert.match(report.reason, /first run/)
         assert.deepStrictEqual(report.versions, { "170013": 1, "170150": 1, "170190": 2, "170191": 1 })
-        assert.strictEqual(report.run.userAgent, "/network-effect-census:0.0.0 (ops@example.org)/")
+        assert.strictEqual(report.run.userAgent, "/network-effect-census:0.1.0 (ops@example.org)/")
         const exported = yield* census("export", "--store", store)
         const heights = exported.output
           .trimEnd()
