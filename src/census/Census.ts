@@ -16,6 +16,7 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import * as Monotonic from "../Monotonic.ts"
+import { defaultUserAgent as nodeUserAgent } from "../peer/Handshake.ts"
 import { Policy } from "../Policy.ts"
 import { OutboundTransport } from "../transport/Transport.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
@@ -24,7 +25,7 @@ import { Frontier, type Visit } from "./Frontier.ts"
 import * as Visits from "./Visit.ts"
 
 /** What a census calls itself unless told otherwise. */
-export const defaultUserAgent = "/network-effect-census:0.0.0/"
+export const defaultUserAgent = nodeUserAgent.replace(/^\/network-effect/, "/network-effect-census")
 
 /** What a run is told. */
 export interface RunOptions {

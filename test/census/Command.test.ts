@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, SubscriptionRef } from "effect"
 import * as Node from "../../layers/Node.ts"
+import { defaultUserAgent } from "../../src/census/Census.ts"
 import { ChainParams, regtest } from "../../src/chain/ChainParams.ts"
 import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
 import type { BlockHash } from "../../src/chain/Hash.ts"
@@ -78,7 +79,7 @@ describe("network-effect census", () => {
         assert.deepStrictEqual([report.reachable, report.low, report.high], [5, null, null])
         assert.match(report.reason, /first run/)
         assert.deepStrictEqual(report.versions, { "170013": 1, "170150": 1, "170190": 2, "170191": 1 })
-        assert.strictEqual(report.run.userAgent, "/network-effect-census:0.0.0 (ops@example.org)/")
+        assert.strictEqual(report.run.userAgent, defaultUserAgent.replace(/\/$/, " (ops@example.org)/"))
         const exported = yield* census("export", "--store", store)
         const heights = exported.output
           .trimEnd()
