@@ -103,6 +103,35 @@ describe("network-effect census", () => {
   )
 })
 
+describe("network-effect census watch", () => {
+  it.live(
+    "says in one line that a node is behind, with exit code 2, and with 4 that nobody knows",
+    () =>
+      Effect.gen(function* () {
+        const others = yield* Effect.forEach([1, 2, 3, 4, 5], (n) => scripted(`127.8${n}.0.1`, 170_190, 500))
+        const node = yield* scripted("127.80.0.1", 170_190, 77)
+        const peers = others.flatMap((peer) => ["--peer", peer])
+        const behind = yield* census("watch", "--network", "regtest", "--node", node, ...peers)
+        assert.deepStrictEqual([behind.code, behind.errors], [2, []])
+        assert.match(behind.output, /^the node is behind: at 77, .*; 5 of 5 groups say so, .*\n$/)
+        const unknown = yield* census(
+          "watch",
+          "--network",
+          "regtest",
+          "--node",
+          node,
+          "--peer",
+          "127.0.0.1:1",
+          "--for",
+          "10s",
+          "--json"
+        )
+        assert.deepStrictEqual([unknown.code, JSON.parse(unknown.output).verdict], [4, "Unknown"])
+      }).pipe(Effect.scoped),
+    180_000
+  )
+})
+
 describe.concurrent("a census that can't be done says so in one sentence, and ends with 1:", () => {
   const file = (name: string) => join(directory, name)
   const cases: ReadonlyArray<readonly [string, ReadonlyArray<string>, string]> = [
