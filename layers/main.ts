@@ -8,6 +8,7 @@ import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
 import * as census from "../src/cli/census.ts"
+import { watch } from "../src/cli/censusWatch.ts"
 import { config } from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
 import { doctor } from "../src/cli/doctor.ts"
@@ -39,7 +40,11 @@ const program = root.pipe(
         ),
         census.report.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
-        census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags)))
+        census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        watch.pipe(
+          Command.provide((flags) => Census.layerWatch(flags)),
+          Command.provide(Telemetry.layer)
+        )
       ])
     ),
     config,
