@@ -144,10 +144,7 @@ function* make() {
   const span = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
   yield* PeerMetrics.initial
 
-  const limited = LimitedLog.make(policy.statusLogInterval)
-  // Peers may repeat what sets a bug off.
-  const logDefect: Connection.Options["logDefect"] = (message, cause) =>
-    limited(message, Effect.logError(message, cause))
+  const log = LimitedLog.make(policy.statusLogInterval)
   const nonces = new Set<bigint>()
   let connections = 0
 
@@ -257,7 +254,7 @@ function* make() {
     messages.agree(info.negotiatedVersion)
     const id = ++connections
     return yield* Effect.updateContext(
-      Connection.make({ id, info, messages, host, inbound, policy, nonce, logDefect }),
+      Connection.make({ id, info, messages, host, inbound, policy, nonce, log }),
       besideTheDial
     )
   })
