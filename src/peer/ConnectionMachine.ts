@@ -201,9 +201,14 @@ export class ConnectionMachine {
     return this.#phase === "Closed"
   }
 
-  /** Whether a request can be put in now. Pings do not count: they have a place of their own. */
+  /** Whether a request can be put in now. */
   get hasRoom(): boolean {
-    return !this.#requests.some(({ request }) => request._tag !== "Ping")
+    return this.hasRoomFor("Peers")
+  }
+
+  /** Requests have one place, and pings one of their own. */
+  hasRoomFor(kind: (Request | Ping)["_tag"]): boolean {
+    return !this.#requests.some(({ request }) => (request._tag === "Ping") === (kind === "Ping"))
   }
 
   /** The kind of the request that is out and unanswered. */
@@ -248,7 +253,7 @@ export class ConnectionMachine {
         this.#goOn()
         break
       case "Request":
-        if (event.request._tag !== "Ping" && !this.hasRoom) throw new Error("a request was put in without room for it")
+        if (!this.hasRoomFor(event.request._tag)) throw new Error("a request was put in without room for it")
         this.#requests = [...this.#requests, { waiter: event.waiter, request: event.request, isCancelled: false }]
         this.#readAgain()
         break
