@@ -10,6 +10,7 @@ import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
 import { defaults, Policy } from "../src/Policy.ts"
+import { StatusListening } from "../src/status/StatusAddress.ts"
 import * as Node from "./Node.ts"
 import type { NodeOptions } from "./Node.ts"
 import * as StatusServer from "./StatusServer.ts"
@@ -39,7 +40,7 @@ const environment = Effect.gen(function* () {
 })
 
 /** What a node is started with. Fails with one sentence that says what to change. */
-const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
+export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
   const { config } = yield* root
   const path = yield* Path.Path
   const name = Option.getOrUndefined(config)
@@ -103,7 +104,7 @@ export const layerNode = (flags: StartFlags) => {
     )
   ).pipe(Layer.catchCause(failing("choose another with --listen")))
   const status = Option.match(flags.status, {
-    onNone: () => Layer.empty,
+    onNone: () => Layer.succeed(StatusListening, { address: Option.none() }),
     onSome: (address) =>
       StatusServer.layer(address).pipe(Layer.catchCause(failing("choose another with --status, or --status off")))
   })

@@ -51,6 +51,11 @@ export class AddressBook extends Context.Service<
     readonly recentlyLive: Effect.Effect<ReadonlyArray<PeerAddress>>
     /** What the cache file keeps: at most `Policy.cacheCapacity`, best first. */
     readonly cacheable: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
+    /**
+     * For whoever starts over because nobody is left: those that once responded, however long ago that was and whatever came
+     * of them since, without those dialled within `Policy.reconnectDelay`. At most `Policy.targetPeers`, best first.
+     */
+    readonly recoverable: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
     /** A fresh answer to `getaddr`: sanitised, shuffled, a share of the book, at most 1000. */
     readonly gossip: Effect.Effect<ReadonlyArray<GossipedAddress>>
     /** A handshake proved that this address is our own: never dialled or kept again by this process. */
@@ -91,6 +96,7 @@ export class AddressBook extends Context.Service<
           entries: "effect",
           recentlyLive: "effect",
           cacheable: "effect",
+          recoverable: "effect",
           gossip: "effect",
           markOwn: "effects",
           ban: "effects",

@@ -19,11 +19,11 @@ export class BookEntries {
   readonly #byGroup = new Map<string, Set<Entry>>()
   readonly order = new SortedList<Entry>(PeerAddress.compare)
   readonly inbound = new SortedList<Entry>(PeerAddress.compare)
-  /** Those that can ever be a candidate: neither inbound nor useless, nor found unreachable for good. */
+  /** Those that can ever be a candidate, without those that were found to be unreachable for good. */
   readonly dialable = new SortedList<Entry>(PeerAddress.compare)
   /** Those that responded, the longest silent first. */
   readonly responded = new SortedList<Entry>(
-    (a, b) => (a.lastResponseSeconds ?? 0) - (b.lastResponseSeconds ?? 0) || PeerAddress.compare(a, b)
+    (a, b) => PeerAddress.absentFirst(a.lastResponseMillis, b.lastResponseMillis) || PeerAddress.compare(a, b)
   )
   readonly gossip: GossipPool
   readonly states: Record<PeerAddress.State, number> = { NeverAttempted: 0, AttemptPending: 0, Responded: 0, Failed: 0 }
@@ -55,7 +55,7 @@ export class BookEntries {
     this.order.add(entry)
     this.gossip.add(entry)
     if (entry.isInbound) this.inbound.add(entry)
-    else if (PeerAddress.isValidForOutbound(entry, this.#chain)) this.dialable.add(entry)
+    if (PeerAddress.isDialable(entry, this.#chain)) this.dialable.add(entry)
     if (entry.state === "Responded") this.responded.add(entry)
     this.states[entry.state]++
   }
@@ -74,13 +74,14 @@ export class BookEntries {
     this.states[entry.state]--
   }
 
-  /** After the wall clock went back, what was unreachable for good may not be, nor what was too old to be told. */
-  restoreAged(): void {
-    for (const entry of this.order) {
-      this.gossip.add(entry)
-      if (!entry.isInbound && PeerAddress.isValidForOutbound(entry, this.#chain)) {
-        this.dialable.remove(entry)
-        this.dialable.add(entry)
+  /** After the wall clock went back: no time lies ahead of it, and what was too old to be told may not be. */
+  wallClockWentBack(wallSeconds: number): void {
+    for (const entry of [...this.order]) {
+      const right = PeerAddress.notAhead(entry, wallSeconds)
+      if (right === entry) this.gossip.add(entry)
+      else {
+        this.remove(entry)
+        this.add(right)
       }
     }
   }

@@ -9,8 +9,8 @@
  *                                                     └─dial── Failed ◀───────┴──┘
  *
  * `Responded` stays when a peer falls silent; whether it is alive is read from its last response. There are two clocks:
- * wall seconds for what travels and what outlives the process, monotonic milliseconds for what paces us. A time in the
- * future counts as now, by either.
+ * wall seconds for what travels, monotonic milliseconds for what paces us, so that nobody is dialled earlier or later because
+ * a clock was set. What is both is kept by both. A time in the future counts as now.
  *
  * Source: Zebra meta_addr.rs and meta_addr/peer_addr.rs.
  *
@@ -34,8 +34,12 @@ export interface PeerAddress {
   readonly services: bigint | undefined
   /** Seconds since the Unix epoch, as gossip claimed. */
   readonly untrustedLastSeenSeconds: number | undefined
+  /** That moment on our monotonic clock. */
+  readonly untrustedLastSeenMillis: number | undefined
   /** Seconds since the Unix epoch: our last proof of life. */
   readonly lastResponseSeconds: number | undefined
+  /** That moment on our monotonic clock. */
+  readonly lastResponseMillis: number | undefined
   /** Of the latest ping; absent while one is under way. */
   readonly roundTrip: Duration.Duration | undefined
   /** Monotonic milliseconds, process-local: the ping under way. */
@@ -46,14 +50,18 @@ export interface PeerAddress {
   readonly lastFailureMillis: number | undefined
   /** It once connected to us from here, so its port is not where it listens. Never dialled, told or kept on disk. */
   readonly isInbound: boolean
+  /** The operator named it: a candidate for ever, whatever came of it so far. */
+  readonly isConfigured: boolean
   readonly userAgent: string | undefined
   readonly negotiatedVersion: number | undefined
 }
 
 /** Something that happened to an address. Times are those at which the book applies it. */
 export type AddressChange =
-  /** A seed, the cache file or the operator named it. */
+  /** A seed or the cache file named it. */
   | { readonly _tag: "NewInitial"; readonly address: PeerSocketAddress }
+  /** The operator named it: a candidate for ever, `Policy.reconnectDelay` apart. */
+  | { readonly _tag: "NewConfigured"; readonly address: PeerSocketAddress }
   /** A peer told us of it. */
   | {
       readonly _tag: "NewGossiped"
@@ -96,12 +104,15 @@ export interface Now {
 const blank = {
   services: undefined,
   untrustedLastSeenSeconds: undefined,
+  untrustedLastSeenMillis: undefined,
   lastResponseSeconds: undefined,
+  lastResponseMillis: undefined,
   roundTrip: undefined,
   pingSentAtMillis: undefined,
   lastAttemptMillis: undefined,
   lastFailureMillis: undefined,
   isInbound: false,
+  isConfigured: false,
   userAgent: undefined,
   negotiatedVersion: undefined
 } as const
@@ -112,13 +123,16 @@ const create = (change: AddressChange, now: Now): PeerAddress => {
   switch (change._tag) {
     case "NewInitial":
       return { ...blank, address, state: "NeverAttempted" }
+    case "NewConfigured":
+      return { ...blank, address, state: "NeverAttempted", isConfigured: true }
     case "NewGossiped":
       return {
         ...blank,
         address,
         state: "NeverAttempted",
         services: change.services,
-        untrustedLastSeenSeconds: change.lastSeenSeconds
+        untrustedLastSeenSeconds: change.lastSeenSeconds,
+        untrustedLastSeenMillis: now.monotonicMillis - (now.wallSeconds - change.lastSeenSeconds) * 1000
       }
     case "UpdateAttempt":
       return { ...blank, address, state: "AttemptPending", lastAttemptMillis: now.monotonicMillis }
@@ -129,6 +143,7 @@ const create = (change: AddressChange, now: Now): PeerAddress => {
         state: "Responded",
         services: change.services,
         lastResponseSeconds: now.wallSeconds,
+        lastResponseMillis: now.monotonicMillis,
         isInbound: change.isInbound,
         userAgent: change.userAgent,
         negotiatedVersion: change.negotiatedVersion
@@ -141,6 +156,7 @@ const create = (change: AddressChange, now: Now): PeerAddress => {
         address,
         state: "Responded",
         lastResponseSeconds: now.wallSeconds,
+        lastResponseMillis: now.monotonicMillis,
         roundTrip: change.roundTrip
       }
     case "UpdateFailed":
@@ -160,7 +176,8 @@ export const ownListener = (address: PeerSocketAddress, now: Now): PeerAddress =
   address,
   state: "NeverAttempted",
   services: NODE_NETWORK,
-  untrustedLastSeenSeconds: now.wallSeconds
+  untrustedLastSeenSeconds: now.wallSeconds,
+  untrustedLastSeenMillis: now.monotonicMillis
 })
 
 /** How far a connection has come: of two changes at about the same time the further one counts. */
@@ -183,36 +200,40 @@ export const apply = (
 ): PeerAddress | undefined => {
   const created = create(change, now)
   if (previous === undefined) return created
+  if (created.isConfigured) return previous.isConfigured ? undefined : { ...previous, isConfigured: true }
   if (created.state === "NeverAttempted") {
     if (previous.state !== "NeverAttempted") return undefined
+    const claimed = previous.untrustedLastSeenSeconds === undefined ? created : previous
     return {
       ...previous,
       services: previous.services ?? created.services,
-      untrustedLastSeenSeconds: previous.untrustedLastSeenSeconds ?? created.untrustedLastSeenSeconds
+      untrustedLastSeenSeconds: claimed.untrustedLastSeenSeconds,
+      untrustedLastSeenMillis: claimed.untrustedLastSeenMillis
     }
   }
   const attempted = latest(previous.lastAttemptMillis, previous.lastFailureMillis)
-  const responded = previous.lastResponseSeconds
+  const responded = previous.lastResponseMillis
   const periodMillis = Duration.toMillis(policy.concurrentChangePeriod)
-  const isConcurrent =
-    (attempted !== undefined && Math.abs(now.monotonicMillis - attempted) < periodMillis) ||
-    (responded !== undefined && Math.abs(now.wallSeconds - responded) * 1000 < periodMillis)
-  const isLate =
-    (attempted !== undefined && attempted > now.monotonicMillis) ||
-    (responded !== undefined && responded > now.wallSeconds)
+  const isNear = (time: number | undefined) => time !== undefined && Math.abs(now.monotonicMillis - time) < periodMillis
+  const isAhead = (time: number | undefined) => time !== undefined && time > now.monotonicMillis
+  const isConcurrent = isNear(attempted) || isNear(responded)
+  const isLate = isAhead(attempted) || isAhead(responded)
   if (isConcurrent ? progress[created.state] <= progress[previous.state] : isLate) return undefined
   return {
     address: previous.address,
     state: created.state,
     services: created.services ?? previous.services,
     untrustedLastSeenSeconds: previous.untrustedLastSeenSeconds,
+    untrustedLastSeenMillis: previous.untrustedLastSeenMillis,
     lastResponseSeconds: created.lastResponseSeconds ?? previous.lastResponseSeconds,
+    lastResponseMillis: created.lastResponseMillis ?? previous.lastResponseMillis,
     // Replaced even by nothing: a failure, a new attempt or a new ping ends the ping before it.
     roundTrip: created.roundTrip,
     pingSentAtMillis: created.pingSentAtMillis,
     lastAttemptMillis: created.lastAttemptMillis ?? previous.lastAttemptMillis,
     lastFailureMillis: created.lastFailureMillis ?? previous.lastFailureMillis,
     isInbound: previous.isInbound || created.isInbound,
+    isConfigured: previous.isConfigured,
     userAgent: created.userAgent ?? previous.userAgent,
     negotiatedVersion: created.negotiatedVersion ?? previous.negotiatedVersion
   }
@@ -220,6 +241,20 @@ export const apply = (
 
 const latest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : Math.max(a, b)
+
+/**
+ * The entry without wall times that lie ahead of `wallSeconds`: they become that moment. For when the wall clock went back.
+ * The same entry when none does.
+ */
+export const notAhead = (entry: PeerAddress, wallSeconds: number): PeerAddress => {
+  const { lastResponseSeconds: responded = -Infinity, untrustedLastSeenSeconds: claimed = -Infinity } = entry
+  if (responded <= wallSeconds && claimed <= wallSeconds) return entry
+  return {
+    ...entry,
+    lastResponseSeconds: responded > wallSeconds ? wallSeconds : entry.lastResponseSeconds,
+    untrustedLastSeenSeconds: claimed > wallSeconds ? wallSeconds : entry.untrustedLastSeenSeconds
+  }
+}
 
 // -- predicates --------------------------------------------------------------------------------
 
@@ -233,7 +268,7 @@ const isWithin = (time: number | undefined, now: number, limit: number): boolean
 
 /** It proved to be alive within `Policy.reconnectDelay`. */
 export const hasRecentlyResponded = (entry: PeerAddress, now: Now, policy: Policy): boolean =>
-  isWithin(entry.lastResponseSeconds, now.wallSeconds, Duration.toSeconds(policy.reconnectDelay))
+  isWithin(entry.lastResponseMillis, now.monotonicMillis, Duration.toMillis(policy.reconnectDelay))
 
 /** It is alive as far as we know. */
 export const isRecentlyLive = (entry: PeerAddress, now: Now, policy: Policy): boolean =>
@@ -253,21 +288,35 @@ export const isRecentlyUpdated = (entry: PeerAddress, now: Now, policy: Policy):
 export const isActiveForGossip = (entry: PeerAddress, now: Now, policy: Policy): boolean =>
   isWithin(lastSeenSeconds(entry), now.wallSeconds, Duration.toSeconds(policy.gossipAge))
 
-/** It did not fail, or was seen within `Policy.retryAge`. */
+/** It did not fail, or was seen within `Policy.retryAge`, whatever the wall clock did since. */
 export const isProbablyReachable = (entry: PeerAddress, now: Now, policy: Policy): boolean =>
-  entry.state !== "Failed" || isWithin(lastSeenSeconds(entry), now.wallSeconds, Duration.toSeconds(policy.retryAge))
+  entry.state !== "Failed" ||
+  isWithin(
+    entry.lastResponseMillis ?? entry.untrustedLastSeenMillis,
+    now.monotonicMillis,
+    Duration.toMillis(policy.retryAge)
+  )
 
 /** It may serve blocks, and its address can be dialled. */
 export const isValidForOutbound = (entry: PeerAddress, chain: ChainParamsShape): boolean =>
   (entry.services === undefined || (entry.services & NODE_NETWORK) !== 0n) &&
   AddressRules.validForOutbound(entry.address, chain) === undefined
 
+/** It can ever be dialled: where somebody listens who serves blocks, as far as we know or the operator says. */
+export const isDialable = (entry: PeerAddress, chain: ChainParamsShape): boolean =>
+  entry.isConfigured
+    ? AddressRules.validForOutbound(entry.address, chain) === undefined
+    : !entry.isInbound && isValidForOutbound(entry, chain)
+
+/** It was dialled within `Policy.reconnectDelay`. */
+export const isRecentlyAttempted = (entry: PeerAddress, now: Now, policy: Policy): boolean =>
+  isWithin(entry.lastAttemptMillis, now.monotonicMillis, Duration.toMillis(policy.reconnectDelay))
+
 /** It may be dialled now, as far as the entry itself tells: its group may still be taken. */
 export const isReadyForAttempt = (entry: PeerAddress, now: Now, chain: ChainParamsShape, policy: Policy): boolean =>
-  !entry.isInbound &&
-  isValidForOutbound(entry, chain) &&
+  isDialable(entry, chain) &&
   !isRecentlyUpdated(entry, now, policy) &&
-  isProbablyReachable(entry, now, policy)
+  (entry.isConfigured || isProbablyReachable(entry, now, policy))
 
 // -- order -------------------------------------------------------------------------------------
 
@@ -286,7 +335,7 @@ export const compareFacts = (a: PeerAddress, b: PeerAddress): number =>
   compareKind(a, b) ||
   absentFirst(a.lastAttemptMillis, b.lastAttemptMillis) ||
   absentFirst(a.lastFailureMillis, b.lastFailureMillis) ||
-  absentFirst(a.lastResponseSeconds, b.lastResponseSeconds) ||
+  absentFirst(a.lastResponseMillis, b.lastResponseMillis) ||
   // Newer and larger first, absent last.
   absentFirst(b.untrustedLastSeenSeconds, a.untrustedLastSeenSeconds) ||
   absentFirst(b.services, a.services)
@@ -303,7 +352,8 @@ const comparePreference = (a: PeerSocketAddress, b: PeerSocketAddress): number =
   return Number(AddressRules.isPreferred(b)) - Number(AddressRules.isPreferred(a))
 }
 
-const absentFirst = <A extends number | bigint>(a: A | undefined, b: A | undefined): number => {
+/** In ascending order, behind what is absent. */
+export const absentFirst = <A extends number | bigint>(a: A | undefined, b: A | undefined): number => {
   if (a === b) return 0
   if (a === undefined) return -1
   if (b === undefined) return 1

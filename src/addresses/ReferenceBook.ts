@@ -41,27 +41,31 @@ export const make = Effect.gen(function* () {
   const bus = yield* PubSub.sliding<AddressBookChange>(policy.eventBuffer)
 
   const entries = new BookEntries(chain)
-  /** When each group responded last, in wall seconds; kept only while one connection per group is allowed. */
+  /** When each group responded last, in monotonic milliseconds; kept only while one connection per group is allowed. */
   const respondedAt = new Map<string, number>()
   const own = new Set<string>()
+  /** What the operator named, by `AddressRules.sortKey`; and of these, what is not in the book: it may be banned. */
+  const [configured, missing] = [new Map<string, PeerSocketAddress.PeerSocketAddress>(), new Set<string>()]
   let latestWallSeconds = 0
   let nextLogMillis: number | undefined
 
   const limitsGroups = policy.connectionsPerGroup === 1
   const delayMillis = Duration.toMillis(policy.reconnectDelay)
-  const delaySeconds = Duration.toSeconds(policy.reconnectDelay)
 
-  const sample = (): PeerAddress.Now => ({
-    wallSeconds: Math.floor(clock.currentTimeMillisUnsafe() / 1000),
-    monotonicMillis: Monotonic.millisUnsafe(clock)
-  })
+  /** Now, with every time in the book put right if the wall clock went back. */
+  const sample = (): PeerAddress.Now => {
+    const wallSeconds = Math.floor(clock.currentTimeMillisUnsafe() / 1000)
+    if (wallSeconds < latestWallSeconds) entries.wallClockWentBack(wallSeconds)
+    latestWallSeconds = wallSeconds
+    return { wallSeconds, monotonicMillis: Monotonic.millisUnsafe(clock) }
+  }
 
   // -- who is next ---------------------------------------------------------------------------
 
   const isGroupFree = (entry: Entry, now: PeerAddress.Now): boolean => {
     if (!limitsGroups) return true
     const responded = respondedAt.get(AddressRules.limitKey(entry.address))
-    return responded === undefined || now.wallSeconds - responded > delaySeconds
+    return responded === undefined || now.monotonicMillis - responded > delayMillis
   }
 
   const isBanned = (address: PeerSocketAddress.PeerSocketAddress, now: PeerAddress.Now): boolean =>
@@ -70,30 +74,20 @@ export const make = Effect.gen(function* () {
   const isCandidate = (entry: Entry, now: PeerAddress.Now): boolean =>
     PeerAddress.isReadyForAttempt(entry, now, chain, policy) && isGroupFree(entry, now) && !isBanned(entry.address, now)
 
-  const isRecentlyAttempted = (entry: Entry, now: PeerAddress.Now): boolean =>
-    entry.lastAttemptMillis !== undefined && now.monotonicMillis - entry.lastAttemptMillis <= delayMillis
-
   /** Of entries alike in state and preference the recently attempted ones are the last: so many come before them. */
   const beforeRecent = (list: SortedList<Entry>, like: Entry, now: PeerAddress.Now): number =>
     list.countWhile((other) => {
       const order = PeerAddress.compareKind(other, like)
-      return order < 0 || (order === 0 && !isRecentlyAttempted(other, now))
+      return order < 0 || (order === 0 && !PeerAddress.isRecentlyAttempted(other, now, policy))
     })
 
-  /** Goes before whatever leaves aged entries out for good. */
-  const noteTime = (now: PeerAddress.Now) => {
-    if (now.wallSeconds < latestWallSeconds) entries.restoreAged()
-    latestWallSeconds = now.wallSeconds
-  }
-
   const firstCandidate = (now: PeerAddress.Now): Entry | undefined => {
-    noteTime(now)
     const unreachable: Array<Entry> = []
     const list = entries.dialable
     let index = 0
     let found: Entry | undefined
     for (let entry = list.at(0); entry !== undefined; entry = list.at(index)) {
-      if (isRecentlyAttempted(entry, now)) {
+      if (PeerAddress.isRecentlyAttempted(entry, now, policy)) {
         const like = entry
         index = list.countWhile((other) => PeerAddress.compareKind(other, like) <= 0)
         continue
@@ -102,7 +96,7 @@ export const make = Effect.gen(function* () {
         found = entry
         break
       }
-      if (!PeerAddress.isProbablyReachable(entry, now, policy)) unreachable.push(entry)
+      if (!entry.isConfigured && !PeerAddress.isProbablyReachable(entry, now, policy)) unreachable.push(entry)
       index++
     }
     // Age alone makes no entry reachable again; one that changes is put back.
@@ -110,36 +104,46 @@ export const make = Effect.gen(function* () {
     return found
   }
 
-  /** The entry to give up when there are too many: the last one whose loss cannot lead to an early redial. */
+  /**
+   * The entry to give up when there are too many: the last one whose loss cannot lead to an early redial. None that the
+   * operator named, of which there are never too many.
+   */
   const victim = (now: PeerAddress.Now): Entry | undefined => {
     for (const list of [entries.inbound, entries.order]) {
       let index = list.size - 1
       for (let entry = list.at(index); entry !== undefined; entry = list.at(index)) {
-        if (!PeerAddress.isRecentlyUpdated(entry, now, policy)) return entry
-        index = isRecentlyAttempted(entry, now) ? beforeRecent(list, entry, now) - 1 : index - 1
+        if (!entry.isConfigured && !PeerAddress.isRecentlyUpdated(entry, now, policy)) return entry
+        index = PeerAddress.isRecentlyAttempted(entry, now, policy) ? beforeRecent(list, entry, now) - 1 : index - 1
       }
     }
-    return entries.order.last
+    let index = entries.size - 1
+    while (entries.order.at(index)?.isConfigured === true) index--
+    return entries.order.at(index)
   }
 
   // -- changes -------------------------------------------------------------------------------
 
   /** Applies a change; `undefined` when it leaves the book as it was. What it did is added to `changes`. */
   const apply = (
-    change: PeerAddress.AddressChange,
+    said: PeerAddress.AddressChange,
     now: PeerAddress.Now,
     changes: Array<AddressBookChange>
   ): Entry | undefined => {
-    const key = AddressRules.sortKey(change.address)
-    if (own.has(key) || isBanned(change.address, now)) return undefined
-    const previous = entries.get(change.address)
-    const updated = PeerAddress.apply(change, previous, now, policy)
-    if (updated === undefined) return undefined
-    if (AddressRules.validForOutbound(updated.address, chain) !== undefined) return undefined
+    const { address } = said
+    const key = AddressRules.sortKey(address)
+    if (own.has(key) || AddressRules.validForOutbound(address, chain) !== undefined) return undefined
+    const isOneTooMany = said._tag === "NewConfigured" && !configure(key, address)
+    const change: PeerAddress.AddressChange = isOneTooMany ? { _tag: "NewInitial", address } : said
+    if (isBanned(address, now)) return undefined
+    const previous = entries.get(address)
+    const applied = PeerAddress.apply(change, previous, now, policy)
+    if (applied === undefined) return undefined
+    const updated = configured.has(key) && !applied.isConfigured ? { ...applied, isConfigured: true } : applied
     // Entries learnt first-hand are kept without services too, to remember not to dial them.
     if (updated.state === "NeverAttempted" && !PeerAddress.isValidForOutbound(updated, chain)) return undefined
     if (previous !== undefined) entries.remove(previous)
     entries.add(updated)
+    missing.delete(key)
     noteResponse(updated)
     changes.push({ _tag: "Updated", entry: updated })
     let kept: Entry | undefined = updated
@@ -153,15 +157,35 @@ export const make = Effect.gen(function* () {
     return kept
   }
 
+  /** Remembers what the operator named; `false` when the book could not hold it. */
+  const configure = (key: string, address: PeerSocketAddress.PeerSocketAddress): boolean => {
+    if (configured.has(key)) return true
+    if (configured.size >= policy.addressBookCapacity) return false
+    configured.set(key, address)
+    missing.add(key)
+    return true
+  }
+
+  /** Puts back what the operator named and a ban took away, once that is over. */
+  const restoreConfigured = (now: PeerAddress.Now, changes: Array<AddressBookChange>) => {
+    const absent = [...missing]
+    for (const key of absent) {
+      const address = configured.get(key)
+      if (address !== undefined) apply({ _tag: "NewConfigured", address }, now, changes)
+    }
+  }
+
   const noteResponse = (entry: Entry) => {
-    if (!limitsGroups || entry.state !== "Responded" || entry.lastResponseSeconds === undefined) return
+    if (!limitsGroups || entry.state !== "Responded" || entry.lastResponseMillis === undefined) return
     const group = AddressRules.limitKey(entry.address)
     const before = respondedAt.get(group)
-    if (before === undefined || before < entry.lastResponseSeconds) respondedAt.set(group, entry.lastResponseSeconds)
+    if (before === undefined || before < entry.lastResponseMillis) respondedAt.set(group, entry.lastResponseMillis)
   }
 
   const forget = (entry: Entry) => {
     entries.remove(entry)
+    const key = AddressRules.sortKey(entry.address)
+    if (configured.has(key)) missing.add(key)
     const group = AddressRules.limitKey(entry.address)
     if (entries.inGroup(group).length === 0) respondedAt.delete(group)
   }
@@ -247,6 +271,7 @@ export const make = Effect.gen(function* () {
   })
 
   const takeCandidate = step((now, changes): Option.Option<Entry> => {
+    restoreConfigured(now, changes)
     const candidate = firstCandidate(now)
     if (candidate === undefined) return Option.none()
     return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
@@ -255,7 +280,6 @@ export const make = Effect.gen(function* () {
   /** An answer to `getaddr`. Our own address stands for whatever else we know of it. */
   const answer = (now: PeerAddress.Now): ReadonlyArray<GossipedAddress> => {
     const pool = entries.gossip
-    noteTime(now)
     const known = Option.flatMapNullishOr(gossiped, (address) => entries.get(address))
     const own = Option.map(gossiped, (address) => PeerAddress.ownListener(address, now))
     const hidden = Option.filter(known, (entry) => pool.remove(entry))
@@ -277,24 +301,40 @@ export const make = Effect.gen(function* () {
         entries.get(address) === undefined ? apply({ _tag: "NewInitial", address }, now, changes) !== undefined : false
       ),
     takeCandidate,
-    readyCount: read((now) => {
+    readyCount: step((now, changes) => {
+      restoreConfigured(now, changes)
       let ready = 0
       for (const entry of entries.dialable) if (isCandidate(entry, now)) ready++
       return ready
     }),
-    get: (address) => operation(Effect.sync(() => Option.fromUndefinedOr(entries.get(address)))),
-    entries: operation(Effect.sync(() => [...entries.order])),
+    get: (address) => read(() => Option.fromUndefinedOr(entries.get(address))),
+    entries: read(() => [...entries.order]),
     recentlyLive: read((now) => [...entries.order].filter((entry) => PeerAddress.isRecentlyLive(entry, now, policy))),
     cacheable: read((now) =>
-      chooseForCache(
+      spread(
         [...entries.order].filter((entry) => !entry.isInbound && PeerAddress.isActiveForGossip(entry, now, policy)),
         policy.cacheCapacity
+      )
+    ),
+    recoverable: read((now) =>
+      spread(
+        [...entries.order].filter(
+          (entry) =>
+            entry.lastResponseMillis !== undefined &&
+            PeerAddress.isDialable(entry, chain) &&
+            !PeerAddress.isRecentlyAttempted(entry, now, policy) &&
+            !isBanned(entry.address, now)
+        ),
+        policy.targetPeers
       )
     ),
     gossip: read(answer),
     markOwn: (address) =>
       step((_now, changes) => {
-        own.add(AddressRules.sortKey(address))
+        const key = AddressRules.sortKey(address)
+        configured.delete(key)
+        missing.delete(key)
+        own.add(key)
         for (const oldest of own) {
           if (own.size <= policy.ownAddressCapacity) break
           own.delete(oldest)
@@ -328,17 +368,17 @@ export const make = Effect.gen(function* () {
 })
 
 /**
- * The addresses worth keeping: proven ones first, newest first, then by what others claim; taken in turn from the networks
- * they are in, so that no network fills the file.
+ * The best of some entries: proven ones first, the latest first, then by what others claim; taken in turn from the networks
+ * they are in, so that none has all the places.
  */
-const chooseForCache = (
+const spread = (
   candidates: ReadonlyArray<Entry>,
   capacity: number
 ): ReadonlyArray<PeerSocketAddress.PeerSocketAddress> => {
   const best = candidates.toSorted(
     (a, b) =>
-      (b.lastResponseSeconds ?? -1) - (a.lastResponseSeconds ?? -1) ||
-      (b.untrustedLastSeenSeconds ?? -1) - (a.untrustedLastSeenSeconds ?? -1) ||
+      PeerAddress.absentFirst(b.lastResponseMillis, a.lastResponseMillis) ||
+      PeerAddress.absentFirst(b.untrustedLastSeenMillis, a.untrustedLastSeenMillis) ||
       PeerAddress.compareText(AddressRules.sortKey(a.address), AddressRules.sortKey(b.address))
   )
   const networks = new Map<string, Array<Entry>>()

@@ -7,6 +7,7 @@ import { Console, Context, Effect, FileSystem, Option, Path } from "effect"
 import { CliError, Command } from "effect/cli"
 import { Dns } from "effect/net"
 import { fileStem } from "../addresses/AddressBookFile.ts"
+import { parseSeed } from "../addresses/DnsSeeds.ts"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Health, PeerInfo } from "../status/StatusApi.ts"
@@ -84,20 +85,30 @@ const checkDns = Effect.gen(function* () {
   const dns = yield* Dns.Dns
   const answers = yield* Effect.forEach(
     seeds,
-    (seed) =>
-      dns.lookup(seed.replace(/:\d+$/, "")).pipe(
+    (seed) => {
+      const host = parseSeed(seed)?.host ?? seed
+      // An IP needs no answer.
+      if (PeerSocketAddress.fromText(host, 1) !== undefined) return Effect.succeed(1)
+      return dns.lookup(host).pipe(
         Effect.timeout("8 seconds"),
         Effect.map(({ length }) => length),
         Effect.catch(() => Effect.succeed(0))
-      ),
+      )
+    },
     { concurrency: "unbounded" }
   )
+  if (seeds.length === 0) return finding("dns", "skipped", "no seeds are set", "")
   const answered = answers.filter((count) => count > 0).length
   const total = answers.reduce((sum, count) => sum + count, 0)
   const text = `${answered} of ${seeds.length} seeds answered, with ${total} addresses`
   return answered > 0
     ? finding("dns", "ok", text)
-    : finding("dns", "failure", text, "check the network connection and the name server, or name peers with --peer")
+    : finding(
+        "dns",
+        "failure",
+        text,
+        "check the network connection and the name server, or start the node with --peer ip:port"
+      )
 })
 
 const noNode = "no node answers, so its peers cannot be asked"

@@ -5,14 +5,16 @@
  *
  * Every accepted stream is canonicalised before its address is used as a key, checked against bans and limits before a
  * slot or a handshake is spent on it, and counted before its handshake starts. The loop pauses after each stream,
- * longer after one it admitted, so that neither junk nor a crowd can take all our time.
+ * longer after one it admitted, so that neither junk nor a crowd can take all our time. Turns go round by network
+ * (`FairQueue.ts`); what is beyond the share of its peer group or its network is refused at once, without a turn.
  *
  * Source: Zebra peer_set/initialize.rs, accept loop.
  *
  * @module
  */
-import { Context, Duration, Effect, Exit, FiberSet, Layer, Option, Scope } from "effect"
-import { limitKey, validForListening } from "../addresses/AddressRules.ts"
+import { Context, Duration, Effect, Exit, FiberSet, Latch, Layer, Option, Scope } from "effect"
+import { NetAddress } from "effect/net"
+import { limitKey, networkKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -25,12 +27,33 @@ import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { ListeningPort } from "../transport/ListeningPort.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
-import type { ByteStream } from "../transport/Transport.ts"
+import { type ByteStream, maxWaitingStreams } from "../transport/Transport.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
+import { FairQueue, type Waiting } from "./FairQueue.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerAdmission } from "./PeerAdmission.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
+
+/** Somebody who waits for a turn; its stream ends with the scope. */
+interface Arrival extends Waiting {
+  readonly stream: ByteStream
+  readonly scope: Scope.Closeable
+}
+
+/** Crowded networks (IPv4 /16, IPv6 /32) that it takes to fill all waiting places; one alone has 64 of them. */
+const networksThatFill = 16
+
+/** Connections of one peer group that may wait, for each that it may have. */
+const waitingPerGroup = 4
+
+/** Hosts of this machine and of a private network are no crowd from one corner of the internet: each stands for itself. */
+const originOf = (address: PeerSocketAddress.PeerSocketAddress): Waiting => {
+  const group = limitKey(address)
+  const { address: ip } = address
+  const isNear = NetAddress.isLoopback(ip) || (NetAddress.isIpv4Address(ip) && NetAddress.isPrivate(ip))
+  return { group, network: isNear ? group : networkKey(address) }
+}
 
 /** Accepts whoever may connect. Nobody does when this node has no port. */
 export class Listener extends Context.Service<
@@ -132,7 +155,7 @@ function* make() {
     yield* peer.awaitClosed
   })
 
-  const refuse = (stream: ByteStream, scope: Scope.Closeable, reason: "banned" | "capacity" | "too-soon") =>
+  const refuse = (stream: ByteStream, scope: Scope.Closeable, reason: "banned" | "capacity" | "crowded" | "too-soon") =>
     Effect.andThen(
       events.publish({ _tag: "InboundRefused", address: PeerSocketAddress.format(stream.remoteAddress), reason }),
       Scope.close(scope, Exit.void)
@@ -142,12 +165,39 @@ function* make() {
     const loopScope = yield* Effect.scope
     const connections = yield* FiberSet.make<void, never>()
 
-    const acceptOne = Effect.gen(function* () {
+    const perGroup = waitingPerGroup * policy.connectionsPerGroup
+    const waiting = new FairQueue<Arrival>({
+      total: maxWaitingStreams,
+      perNetwork: Math.max(maxWaitingStreams / networksThatFill, perGroup),
+      perGroup
+    })
+    const arrived = yield* Latch.make()
+
+    /** Takes in whoever comes, as fast as they come. */
+    const takeIn = Effect.gen(function* () {
       // The stream's scope hangs below the loop's, so an interruption between here and its fiber leaves nothing open.
       const scope = yield* Scope.fork(loopScope)
       const stream = yield* port.accept.pipe(Scope.provide(scope))
+      const { remoteAddress } = stream
+      yield* ConnectionMetrics.attempted(chain, ConnectedAddress.inbound(stream))
+      const gone = waiting.offer({ stream, scope, ...originOf(remoteAddress) })
+      yield* arrived.open
+      if (gone === undefined) return
+      yield* ConnectionMetrics.ended(chain, ConnectedAddress.inbound(gone.stream), ConnectionMetrics.refused)
+      yield* refuse(gone.stream, gone.scope, "crowded")
+      // A flood is not to keep everybody else from running.
+      yield* Effect.yieldNow
+    })
+
+    const next: Effect.Effect<Arrival> = Effect.suspend(() => {
+      const arrival = waiting.take()
+      if (arrival !== undefined) return Effect.succeed(arrival)
+      return arrived.close.pipe(Effect.andThen(arrived.await), Effect.andThen(next))
+    })
+
+    const acceptOne = Effect.gen(function* () {
+      const { scope, stream } = yield* next
       const connected = ConnectedAddress.inbound(stream)
-      yield* ConnectionMetrics.attempted(chain, connected)
       if (yield* bans.isBanned(stream.remoteAddress)) {
         yield* ConnectionMetrics.ended(chain, connected, ConnectionMetrics.banned)
         yield* refuse(stream, scope, "banned")
@@ -180,7 +230,7 @@ function* make() {
     })
 
     return yield* Effect.raceFirst(
-      Effect.forever(acceptOne),
+      Effect.raceFirst(Effect.forever(takeIn), Effect.forever(acceptOne)),
       // A defect in a connection is ours: it ends the loop, and with it the network.
       Effect.andThen(FiberSet.join(connections), Effect.never)
     )

@@ -30,7 +30,12 @@ export const NetworkEvent = Schema.Union([
   /** Is followed by exactly one of `DialFailed`, `HandshakeFailed`, `PeerRefused` and `PeerConnected` for the address. */
   Schema.TaggedStruct("DialStarted", { at, address }),
   Schema.TaggedStruct("DialFailed", { at, address, reason }),
-  Schema.TaggedStruct("InboundRefused", { at, address, reason: Schema.Literals(["banned", "capacity", "too-soon"]) }),
+  Schema.TaggedStruct("InboundRefused", {
+    at,
+    address,
+    /** `crowded`: too many of its peer group, or of its part of the internet, wait already. */
+    reason: Schema.Literals(["banned", "capacity", "crowded", "too-soon"])
+  }),
   Schema.TaggedStruct("HandshakeFailed", { at, address, direction, reason }),
   /** It shook hands and may not join: its group is banned or has all its connections, or it is connected already. */
   Schema.TaggedStruct("PeerRefused", { at, address, direction, reason }),

@@ -36,6 +36,7 @@ import { Policy, totalLimit } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
 import type { ByteStream } from "../transport/Transport.ts"
+import { version } from "../version.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message, type Version } from "../wire/Message.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
@@ -89,8 +90,8 @@ export interface LocalNode {
   readonly relay: boolean
 }
 
-/** Without a program's own: kept equal to the version in package.json by a test. */
-export const defaultUserAgent = "/network-effect:0.0.0/"
+/** Without a program's own. */
+export const defaultUserAgent = `/network-effect:${version}/`
 
 /** Provide another value to say something else. */
 export const LocalNode = Context.Reference<LocalNode>("network-effect/peer/LocalNode", {

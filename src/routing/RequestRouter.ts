@@ -75,12 +75,10 @@ export class RequestRouter {
     dispatch.cancel(call)
   }
 
-  /** What is known of a block may have changed. */
+  /** What is known of a block that somebody waits for may have changed. */
   hearOf(hash: BlockHash): void {
-    const { blocks } = this.#options
-    if (!blocks.isWaitingFor(hash)) return
     this.#isStirred = true
-    blocks.hearOf(hash)
+    this.#options.blocks.hearOf(hash)
   }
 
   /** Whether a waiting request depends on what is known of the block. */

@@ -369,6 +369,190 @@ describe("the address book", () => {
   )
 })
 
+describe("an address the operator named", () => {
+  const configure = (text: string) => record({ _tag: "NewConfigured", address: address(text) })
+  const connected = (text: string, services: bigint, isInbound: boolean) =>
+    record({
+      _tag: "UpdateConnected",
+      address: address(text),
+      services,
+      isInbound,
+      userAgent: "",
+      negotiatedVersion: 170_190
+    })
+
+  it.effect("is a candidate for ever, 119 seconds apart, though nobody ever saw it (Q25, EX-18)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* configure("10.0.0.1:8233")
+      yield* book.addPeer(address("10.0.0.2:8233"))
+      const dialledAt: Array<number> = []
+      for (let second = 0; second <= 3600; second++) {
+        const taken = yield* take
+        if (Option.isSome(taken)) {
+          if (taken.value === "10.0.0.1:8233") dialledAt.push(second)
+          // Nobody is there.
+          yield* record({ _tag: "UpdateFailed", address: address(taken.value), services: undefined })
+        }
+        yield* TestClock.adjust("1 second")
+      }
+      assert.deepStrictEqual(
+        dialledAt,
+        Array.from({ length: 31 }, (_, n) => n * 120)
+      )
+      yield* TestClock.adjust("400 days")
+      assert.deepStrictEqual(yield* take, Option.some("10.0.0.1:8233"))
+      // The other one was given up after its first failure.
+      assert.deepStrictEqual(yield* take, Option.none())
+    }).pipe(Effect.provide(bookWorld()), Effect.provideService(References.MinimumLogLevel, "None"))
+  )
+
+  it.effect("is one whatever it said of itself, and whoever came from there, and is still not told (Q25)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      // Known before it was named, or after.
+      yield* connected("10.0.0.1:8233", 0n, false)
+      yield* connected("10.0.0.2:8233", 1n, true)
+      for (const text of ["10.0.0.1:8233", "10.0.0.2:8233", "10.0.0.3:8233"]) yield* configure(text)
+      yield* connected("10.0.0.3:8233", 0n, true)
+      assert.isEmpty(yield* book.gossip)
+      assert.isEmpty(yield* book.cacheable.pipe(Effect.map((kept) => kept.filter((each) => each.port !== 8233))))
+      yield* TestClock.adjust("120 seconds")
+      const taken = [yield* take, yield* take, yield* take, yield* take]
+      assert.sameMembers(taken.flatMap(Option.toArray), ["10.0.0.1:8233", "10.0.0.2:8233", "10.0.0.3:8233"])
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("never makes room for others, and is there again once its ban is over (Q25)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* configure("10.0.0.1:8233")
+      yield* configure("10.0.0.2:8233")
+      yield* gossip(...Array.from({ length: 20 }, (_, n) => [`10.0.1.${n}:8233`, n] as const))
+      yield* record({ _tag: "UpdateAttempt", address: address("10.0.2.1:8233") })
+      assert.sameMembers(yield* order, ["10.0.0.1:8233", "10.0.0.2:8233", "10.0.2.1:8233"])
+      yield* ban("10.0.0.1:1", Duration.seconds(30))
+      yield* configure("10.0.0.1:8233")
+      assert.isFalse(yield* has("10.0.0.1:8233"))
+      yield* TestClock.adjust("30 seconds")
+      // Whoever asks finds it.
+      assert.strictEqual(yield* book.readyCount, 2)
+      assert.isTrue(yield* has("10.0.0.1:8233"))
+      yield* ban("10.0.0.1:1", Duration.seconds(30))
+      yield* ban("10.0.0.2:1", Duration.seconds(60))
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(yield* take, Option.some("10.0.0.1:8233"))
+      // It is what it was, too, when somebody else names it first.
+      yield* TestClock.adjust("30 seconds")
+      yield* gossip(["10.0.0.2:8233", 1])
+      yield* record({ _tag: "UpdateFailed", address: address("10.0.0.2:8233"), services: undefined })
+      yield* TestClock.adjust("4 days")
+      const taken = [yield* take, yield* take, yield* take].flatMap(Option.toArray)
+      assert.includeMembers(taken, ["10.0.0.1:8233", "10.0.0.2:8233"])
+    }).pipe(Effect.provide(bookWorld({ addressBookCapacity: 3 })))
+  )
+
+  it.effect("makes no room even when all others were dealt with lately, and it comes last (Q7, Q25)", () =>
+    Effect.gen(function* () {
+      yield* configure("10.0.0.1:8233")
+      yield* record({ _tag: "UpdateAttempt", address: address("10.0.0.1:8233") })
+      for (const n of [2, 3]) {
+        yield* TestClock.adjust("1 second")
+        yield* record({ _tag: "UpdateFailed", address: address(`10.0.0.${n}:8233`), services: undefined })
+      }
+      assert.deepStrictEqual(yield* order, ["10.0.0.2:8233", "10.0.0.1:8233"])
+    }).pipe(Effect.provide(bookWorld({ addressBookCapacity: 2 })))
+  )
+
+  it.effect("is one again when its group is free, though it had failed before (Q25)", () =>
+    Effect.gen(function* () {
+      yield* configure("10.0.0.1:8233")
+      yield* record({ _tag: "UpdateFailed", address: address("10.0.0.1:8233"), services: undefined })
+      yield* TestClock.adjust("120 seconds")
+      yield* record({ _tag: "UpdateResponded", address: address("10.0.0.1:9000"), roundTrip: undefined })
+      assert.deepStrictEqual(yield* take, Option.none())
+      yield* TestClock.adjust("120 seconds")
+      assert.deepStrictEqual(yield* take, Option.some("10.0.0.1:9000"))
+      assert.deepStrictEqual(yield* take, Option.some("10.0.0.1:8233"))
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("is named as often as the book has room, and not when it is our own or nobody's", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      for (let n = 1; n <= 5; n++) yield* configure(`10.0.0.${n}:8233`)
+      yield* configure("0.0.0.0:8233")
+      assert.sameMembers(yield* order, ["10.0.0.1:8233", "10.0.0.2:8233", "10.0.0.3:8233"])
+      yield* book.markOwn(address("10.0.0.1:8233"))
+      assert.strictEqual(yield* book.readyCount, 2)
+      assert.sameMembers(yield* order, ["10.0.0.2:8233", "10.0.0.3:8233"])
+      // Which leaves room for another one.
+      yield* configure("10.0.0.4:8233")
+      yield* configure("10.0.0.1:8233")
+      assert.deepStrictEqual(
+        (yield* book.entries).map((entry) => [entry.address.port, entry.isConfigured]),
+        [2, 3, 4].map(() => [8233, true])
+      )
+    }).pipe(Effect.provide(bookWorld({ addressBookCapacity: 3 })))
+  )
+})
+
+describe("whoever starts over", () => {
+  const recoverable = Effect.flatMap(AddressBook, (book) =>
+    Effect.map(book.recoverable, (addresses) => addresses.map(PeerSocketAddress.format))
+  )
+  const responds = (text: string) => record({ _tag: "UpdateResponded", address: address(text), roundTrip: undefined })
+
+  it.effect("is given those that once responded, the latest first, however long they failed (Q25, EX-18)", () =>
+    Effect.gen(function* () {
+      yield* responds("10.1.0.1:8233")
+      yield* TestClock.adjust("1 hour")
+      yield* responds("10.2.0.1:8233")
+      yield* gossip(["10.3.0.1:8233", yield* nowSeconds])
+      yield* record({
+        _tag: "UpdateConnected",
+        address: address("10.4.0.1:40000"),
+        services: 1n,
+        isInbound: true,
+        userAgent: "",
+        negotiatedVersion: 170_190
+      })
+      yield* TestClock.adjust("1 second")
+      yield* responds("10.5.0.1:8233")
+      yield* record({ _tag: "UpdateFailed", address: address("10.1.0.1:8233"), services: undefined })
+      yield* TestClock.adjust("6 seconds")
+      yield* record({ _tag: "UpdateFailed", address: address("10.2.0.1:8233"), services: undefined })
+      yield* TestClock.adjust("4 days")
+      // Given up by the crawler, all of those who failed.
+      assert.deepStrictEqual(yield* take, Option.some("10.5.0.1:8233"))
+      assert.deepStrictEqual(yield* take, Option.some("10.3.0.1:8233"))
+      assert.deepStrictEqual(yield* take, Option.none())
+      assert.deepStrictEqual(yield* recoverable, ["10.2.0.1:8233", "10.1.0.1:8233"])
+      // Dialled, it is left alone for 119 seconds.
+      yield* record({ _tag: "UpdateAttempt", address: address("10.2.0.1:8233") })
+      assert.deepStrictEqual(yield* recoverable, ["10.1.0.1:8233"])
+      yield* TestClock.adjust("119 seconds")
+      assert.deepStrictEqual(yield* recoverable, ["10.1.0.1:8233"])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* recoverable, ["10.5.0.1:8233", "10.2.0.1:8233", "10.1.0.1:8233"])
+      // Nobody who is banned, also where a ban came from somewhere else and took no entry with it.
+      yield* ban("10.2.0.1:1")
+      yield* (yield* BanList).add({ address: address("10.1.0.1:1"), reason: "test" })
+      assert.deepStrictEqual(yield* recoverable, ["10.5.0.1:8233"])
+    }).pipe(Effect.provide(bookWorld()))
+  )
+
+  it.effect("is given no more than it dials at a start, from many networks", () =>
+    Effect.gen(function* () {
+      yield* responds("10.1.0.1:8233")
+      yield* TestClock.adjust("1 second")
+      for (let n = 0; n < 10; n++) yield* responds(`10.2.0.${n}:8233`)
+      assert.deepStrictEqual((yield* recoverable).slice(0, 2), ["10.2.0.0:8233", "10.1.0.1:8233"])
+      assert.strictEqual((yield* recoverable).length, 4)
+    }).pipe(Effect.provide(bookWorld({ targetPeers: 4 })))
+  )
+})
+
 describe("a ban", () => {
   it.effect("takes every entry of the group, and only those (AB-2, AB-5, advisories A3 and A4)", () =>
     Effect.gen(function* () {

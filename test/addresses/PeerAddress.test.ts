@@ -75,6 +75,22 @@ describe("an address", () => {
     }
   })
 
+  it("is paced by the monotonic clock, wherever the wall clock was set meanwhile (MA-9 to MA-12)", () => {
+    const responded = made(changes.UpdateConnected)
+    const years = 20 * 365 * 86_400
+    for (const jump of [-years, 0, years]) {
+      const after = (change: Change, seconds: number) => {
+        const now = { ...at(seconds), wallSeconds: at(seconds).wallSeconds + jump }
+        return PeerAddress.apply(change, responded, now, defaults)?.state
+      }
+      assert.deepStrictEqual(
+        [after(changes.UpdateAttempt, 2), after(changes.UpdateAttempt, -15), after(changes.UpdateAttempt, 15)],
+        [undefined, undefined, "AttemptPending"],
+        String(jump)
+      )
+    }
+  })
+
   it("may be dialled only when more than 119 seconds have passed since anything happened to it (MA-P3, UP-2)", () => {
     for (const change of ["UpdateAttempt", "UpdateFailed", "UpdateResponded"] as const) {
       const entry = apply(changes[change], made({ ...changes.NewGossiped, lastSeenSeconds: at(0).wallSeconds }))!
@@ -126,12 +142,15 @@ describe("an address", () => {
             services: isGossip ? filled("services") : newer("services"),
             // What others claim is never renewed, and never lost.
             untrustedLastSeenSeconds: isGossip ? filled("untrustedLastSeenSeconds") : entry.untrustedLastSeenSeconds,
+            untrustedLastSeenMillis: isGossip ? filled("untrustedLastSeenMillis") : entry.untrustedLastSeenMillis,
             lastResponseSeconds: newer("lastResponseSeconds"),
+            lastResponseMillis: newer("lastResponseMillis"),
             roundTrip: fresh.roundTrip,
             pingSentAtMillis: fresh.pingSentAtMillis,
             lastAttemptMillis: newer("lastAttemptMillis"),
             lastFailureMillis: newer("lastFailureMillis"),
             isInbound: entry.isInbound || fresh.isInbound,
+            isConfigured: false,
             userAgent: newer("userAgent"),
             negotiatedVersion: newer("negotiatedVersion")
           }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
@@ -79,6 +79,18 @@ describe("ConnectionSlots", () => {
       assert.isTrue(slots.hasRoom("inbound"))
       yield* Scope.close(scope, Exit.void)
       yield* slots.reserve("outbound")
+      assert.strictEqual(slots.used("outbound"), 3)
+    }).pipe(Effect.scoped, Effect.provide(few([])))
+  )
+
+  it.effect("refuses whoever looks at the same time as the one who gets the last", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      const looking = yield* Effect.forEach([1, 2, 3, 4, 5], () =>
+        Effect.forkChild(Effect.result(slots.reserve("outbound")), { startImmediately: true })
+      )
+      const results = yield* Effect.forEach(looking, Fiber.join)
+      assert.strictEqual(results.filter(Result.isSuccess).length, 3)
       assert.strictEqual(slots.used("outbound"), 3)
     }).pipe(Effect.scoped, Effect.provide(few([])))
   )

@@ -24,6 +24,7 @@ import { Message } from "../../src/wire/Message.ts"
 import { bobsVersion, remoteEnd } from "../peer/rig.ts"
 import { alice, bob, mallory } from "../support/addresses.ts"
 import { collectEvents } from "../support/dialWorld.ts"
+import { fakePeer } from "../support/fakePeer.ts"
 import { elapse, settle } from "../support/time.ts"
 
 const admitted: Array<Peer> = []
@@ -315,5 +316,21 @@ describe("a dial", () => {
           assert.strictEqual((yield* ConnectionSlots).used("outbound"), 1)
         })
       )
+  )
+
+  it.effect("is not made to whom has connected to us while it waited for its turn", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const events = yield* collectEvents
+        const text = PeerSocketAddress.format(mallory)
+        yield* dial()
+        const late = yield* dial(mallory)
+        admitted.push(fakePeer({ id: 1, address: text, inbound: true }))
+        yield* elapse("200 millis")
+        const result = yield* Fiber.join(late)
+        assert.strictEqual(Result.isFailure(result) ? result.failure.reason._tag : "a peer", "AlreadyConnected")
+        assert.notInclude(told(events), `DialStarted ${text}`)
+      })
+    )
   )
 })

@@ -72,8 +72,9 @@ describe("a place that is kept for a trusted peer", () => {
       trustedPeers: new Set([trusted])
     })
     for (let n = 0; n < 5; n++) yield* peerFrom(stranger)
-    for (let n = 0; n < 2; n++) yield* peerFrom(sidecar)
     yield* until("5 seconds")
+    for (let n = 0; n < 2; n++) yield* peerFrom(sidecar)
+    yield* until("10 seconds")
     const from = (host: string) => admissions(events).filter((one) => one[0] === host && one[1] === "in").length
     assert.deepStrictEqual([from("10.0.1.1"), from("10.0.2.1")], [4, 1])
     assert.deepInclude(yield* peerSet.counts, { inbound: 5 })

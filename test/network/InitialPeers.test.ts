@@ -406,6 +406,21 @@ describe("a node without an outbound connection", () => {
     }).pipe(Effect.provide(worldOf(log, { resolve: Effect.never })), quietly)
   })
 
+  it.effect("does not dial whom the crawler has dialled while it waited for its turn", () => {
+    const log = emptyLog()
+    const pair = addresses(2)
+    return Effect.gen(function* () {
+      yield* elapse("100 millis")
+      yield* haveFailed(pair)
+      while (log.dials.length < 3) yield* elapse("10 millis")
+      // One is dialled again; the other one's turn comes 100 ms after that.
+      const [other] = pair.filter((address) => PeerSocketAddress.format(address) !== log.dials[2]?.address)
+      yield* (yield* AddressBook).record({ _tag: "UpdateAttempt", address: other! })
+      yield* elapse("1 minute", "100 millis")
+      assert.strictEqual(log.dials.length, 3)
+    }).pipe(Effect.provide(world(log, pair)), quietly)
+  })
+
   it.effect("has a candidate dialled within ten seconds of when it is one, and does not start over", () => {
     const log = emptyLog()
     const patient = { crawlInterval: Duration.hours(10) }

@@ -43,7 +43,12 @@ const listenerWorld = (
   from: (ip: string) => Layer.Layer<OutboundTransport | InboundTransport, never, SimNetwork>,
   options: Options
 ) => {
-  const log = { handshakes: [] as Array<string>, peers: [] as Array<Peer>, welcomed: 0 }
+  const log = {
+    handshakes: [] as Array<string>,
+    handshakeTimes: [] as Array<number>,
+    peers: [] as Array<Peer>,
+    welcomed: 0
+  }
   const policy: Policy = {
     ...defaults,
     targetPeers: options.targetPeers ?? 1,
@@ -57,6 +62,7 @@ const listenerWorld = (
     run: (stream) =>
       Effect.gen(function* () {
         log.handshakes.push(PeerSocketAddress.format(stream.remoteAddress))
+        log.handshakeTimes.push(yield* Clock.currentTimeMillis)
         if (options.outcome === "fails") return yield* new HandshakeError({ reason: new HandshakeTimeout() })
         if (options.outcome === "hangs") return yield* Effect.never
         const address = PeerSocketAddress.format(stream.remoteAddress)
@@ -228,6 +234,7 @@ for (const { from, name, test } of kinds) {
       world({ perGroup: unlimited, trusted: ["127.0.0.93"], outcome: "stays" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.92", 5)
+          yield* observe
           yield* log.connect("127.0.0.93", 2)
           yield* observe
           const from = (ip: string) => log.handshakes.filter((address) => address.startsWith(`${ip}:`)).length
@@ -336,7 +343,7 @@ describe("the listener in a simulated network", () => {
         const refused = events.filter((event) => event._tag === "InboundRefused")
         assert.deepStrictEqual(
           [refused.length, new Set(refused.map(({ reason }) => reason))],
-          [999, new Set(["too-soon"])]
+          [999, new Set(["crowded", "too-soon"])]
         )
         assert.strictEqual((yield* ConnectionSlots).used("inbound"), 1)
         // Others are still let in.
@@ -383,17 +390,38 @@ describe("the pace of the listener", () => {
   const atOnce = { acceptInterval: Duration.zero, refuseInterval: Duration.zero }
 
   it.effect("is a second after whom it let in, and 10 ms after whom it refused", () => {
-    const times: Array<number> = []
-    const onAccept = Effect.map(Clock.currentTimeMillis, (now) => void times.push(now))
     const { acceptInterval, refuseInterval } = defaults
-    return listenerWorld(() => knocking(["127.0.1.1", "127.0.1.1", "127.0.1.1", "127.0.1.2"], onAccept), {
+    const knocks = ["127.0.1.1", "127.0.1.1", "127.0.1.1", "127.0.1.1", "127.0.1.2"]
+    return listenerWorld(() => knocking(knocks), {
       outcome: "stays",
       policy: { acceptInterval, refuseInterval }
     })((log) =>
       Effect.gen(function* () {
+        const events = yield* collectEvents
         yield* elapse("3 seconds", "10 millis")
-        assert.deepStrictEqual(times, [0, 1000, 1010, 1020, 2020])
-        assert.strictEqual(log.welcomed, 2)
+        // The second host comes after one more turn of the first one, not after all of them.
+        assert.deepStrictEqual(log.handshakeTimes, [0, 1010])
+        assert.deepStrictEqual(
+          events.flatMap((event) => (event._tag === "InboundRefused" ? [event.at] : [])),
+          [1000, 2010, 2020]
+        )
+      })
+    )
+  })
+
+  it.effect("lets a newcomer of another network in after one more turn of a crowd, however large", () => {
+    // Two thousand /64s of one /48, and one host from elsewhere after them.
+    const crowd = Array.from({ length: 2000 }, (_, i) => `[2001:db8:0:${i.toString(16)}::1]`)
+    const { acceptInterval, refuseInterval } = defaults
+    return listenerWorld(() => knocking([...crowd, "198.51.100.7"]), {
+      outcome: "stays",
+      targetPeers: 25,
+      policy: { acceptInterval, refuseInterval }
+    })((log) =>
+      Effect.gen(function* () {
+        yield* elapse("2 seconds", "10 millis")
+        assert.strictEqual(log.handshakes.length, 3)
+        assert.match(log.handshakes[2] ?? "", /^198\.51\.100\.7:/)
       })
     )
   })

@@ -41,6 +41,12 @@ const slotWhenDialled = [
   )
 ]
 const noLimit = [edit("network/ConnectionSlots", 'kind === "trusted" ? placeFor("inbound") : undefined', "kind")]
+const joinsThoughBanned = [edit("routing/Membership", 'if (this.#isBanned(member)) return "Banned"')]
+/** A task that has ended is gone, and that is all. */
+const noTaskIsNeeded = [edit("BackgroundTasks", "Effect.flatMap((exit) => exited(name, exit))", "Effect.asVoid")]
+const noNamesAreTaken = [
+  edit("BackgroundTasks", "if (names.has(name)) return yield* new TaskNameTaken({ task: name })")
+]
 const noUpgrades = [edit("routing/Membership", "this.#minimumVersion > before", "false")]
 const ignoresNews = [edit("routing/BlockQueue", "this.#hasEverythingChanged = true")]
 /** An advert counts whoever made it. */
@@ -131,7 +137,12 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit("network/Dialer", "Effect.asVoid(peerSet.demand.offer)", "Effect.void", { within: "dialOrCrawl" })],
     [
       edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy)", "true"),
-      edit("addresses/ReferenceBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "false")
+      edit(
+        "addresses/PeerAddress",
+        "isWithin(entry.lastAttemptMillis, now.monotonicMillis, Duration.toMillis(policy.reconnectDelay))",
+        "false",
+        { within: "isRecentlyAttempted" }
+      )
     ]
   ],
   S15: [[edit("network/Connector", "(yield* Monotonic.millis) + intervalMillis", "Number.NEGATIVE_INFINITY")], noTurns],
@@ -430,5 +441,63 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       edit("network/Network", "yield* Effect.addFinalizer(() => tasks.end(new NetworkClosed()))"),
       edit("BackgroundTasks", "yield* Effect.addFinalizer(() => end(new NetworkClosed()))")
     ]
-  ]
+  ],
+  L1: [noLimit, noLimit, noLimit, noLimit],
+  L2: [
+    [
+      edit(
+        "network/ConnectionSlots",
+        "Effect.suspend(() => { const place = placeFor(kind); $$$COUNT })",
+        `Effect.suspend(() => {
+          const place = placeFor(kind)
+          return Effect.andThen(Effect.yieldNow, Effect.suspend(() => { $$$COUNT }))
+        })`
+      )
+    ]
+  ],
+  L3: [
+    [edit("network/Connector", "yield* takeTurn; yield* objection(address)", "yield* takeTurn")],
+    [edit("network/Connector", "yield* takeTurn; yield* objection(address)", "yield* takeTurn")],
+    [edit("network/InitialPeers", "if (!isWanted(dials.length) || !hasSlot() || !(yield* isDue(address))) continue")]
+  ],
+  L4: [joinsThoughBanned, joinsThoughBanned, joinsThoughBanned],
+  L5: [
+    [
+      edit(
+        "network/Connector",
+        "Effect.onExit((exit) => publishFailure(text, exit))",
+        "Effect.tapError((error) => publishFailure(text, Exit.fail(error)))"
+      )
+    ]
+  ],
+  L6: [noTaskIsNeeded, [edit("BackgroundTasks", "isNetworkEnd(cause) ? cause : $EXITED", "$EXITED")], noTaskIsNeeded],
+  L7: [
+    [
+      edit("BackgroundTasks", "const defects = $TOLD", "const defects: Array<unknown> = []"),
+      edit("BackgroundTasks", "listeners.clear()"),
+      edit(
+        "BackgroundTasks",
+        "Effect.andThen(Scope.close(scope, Exit.void))",
+        `Effect.andThen(
+          Effect.andThen(
+            Scope.close(scope, Exit.void),
+            Effect.sync(() => [...listeners].map((listener) => tell(listener, why)))
+          )
+        )`
+      )
+    ],
+    [
+      edit("BackgroundTasks", "Effect.raceFirst(awaitEnd, effect).pipe($RECOVER)", "Effect.raceFirst(awaitEnd, effect)")
+    ],
+    [edit("network/PeerSet", "tasks.endedUnsafe() ?? closed", "closed")]
+  ],
+  L8: [
+    [edit("transport/ListeningPort", "Effect.provideService(Scope.Scope, scope)", "(binding) => binding")],
+    [edit("network/Connector", "FiberSet.make().pipe(Scope.provide(tasks.scope))", "FiberSet.make<void, never>()")],
+    [edit("BackgroundTasks", "Scope.close(scope, Exit.void)", "Effect.void")]
+  ],
+  L9: [[edit("BackgroundTasks", 'Scope.make("parallel")', "Scope.make()")]],
+  L10: [noNamesAreTaken, noNamesAreTaken],
+  L11: [[edit("layers/Node", "Effect.andThen(checkPolicy, refuse(ofParts))", "checkPolicy")]],
+  L12: [[edit("network/InitialPeers", 'slots.open("outbound") === 0', "peerSet.peersUnsafe().length === 0")]]
 }

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
 import { ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
@@ -13,8 +14,10 @@ import {
   PeerSelection,
   twoAtRandom
 } from "../../src/routing/PeerSelection.ts"
+import { alice, peerAddress } from "../support/addresses.ts"
 import type { FakePeer } from "../support/fakePeer.ts"
 import { block, blockHash, join, start, world, type WorldOptions } from "../support/peerSetWorld.ts"
+import { inWorld, peerFrom, startNode } from "../support/wholeNode.ts"
 
 const selecting = (make: () => PeerChooser, options?: WorldOptions) =>
   world(options).pipe(Layer.provide(Layer.succeed(PeerSelection, { make })))
@@ -211,5 +214,31 @@ describe("a selection of one's own", () => {
         [[], [[1, 3]]]
       )
     }).pipe(Effect.scoped, Effect.provideService(PeerSelection, counting))
+  })
+
+  it("is that of every node it is provided to, one chooser each", () => {
+    const made: Array<Array<number>> = []
+    const counting: PeerSelection = {
+      make: () => {
+        const chosen: Array<number> = []
+        made.push(chosen)
+        return {
+          choose: (candidates) => {
+            chosen.push(candidates.size)
+            return candidates.at(0).id
+          }
+        }
+      }
+    }
+    inWorld(
+      Effect.gen(function* () {
+        const first = yield* startNode()
+        yield* startNode({ listenAddress: PeerSocketAddress.fromIp(alice.address, 9000) })
+        for (const n of [1, 2]) yield* peerFrom(peerAddress(n))
+        yield* first.network.awaitReady({ peers: 2 })
+        yield* Effect.ignore(Effect.timeout(first.peerSet.request({ _tag: "MempoolTransactionIds" }), "5 seconds"))
+        assert.deepStrictEqual(made, [[2], []])
+      }).pipe(Effect.provideService(PeerSelection, counting))
+    )
   })
 })
