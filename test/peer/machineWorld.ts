@@ -282,7 +282,12 @@ export const life = (seed: number, length: number, seen: Seen): void => {
     else break
   }
   assert.deepStrictEqual(those("Placed", "Sending", "Out"), [], "nobody waits for ever")
-  step({ _tag: "Alarm" })
+  if (!isClosed) return
+  const error = new ClientDropped()
+  step({ _tag: "Close", error, failure: Exit.fail(error) })
+  step({ _tag: "Request", waiter: ++last, request: pick(requests) })
+  step({ _tag: "Advert", waiter: ++last, hash: hash(1) })
+  step({ _tag: "Message", message: pick(messages) })
 }
 
 /** Lives until there were so many events. */
