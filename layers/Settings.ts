@@ -5,11 +5,12 @@
  */
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
 import { readFile } from "../src/cli/config.ts"
-import { Checked } from "../src/cli/doctor.ts"
+import { DoctorSettings } from "../src/cli/doctor.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
 import { defaults, Policy } from "../src/Policy.ts"
+import { StatusListening } from "../src/status/StatusAddress.ts"
 import * as Node from "./Node.ts"
 import type { NodeOptions } from "./Node.ts"
 import * as StatusServer from "./StatusServer.ts"
@@ -39,7 +40,7 @@ const environment = Effect.gen(function* () {
 })
 
 /** What a node is started with. Fails with one sentence that says what to change. */
-const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
+export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
   const { config } = yield* root
   const path = yield* Path.Path
   const name = Option.getOrUndefined(config)
@@ -71,9 +72,9 @@ const failing = (change: string) => (cause: Cause.Cause<Failure>) =>
   Layer.effectContext(explained(change)(Effect.failCause(cause)))
 
 /** What `doctor` looks at, with these flags. */
-export const layerChecked = (flags: Pick<StartFlags, "network" | "listen">) =>
+export const layerDoctor = (flags: Pick<StartFlags, "network" | "listen">) =>
   Layer.effect(
-    Checked,
+    DoctorSettings,
     Effect.map(
       load({
         network: Option.getOrUndefined(flags.network),
@@ -81,7 +82,7 @@ export const layerChecked = (flags: Pick<StartFlags, "network" | "listen">) =>
         peers: [],
         userAgent: undefined
       }),
-      ({ options }) => Checked.of(options)
+      ({ options }) => DoctorSettings.of(options)
     )
   ).pipe(Layer.catchCause(failing("")))
 
@@ -94,11 +95,16 @@ export const layerNode = (flags: StartFlags) => {
       peers: flags.peers,
       userAgent: Option.getOrUndefined(flags.userAgent)
     }).pipe(
-      Effect.map(({ options, policy }) => Node.layer(options).pipe(Layer.provideMerge(Layer.succeed(Policy, policy))))
+      Effect.map(({ options, policy }) =>
+        Node.layer(options).pipe(
+          Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
+          Layer.provideMerge(Layer.succeed(Policy, policy))
+        )
+      )
     )
   ).pipe(Layer.catchCause(failing("choose another with --listen")))
   const status = Option.match(flags.status, {
-    onNone: () => Layer.empty,
+    onNone: () => Layer.succeed(StatusListening, { address: Option.none() }),
     onSome: (address) =>
       StatusServer.layer(address).pipe(Layer.catchCause(failing("choose another with --status, or --status off")))
   })

@@ -6,11 +6,11 @@
 import { createServer } from "node:http"
 import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Option } from "effect"
-import { HttpRouter } from "effect/http"
+import { HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
 import * as Routes from "../src/status/Routes.ts"
-import { StatusNeedsToken, token } from "../src/status/StatusAddress.ts"
+import { StatusListening, StatusNeedsToken, token } from "../src/status/StatusAddress.ts"
 import { ListenError } from "../src/transport/Transport.ts"
 
 /** Clients at the same time, of which each may have an event stream open. One more is closed at once. */
@@ -21,6 +21,7 @@ const requestTimeoutMillis = 10_000
 
 /**
  * Serves until the scope closes, within half a second then, whoever listens to events. Needs the services of a node.
+ * Port 0 takes a free one: `StatusListening` says which.
  *
  * On an address others can reach it needs a token, else it fails with `StatusNeedsToken` and binds nothing.
  */
@@ -53,7 +54,18 @@ export const layer = (address: PeerSocketAddress.PeerSocketAddress) =>
       )
       // Closed first: event streams would keep the server from closing.
       const closing = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
-      return closing.pipe(
+      const told = Layer.effect(
+        StatusListening,
+        Effect.gen(function* () {
+          const server = yield* HttpServer.HttpServer
+          const bound = NetAddress.isInetAddress(server.address) ? PeerSocketAddress.make(server.address) : address
+          yield* Effect.logInfo("status interface listens").pipe(
+            Effect.annotateLogs({ address: PeerSocketAddress.format(bound) })
+          )
+          return StatusListening.of({ address: Option.some(bound) })
+        })
+      )
+      return Layer.merge(closing, told).pipe(
         Layer.provideMerge(
           HttpRouter.serve(Routes.layer(secret), { disableLogger: true, disableListenLog: true }).pipe(
             Layer.provideMerge(listening)

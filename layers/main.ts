@@ -1,6 +1,5 @@
-#!/usr/bin/env node
 /**
- * The network-effect command. The one place where an effect is run.
+ * The network-effect command. The one place where an effect is run; `bin.js` imports it.
  *
  * @module
  */
@@ -8,6 +7,7 @@ import { NodeDns, NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
+import * as census from "../src/cli/census.ts"
 import { config } from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
 import { doctor } from "../src/cli/doctor.ts"
@@ -16,6 +16,8 @@ import { layerOutput, root } from "../src/cli/root.ts"
 import { start } from "../src/cli/start.ts"
 import { top } from "../src/cli/top.ts"
 import * as TcpTransport from "../src/transport/TcpTransport.ts"
+import { version } from "../src/version.ts"
+import * as Census from "./Census.ts"
 import * as Devnet from "./Devnet.ts"
 import * as Settings from "./Settings.ts"
 import * as Telemetry from "./Telemetry.ts"
@@ -27,6 +29,17 @@ const program = root.pipe(
       Command.provide(Telemetry.layer)
     ),
     devnet.pipe(Command.provide(Devnet.layer), Command.provide(Telemetry.layer)),
+    census.census.pipe(
+      Command.withSubcommands([
+        census.run.pipe(
+          Command.provide((flags) => Census.layerRun(flags)),
+          Command.provide(Telemetry.layer)
+        ),
+        census.report.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags)))
+      ])
+    ),
     config,
     remote.peers,
     remote.addresses,
@@ -36,10 +49,10 @@ const program = root.pipe(
     remote.connect,
     top,
     doctor.pipe(
-      Command.provide((flags) => Layer.mergeAll(Settings.layerChecked(flags), TcpTransport.layer, NodeDns.layer))
+      Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))
     )
   ]),
-  Command.run({ version: "0.0.0" })
+  Command.run({ version })
 )
 
 const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClient.layer).pipe(

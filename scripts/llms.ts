@@ -40,6 +40,8 @@ export const llmsText = (): string => {
     "- [ask-for-a-block](scripts/examples/ask-for-a-block.ts): asks the network for a block",
     "- [watch-inventory](scripts/examples/watch-inventory.ts): watches what peers advertise",
     "- [custom-inbound](scripts/examples/custom-inbound.ts): answers peers from a service of your own",
+    "- [mempool-watcher](scripts/examples/mempool-watcher.ts): a service of your own that both answers and asks",
+    "- [test-a-mempool-watcher](scripts/examples/test-a-mempool-watcher.ts): its test, with mocks and in a simulated network",
     "- [test-with-a-partition](scripts/examples/test-with-a-partition.ts): a network that falls apart, in a test",
     "",
     ...lists,

@@ -58,6 +58,11 @@ export class TaskNameTaken extends Schema.TaggedError<TaskNameTaken>()("TaskName
   }
 }
 
+/** The name of the task that a fiber belongs to, for whoever has to say what everybody does. */
+export const CurrentTask = Context.Reference<string | undefined>("network-effect/CurrentTask", {
+  defaultValue: () => undefined
+})
+
 /** Runs what lives as long as the network, and ends it all together. */
 export class BackgroundTasks extends Context.Service<
   BackgroundTasks,
@@ -89,13 +94,10 @@ export class BackgroundTasks extends Context.Service<
   }
 >()("network-effect/BackgroundTasks") {
   /** Ends with `NetworkClosed` when the layer's scope closes, if nothing ended it before. */
-  static readonly layer: Layer.Layer<BackgroundTasks> = Layer.effect(
-    BackgroundTasks,
-    Effect.suspend(() => make)
-  )
+  static readonly layer: Layer.Layer<BackgroundTasks> = Layer.effect(BackgroundTasks, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const owner = yield* Effect.scope
   const scope = yield* Scope.make("parallel")
   const ended = Deferred.makeUnsafe<never, NetworkEnd>()
@@ -146,6 +148,7 @@ const make = Effect.gen(function* () {
     if (names.has(name)) return yield* new TaskNameTaken({ task: name })
     names.add(name)
     const fiber = yield* Effect.scoped(task).pipe(
+      Effect.provideService(CurrentTask, name),
       Effect.exit,
       Effect.flatMap((exit) => exited(name, exit)),
       Effect.ensuring(Effect.sync(() => names.delete(name))),
@@ -174,10 +177,13 @@ const make = Effect.gen(function* () {
         if (reason !== undefined) return Effect.fail(reason)
         return Effect.raceFirst(awaitEnd, effect).pipe(
           Effect.catchCause((cause) =>
-            reason === undefined || Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.fail(reason)
+            // A defect stays one, whatever else happens.
+            reason === undefined || Cause.hasInterruptsOnly(cause) || Cause.hasDies(cause)
+              ? Effect.failCause(cause)
+              : Effect.fail(reason)
           )
         )
       }),
     names: Effect.sync(() => [...names])
   })
-})
+}

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Context, Duration } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 
 export interface Policy {
   // -- one connection ------------------------------------------------------------------------
@@ -20,20 +20,28 @@ export interface Policy {
   readonly handshakeTimeout: Duration.Duration
 
   /**
-   * Time for one message to be written, for a peer to answer one request, for a block advert to be
-   * written, and the longest time a peer's request slot may stay full.
+   * Time for one message to be written, for a peer to answer one request or a ping that was written, for a block
+   * advert to be written, and the longest time a peer's request slot may stay full.
    *
    * Source: Zebra constants.rs, `REQUEST_TIMEOUT`, 20 seconds.
    */
   readonly requestTimeout: Duration.Duration
 
   /**
-   * Time between keep-alive pings on one connection, and the limit of one whole ping exchange.
-   * Prime, so that pings do not fall in step with crawls.
+   * Time between keep-alive pings on one connection. Prime, so that pings do not fall in step with crawls.
    *
    * Source: Zebra constants.rs, `HEARTBEAT_INTERVAL`, 59 seconds.
    */
   readonly pingInterval: Duration.Duration
+
+  /**
+   * Time for one whole ping exchange: until the connection, which may be busy with other things, writes the ping, and then
+   * until the answer is here. From then on `requestTimeout` runs too, so an idle connection whose peer is gone ends after
+   * `pingInterval + requestTimeout`, and this limit is that of a busy one: it ends after `pingInterval + pingTimeout`.
+   *
+   * Source: Zebra peer/handshake.rs, which limits the exchange by `HEARTBEAT_INTERVAL` too, 59 seconds.
+   */
+  readonly pingTimeout: Duration.Duration
 
   /**
    * Time that what was written may take to be flushed when a stream is closed; then it is cut. A peer
@@ -193,6 +201,12 @@ export interface Policy {
    */
   readonly reconnectDelay: Duration.Duration
 
+  /**
+   * Time between two looks at whether any outbound connection is left. Short beside `reconnectDelay`, which paces what comes
+   * of it; long beside what a look costs, which is a pass over the address book while there is none.
+   */
+  readonly recoveryInterval: Duration.Duration
+
   // -- crawling ------------------------------------------------------------------------------
 
   /**
@@ -350,13 +364,6 @@ export interface Policy {
   // -- asking the network --------------------------------------------------------------------
 
   /**
-   * Requests that may stand at the door of the peer set.
-   *
-   * Source: Zebra constants.rs, `PEERSET_BUFFER_SIZE`, 3.
-   */
-  readonly requestBuffer: number
-
-  /**
    * Block adverts under way at the same time.
    *
    * Source: Zebra constants.rs, `PEERSET_BUFFER_SIZE`, 3.
@@ -451,6 +458,7 @@ export const defaults: Policy = {
   handshakeTimeout: Duration.seconds(3),
   requestTimeout: Duration.seconds(20),
   pingInterval: Duration.seconds(59),
+  pingTimeout: Duration.seconds(59),
   closeGrace: Duration.seconds(1),
   advertQueueCapacity: 4,
   addressesPerAnswer: 37,
@@ -473,6 +481,7 @@ export const defaults: Policy = {
   acceptInterval: Duration.seconds(1),
   refuseInterval: Duration.millis(10),
   reconnectDelay: Duration.seconds(119),
+  recoveryInterval: Duration.seconds(10),
   crawlInterval: Duration.seconds(61),
   getaddrInterval: Duration.seconds(31),
   crawlTimeout: Duration.seconds(8),
@@ -494,7 +503,6 @@ export const defaults: Policy = {
   misbehaviorInterval: Duration.seconds(30),
   banDuration: Duration.hours(24),
   banCapacity: 20_000,
-  requestBuffer: 3,
   advertsUnderWay: 3,
   busyPeerWait: Duration.millis(1500),
   servingPeerWait: Duration.millis(1500),
@@ -510,8 +518,21 @@ export const defaults: Policy = {
   eventBuffer: 1024
 }
 
-/** Provide another value to change it, in tests or from the command line. */
-export const Policy = Context.Reference<Policy>("network-effect/Policy", { defaultValue: () => defaults })
+const reference = Context.Reference<Policy>("network-effect/Policy", { defaultValue: () => defaults })
+
+/** The numbers in force: `defaults`, unless a layer says otherwise, in tests or from the command line. */
+export const Policy = Object.assign(reference, {
+  /**
+   * Overrides some numbers; the others stay as they are where this layer is provided.
+   *
+   *     Node.layer(options).pipe(Layer.provide(Policy.layer({ targetPeers: 50 })))
+   */
+  layer: (numbers: Partial<Policy>): Layer.Layer<never> =>
+    Layer.effect(
+      reference,
+      Effect.map(reference, (inForce) => ({ ...inForce, ...numbers }))
+    )
+})
 
 /** Outbound connections, reserved ones included. */
 export const outboundLimit = (policy: Policy): number => policy.targetPeers * policy.outboundMultiplier

@@ -7,10 +7,14 @@
  * @module
  */
 
-// -- every number we choose --------------------------------------------------------------------
+// -- what everything stands on -----------------------------------------------------------------
 
-export { BackgroundTasks, TaskNameTaken } from "./BackgroundTasks.ts"
+export * from "./BackgroundTasks.ts"
+export * as LimitedLog from "./LimitedLog.ts"
+export { NotMocked } from "./Mock.ts"
+export * as Monotonic from "./Monotonic.ts"
 export * from "./Policy.ts"
+export * as Subscribable from "./Subscribable.ts"
 
 // -- chain: facts and data of Zcash --------------------------------------------------------------
 
@@ -36,15 +40,17 @@ export * as Transaction from "./chain/Transaction.ts"
 
 // -- transport: streams of bytes ---------------------------------------------------------------
 
+export { ListeningPort } from "./transport/ListeningPort.ts"
 export { OwnAddress } from "./transport/OwnAddress.ts"
 export * as TcpTransport from "./transport/TcpTransport.ts"
 export {
   type BoundListener,
   type ByteStream,
   DialError,
+  InboundTransport,
   ListenError,
-  StreamClosed,
-  Transport
+  OutboundTransport,
+  StreamClosed
 } from "./transport/Transport.ts"
 
 // -- wire: bytes and messages ------------------------------------------------------------------
@@ -76,20 +82,40 @@ export * from "./peer/Request.ts"
 
 // -- network: all peers --------------------------------------------------------------------------
 
-export { AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "./network/BlockAdvertiser.ts"
-export { ConnectionReports } from "./network/ConnectionReports.ts"
-export { ConnectionSlots, type SlotKind } from "./network/ConnectionSlots.ts"
-export { type ConnectError, Connector } from "./network/Connector.ts"
+export {
+  AdvertError,
+  AdvertIncomplete,
+  BlockAdvertiser,
+  type FailedAdvert,
+  NoEligiblePeers
+} from "./network/BlockAdvertiser.ts"
+export { PeerAdmission } from "./network/PeerAdmission.ts"
+export { ConnectionSlots, NoFreeSlot, type SlotKind } from "./network/ConnectionSlots.ts"
+export * from "./network/Connector.ts"
 export { Crawler } from "./network/Crawler.ts"
+export * as Dialer from "./network/Dialer.ts"
 export { InitialPeers } from "./network/InitialPeers.ts"
 export { Listener } from "./network/Listener.ts"
-export { ManualPeers, NoDial } from "./network/ManualPeers.ts"
+export { ListFull, ManualPeers } from "./network/ManualPeers.ts"
+export type { MockedRequests } from "./network/MockedRequests.ts"
 export { InvalidSetting, Network } from "./network/Network.ts"
 export { NetworkEvent, NetworkEvents } from "./network/NetworkEvents.ts"
-export * as NodeAnswers from "./network/NodeAnswers.ts"
+export { type Answers, NodeAnswers } from "./network/NodeAnswers.ts"
 export * from "./network/PeerSet.ts"
+export type { DrawBelow, Ranked } from "./routing/PeerChoice.ts"
+export * from "./routing/PeerSelection.ts"
 export { InventoryRegistry } from "./routing/InventoryRegistry.ts"
-export { TrustedPeers } from "./routing/TrustedPeers.ts"
+export { type TrustedIps, TrustedPeers } from "./routing/TrustedPeers.ts"
+
+// -- census: how many nodes there are -----------------------------------------------------------
+
+export { Census, type RunOptions } from "./census/Census.ts"
+export { type CensusNumbers, CensusPolicy } from "./census/CensusPolicy.ts"
+export { CensusStore, CensusStoreError, type Run, type Sighting } from "./census/CensusStore.ts"
+export * as CensusEstimate from "./census/Estimate.ts"
+export * as CensusFilter from "./census/Filter.ts"
+export { Finding, type How, type Progress, type UnreachableReason } from "./census/Finding.ts"
+export * as CensusReport from "./census/Report.ts"
 
 // -- status: a running node over HTTP -----------------------------------------------------------
 

@@ -1,7 +1,7 @@
 /** The numbers agree with each other. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration } from "effect"
-import { defaults, inboundLimit, outboundLimit, totalLimit } from "../src/Policy.ts"
+import { Duration, Effect, Layer } from "effect"
+import { defaults, inboundLimit, outboundLimit, Policy, totalLimit } from "../src/Policy.ts"
 
 const millis = (duration: Duration.Duration) => Duration.toMillis(duration)
 
@@ -11,6 +11,12 @@ describe("the default policy", () => {
       millis(defaults.reconnectDelay),
       millis(defaults.pingInterval) + 3 * millis(defaults.requestTimeout)
     )
+  })
+
+  it("gives up on a connection that is too busy for pings before its address may be dialled again", () => {
+    assert.isAtMost(millis(defaults.pingInterval) + millis(defaults.pingTimeout), millis(defaults.reconnectDelay))
+    // The peer's own time, once the ping is written, is the shorter one.
+    assert.isAtMost(millis(defaults.requestTimeout), millis(defaults.pingTimeout))
   })
 
   it("has timeouts in order (peer 57 timeouts_consistent, CO-2)", () => {
@@ -39,4 +45,26 @@ describe("the default policy", () => {
   it("has the reference's connection limits", () => {
     assert.deepStrictEqual([outboundLimit(defaults), inboundLimit(defaults), totalLimit(defaults)], [75, 125, 200])
   })
+})
+
+describe("Policy.layer", () => {
+  const minute = Duration.minutes(1)
+
+  it.effect("changes the numbers it is given, and leaves the others as they are where it is provided", () =>
+    Effect.gen(function* () {
+      const inner = yield* Policy.pipe(Effect.provide(Policy.layer({ targetPeers: 2, pingTimeout: minute })))
+      // Two layers add up, and the inner one wins.
+      assert.deepStrictEqual(inner, { ...defaults, targetPeers: 2, pingTimeout: minute, crawlFanout: 7 })
+      assert.deepStrictEqual(yield* Policy, { ...defaults, targetPeers: 9, crawlFanout: 7 })
+    }).pipe(Effect.provide(Policy.layer({ targetPeers: 9, crawlFanout: 7 })))
+  )
+
+  it.effect("reaches what is built from it", () =>
+    Effect.gen(function* () {
+      const seen: Array<number> = []
+      const service = Layer.effectDiscard(Effect.map(Policy, ({ targetPeers }) => seen.push(targetPeers)))
+      yield* Layer.build(service.pipe(Layer.provide(Policy.layer({ targetPeers: 3 }))))
+      assert.deepStrictEqual(seen, [3])
+    }).pipe(Effect.scoped)
+  )
 })

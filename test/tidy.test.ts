@@ -7,10 +7,12 @@ const root = new URL("..", import.meta.url).pathname
 
 /** A folder may import folders of a lower rank, and itself. */
 const rank: Record<string, number> = {
+  "src/Mock.ts": 0,
   "src/Monotonic.ts": 0,
   "src/Policy.ts": 0,
   "src/Spans.ts": 0,
   "src/Subscribable.ts": 0,
+  "src/version.ts": 0,
   "src/BackgroundTasks.ts": 0,
   "src/LimitedLog.ts": 0,
   "src/bytes": 1,
@@ -21,6 +23,7 @@ const rank: Record<string, number> = {
   "src/peer": 4,
   "src/routing": 5,
   "src/network": 6,
+  "src/census": 7,
   "src/simulation": 7,
   "src/status": 7,
   "src/cli": 8,

@@ -14,12 +14,12 @@ import { TestClock } from "effect/testing"
 import { NetAddress } from "effect/net"
 import {
   AddressBook,
-  BackgroundTasks,
   BanList,
   ChainParams,
   InboundRequests,
   mainnet,
   NODE_NETWORK,
+  BackgroundTasks,
   NodeAnswers,
   OwnAddress,
   PeerSocketAddress

@@ -21,7 +21,7 @@ import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectionHost, Peer } from "../../src/peer/Peer.ts"
 import { defaults } from "../../src/Policy.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { type ByteStream, Transport } from "../../src/transport/Transport.ts"
+import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import { bytesInUse } from "./support/memory.ts"
 
@@ -144,13 +144,13 @@ const connection = Effect.fnUntraced(function* (stream: ByteStream) {
   })
 })
 
-const listen = Effect.flatMap(Transport, (transport) =>
+const listen = Effect.flatMap(InboundTransport, (transport) =>
   transport.listen(PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"))
 )
 
 /** Requests through connections of ours. */
 const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
-  const transport = yield* Transport
+  const transport = yield* OutboundTransport
   const listener = yield* listen
   const peers: Array<Peer> = []
   for (let i = 0; i < count; i++) {
@@ -176,6 +176,7 @@ const idleBytes = Effect.fnUntraced(function* <E, R>(count: number, open: Effect
 const noStream: ByteStream = {
   remoteAddress: PeerSocketAddress.fromStringUnsafe("192.0.2.1:8233"),
   localAddress: PeerSocketAddress.fromStringUnsafe("192.0.2.2:8233"),
+  proxyAddress: undefined,
   read: Effect.never,
   write: () => Effect.void,
   bytesRead: () => 0,

@@ -25,13 +25,14 @@ import {
   Layer,
   Path,
   References,
-  Stream,
-  SubscriptionRef
+  Stream
 } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Dns } from "effect/net"
 import * as Node from "../../layers/Node.ts"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import { ChainTip } from "../../src/chain/ChainTip.ts"
 import type { BlockHash } from "../../src/chain/Hash.ts"
@@ -43,7 +44,6 @@ import { PeerSet } from "../../src/network/PeerSet.ts"
 import type { Peer, PeerError } from "../../src/peer/Peer.ts"
 import type { Request, Response, ResponseOf } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
-import * as Subscribable from "../../src/Subscribable.ts"
 import * as ScriptedPeer from "../../src/simulation/ScriptedPeer.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
@@ -120,27 +120,8 @@ const makePeer = (id: number, serving: boolean) => {
 }
 
 const layer = PeerSet.layer.pipe(
-  Layer.provideMerge(Layer.mergeAll(InventoryRegistry.layer, ChainTip.layerNone)),
-  Layer.provide(
-    Layer.mergeAll(
-      Layer.succeed(ChainParams, mainnet),
-      Layer.unwrap(
-        Effect.map(
-          SubscriptionRef.make({
-            responded: 0,
-            neverAttempted: 0,
-            failed: 0,
-            attemptPending: 0,
-            recentlyLive: 0,
-            recentlyStoppedResponding: 0,
-            total: 0,
-            limit: 0
-          }),
-          (metrics) => Layer.mock(AddressBook, { metrics: Subscribable.fromRef(metrics) })
-        )
-      )
-    )
-  ),
+  Layer.provideMerge(Layer.mergeAll(InventoryRegistry.layer, BanList.layer, ChainTip.layerNone)),
+  Layer.provide(Layer.mergeAll(Layer.succeed(ChainParams, mainnet), BackgroundTasks.layer)),
   Layer.provideMerge(Layer.succeed(Policy, { ...defaults, targetPeers: 10_000, connectionsPerGroup: 1_000_000 }))
 )
 

@@ -11,7 +11,7 @@ import * as http from "node:http"
 import * as net from "node:net"
 import { parseArgs } from "node:util"
 import { ConfigProvider, Context, Effect, Layer, Option, References, Schedule } from "effect"
-import { Hash, Network, NetworkEvents, PeerSet, PeerSocketAddress, regtest } from "network-effect"
+import { Hash, Network, NetworkEvents, NodeAnswers, PeerSet, PeerSocketAddress, regtest } from "network-effect"
 import { Node, StatusServer } from "network-effect/layers"
 import { bytesInUse } from "./support/memory.ts"
 
@@ -43,13 +43,11 @@ const percentile = (sorted: ReadonlyArray<number>, part: number): number =>
 const program = Effect.fnUntraced(function* (readers: number) {
   const address = (ip: string) => PeerSocketAddress.fromStringUnsafe(`${ip}:18233`)
   const node = (ip: string, peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) =>
-    Node.layer({
-      chain: regtest,
-      listenAddress: address(ip),
-      dialFrom: address(ip).address,
-      peers,
-      answers: { mempool: Effect.succeed([id]) }
-    })
+    NodeAnswers.layerAdd({ mempool: Effect.succeed([id]) }).pipe(
+      Layer.provideMerge(
+        Node.layer({ chain: regtest, listenAddress: address(ip), dialFrom: address(ip).address, peers })
+      )
+    )
   yield* Layer.build(node("127.0.9.2", []))
   const services = yield* Layer.build(
     StatusServer.layer(PeerSocketAddress.fromStringUnsafe(`127.0.0.1:${statusPort}`)).pipe(

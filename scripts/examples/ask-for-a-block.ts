@@ -31,6 +31,6 @@ const program = Effect.gen(function* () {
 const network =
   chain === "mainnet"
     ? Node.layer({ chain: mainnet })
-    : Node.layer(options(3)).pipe(Layer.provideMerge(others), Layer.provide(quiet))
+    : Layer.merge(others, Node.layer(options(3))).pipe(Layer.provide(quiet))
 
 NodeRuntime.runMain(program.pipe(Effect.provide(network)))

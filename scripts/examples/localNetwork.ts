@@ -4,7 +4,7 @@
  * A program of yours has no such file: it gives `Node.layer` a chain, and finds the network of that chain.
  */
 import { Effect, Layer, Option, References, Result } from "effect"
-import { Block, Policy, PeerSocketAddress, regtest } from "network-effect"
+import { Block, NodeAnswers, Policy, PeerSocketAddress, regtest } from "network-effect"
 import { Devnet, Node } from "network-effect/layers"
 import { genesis } from "../../test/support/goldens.ts"
 
@@ -28,10 +28,9 @@ export const quiet = Layer.merge(
 )
 
 const other = (host: number) =>
-  Node.layer({
-    ...options(host),
-    answers: { block: (hash) => Effect.succeed(hash === block.hash ? Option.some(block) : Option.none()) }
-  })
+  NodeAnswers.layerAdd({
+    block: (hash) => Effect.succeed(hash === block.hash ? Option.some(block) : Option.none())
+  }).pipe(Layer.provideMerge(Node.layer(options(host))))
 
 /** Nodes 1 and 2, which have the block. */
 export const others = Layer.mergeAll(other(1), other(2))

@@ -9,6 +9,7 @@
 import { Context, type Duration, type Effect, Layer, type Option, type Stream } from "effect"
 import type { ChainParams } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as Mock from "../Mock.ts"
 import type * as Subscribable from "../Subscribable.ts"
 import type { OwnAddress } from "../transport/OwnAddress.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
@@ -42,9 +43,11 @@ export class AddressBook extends Context.Service<
     readonly takeCandidate: Effect.Effect<Option.Option<PeerAddress>>
     /** How many candidates there are now. Looks at every entry. */
     readonly readyCount: Effect.Effect<number>
+    /** What is known of one address. */
     readonly get: (address: PeerSocketAddress) => Effect.Effect<Option.Option<PeerAddress>>
     /** Every entry, in the order they would be dialled. A copy. */
     readonly entries: Effect.Effect<ReadonlyArray<PeerAddress>>
+    /** Entries that may well be connected now: they responded within `Policy.reconnectDelay`. */
     readonly recentlyLive: Effect.Effect<ReadonlyArray<PeerAddress>>
     /** What the cache file keeps: at most `Policy.cacheCapacity`, best first. */
     readonly cacheable: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
@@ -63,6 +66,7 @@ export class AddressBook extends Context.Service<
       readonly reason: string
       readonly duration?: Duration.Duration
     }) => Effect.Effect<Ban>
+    /** Entries, counted by state. */
     readonly metrics: Subscribable.Subscribable<AddressMetrics>
     /** From now on. A reader that is too slow loses the oldest. */
     readonly changes: Stream.Stream<AddressBookChange>
@@ -73,4 +77,33 @@ export class AddressBook extends Context.Service<
     AddressBook,
     ReferenceBook.make
   )
+
+  /**
+   * A book that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence that
+   * names it.
+   */
+  static readonly layerTest = (given: Partial<AddressBook["Service"]>): Layer.Layer<AddressBook> =>
+    Layer.sync(AddressBook, () =>
+      Mock.make<AddressBook["Service"]>(
+        "AddressBook",
+        {
+          record: "effects",
+          addGossiped: "effects",
+          addPeer: "effects",
+          takeCandidate: "effect",
+          readyCount: "effect",
+          get: "effects",
+          entries: "effect",
+          recentlyLive: "effect",
+          cacheable: "effect",
+          recoverable: "effect",
+          gossip: "effect",
+          markOwn: "effects",
+          ban: "effects",
+          metrics: "value",
+          changes: "stream"
+        },
+        given
+      )
+    )
 }

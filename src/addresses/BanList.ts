@@ -58,6 +58,7 @@ const longestSleepMillis = 60_000
 export class BanList extends Context.Service<
   BanList,
   {
+    /** Whether the group of an address is banned now. */
     readonly isBanned: (address: PeerSocketAddress) => Effect.Effect<boolean>
     /**
      * Bans the group of an address for `Policy.banDuration` or as long as given, and answers the ban in force: a later ban
@@ -70,6 +71,7 @@ export class BanList extends Context.Service<
     }) => Effect.Effect<Ban>
     /** Ends the ban of a group before its time; `false` when there was none. */
     readonly lift: (group: string) => Effect.Effect<boolean>
+    /** Who is banned, by group. */
     readonly bans: Subscribable.Subscribable<Bans>
     /** What is banned and what ends, from now on. A reader that is too slow loses the oldest. */
     readonly changes: Stream.Stream<BanChange>

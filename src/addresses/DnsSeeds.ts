@@ -20,12 +20,12 @@ export class DnsSeeds extends Context.Service<
   DnsSeeds,
   {
     /**
-     * What the operator named as addresses: known without asking anybody, and to be told to the book as such
-     * (`NewConfigured`).
+     * Those that are written as addresses: known without asking anybody. The operator named them, so they are told to the book
+     * as such (`NewConfigured`).
      */
-    readonly configured: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+    readonly literals: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
     /**
-     * Every address there is, those configured too, each once. Waits `Policy.dnsTimeout` for each name, and until there is
+     * Every address there is, the literals too, each once. Waits `Policy.dnsTimeout` for each name, and until there is
      * an address at all, for as long as it takes; answers nothing at once when there are no seeds. May be raced, interrupted
      * and asked again by anybody at any time: what is under way is shared.
      */
@@ -38,16 +38,33 @@ export class DnsSeeds extends Context.Service<
 
   /** These and no others; nothing is resolved. */
   static readonly layerPeers = (peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>): Layer.Layer<DnsSeeds> =>
-    Layer.succeed(DnsSeeds, DnsSeeds.of({ configured: peers, resolve: Effect.succeed(peers) }))
+    Layer.succeed(DnsSeeds, DnsSeeds.of({ literals: peers, resolve: Effect.succeed(peers) }))
 }
 
-/** `host:port` taken apart; `undefined` when it has no port in 1..65535 or no host. */
+/** A name that DNS can carry: labels of 1 to 63 letters, digits, `-` and `_`, 253 bytes in all; a dot may end it. */
+const isName = (host: string): boolean => {
+  const labels = host.replace(/\.+$/, "").split(".")
+  return (
+    host.length <= 254 &&
+    labels.every((label) => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i.test(label)) &&
+    // Else it was meant to be an IPv4 address, and is none.
+    !/^\d+$/.test(labels.at(-1) ?? "")
+  )
+}
+
+/**
+ * `host:port` taken apart; `undefined` when it has no port in 1..65535, or its host is neither an IP nor a name that DNS
+ * can carry.
+ */
 export const parseSeed = (seed: string): { readonly host: string; readonly port: number } | undefined => {
   const colon = seed.lastIndexOf(":")
   const port = seed.slice(colon + 1)
-  const host = seed.slice(0, Math.max(colon, 0)).replace(/^\[(.*)\]$/, "$1")
-  if (host === "" || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined
-  return { host, port: Number(port) }
+  if (colon < 1 || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined
+  const host = seed.slice(0, colon)
+  const bare = host.replace(/^\[(.*)\]$/, "$1")
+  return Result.isSuccess(NetAddress.ipFromString(bare)) || isName(host)
+    ? { host: bare, port: Number(port) }
+    : undefined
 }
 
 /** What stands for this host on a private network. */
@@ -83,7 +100,8 @@ const make = Effect.fnUntraced(function* (given: ReadonlyArray<string> | undefin
     const { host, port } = parsed
     if (!isRegtest) return [seedOf(text, host, port)]
     if (host === "localhost") return loopback.map((ip) => seedOf(text, ip, port))
-    return loopback.includes(host) ? [seedOf(text, host, port)] : []
+    const seed = seedOf(text, host, port)
+    return seed.literal !== undefined && PeerSocketAddress.isLocalhost(seed.literal) ? [seed] : []
   })
   const lookups = yield* FiberMap.make<string, ReadonlyArray<NetAddress.IpAddress>, Dns.DnsError>()
 
@@ -105,14 +123,12 @@ const make = Effect.fnUntraced(function* (given: ReadonlyArray<string> | undefin
   /** Waits for the one lookup of a name, for a while; that goes on. */
   const lookUp = Effect.fnUntraced(function* (host: string) {
     const underWay = yield* FiberMap.get(lookups, host)
-    const lookup = dns
-      .lookup(host)
-      .pipe(
-        Effect.timeoutOrElse({
-          duration: Duration.times(policy.dnsTimeout, longestLookup),
-          orElse: () => timeout(host)
-        })
-      )
+    const lookup = dns.lookup(host).pipe(
+      Effect.timeoutOrElse({
+        duration: Duration.times(policy.dnsTimeout, longestLookup),
+        orElse: () => timeout(host)
+      })
+    )
     const fiber = Option.isSome(underWay) ? underWay.value : yield* FiberMap.run(lookups, host, lookup)
     return yield* Effect.timeoutOrElse(Fiber.join(fiber), { duration: policy.dnsTimeout, orElse: () => timeout(host) })
   })
@@ -159,7 +175,7 @@ const make = Effect.fnUntraced(function* (given: ReadonlyArray<string> | undefin
   })
 
   return DnsSeeds.of({
-    configured: unique(seeds.flatMap(({ literal }) => (literal === undefined ? [] : [literal]))),
+    literals: unique(seeds.flatMap(({ literal }) => (literal === undefined ? [] : [literal]))),
     resolve
   })
 })

@@ -8,22 +8,29 @@
  *
  * @module
  */
-import { type Brand, Option } from "effect"
+import { type Brand, Option, Schema } from "effect"
 
-/** SHA-256d of a block header: 64 digits. */
-export type BlockHash = string & Brand.Brand<"network-effect/BlockHash">
+const digits64 = /^[0-9a-f]{64}$/
+const digits128 = /^[0-9a-f]{128}$/
+
+/** SHA-256d of a block header: 64 digits. In JSON it is the same string, checked when it is read. */
+export const BlockHash = Schema.String.check(Schema.isPattern(digits64)).pipe(Schema.brand("network-effect/BlockHash"))
+export type BlockHash = typeof BlockHash.Type
 
 /** Identifier of a transaction without its authorising data (v5 and later) or of all its bytes: 64 digits. */
-export type TxId = string & Brand.Brand<"network-effect/TxId">
+export const TxId = Schema.String.check(Schema.isPattern(digits64)).pipe(Schema.brand("network-effect/TxId"))
+export type TxId = typeof TxId.Type
 
 /** BLAKE2b digest of a transaction's authorising data (ZIP 244): 64 digits. */
 export type AuthDigest = string & Brand.Brand<"network-effect/AuthDigest">
 
 /** A `TxId` followed by an `AuthDigest` (ZIP 239): 128 digits. */
-export type WtxId = string & Brand.Brand<"network-effect/WtxId">
+export const WtxId = Schema.String.check(Schema.isPattern(digits128)).pipe(Schema.brand("network-effect/WtxId"))
+export type WtxId = typeof WtxId.Type
 
 /** What names a transaction on the wire: `TxId` for v1 to v4, `WtxId` for v5 and later. Told apart by length. */
-export type TransactionId = TxId | WtxId
+export const TransactionId = Schema.Union([TxId, WtxId])
+export type TransactionId = typeof TransactionId.Type
 
 /** Root of the tree of a block's transaction ids: 64 digits. */
 export type MerkleRoot = string & Brand.Brand<"network-effect/MerkleRoot">
@@ -36,9 +43,6 @@ export const wtxId = (id: TxId, digest: AuthDigest): WtxId => (id + digest) as W
 
 /** The part of an id that does not depend on authorising data. */
 export const txIdOf = (id: TransactionId): TxId => id.slice(0, 64) as TxId
-
-const digits64 = /^[0-9a-f]{64}$/
-const digits128 = /^[0-9a-f]{128}$/
 
 /** From 64 hexadecimal digits in display order, in either case. `None` for any other text. */
 export const blockHashFromString = (text: string): Option.Option<BlockHash> => {

@@ -8,7 +8,8 @@
 import type { NetworkEvent } from "../network/NetworkEvents.ts"
 
 interface NodeView {
-  readonly address: string
+  /** Empty until it has started for the first time. */
+  address: string
   readonly peers: Map<number, "inbound" | "outbound">
   known: number
   openSlots: number
@@ -20,7 +21,9 @@ interface NodeView {
 export interface DevnetView {
   readonly startedMillis: number
   /** Of the page that shows the network, if there is one. */
-  readonly statusUrl: string | undefined
+  statusUrl: string | undefined
+  /** Whether any node has started. */
+  isUp: boolean
   readonly nodes: ReadonlyArray<NodeView>
   handshakesDone: number
   readonly handshakesFailed: Map<string, number>
@@ -52,15 +55,12 @@ export interface Summary {
 }
 
 /** A view of nodes that have not started yet, in the order of their numbers from 1. */
-export const make = (options: {
-  readonly startedMillis: number
-  readonly addresses: ReadonlyArray<string>
-  readonly statusUrl?: string | undefined
-}): DevnetView => ({
+export const make = (options: { readonly startedMillis: number; readonly nodes: number }): DevnetView => ({
   startedMillis: options.startedMillis,
-  statusUrl: options.statusUrl,
-  nodes: options.addresses.map((address) => ({
-    address,
+  statusUrl: undefined,
+  isUp: false,
+  nodes: Array.from({ length: options.nodes }, () => ({
+    address: "",
     peers: new Map(),
     known: 0,
     openSlots: 0,
@@ -93,6 +93,17 @@ export const record = (view: DevnetView, index: number, event: NetworkEvent): vo
       view.handshakesFailed.set(event.reason, (view.handshakesFailed.get(event.reason) ?? 0) + 1)
       break
   }
+}
+
+/** Takes in that node `index` has started, and where it listens. */
+export const recordAddress = (view: DevnetView, index: number, address: string): void => {
+  nodeAt(view, index).address = address
+  view.isUp = true
+}
+
+/** Takes in where the status page is. */
+export const recordStatus = (view: DevnetView, url: string): void => {
+  view.statusUrl = url
 }
 
 /** Takes in how many addresses node `index` knows. */
@@ -195,6 +206,8 @@ export const describe = (event: NetworkEvent): string => {
       return `refused ${event.address}: ${event.reason}`
     case "HandshakeFailed":
       return `no agreement with ${event.address} (${event.direction}): ${event.reason}`
+    case "PeerRefused":
+      return `let ${event.address} (${event.direction}) go: ${event.reason}`
     case "PeerConnected":
       return `connected ${event.direction === "outbound" ? "to" : "from"} ${event.address}`
     case "PeerDisconnected":

@@ -43,15 +43,16 @@ const check = Command.make(
           })
         )
         if (json) {
-          const { chain, targetPeers, warnings } = settings
-          return yield* Console.log(JSON.stringify({ file, network: chain.name, targetPeers, notes: warnings }))
+          const { chain, notes, targetPeers, warnings } = settings
+          const answer = { file, network: chain.name, targetPeers, notes: [...warnings, ...notes] }
+          return yield* Console.log(JSON.stringify(answer))
         }
-        for (const warning of settings.warnings) yield* Console.log(`note: ${warning}`)
+        for (const note of [...settings.warnings, ...settings.notes]) yield* Console.log(`note: ${note}`)
         yield* Console.log(`${file} is fine: ${settings.chain.name}, ${settings.targetPeers} initial peers`)
       })
     )
 ).pipe(
-  Command.withDescription("Say that a settings file is fine, or what is wrong with it"),
+  Command.withDescription("Say that a settings file is fine, or all that is wrong with it, by line"),
   Command.withExamples([
     { command: "network-effect config check zebrad.toml", description: "Check a file before a start" }
   ])

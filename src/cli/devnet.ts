@@ -1,7 +1,7 @@
 /**
  * `network-effect devnet`: a whole Zcash network on this machine.
  *
- * Full nodes in one process, each on a loopback address of its own, real TCP between them. They know one seed and find
+ * Full nodes in one process, each on a loopback address or port of its own, real TCP between them. They know one seed and find
  * each other by asking for addresses. This file watches and tells; `layers/Devnet.ts` says what a node is made of.
  *
  * @module
@@ -26,15 +26,17 @@ import {
 } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { AddressBook } from "../addresses/AddressBook.ts"
+import { regtest } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { ConnectionSlots } from "../network/ConnectionSlots.ts"
 import type { Network } from "../network/Network.ts"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
-import type { StatusNeedsToken } from "../status/StatusAddress.ts"
-import type { Shown } from "../status/StatusHandlers.ts"
+import type { TaskNameTaken } from "../BackgroundTasks.ts"
+import * as StatusAddress from "../status/StatusAddress.ts"
+import type { ListedNode } from "../status/StatusHandlers.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as DevnetView from "./DevnetView.ts"
-import { explained, statusFlag, urlOf } from "./root.ts"
+import { explained, optionalStatusFlag, statusListening, urlOf } from "./root.ts"
 import { draw } from "./screen.ts"
 import { parseDuration } from "./SettingsFile.ts"
 
@@ -43,27 +45,42 @@ export interface DevnetNode {
   readonly network: Network["Service"]
   readonly slots: ConnectionSlots["Service"]
   readonly addressBook: AddressBook["Service"]
+  /** Where it listens. */
+  readonly address: PeerSocketAddress.PeerSocketAddress
+  /** Where its status interface was bound; `None` when it has none. */
+  readonly statusAddress: Option.Option<PeerSocketAddress.PeerSocketAddress>
   /** For the status page. */
-  readonly shown: Context.Context<Shown>
+  readonly shown: Context.Context<ListedNode>
 }
 
 /** The status interface of a node, which shows the others too. */
 export interface DevnetStatus {
+  /** Port 0 takes a free one. */
   readonly address: PeerSocketAddress.PeerSocketAddress
-  readonly others: () => ReadonlyArray<Context.Context<Shown>>
+  readonly others: () => ReadonlyArray<Context.Context<ListedNode>>
+}
+
+/** A local network whose nodes start one by one. */
+export interface LocalNetwork {
+  /**
+   * Starts node `index`, from 1, and its status interface if it has one; they stop when the scope closes. The first has to
+   * be started first, for the others start from it. One that comes back listens where it did.
+   */
+  readonly startNode: (
+    index: number,
+    status?: DevnetStatus
+  ) => Effect.Effect<DevnetNode, ListenError | StatusAddress.StatusNeedsToken | TaskNameTaken, Scope.Scope>
 }
 
 /** How nodes of a local network are made. */
 export class Devnet extends Context.Service<
   Devnet,
   {
-    /** Where node `index`, from 1, listens. */
-    readonly addressOf: (index: number) => PeerSocketAddress.PeerSocketAddress
-    /** Starts node `index`, and its status interface if it has one; they stop when the scope closes. */
-    readonly startNode: (
-      index: number,
-      status?: DevnetStatus
-    ) => Effect.Effect<DevnetNode, ListenError | StatusNeedsToken, Scope.Scope>
+    /**
+     * A network of at most so many nodes on this port, or where only 127.0.0.1 is there on this and the following ones;
+     * on port 0 each takes a free one.
+     */
+    readonly open: (options: { readonly nodes: number; readonly port: number }) => Effect.Effect<LocalNetwork>
   }
 >()("network-effect/cli/Devnet") {}
 
@@ -75,6 +92,9 @@ const startInterval = Duration.millis(100)
 
 /** Often enough to look alive, seldom enough to be read. */
 const redrawInterval = Duration.millis(250)
+
+/** Where the status page is when nobody said where, and another network may have the usual place. */
+const anyStatusPort = PeerSocketAddress.fromStringUnsafe("127.0.0.1:0")
 
 const openSlots = ({ slots }: DevnetNode): number =>
   slots.open("outbound") + slots.open("inbound") + slots.open("trusted")
@@ -104,7 +124,16 @@ const flags = {
     ),
     Flag.withDefault(0)
   ),
-  status: statusFlag,
+  port: Flag.Int("port").pipe(
+    Flag.withDescription("Port of the nodes; 0 takes free ones, also for the status page unless --status says where"),
+    Flag.withSchema(
+      Schema.Int.check(
+        Schema.isBetween({ minimum: 0, maximum: 65_535 }, { message: "expected a port from 0 to 65535" })
+      )
+    ),
+    Flag.withDefault(regtest.defaultPort)
+  ),
+  status: optionalStatusFlag,
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Events as JSON, one per line, and a summary as the last line"),
     Flag.withDefault(false)
@@ -115,15 +144,13 @@ export const devnet = Command.make(
   "devnet",
   flags,
   Effect.fnUntraced(function* (options) {
-    const { addressOf, startNode } = yield* Devnet
+    const { startNode } = yield* (yield* Devnet).open({ nodes: options.nodes, port: options.port })
     const live = !options.json && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
     const startedMillis = yield* Clock.currentTimeMillis
-    const statusUrl = Option.getOrUndefined(Option.map(options.status, urlOf))
-    const view = DevnetView.make({
-      startedMillis,
-      statusUrl,
-      addresses: Array.from({ length: options.nodes }, (_, i) => PeerSocketAddress.format(addressOf(i + 1)))
-    })
+    const statusAddress = Option.getOrElse(options.status, () =>
+      Option.some(options.port === 0 ? anyStatusPort : StatusAddress.defaultAddress)
+    )
+    const view = DevnetView.make({ startedMillis, nodes: options.nodes })
 
     // What happens when all nodes stop is no news.
     let isStopping = false
@@ -144,11 +171,30 @@ export const devnet = Command.make(
     const startOne = Effect.fnUntraced(function* (index: number) {
       const scope = yield* Scope.fork(yield* Effect.scope)
       yield* Effect.gen(function* () {
-        const status = index === 1 ? Option.map(options.status, (address) => ({ address, others })) : Option.none()
-        const node = yield* explained("stop it, or choose another with --status if it is the status page's")(
-          startNode(index, Option.getOrUndefined(status))
+        const status = index === 1 ? Option.map(statusAddress, (address) => ({ address, others })) : Option.none()
+        const node = yield* startNode(index, Option.getOrUndefined(status)).pipe(
+          Effect.catchTag("ListenError", (error) =>
+            explained(
+              Option.exists(statusAddress, (address) => PeerSocketAddress.format(address) === error.address)
+                ? "choose another place for the status page with --status, or --status off"
+                : "stop it, or take free ports with --port 0"
+            )(Effect.fail(error))
+          ),
+          Effect.catchTag(["StatusNeedsToken", "TaskNameTaken"], (error) => explained("")(Effect.fail(error)))
         )
         running.set(index, { node, scope })
+        DevnetView.recordAddress(view, index, PeerSocketAddress.format(node.address))
+        if (Option.isSome(node.statusAddress)) {
+          DevnetView.recordStatus(view, urlOf(node.statusAddress.value))
+          if (!live) {
+            const { value } = node.statusAddress
+            yield* Console.log(
+              options.json
+                ? JSON.stringify({ node: index, ...(yield* statusListening(value)) })
+                : `status page: ${urlOf(value)}`
+            )
+          }
+        }
         yield* node.network.events.pipe(
           Stream.runForEach((event) => tell(index, event)),
           Effect.forkScoped({ startImmediately: true })
@@ -186,10 +232,10 @@ export const devnet = Command.make(
         const now = yield* Clock.currentTimeMillis
         yield* draw((rows) => DevnetView.table(view, now, rows))
       })
-      if (!options.json && !live && statusUrl !== undefined) yield* Console.log(`status page: ${statusUrl}`)
+      yield* startOne(1)
       yield* refresh.pipe(Effect.repeat(Schedule.spaced(redrawInterval)), Effect.forkScoped)
-      for (let index = 1; index <= options.nodes; index++) {
-        if (index > 1) yield* Effect.sleep(startInterval)
+      for (let index = 2; index <= options.nodes; index++) {
+        yield* Effect.sleep(startInterval)
         yield* startOne(index)
       }
       return yield* Effect.forever(churn)
@@ -213,13 +259,17 @@ export const devnet = Command.make(
       Effect.scoped,
       // Logs would be drawn over, and draw over the table.
       live ? Effect.provideService(References.MinimumLogLevel, "Error") : identity,
-      Effect.ensuring(Effect.flatMap(Deferred.await(summary), tellSummary))
+      // Of a network whose first node could not start there is nothing to sum up.
+      Effect.ensuring(
+        Effect.flatMap(Deferred.await(summary), (found) => (view.isUp ? tellSummary(found) : Effect.void))
+      )
     )
   })
 ).pipe(
   Command.withDescription("Run a local network of full nodes in this process (Regtest, loopback only)"),
   Command.withExamples([
     { command: "network-effect devnet", description: "12 nodes until Ctrl-C" },
+    { command: "network-effect devnet --port 0", description: "A second network, on ports that are free" },
     { command: "network-effect devnet --nodes 40 --for 20s --json", description: "40 nodes for 20 s, for a script" }
   ])
 )

@@ -7,17 +7,18 @@ import { Console, Context, Effect, FileSystem, Option, Path } from "effect"
 import { CliError, Command } from "effect/cli"
 import { Dns } from "effect/net"
 import { fileStem } from "../addresses/AddressBookFile.ts"
+import { parseSeed } from "../addresses/DnsSeeds.ts"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Health, PeerInfo } from "../status/StatusApi.ts"
-import { Transport } from "../transport/Transport.ts"
+import { InboundTransport } from "../transport/Transport.ts"
 import { clientOf, isAbsent, jsonFlag, nodeFlag, whileSaying } from "./remote.ts"
 import { settingsFlags } from "./start.ts"
 import * as tables from "./tables.ts"
 
 /** What a node would be started with. */
-export class Checked extends Context.Service<
-  Checked,
+export class DoctorSettings extends Context.Service<
+  DoctorSettings,
   {
     readonly chain: ChainParamsShape
     readonly listenAddress: PeerSocketAddress.PeerSocketAddress
@@ -25,7 +26,7 @@ export class Checked extends Context.Service<
     readonly seeds: ReadonlyArray<string>
     readonly cacheDirectory: string | undefined
   }
->()("network-effect/cli/doctor/Checked") {}
+>()("network-effect/cli/doctor/DoctorSettings") {}
 
 /** `skipped`: it could not be looked at, for the reason in `finding`. */
 type Verdict = "ok" | "warning" | "failure" | "skipped"
@@ -55,9 +56,9 @@ interface Running {
 const patience = "10 seconds"
 
 const checkListen = Effect.fnUntraced(function* (running: Running | undefined) {
-  const { listenAddress } = yield* Checked
+  const { listenAddress } = yield* DoctorSettings
   const at = PeerSocketAddress.format(listenAddress)
-  const transport = yield* Transport
+  const transport = yield* InboundTransport
   return yield* transport.listen(listenAddress).pipe(
     Effect.scoped,
     Effect.as(finding("listen", "ok", `${at} is free`)),
@@ -79,25 +80,35 @@ const checkListen = Effect.fnUntraced(function* (running: Running | undefined) {
 })
 
 const checkDns = Effect.gen(function* () {
-  const { chain, seeds } = yield* Checked
+  const { chain, seeds } = yield* DoctorSettings
   if (chain.kind === "regtest") return finding("dns", "skipped", "Regtest has no public seeds")
   const dns = yield* Dns.Dns
   const answers = yield* Effect.forEach(
     seeds,
-    (seed) =>
-      dns.lookup(seed.replace(/:\d+$/, "")).pipe(
+    (seed) => {
+      const host = parseSeed(seed)?.host ?? seed
+      // An IP needs no answer.
+      if (PeerSocketAddress.fromText(host, 1) !== undefined) return Effect.succeed(1)
+      return dns.lookup(host).pipe(
         Effect.timeout("8 seconds"),
         Effect.map(({ length }) => length),
         Effect.catch(() => Effect.succeed(0))
-      ),
+      )
+    },
     { concurrency: "unbounded" }
   )
+  if (seeds.length === 0) return finding("dns", "skipped", "no seeds are set", "")
   const answered = answers.filter((count) => count > 0).length
   const total = answers.reduce((sum, count) => sum + count, 0)
   const text = `${answered} of ${seeds.length} seeds answered, with ${total} addresses`
   return answered > 0
     ? finding("dns", "ok", text)
-    : finding("dns", "failure", text, "check the network connection and the name server, or name peers with --peer")
+    : finding(
+        "dns",
+        "failure",
+        text,
+        "check the network connection and the name server, or start the node with --peer ip:port"
+      )
 })
 
 const noNode = "no node answers, so its peers cannot be asked"
@@ -145,7 +156,7 @@ const checkReachable = (running: Running | undefined): Finding => {
 }
 
 const checkCache = Effect.gen(function* () {
-  const { cacheDirectory, chain } = yield* Checked
+  const { cacheDirectory, chain } = yield* DoctorSettings
   if (cacheDirectory === undefined) return finding("cache", "skipped", "nothing is kept on disk (cache_dir = false)")
   const files = yield* FileSystem.FileSystem
   const paths = yield* Path.Path

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { Config, Console, Effect, Layer, Option } from "effect"
+import { Clock, Config, Console, Effect, Layer, Option } from "effect"
 import { CliError, CliOutput, Command, Flag } from "effect/cli"
+import type { NetworkEnd, TaskNameTaken } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { InvalidSetting } from "../network/Network.ts"
-import type { PeerSetClosed } from "../network/PeerSet.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import type { SettingsError } from "./SettingsFile.ts"
@@ -41,12 +41,11 @@ export const root = Command.make("network-effect").pipe(
   )
 )
 
-/** Where the status interface is, `None` for nowhere. Of every command that runs a node. */
-export const statusFlag = Flag.String("status").pipe(
-  Flag.withDescription("Where the status page and its interface are: ip:port, or off"),
+/** Where the status interface is wanted: `None` when nobody said, `Some(None)` for nowhere. Of every command that runs a node. */
+export const optionalStatusFlag = Flag.String("status").pipe(
+  Flag.withDescription("Where the status page and its interface are: ip:port, or off; port 0 takes a free one"),
   Flag.withMetavar("ADDR"),
   Flag.withFallbackConfig(Config.String("NETWORK_EFFECT_STATUS")),
-  Flag.withDefault(PeerSocketAddress.format(StatusAddress.defaultAddress)),
   Flag.filterMap(
     (text) => {
       if (text === "off") return Option.some(Option.none<PeerSocketAddress.PeerSocketAddress>())
@@ -54,8 +53,24 @@ export const statusFlag = Flag.String("status").pipe(
       return address === undefined ? Option.none() : Option.some(Option.some(address))
     },
     (text) => `Expected ip:port, [ip6]:port or off, got ${text}`
-  )
+  ),
+  Flag.optional
 )
+
+/** The same, on its usual port when nobody said. */
+export const statusFlag = Flag.map(
+  optionalStatusFlag,
+  Option.getOrElse(() => Option.some(StatusAddress.defaultAddress))
+)
+
+/** For whoever reads events as JSON: where the status interface was bound, in the form of an event. */
+export const statusListening = (address: PeerSocketAddress.PeerSocketAddress) =>
+  Effect.map(Clock.currentTimeMillis, (at) => ({
+    _tag: "StatusListening",
+    at,
+    address: PeerSocketAddress.format(address),
+    url: urlOf(address)
+  }))
 
 /** Where a browser finds the status page. */
 export const urlOf = (address: PeerSocketAddress.PeerSocketAddress): string =>
@@ -73,10 +88,13 @@ export const layerOutput = Layer.merge(
   CliOutput.layer({
     ...CliOutput.defaultFormatter(),
     formatCliError: (error) => error.message,
-    formatError: (error) => `network-effect: ${error.message}`,
-    formatErrors: (errors) => errors.map((error) => `network-effect: ${error.message}`).join("\n")
+    formatError: (error) => lines(error.message),
+    formatErrors: (errors) => errors.map((error) => lines(error.message)).join("\n")
   })
 )
+
+/** Each line for itself, as settings have one for each thing that is wrong. */
+const lines = (message: string): string => message.replace(/^/gm, "network-effect: ")
 
 const firstSentence = (message: string): string => {
   const [line = ""] = message.split("\n")
@@ -106,6 +124,7 @@ const sentenceOf = (error: Failure, change: string): string => {
     case "BackgroundTaskExited":
       return `the node stopped because its ${error.task} ended, which is a bug: ${String(error.cause)}.`
     case "NodeOutdated":
+    case "TaskNameTaken":
       return error.message
     case "NetworkClosed":
       return "the node has stopped."
@@ -113,7 +132,13 @@ const sentenceOf = (error: Failure, change: string): string => {
 }
 
 /** Whatever may end a command. */
-export type Failure = ListenError | StatusAddress.StatusNeedsToken | SettingsError | InvalidSetting | PeerSetClosed
+export type Failure =
+  | ListenError
+  | StatusAddress.StatusNeedsToken
+  | SettingsError
+  | InvalidSetting
+  | NetworkEnd
+  | TaskNameTaken
 
 /** Shows a failure as its sentence; the exit code is 1. */
 export const explained =

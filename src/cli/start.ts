@@ -7,8 +7,9 @@ import { Console, Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Network } from "../network/Network.ts"
+import { StatusListening } from "../status/StatusAddress.ts"
 import { describe } from "./DevnetView.ts"
-import { explained, statusFlag, urlOf } from "./root.ts"
+import { explained, statusFlag, statusListening, urlOf } from "./root.ts"
 
 /**
  * What a node is, for every command that looks at settings; texts, for `SettingsFile.load` reads them with file and
@@ -49,13 +50,15 @@ const flags = {
 export const start = Command.make(
   "start",
   flags,
-  Effect.fnUntraced(function* ({ json, status }) {
+  Effect.fnUntraced(function* ({ json }) {
     const network = yield* Network
     if (!json && Option.isSome(network.listenAddress)) {
       yield* Console.log(`listening on ${PeerSocketAddress.format(network.listenAddress.value)}; Ctrl-C stops`)
     }
-    if (!json && Option.isSome(status)) {
-      yield* Console.log(`status page: ${urlOf(status.value)}`)
+    const { address: status } = yield* StatusListening
+    if (Option.isSome(status)) {
+      const { value } = status
+      yield* Console.log(json ? JSON.stringify(yield* statusListening(value)) : `status page: ${urlOf(value)}`)
     }
     yield* network.events.pipe(
       Stream.runForEach((event) => Console.log(json ? JSON.stringify(event) : describe(event))),

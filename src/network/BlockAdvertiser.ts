@@ -14,12 +14,13 @@
  *
  * @module
  */
-import { Context, Data, Effect, Layer, Semaphore } from "effect"
+import { Context, Data, Deferred, Effect, Layer, Semaphore } from "effect"
+import { BackgroundTasks, NetworkClosed, type NetworkEnd } from "../BackgroundTasks.ts"
 import type { BlockHash } from "../chain/Hash.ts"
-import type { PeerError } from "../peer/Peer.ts"
+import type { AdvertNotDelivered, PeerError } from "../peer/Peer.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import { Policy } from "../Policy.ts"
-import { PeerSet, type PeerSetClosed } from "./PeerSet.ts"
+import { PeerSet } from "./PeerSet.ts"
 
 /** The last peer that may hear of the block left just now. Try again: that waits for the next one. */
 export class NoEligiblePeers extends Data.TaggedError("NoEligiblePeers")<{}> {}
@@ -29,10 +30,23 @@ export class AdvertIncomplete extends Data.TaggedError("AdvertIncomplete")<{
   readonly hash: BlockHash
   /** Those that did. */
   readonly written: ReadonlyArray<ConnectionId>
-  readonly failed: ReadonlyArray<{ readonly connection: ConnectionId; readonly error: PeerError }>
+  readonly failed: ReadonlyArray<FailedAdvert>
 }> {}
 
-export type AdvertError = NoEligiblePeers | AdvertIncomplete | PeerSetClosed
+/** What became of an advert that was not written. */
+export interface FailedAdvert {
+  readonly connection: ConnectionId
+  readonly error: PeerError | AdvertNotDelivered
+}
+
+/** An advert did not reach everybody it was for, or nobody. */
+export class AdvertError extends Data.TaggedError("AdvertError")<{
+  readonly reason: NoEligiblePeers | AdvertIncomplete | NetworkEnd
+}> {
+  override get message(): string {
+    return this.reason.message === "" ? this.reason._tag : `${this.reason._tag}: ${this.reason.message}`
+  }
+}
 
 /** Tells peers of a block: at most `Policy.advertsUnderWay` at the same time. */
 export class BlockAdvertiser extends Context.Service<
@@ -49,11 +63,16 @@ export class BlockAdvertiser extends Context.Service<
     readonly advertiseToAll: (hash: BlockHash) => Effect.Effect<ReadonlyArray<ConnectionId>, AdvertError>
   }
 >()("network-effect/network/BlockAdvertiser") {
+  /** Advertises to the peer set it is given, until the network ends or the layer closes. */
   static readonly layer = Layer.effect(
     BlockAdvertiser,
     Effect.gen(function* () {
       const policy = yield* Policy
       const peerSet = yield* PeerSet
+      const tasks = yield* BackgroundTasks
+      const closed = yield* Deferred.make<never, NetworkEnd>()
+      // Whoever holds this layer alone, without the rest of the network.
+      yield* Effect.addFinalizer(() => Deferred.fail(closed, new NetworkClosed()))
       const underWay = yield* Semaphore.make(policy.advertsUnderWay)
 
       const send = Effect.fnUntraced(function* (hash: BlockHash, to: "some" | "all") {
@@ -61,7 +80,7 @@ export class BlockAdvertiser extends Context.Service<
         const peers = yield* peerSet.advertTargets(to)
         if (peers.length === 0) return yield* new NoEligiblePeers()
         const written: Array<ConnectionId> = []
-        const failed: Array<{ readonly connection: ConnectionId; readonly error: PeerError }> = []
+        const failed: Array<FailedAdvert> = []
         yield* Effect.forEach(
           peers,
           (peer) =>
@@ -78,8 +97,10 @@ export class BlockAdvertiser extends Context.Service<
         underWay
           .withPermits(1)(send(hash, to))
           .pipe(
-            // First, because the end of the network also ends its connections.
-            (sending) => Effect.raceFirst(peerSet.awaitEnd, sending),
+            // The end of the network also ends its connections: what it ends by is what the caller hears.
+            tasks.untilEnd,
+            (sending) => Effect.raceFirst(Deferred.await(closed), sending),
+            Effect.mapError((reason) => new AdvertError({ reason })),
             Effect.withSpan("BlockAdvertiser.advertise", { attributes: { to } })
           )
 

@@ -1,76 +1,211 @@
 /**
- * Dials, shakes hands, and brings the peer into the peer set.
+ * Makes every outbound connection, from its slot to its end.
  *
- * It knows how to dial; `Crawler.ts` and `InitialPeers.ts` know whom and when. What it shares between them is the pace:
- * no two dials of this node start within `Policy.dialInterval`.
+ *     slot ─▶ whom ─▶ turn ─▶ dial ─▶ handshake ─▶ admission ─▶ peer
+ *      └──────── each may refuse: one `ConnectError` says which ─┘
+ *
+ * Whoever wants a connection says whom and why (`Dialer.ts`, `InitialPeers.ts`, `ManualPeers.ts`). The limit, the pace, the
+ * bans and the budget of time are kept here and cannot be forgotten by a caller. What was true before a wait is looked at
+ * again after it.
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Exit, Layer, Scope } from "effect"
+import {
+  Cause,
+  Context,
+  Data,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  FiberSet,
+  identity,
+  Layer,
+  Option,
+  Scope,
+  Semaphore
+} from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
+import { BanList } from "../addresses/BanList.ts"
+import { BackgroundTasks, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, HandshakeError, HandshakeTimeout } from "../peer/Handshake.ts"
 import type { Peer } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
-import { type DialError, Transport } from "../transport/Transport.ts"
-import { ConnectionReports } from "./ConnectionReports.ts"
-import type { Slot } from "./ConnectionSlots.ts"
+import { type DialError, OutboundTransport } from "../transport/Transport.ts"
+import { ConnectionSlots, type NoFreeSlot, type Slot } from "./ConnectionSlots.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
+import { PeerAdmission } from "./PeerAdmission.ts"
+import { type PeerRefused, PeerSet } from "./PeerSet.ts"
 
-/** No connection: the address did not answer, or no agreement was reached. */
-export type ConnectError = DialError | HandshakeError
+/** It is a peer already, or is being dialled right now. Nothing was dialled. */
+export class AlreadyConnected extends Data.TaggedError("AlreadyConnected")<{}> {}
 
-/** Dials, `Policy.dialInterval` apart. */
+/** Its peer group is banned. Nothing was dialled. */
+export class PeerBanned extends Data.TaggedError("PeerBanned")<{}> {}
+
+/** Which step refused. */
+export type ConnectFailure =
+  /** Nothing was dialled: try again when a connection has ended. */
+  | NoFreeSlot
+  | AlreadyConnected
+  | PeerBanned
+  /** The address did not answer. */
+  | DialError
+  /** It answered, and no agreement was reached; its `reason` says why. */
+  | HandshakeError
+  /** It agreed, and may not join: its host has all the connections it may have, or it was banned meanwhile. */
+  | PeerRefused
+  /** The network has ended. */
+  | NetworkEnd
+
+/** There is no connection. */
+export class ConnectError extends Data.TaggedError("ConnectError")<{ readonly reason: ConnectFailure }> {
+  /** The shortest name of the cause, for logs: the system's code of a failed dial, else a tag. Names no address. */
+  get code(): string {
+    const { reason } = this
+    return reason._tag === "DialError"
+      ? reason.code
+      : reason._tag === "HandshakeError"
+        ? reason.reason._tag
+        : reason._tag
+  }
+
+  /** Whether the address was dialled, so that the failure says something about it. */
+  get wasDialled(): boolean {
+    return this.reason._tag === "DialError" || this.reason._tag === "HandshakeError"
+  }
+
+  override get message(): string {
+    return `no connection: ${this.code}`
+  }
+}
+
+/** A connection that somebody wants. */
+export interface Wanted<E> {
+  /**
+   * The address, or how to find it once there is a slot for it, which stays taken meanwhile. If that fails, so does the
+   * attempt.
+   */
+  readonly whom: PeerSocketAddress.PeerSocketAddress | Effect.Effect<PeerSocketAddress.PeerSocketAddress, E>
+  /**
+   * Who wants it: the book offered a `candidate`, it is one of the `initial` peers, it is looked for again in `recovery`, or
+   * the operator asked (`manual`). What failed as a candidate or in recovery is told to the book. Of an initial peer it is
+   * not: a failure would bar an address that was never seen, and the crawler's own try tells more.
+   */
+  readonly why: "candidate" | "initial" | "recovery" | "manual"
+}
+
+type Why = Wanted<never>["why"]
+
+/** Makes outbound connections. */
 export class Connector extends Context.Service<
   Connector,
   {
     /**
-     * Waits until a dial may start. Turns are given out in the order of asking, `Policy.dialInterval` apart, across all
-     * callers; there is no credit for idle time.
+     * Takes a slot at once or fails, waits for a turn, dials, shakes hands (both within `Policy.handshakeTimeout`) and has
+     * the peer admitted. The connection belongs to the connector and lives until the peer goes or the network ends;
+     * `Peer.awaitClosed` tells. Interrupting it before there is a peer gives the attempt up. On failure nothing is left
+     * behind.
+     *
+     * Turns are given out in the order of asking, `Policy.dialInterval` apart, across all callers; there is no credit for
+     * idle time.
      */
-    readonly takeTurn: Effect.Effect<void>
-
-    /**
-     * Dials now and shakes hands, both within `Policy.handshakeTimeout`. The peer is in the peer set until it goes or the
-     * scope closes; `Peer.awaitClosed` tells. On failure nothing is left behind.
-     */
-    readonly connect: (
-      address: PeerSocketAddress.PeerSocketAddress,
-      slot: Slot
-    ) => Effect.Effect<Peer, ConnectError, Scope.Scope>
+    readonly connect: <E = never>(wanted: Wanted<E>) => Effect.Effect<Peer, ConnectError | E>
   }
 >()("network-effect/network/Connector") {
-  static readonly layer = Layer.effect(
+  /** Dials over the `OutboundTransport` it is given. Its connections end with the network. */
+  static readonly layer: Layer.Layer<
+    Connector,
+    TaskNameTaken,
+    | AddressBook
+    | BackgroundTasks
+    | BanList
+    | ChainParams
+    | ConnectionSlots
+    | Handshake
+    | NetworkEvents
+    | PeerAdmission
+    | PeerSet
+    | OutboundTransport
+  > = Layer.effect(
     Connector,
     Effect.gen(function* () {
       const policy = yield* Policy
       const chain = yield* ChainParams
-      const transport = yield* Transport
+      const transport = yield* OutboundTransport
       const handshake = yield* Handshake
-      const reports = yield* ConnectionReports
+      const admission = yield* PeerAdmission
+      const peerSet = yield* PeerSet
+      const slots = yield* ConnectionSlots
       const book = yield* AddressBook
+      const bans = yield* BanList
       const events = yield* NetworkEvents
+      const tasks = yield* BackgroundTasks
 
-      const connect = Effect.fnUntraced(function* (address: PeerSocketAddress.PeerSocketAddress, slot: Slot) {
-        const text = PeerSocketAddress.format(address)
+      const connections = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
+      // A defect in a connection is ours and must not go unnoticed.
+      yield* tasks.run("outbound connections", Effect.andThen(FiberSet.join(connections), Effect.never))
+      const takeTurn = yield* makePace(policy.dialInterval)
+      const underWay = new Set<string>()
+
+      const isConnected = (text: string) =>
+        peerSet
+          .peersUnsafe()
+          .some(
+            ({ transientAddress }) =>
+              transientAddress !== undefined && PeerSocketAddress.format(transientAddress) === text
+          )
+
+      /** Why the address is not to be dialled, as of now. */
+      const objection = Effect.fnUntraced(function* (address: PeerSocketAddress.PeerSocketAddress) {
+        if (isConnected(PeerSocketAddress.format(address))) return yield* new AlreadyConnected()
+        if (yield* bans.isBanned(address)) return yield* new PeerBanned()
+      })
+
+      const publishFailure = (text: string, exit: Exit.Exit<Peer, DialError | HandshakeError | PeerRefused>) => {
+        if (Exit.isSuccess(exit)) return Effect.void
+        const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+        switch (error?._tag) {
+          case "HandshakeError":
+            return events.publish({
+              _tag: "HandshakeFailed",
+              address: text,
+              direction: "outbound",
+              reason: error.reason._tag
+            })
+          case "PeerRefused":
+            return events.publish({ _tag: "PeerRefused", address: text, direction: "outbound", reason: error.reason })
+          case "DialError":
+            return events.publish({ _tag: "DialFailed", address: text, reason: error.code })
+          case undefined:
+            return events.publish({
+              _tag: "DialFailed",
+              address: text,
+              reason: Cause.hasInterruptsOnly(exit.cause) ? "Interrupted" : "Defect"
+            })
+        }
+      }
+
+      /** From `DialStarted` to the one event that ends it: the peer, or why there is none. */
+      const dial = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot) => {
         const connected = { _tag: "OutboundDirect", address } as const
-        // A scope of its own, so that a failed attempt leaves nothing in a caller's scope that lives on.
-        const scope = yield* Scope.fork(yield* Effect.scope)
-        return yield* Effect.gen(function* () {
+        const text = PeerSocketAddress.format(address)
+        return Effect.gen(function* () {
           yield* events.publish({ _tag: "DialStarted", address: text })
           yield* ConnectionMetrics.attempted(chain, connected)
           const peer = yield* transport.dial(address).pipe(
-            Effect.tapError((error) =>
-              Effect.andThen(
-                ConnectionMetrics.ended(chain, connected, ConnectionMetrics.outcomeOf(error)),
-                events.publish({ _tag: "DialFailed", address: text, reason: error.code })
-              )
-            ),
-            Effect.flatMap((stream) => handshake.run(stream, connected, reports.hostFor(connected))),
+            Effect.tapError((error) => ConnectionMetrics.ended(chain, connected, ConnectionMetrics.outcomeOf(error))),
+            Effect.flatMap((stream) => {
+              const through = ConnectedAddress.outbound(address, stream)
+              return handshake.run(stream, through, admission.hostFor(through))
+            }),
             // One budget for both, so a slow connect leaves less for the handshake.
             Effect.timeoutOrElse({
               duration: policy.handshakeTimeout,
@@ -81,41 +216,125 @@ export class Connector extends Context.Service<
                 )
             }),
             Effect.tapErrorTag("HandshakeError", ({ reason }) =>
-              Effect.andThen(
-                // Whoever echoes our nonce may be lying, but only about the address we dialled.
-                reason._tag === "RemoteNonceReuse" ? book.markOwn(address) : Effect.void,
-                events.publish({ _tag: "HandshakeFailed", address: text, direction: "outbound", reason: reason._tag })
-              )
+              // Whoever echoes our nonce may be lying, but only about the address we dialled.
+              reason._tag === "RemoteNonceReuse" ? book.markOwn(address) : Effect.void
             )
           )
-          yield* reports.welcome(peer, slot)
+          yield* admission.admit(peer, slot)
           return peer
         }).pipe(
-          Scope.provide(scope),
-          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)),
+          Effect.onExit((exit) => publishFailure(text, exit)),
           Spans.within("connector", { attributes: { peer: ConnectedAddress.label(connected) } })
         )
+      }
+
+      /** The address, while nobody else dials it. */
+      const alone = <A, E, R>(address: PeerSocketAddress.PeerSocketAddress, attempt: Effect.Effect<A, E, R>) => {
+        const text = PeerSocketAddress.format(address)
+        return Effect.suspend((): Effect.Effect<A, E | AlreadyConnected, R> => {
+          if (underWay.has(text)) return Effect.fail(new AlreadyConnected())
+          underWay.add(text)
+          return Effect.ensuring(
+            attempt,
+            Effect.sync(() => underWay.delete(text))
+          )
+        })
+      }
+
+      const attempt = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot, why: Why) =>
+        alone(
+          address,
+          Effect.gen(function* () {
+            yield* objection(address)
+            yield* takeTurn
+            yield* objection(address)
+            const outbound = slots.used("outbound")
+            const isReported = why === "candidate" || why === "recovery"
+            return yield* dial(address, slot).pipe(
+              isReported ? Effect.tapError((error) => report(address, error, outbound)) : identity,
+              spanOf(address, why)
+            )
+          })
+        )
+
+      /** What a failed dial means for its address. */
+      const report = (
+        address: PeerSocketAddress.PeerSocketAddress,
+        error: DialError | HandshakeError | PeerRefused,
+        outbound: number
+      ) =>
+        Effect.gen(function* () {
+          const log = outbound <= policy.verboseDials ? Effect.logInfo : Effect.logDebug
+          yield* log("dial failed").pipe(
+            Effect.annotateLogs({ reason: new ConnectError({ reason: error }).code, outbound })
+          )
+          // It agreed, and answers: nothing is wrong with its address.
+          if (error._tag === "PeerRefused") return
+          // Without services: "no services" would bar the address for good.
+          yield* book
+            .record({ _tag: "UpdateFailed", address, services: undefined })
+            .pipe(Spans.within("report_failed", { attributes: { addr: PeerSocketAddress.redacted(address) } }))
+        })
+
+      /** The reference has a span of its own for the dials of its crawler. */
+      const spanOf = (address: PeerSocketAddress.PeerSocketAddress, why: Why) =>
+        why === "candidate"
+          ? Spans.within("dial", {
+              attributes: { network: chain.kind, candidate: PeerSocketAddress.redacted(address) }
+            })
+          : identity
+
+      const refused = (reason: ConnectFailure) => Effect.fail(new ConnectError({ reason }))
+
+      /** The end of the network interrupts the attempt; its caller hears why. */
+      const untilEnd = <A, E>(outcome: Effect.Effect<A, E>): Effect.Effect<A, E | ConnectError> =>
+        tasks
+          .untilEnd(outcome)
+          .pipe(Effect.mapError((error) => (isNetworkEnd(error) ? new ConnectError({ reason: error }) : error)))
+
+      const connect = Effect.fnUntraced(function* <E>({ whom, why }: Wanted<E>) {
+        const outcome = Deferred.makeUnsafe<Peer, ConnectError | E>()
+        // The scope holds the slot first and the stream after it, so a slot is free only when its socket is closed.
+        const connection = Effect.gen(function* () {
+          const slot = yield* Effect.catch(slots.reserve("outbound"), refused)
+          const found = yield* Effect.exit(Effect.isEffect(whom) ? whom : Effect.succeed(whom))
+          // However it failed, that is its caller's.
+          if (Exit.isFailure(found)) return yield* Deferred.failCause(outcome, found.cause)
+          const address = found.value
+          const peer = yield* Effect.catch(attempt(address, slot, why), refused)
+          yield* Deferred.succeed(outcome, peer)
+          return yield* peer.awaitClosed
+        }).pipe(
+          Effect.scoped,
+          Effect.onError((cause) => Deferred.failCause(outcome, cause)),
+          // Its caller was told; what is a defect of ours also ends the network.
+          Effect.ignore,
+          Effect.annotateLogs({ why })
+        )
+        // Started at once: the slot is taken before the next attempt is looked at.
+        const fiber = yield* FiberSet.run(connections, connection, { startImmediately: true })
+        return yield* untilEnd(Deferred.await(outcome)).pipe(Effect.onInterrupt(() => Fiber.interrupt(fiber)))
       })
 
-      return Connector.of({ connect, takeTurn: yield* makePace(policy.dialInterval) })
+      return Connector.of({ connect })
     })
   )
 }
 
-/** A gate that lets one caller through per `interval`. The turn is taken before sleeping, so callers never share one. */
-export const makePace = (interval: Duration.Duration) =>
-  Effect.sync(() => {
+/**
+ * A gate that lets one caller through per `interval`, first come, first served. Whoever gives up while it waits leaves the
+ * others their turns; there is no credit for idle time.
+ */
+export const makePace = (interval: Duration.Duration): Effect.Effect<Effect.Effect<void>> =>
+  Effect.map(Semaphore.make(1), (gate) => {
     const intervalMillis = Duration.toMillis(interval)
-    let nextMillis = -Infinity
-    return Effect.gen(function* () {
-      const now = yield* monotonicMillis
-      const turn = Math.max(nextMillis, now)
-      nextMillis = turn + intervalMillis
-      if (turn > now) yield* Effect.sleep(Duration.millis(turn - now))
-      // A late wake-up must not bring the next dial closer.
-      const woken = yield* monotonicMillis
-      nextMillis = Math.max(nextMillis, woken + intervalMillis)
-    })
+    let nextMillis = Number.NEGATIVE_INFINITY
+    return gate.withPermits(1)(
+      Effect.gen(function* () {
+        const left = nextMillis - (yield* Monotonic.millis)
+        if (left > 0) yield* Effect.sleep(Duration.millis(left))
+        // From when it really woke: a late turn must not bring the next one closer.
+        nextMillis = (yield* Monotonic.millis) + intervalMillis
+      })
+    )
   })
-
-const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1_000_000)

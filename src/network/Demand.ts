@@ -6,8 +6,9 @@
  *
  * @module
  */
-import { Deferred, Effect, Latch } from "effect"
+import { Cause, Effect, Exit, Queue } from "effect"
 
+/** Ends with an `E`. */
 export interface Demand<E> {
   /** One more. `false` when the counter is full or the network has ended. */
   readonly offer: Effect.Effect<boolean>
@@ -15,51 +16,31 @@ export interface Demand<E> {
   readonly takeUnsafe: () => boolean
   /** Waits until there is one to take, and takes none; fails when the network has ended. Interrupting it loses nothing. */
   readonly awaitOne: Effect.Effect<void, E>
-  /** Waits for one and takes it. Interrupting it loses nothing. */
-  readonly take: Effect.Effect<void, E>
 }
 
-/** A counter up to `capacity`, for as long as `ended` has not failed. */
-export const make = <E>(
-  capacity: number,
-  ended: Deferred.Deferred<never, E>
-): { readonly demand: Demand<E>; readonly offerUnsafe: () => boolean; readonly closeUnsafe: () => void } => {
-  const latch = Latch.makeUnsafe(false)
-  let count = 0
-  let closed = false
+/** A demand, for whoever decides about it. */
+export interface OwnDemand<E> {
+  readonly demand: Demand<E>
+  readonly offerUnsafe: () => boolean
+  /** From now on nothing is wanted. */
+  readonly endUnsafe: (reason: E) => void
+}
 
-  const offerUnsafe = () => {
-    if (closed || count >= capacity) return false
-    count++
-    latch.openUnsafe()
-    return true
-  }
-
-  const takeUnsafe = () => {
-    if (closed || count === 0) return false
-    count--
-    if (count === 0) latch.closeUnsafe()
-    return true
-  }
-
-  const awaitDemand = Effect.suspend(() =>
-    Effect.andThen(
-      latch.await,
-      Effect.suspend(() => (closed ? Deferred.await(ended) : Effect.void))
-    )
-  )
-
-  const take: Effect.Effect<void, E> = Effect.flatMap(awaitDemand, () =>
-    // Somebody else may have taken it between the latch and here.
-    Effect.suspend(() => (takeUnsafe() ? Effect.void : take))
-  )
-
-  return {
-    demand: { offer: Effect.sync(offerUnsafe), takeUnsafe, awaitOne: awaitDemand, take },
-    offerUnsafe,
-    closeUnsafe: () => {
-      closed = true
-      latch.openUnsafe()
+/** A counter up to `capacity`. */
+export const make = <E>(capacity: number): Effect.Effect<OwnDemand<E>> =>
+  Effect.map(Queue.dropping<void, E>(capacity), (signals) => {
+    const offerUnsafe = () => Queue.offerUnsafe(signals, undefined)
+    const takeUnsafe = () => {
+      const taken = Queue.takeUnsafe(signals)
+      return taken !== undefined && Exit.isSuccess(taken)
     }
-  }
-}
+    return {
+      demand: { offer: Effect.sync(offerUnsafe), takeUnsafe, awaitOne: Queue.peek(signals) },
+      offerUnsafe,
+      endUnsafe: (reason) => {
+        // What is left over would be given out first.
+        while (takeUnsafe()) continue
+        Queue.failCauseUnsafe(signals, Cause.fail(reason))
+      }
+    }
+  })

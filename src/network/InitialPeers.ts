@@ -1,169 +1,323 @@
 /**
- * The first addresses and the first dials.
+ * The first addresses and the first dials, at the start and whenever a node has nobody left.
  *
- * Addresses come from the DNS seeds (or the peers the operator named) and from the cache file. All valid ones go to the
- * book, some are dialled at once.
+ *     names ──────────┐                          ┌─ start: as many as `Policy.targetPeers`
+ *     cache file ─────┼─▶ book, and those due ──▶┤
+ *     book: once met ─┘                          └─ alone: each once in `Policy.reconnectDelay`, for as long as it takes
  *
- * Source: Zebra peer_set/initialize.rs, `limit_initial_peers` and `add_initial_peers`.
+ * Nothing waits for names: whatever else is known is dialled meanwhile, and what they give joins when it comes.
+ *
+ * A node is alone when it has no outbound connection, whoever dialled it: those who come to us may all be one attacker. It is
+ * nobody's turn but ours only when the crawler has no candidate; while it has some, it is asked to dial them now. What was
+ * met once is tried again however long ago that was, so no outage is too long.
+ *
+ * Source: Zebra peer_set/initialize.rs, `limit_initial_peers` and `add_initial_peers`. Starting over is ours.
  *
  * @module
  */
-import { Clock, Context, Deferred, Duration, Effect, FiberSet, Layer, Option, Random } from "effect"
+import { Context, Deferred, Duration, Effect, FiberSet, Layer, Option, Random, Scope } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { PeerCache } from "../addresses/AddressBookFile.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
+import { BanList } from "../addresses/BanList.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
+import * as PeerAddress from "../addresses/PeerAddress.ts"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as LimitedLog from "../LimitedLog.ts"
+import * as Monotonic from "../Monotonic.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
-import { Connector, type ConnectError } from "./Connector.ts"
+import { Connector } from "./Connector.ts"
 import { ConnectionSlots } from "./ConnectionSlots.ts"
+import { Crawler } from "./Crawler.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerSet } from "./PeerSet.ts"
 
-/** Dials the first peers, and starts over when nobody is left. */
+type Address = PeerSocketAddress.PeerSocketAddress
+
+/** Dials the first peers, and starts over when no outbound connection is left. */
 export class InitialPeers extends Context.Service<
   InitialPeers,
   {
     /**
-     * Gathers, tells the book, dials up to `Policy.targetPeers`, and waits until each dial has succeeded or failed. Returns
-     * how many succeeded. The connections live as long as the layer. Waits for seeds as long as there are any.
+     * The first dials are known to have succeeded or failed, and the first crawl is over: more peers are looked for from now
+     * on. Waits for names for twice `Policy.dnsTimeout` at most, and only while there is nobody else to dial; what they give
+     * later is dialled as it comes.
      */
-    readonly start: Effect.Effect<number>
-    /**
-     * Starts over whenever no peer is connected and no candidate is left: at most once every `Policy.reconnectDelay`, and
-     * without those dialled in that time.
-     */
-    readonly startOver: Effect.Effect<never>
+    readonly awaitStarted: Effect.Effect<void>
   }
 >()("network-effect/network/InitialPeers") {
-  static readonly layer = Layer.effect(
+  /**
+   * Gathers, tells the book, dials up to `Policy.targetPeers`, has one of them asked for addresses, and wants as many more as
+   * the target lacks. From then on, whenever no outbound connection is open: has ready candidates dialled at once, or without
+   * any gathers again, at most once every `Policy.reconnectDelay`, and dials all that was not dialled in that time.
+   */
+  static readonly layer: Layer.Layer<
     InitialPeers,
-    Effect.gen(function* () {
-      const policy = yield* Policy
-      const chain = yield* ChainParams
-      const seeds = yield* DnsSeeds
-      const cache = yield* PeerCache
-      const book = yield* AddressBook
-      const connector = yield* Connector
-      const slots = yield* ConnectionSlots
-      const peerSet = yield* PeerSet
-      const events = yield* NetworkEvents
-      const connections = yield* FiberSet.make<void, never>()
-      const dialledAt = new Map<string, number>()
-
-      /** All addresses there are, valid ones only, best first, all told to the book; then those to dial, in random order. */
-      const choose = Effect.gen(function* () {
-        const found = [...(yield* seeds.resolve), ...(chain.kind === "regtest" ? [] : yield* cache.load)]
-        const unique = new Map(found.map((address) => [PeerSocketAddress.format(address), address]))
-        yield* events.publish({ _tag: "InitialPeersFound", count: unique.size })
-        if (unique.size > policy.targetPeers) {
-          yield* Effect.logInfo("more initial peers than needed").pipe(
-            Effect.annotateLogs({ found: unique.size, dialled: policy.targetPeers })
-          )
-        }
-        const valid: Array<PeerSocketAddress.PeerSocketAddress> = []
-        for (const address of unique.values()) {
-          const invalid = AddressRules.validForOutbound(address, chain)
-          if (invalid === undefined) valid.push(address)
-          else {
-            yield* Effect.logInfo("initial peer ignored").pipe(
-              PeerSocketAddress.annotateLogs("address", address),
-              Effect.annotateLogs({ reason: invalid })
-            )
-          }
-        }
-        // Shuffled before they are grouped, so each group is a random one; then the preferred group is used up first.
-        const shuffled = yield* Random.shuffle(valid)
-        const byPreference = [
-          ...shuffled.filter((address) => AddressRules.isPreferred(address, chain)),
-          ...shuffled.filter((address) => !AddressRules.isPreferred(address, chain))
-        ]
-        for (const address of byPreference) yield* book.record({ _tag: "NewInitial", address })
-        const now = yield* monotonicMillis
-        for (const [address, dialled] of dialledAt) {
-          if (now - dialled >= Duration.toMillis(policy.reconnectDelay)) dialledAt.delete(address)
-        }
-        const due: Array<PeerSocketAddress.PeerSocketAddress> = []
-        for (const address of byPreference) {
-          const entry = Option.getOrUndefined(yield* book.get(address))
-          // The crawler may have dialled it since.
-          const attempted = Math.max(
-            dialledAt.get(PeerSocketAddress.format(address)) ?? -Infinity,
-            entry?.lastAttemptMillis ?? -Infinity
-          )
-          if (now - attempted >= Duration.toMillis(policy.reconnectDelay)) due.push(address)
-        }
-        return yield* Random.shuffle(due.slice(0, policy.targetPeers))
-      })
-
-      /** One initial connection, from its slot to its end; tells `outcome` as soon as it is known. */
-      const hold = (address: PeerSocketAddress.PeerSocketAddress, outcome: Deferred.Deferred<boolean>) =>
-        Effect.gen(function* () {
-          const slot = yield* slots.reserve("outbound")
-          yield* connector.takeTurn
-          dialledAt.set(PeerSocketAddress.format(address), yield* monotonicMillis)
-          const peer = yield* connector.connect(address, slot)
-          yield* Deferred.succeed(outcome, true)
-          yield* peer.awaitClosed
-        }).pipe(
-          // Not told to the book: a recorded failure would bar an address that was never seen for good.
-          Effect.catch((error) => {
-            const reason = connectErrorReason(error)
-            // No such IP family on this host says nothing about the peer.
-            const log = reason === "EADDRNOTAVAIL" ? Effect.logDebug : Effect.logInfo
-            return log("initial peer not reached").pipe(
-              PeerSocketAddress.annotateLogs("address", address),
-              Effect.annotateLogs({ reason })
-            )
-          }),
-          Effect.scoped,
-          Effect.ensuring(Deferred.succeed(outcome, false))
-        )
-
-      /** Dials each at its turn. How many of them succeeded, once all are known. */
-      const dialAll = Effect.fnUntraced(function* (addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) {
-        const ipv4 = addresses.filter((address) => address._tag === "InetAddressV4").length
-        yield* Effect.logInfo("dialling initial peers").pipe(
-          Effect.annotateLogs({ ipv4, ipv6: addresses.length - ipv4 })
-        )
-        const outcomes = yield* Effect.forEach(addresses, (address) =>
-          Effect.gen(function* () {
-            const outcome = yield* Deferred.make<boolean>()
-            yield* FiberSet.run(connections, hold(address, outcome), { startImmediately: true })
-            return outcome
-          })
-        )
-        let succeeded = 0
-        for (const outcome of outcomes) {
-          if (yield* Deferred.await(outcome)) succeeded++
-          // Remote peers must not keep everybody else waiting by answering all at once.
-          yield* Effect.yieldNow
-        }
-        yield* Effect.logInfo("initial peers dialled").pipe(
-          Effect.annotateLogs({ connected: succeeded, failed: addresses.length - succeeded })
-        )
-        return succeeded
-      })
-
-      const start = Effect.flatMap(choose, dialAll).pipe(Spans.within("add_initial_peers"))
-
-      const startOver = Effect.gen(function* () {
-        const isAlone = (yield* peerSet.peers).length === 0 && (yield* book.readyCount) === 0
-        if (isAlone) yield* start
-      }).pipe(Effect.delay(policy.reconnectDelay), Effect.forever)
-
-      // A defect in a connection's fiber is ours and must not go unnoticed.
-      const watch = Effect.andThen(FiberSet.join(connections), Effect.never)
-
-      return InitialPeers.of({ start, startOver: Effect.raceFirst(startOver, watch) })
-    })
-  )
+    TaskNameTaken,
+    | AddressBook
+    | BackgroundTasks
+    | BanList
+    | ChainParams
+    | ConnectionSlots
+    | Connector
+    | Crawler
+    | DnsSeeds
+    | NetworkEvents
+    | PeerCache
+    | PeerSet
+  > = Layer.effect(InitialPeers, Effect.gen(make))
 }
 
-/** What a failed dial is logged with. */
-const connectErrorReason = (error: ConnectError): string =>
-  error._tag === "DialError" ? error.code : error.reason._tag
+function* make() {
+  const policy = yield* Policy
+  const chain = yield* ChainParams
+  const seeds = yield* DnsSeeds
+  const cache = yield* PeerCache
+  const book = yield* AddressBook
+  const bans = yield* BanList
+  const connector = yield* Connector
+  const slots = yield* ConnectionSlots
+  const peerSet = yield* PeerSet
+  const events = yield* NetworkEvents
+  const crawler = yield* Crawler
+  const tasks = yield* BackgroundTasks
+  const started = yield* Deferred.make<void>()
+  const fibers = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
+  const limitedLog = LimitedLog.make(policy.statusLogInterval)
+  const delayMillis = Duration.toMillis(policy.reconnectDelay)
 
-const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1_000_000)
+  // -- who there is --------------------------------------------------------------------------
+
+  /** The latest answers, by address. */
+  let named = new Map<string, Address>()
+  let atHand = new Map<string, Address>()
+  /** Grows with each answer. */
+  let answers = 0
+  let gatheredMillis = Number.NEGATIVE_INFINITY
+  let hasStarted = false
+  /** Open while names are asked. */
+  let asking: Deferred.Deferred<void> | undefined
+
+  /** Preferred ones first, and otherwise in random order. */
+  const inOrder = Effect.fnUntraced(function* (addresses: Iterable<Address>) {
+    const shuffled = yield* Random.shuffle(addresses)
+    return [
+      ...shuffled.filter((address) => AddressRules.isPreferred(address, chain)),
+      ...shuffled.filter((address) => !AddressRules.isPreferred(address, chain))
+    ]
+  })
+
+  /** What a source gave: the valid ones are told to the book and returned. */
+  const learn = Effect.fnUntraced(function* (found: ReadonlyArray<Address>) {
+    const unique = new Map(found.map((address) => [PeerSocketAddress.format(address), address]))
+    yield* events.publish({ _tag: "InitialPeersFound", count: unique.size })
+    if (unique.size > policy.targetPeers) {
+      yield* limitedLog(
+        "more than needed",
+        Effect.logInfo("more initial peers than needed").pipe(
+          Effect.annotateLogs({ found: unique.size, dialled: policy.targetPeers })
+        )
+      )
+    }
+    for (const [text, address] of unique) {
+      const invalid = AddressRules.validForOutbound(address, chain)
+      if (invalid === undefined) continue
+      unique.delete(text)
+      const line = Effect.logInfo("initial peer ignored").pipe(
+        PeerSocketAddress.annotateLogs("address", address),
+        Effect.annotateLogs({ reason: invalid })
+      )
+      yield* hasStarted ? limitedLog("ignored", line) : line
+    }
+    for (const address of yield* inOrder(unique.values())) yield* book.record({ _tag: "NewInitial", address })
+    return unique
+  })
+
+  /** Asks for candidates to be dialled, as far as there are slots. */
+  const demand = Effect.fnUntraced(function* (wanted: number) {
+    for (let left = Math.min(wanted, slots.limits.outbound - slots.used("outbound")); left > 0; left--) {
+      if (!(yield* peerSet.demand.offer)) return
+    }
+  })
+
+  /** Asks names beside everything else, unless they are being asked. */
+  const askNames = Effect.suspend(() => {
+    if (asking !== undefined) return Effect.void
+    const answered = Deferred.makeUnsafe<void>()
+    asking = answered
+    const ask = Effect.gen(function* () {
+      named = yield* learn(yield* seeds.resolve)
+      answers++
+      // Who is new is a candidate, and should not wait for the crawler's next tick.
+      if (hasStarted) yield* demand(Math.min(named.size, policy.targetPeers - slots.used("outbound")))
+    }).pipe(
+      Effect.ensuring(
+        Effect.suspend(() => {
+          asking = undefined
+          return Deferred.succeed(answered, undefined)
+        })
+      )
+    )
+    return FiberSet.run(fibers, ask, { startImmediately: true })
+  })
+
+  const gather = Effect.gen(function* () {
+    gatheredMillis = yield* Monotonic.millis
+    for (const [text, millis] of dialledAt) if (gatheredMillis - millis >= delayMillis) dialledAt.delete(text)
+    yield* askNames
+    const written = asking === undefined ? [] : seeds.literals
+    const found = [...written, ...(chain.kind === "regtest" ? [] : yield* cache.load)]
+    if (found.length === 0) return
+    atHand = yield* learn(found)
+    answers++
+  })
+
+  /** Those of the book that were connected once and may serve blocks. */
+  const once = Effect.map(book.entries, (entries) =>
+    entries.flatMap((entry) =>
+      entry.lastResponseSeconds !== undefined && !entry.isInbound && PeerAddress.isValidForOutbound(entry, chain)
+        ? [entry.address]
+        : []
+    )
+  )
+
+  // -- who is dialled ------------------------------------------------------------------------
+
+  /** When each was dialled from here, in monotonic milliseconds. */
+  const dialledAt = new Map<string, number>()
+
+  /** Nobody dialled it within `Policy.reconnectDelay`, and nothing else speaks against it now. */
+  const isDue = Effect.fnUntraced(function* (address: Address) {
+    const entry = Option.getOrUndefined(yield* book.get(address))
+    const dialled = dialledAt.get(PeerSocketAddress.format(address)) ?? Number.NEGATIVE_INFINITY
+    const attempted = Math.max(dialled, entry?.lastAttemptMillis ?? Number.NEGATIVE_INFINITY)
+    const now = yield* Monotonic.millis
+    if (now - attempted <= delayMillis) return false
+    // A change so soon after another would not count, and the crawler would not know of this dial.
+    const failed = entry?.lastFailureMillis ?? Number.NEGATIVE_INFINITY
+    if (now - failed <= Duration.toMillis(policy.concurrentChangePeriod)) return false
+    if (yield* bans.isBanned(address)) return false
+    const group = AddressRules.limitKey(address)
+    const connected = (yield* peerSet.peers).filter(
+      ({ transientAddress }) => transientAddress !== undefined && AddressRules.limitKey(transientAddress) === group
+    )
+    return connected.length < policy.connectionsPerGroup
+  })
+
+  const hasSlot = () => slots.hasRoom("outbound")
+
+  /** One connection. `isKnown` once its dial has succeeded or failed. */
+  const connect = (address: Address, isKnown: Deferred.Deferred<void>) =>
+    connector.connect({ whom: address, why: hasStarted ? "recovery" : "initial" }).pipe(
+      Effect.catch((error) => {
+        // No such IP family on this host says nothing about the peer.
+        const log = error.code === "EADDRNOTAVAIL" ? Effect.logDebug : Effect.logInfo
+        const line = log("initial peer not reached").pipe(
+          PeerSocketAddress.annotateLogs("address", address),
+          Effect.annotateLogs({ reason: error.code })
+        )
+        return hasStarted ? limitedLog("not reached", line) : line
+      }),
+      Effect.asVoid,
+      Effect.ensuring(Deferred.succeed(isKnown, undefined))
+    )
+
+  const dial = Effect.fnUntraced(function* (address: Address) {
+    const isKnown = Deferred.makeUnsafe<void>()
+    // Before its turn: until then nobody else takes it.
+    dialledAt.set(PeerSocketAddress.format(address), yield* Monotonic.millis)
+    if (hasStarted) yield* book.record({ _tag: "UpdateAttempt", address })
+    yield* FiberSet.run(fibers, connect(address, isKnown), { startImmediately: true })
+    return isKnown
+  })
+
+  /**
+   * Dials those that are due, `Policy.dialInterval` apart, while `isWanted`. What names and the cache give meanwhile joins at
+   * once, so that a slow answer has its share. Returns what tells when each dial is over.
+   */
+  const dialDue = Effect.fnUntraced(function* (more: ReadonlyArray<Address>, isWanted: (dials: number) => boolean) {
+    const dials: Array<Deferred.Deferred<void>> = []
+    let seen = -1
+    let left: Array<Address> = []
+    while (isWanted(dials.length) && hasSlot()) {
+      if (seen !== answers) {
+        seen = answers
+        const all = new Map([
+          ...more.map((address) => [PeerSocketAddress.format(address), address] as const),
+          ...atHand,
+          ...named
+        ])
+        left = yield* inOrder(all.values())
+      }
+      const address = left.shift()
+      if (address === undefined) break
+      if (!(yield* isDue(address))) continue
+      if (dials.length > 0) {
+        yield* Effect.sleep(policy.dialInterval)
+        // What was true before the wait is looked at again.
+        if (seen !== answers) continue
+        if (!isWanted(dials.length) || !hasSlot() || !(yield* isDue(address))) continue
+      }
+      dials.push(yield* dial(address))
+    }
+    return dials
+  })
+
+  // -- when ----------------------------------------------------------------------------------
+
+  const allKnown = (dials: ReadonlyArray<Deferred.Deferred<void>>) =>
+    // Remote peers must not keep everybody else waiting by answering all at once.
+    Effect.forEach(dials, (isKnown) => Effect.andThen(Deferred.await(isKnown), Effect.yieldNow), { discard: true })
+
+  const start = Effect.gen(function* () {
+    yield* gather
+    const patience = Duration.times(policy.dnsTimeout, 2)
+    const dials: Array<Deferred.Deferred<void>> = []
+    for (;;) {
+      dials.push(...(yield* dialDue([], (more) => dials.length + more < policy.targetPeers)))
+      if (asking === undefined || dials.length === policy.targetPeers) break
+      const meanwhile = dials.length === 0 ? Effect.sleep(patience) : allKnown(dials)
+      yield* Effect.raceFirst(Deferred.await(asking), meanwhile)
+      if (asking !== undefined) break
+    }
+    yield* allKnown(dials)
+    hasStarted = true
+    yield* Effect.logInfo("initial peers dialled").pipe(
+      Effect.annotateLogs({ dialled: dials.length, connected: slots.open("outbound") })
+    )
+  }).pipe(Spans.within("add_initial_peers"))
+
+  const startUp = Effect.gen(function* () {
+    yield* start
+    // Those that live now. Some nodes answer address requests only once per connection: this one must not be lost.
+    yield* crawler.crawlOnce(Math.min(slots.open("outbound"), policy.crawlFanout))
+    yield* demand(policy.targetPeers - slots.used("outbound"))
+    yield* Deferred.succeed(started, undefined)
+  })
+
+  const isAlone = () => slots.open("outbound") === 0
+
+  const startOver = Effect.gen(function* () {
+    if (!isAlone()) return
+    const ready = yield* book.readyCount
+    if (ready > 0) return yield* demand(policy.fillSpareSlots ? ready : 1)
+    if ((yield* Monotonic.millis) - gatheredMillis >= delayMillis) yield* gather
+    const known = yield* once
+    // As at the start, but for the first one's moment: another may be connected now.
+    if (isAlone()) yield* dialDue(known, () => slots.open("outbound") < policy.targetPeers)
+  }).pipe(Effect.delay(policy.recoveryInterval), Effect.forever)
+
+  yield* tasks.run(
+    "initial peers",
+    Effect.raceFirst(
+      Effect.andThen(startUp, startOver),
+      // A defect in one of the fibers is ours and must not go unnoticed.
+      Effect.andThen(FiberSet.join(fibers), Effect.never)
+    )
+  )
+
+  return InitialPeers.of({ awaitStarted: Deferred.await(started) })
+}

@@ -5,105 +5,133 @@
  *
  * Every accepted stream is canonicalised before its address is used as a key, checked against bans and limits before a
  * slot or a handshake is spent on it, and counted before its handshake starts. The loop pauses after each stream,
- * longer after one it admitted, so that neither junk nor a crowd can take all our time.
+ * longer after one it admitted, so that neither junk nor a crowd can take all our time. Turns go round by network
+ * (`FairQueue.ts`); what is beyond the share of its peer group or its network is refused at once, without a turn.
  *
  * Source: Zebra peer_set/initialize.rs, accept loop.
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Scope } from "effect"
+import { Context, Duration, Effect, Exit, FiberSet, Latch, Layer, Option, Scope } from "effect"
 import { NetAddress } from "effect/net"
-import { AddressBook } from "../addresses/AddressBook.ts"
-import { limitKey, validForListening } from "../addresses/AddressRules.ts"
+import { limitKey, networkKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake } from "../peer/Handshake.ts"
-import { inboundLimit, Policy } from "../Policy.ts"
+import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
-import { type ByteStream, type ListenError, Transport } from "../transport/Transport.ts"
-import { ConnectionReports } from "./ConnectionReports.ts"
+import { ListeningPort } from "../transport/ListeningPort.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
+import { type ByteStream, maxWaitingStreams } from "../transport/Transport.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
+import { FairQueue, type Waiting } from "./FairQueue.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
+import { PeerAdmission } from "./PeerAdmission.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
-/** Accepts whoever may connect. */
+/** Somebody who waits for a turn; its stream ends with the scope. */
+interface Arrival extends Waiting {
+  readonly stream: ByteStream
+  readonly scope: Scope.Closeable
+}
+
+/** Crowded networks (IPv4 /16, IPv6 /32) that it takes to fill all waiting places; one alone has 64 of them. */
+const networksThatFill = 16
+
+/** Connections of one peer group that may wait, for each that it may have. */
+const waitingPerGroup = 4
+
+/** Hosts of this machine and of a private network are no crowd from one corner of the internet: each stands for itself. */
+const originOf = (address: PeerSocketAddress.PeerSocketAddress): Waiting => {
+  const group = limitKey(address)
+  const { address: ip } = address
+  const isNear = NetAddress.isLoopback(ip) || (NetAddress.isIpv4Address(ip) && NetAddress.isPrivate(ip))
+  return { group, network: isNear ? group : networkKey(address) }
+}
+
+/** Accepts whoever may connect. Nobody does when this node has no port. */
 export class Listener extends Context.Service<
   Listener,
   {
-    /** The address we really listen on: its port is the one the system chose when 0 was asked for. */
-    readonly address: PeerSocketAddress.PeerSocketAddress
-    /** Accepts for as long as it runs; ends only by interruption or a defect. */
-    readonly run: Effect.Effect<never>
+    /** Where we accept; `None` for a node that only dials. */
+    readonly address: Option.Option<PeerSocketAddress.PeerSocketAddress>
   }
 >()("network-effect/network/Listener") {
-  /** Binds now; the layer fails when the address is taken or forbidden. Nobody is accepted before `run`. */
-  static readonly layer = (address: PeerSocketAddress.PeerSocketAddress): Layer.Layer<Listener, ListenError, Needs> =>
-    Layer.effect(Listener, make(address))
+  /** Accepts from now on. */
+  static readonly layer: Layer.Layer<
+    Listener,
+    TaskNameTaken,
+    | BackgroundTasks
+    | BanList
+    | ChainParams
+    | ConnectionSlots
+    | Handshake
+    | ListeningPort
+    | NetworkEvents
+    | OwnAddress
+    | PeerAdmission
+  > = Layer.effect(Listener, Effect.gen(make))
 }
 
-type Needs =
-  | Transport
-  | ChainParams
-  | AddressBook
-  | BanList
-  | Handshake
-  | ConnectionReports
-  | ConnectionSlots
-  | NetworkEvents
-
-const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAddress) {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
-  const transport = yield* Transport
+  const port = yield* ListeningPort
+  const { listening } = yield* OwnAddress
   const bans = yield* BanList
   const handshake = yield* Handshake
-  const reports = yield* ConnectionReports
+  const admission = yield* PeerAdmission
   const slots = yield* ConnectionSlots
   const events = yield* NetworkEvents
   const trusted = yield* TrustedPeers
+  const tasks = yield* BackgroundTasks
 
-  const unusual = validForListening(wanted, chain)
-  if (unusual !== undefined && wanted.port !== 0) {
-    yield* Effect.logWarning("other nodes will not dial this port").pipe(
-      Effect.annotateLogs({ port: wanted.port, expected: chain.defaultPort, chain: chain.name, reason: unusual })
-    )
+  if (Option.isSome(listening)) {
+    const address = listening.value
+    const unusual = validForListening(address, chain)
+    if (unusual !== undefined) {
+      yield* Effect.logWarning("other nodes will not dial this port").pipe(
+        Effect.annotateLogs({
+          port: address.port,
+          expected: chain.defaultPort,
+          chain: chain.name,
+          reason: unusual
+        })
+      )
+    }
+    yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(address) }))
+    yield* events.publish({ _tag: "Listening", address: PeerSocketAddress.format(address) })
   }
-  const listener = yield* transport
-    .listen(wanted)
-    .pipe(Spans.within("open_listener", { attributes: { addr: PeerSocketAddress.format(wanted) } }))
-  const bound = listener.address
-  yield* handshake.setListenAddress(bound)
-  yield* Effect.logInfo("listening").pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(bound) }))
-  yield* events.publish({ _tag: "Listening", address: PeerSocketAddress.format(bound) })
 
   const throttle = new InboundThrottle({
     windowMillis: Duration.toMillis(policy.reconnectDelay),
     limit: policy.connectionsPerGroup
   })
-  const reserved = Math.min(trusted.size, Math.max(0, inboundLimit(policy) - 1))
 
-  /** Where the connection may be, or why it may not. The caller reserves the place in the same synchronous step. */
-  const admission = (
+  /** Where the connection may be, or why it may not. Its place is taken in the same synchronous step. */
+  const verdictOn = (
     address: PeerSocketAddress.PeerSocketAddress,
     nowMillis: number
   ): SlotKind | "capacity" | "too-soon" => {
-    const total = slots.used("inbound") + slots.used("trusted")
-    if (total >= inboundLimit(policy)) return "capacity"
-    if (trusted.has(ipOf(address)) && slots.used("trusted") < reserved) return "trusted"
-    if (slots.used("inbound") >= inboundLimit(policy) - reserved) return "capacity"
+    const kind = trusted.has(address) ? "trusted" : "inbound"
+    if (!slots.hasRoom(kind)) return "capacity"
+    // Reserved places are not counted against their owners.
+    if (kind === "trusted" && slots.used("trusted") < slots.limits.trusted) return kind
     // Last, so that whoever is refused for capacity may come back at once.
-    return throttle.isPastLimitOrAdd(limitKey(address), nowMillis) ? "too-soon" : "inbound"
+    return throttle.isPastLimitOrAdd(limitKey(address), nowMillis) ? "too-soon" : kind
   }
 
   /** One inbound connection, from its slot to its end. */
   const serve = Effect.fnUntraced(function* (stream: ByteStream, kind: SlotKind) {
     const slot = yield* slots.reserve(kind)
-    const connected = { _tag: "InboundDirect", address: stream.remoteAddress } as const
-    const peer = yield* handshake.run(stream, connected, reports.hostFor(connected)).pipe(
+    const connected = ConnectedAddress.inbound(stream)
+    const peer = yield* handshake.run(stream, connected, admission.hostFor(connected)).pipe(
       Effect.tapErrorTag("HandshakeError", ({ reason }) =>
         events.publish({
           _tag: "HandshakeFailed",
@@ -116,11 +144,18 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
         attributes: { network: chain.kind, addr: ConnectedAddress.label(connected) }
       })
     )
-    yield* reports.welcome(peer, slot)
+    yield* Effect.tapErrorTag(admission.admit(peer, slot), "PeerRefused", ({ reason }) =>
+      events.publish({
+        _tag: "PeerRefused",
+        address: PeerSocketAddress.format(stream.remoteAddress),
+        direction: "inbound",
+        reason
+      })
+    )
     yield* peer.awaitClosed
   })
 
-  const refuse = (stream: ByteStream, scope: Scope.Closeable, reason: "banned" | "capacity" | "too-soon") =>
+  const refuse = (stream: ByteStream, scope: Scope.Closeable, reason: "banned" | "capacity" | "crowded" | "too-soon") =>
     Effect.andThen(
       events.publish({ _tag: "InboundRefused", address: PeerSocketAddress.format(stream.remoteAddress), reason }),
       Scope.close(scope, Exit.void)
@@ -130,19 +165,46 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
     const loopScope = yield* Effect.scope
     const connections = yield* FiberSet.make<void, never>()
 
-    const acceptOne = Effect.gen(function* () {
+    const perGroup = waitingPerGroup * policy.connectionsPerGroup
+    const waiting = new FairQueue<Arrival>({
+      total: maxWaitingStreams,
+      perNetwork: Math.max(maxWaitingStreams / networksThatFill, perGroup),
+      perGroup
+    })
+    const arrived = yield* Latch.make()
+
+    /** Takes in whoever comes, as fast as they come. */
+    const takeIn = Effect.gen(function* () {
       // The stream's scope hangs below the loop's, so an interruption between here and its fiber leaves nothing open.
       const scope = yield* Scope.fork(loopScope)
-      const stream = yield* listener.accept.pipe(Scope.provide(scope))
-      const connected = { _tag: "InboundDirect", address: stream.remoteAddress } as const
-      yield* ConnectionMetrics.attempted(chain, connected)
+      const stream = yield* port.accept.pipe(Scope.provide(scope))
+      const { remoteAddress } = stream
+      yield* ConnectionMetrics.attempted(chain, ConnectedAddress.inbound(stream))
+      const gone = waiting.offer({ stream, scope, ...originOf(remoteAddress) })
+      yield* arrived.open
+      if (gone === undefined) return
+      yield* ConnectionMetrics.ended(chain, ConnectedAddress.inbound(gone.stream), ConnectionMetrics.refused)
+      yield* refuse(gone.stream, gone.scope, "crowded")
+      // A flood is not to keep everybody else from running.
+      yield* Effect.yieldNow
+    })
+
+    const next: Effect.Effect<Arrival> = Effect.suspend(() => {
+      const arrival = waiting.take()
+      if (arrival !== undefined) return Effect.succeed(arrival)
+      return arrived.close.pipe(Effect.andThen(arrived.await), Effect.andThen(next))
+    })
+
+    const acceptOne = Effect.gen(function* () {
+      const { scope, stream } = yield* next
+      const connected = ConnectedAddress.inbound(stream)
       if (yield* bans.isBanned(stream.remoteAddress)) {
         yield* ConnectionMetrics.ended(chain, connected, ConnectionMetrics.banned)
         yield* refuse(stream, scope, "banned")
         return yield* Effect.yieldNow
       }
-      const now = Number(yield* Clock.monotonicTimeNanos) / 1_000_000
-      const verdict = admission(stream.remoteAddress, now)
+      const now = yield* Monotonic.millis
+      const verdict = verdictOn(stream.remoteAddress, now)
       if (verdict === "capacity" || verdict === "too-soon") {
         yield* ConnectionMetrics.ended(chain, connected, ConnectionMetrics.refused)
         yield* refuse(stream, scope, verdict)
@@ -150,9 +212,13 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
         return yield* Effect.yieldNow
       }
       yield* serve(stream, verdict).pipe(
-        Effect.catchTag("HandshakeError", (error) =>
-          Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: error.reason._tag }))
-        ),
+        Effect.catchTags({
+          HandshakeError: (error) =>
+            Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: error.reason._tag })),
+          PeerRefused: ({ reason }) =>
+            Effect.logDebug("an inbound peer may not join").pipe(Effect.annotateLogs({ reason })),
+          NoFreeSlot: Effect.die
+        }),
         Scope.provide(scope),
         Effect.onExit((exit) => Scope.close(scope, exit)),
         // Started at once: the slot is taken before the next stream is looked at.
@@ -164,16 +230,19 @@ const make = Effect.fnUntraced(function* (wanted: PeerSocketAddress.PeerSocketAd
     })
 
     return yield* Effect.raceFirst(
-      Effect.forever(acceptOne),
+      Effect.raceFirst(Effect.forever(takeIn), Effect.forever(acceptOne)),
       // A defect in a connection is ours: it ends the loop, and with it the network.
       Effect.andThen(FiberSet.join(connections), Effect.never)
     )
   }).pipe(
     Effect.scoped,
-    Spans.within("accept_inbound_connections", { attributes: { listener_addr: PeerSocketAddress.format(bound) } })
+    Spans.within("accept_inbound_connections", {
+      attributes: {
+        listener_addr: Option.match(listening, { onNone: () => "none", onSome: PeerSocketAddress.format })
+      }
+    })
   )
 
-  return Listener.of({ address: bound, run })
-})
-
-const ipOf = (address: PeerSocketAddress.PeerSocketAddress): string => NetAddress.formatIp(address.address)
+  yield* tasks.run("listener", run)
+  return Listener.of({ address: listening })
+}

@@ -5,39 +5,35 @@
  *
  * @module
  */
-import { Context, Deferred, Effect, Exit, FiberSet, Layer, Path, Result, Schema } from "effect"
+import { Context, Effect, FiberSet, type FileSystem, Layer, Path, Result, Schema, Scope } from "effect"
 import { fileStem } from "../addresses/AddressBookFile.ts"
 import { AddressBook } from "../addresses/AddressBook.ts"
-import { BanList } from "../addresses/BanList.ts"
 import * as CacheFile from "../addresses/CacheFile.ts"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Peer } from "../peer/Peer.ts"
-import { outboundLimit, Policy } from "../Policy.ts"
-import { ConnectionSlots } from "./ConnectionSlots.ts"
+import { Policy } from "../Policy.ts"
 import { type ConnectError, Connector } from "./Connector.ts"
-import { PeerSet } from "./PeerSet.ts"
 
 /** Most addresses on the list. */
 export const maxListed = 100
 
-/** No dial was made. */
-export class NoDial extends Schema.TaggedError<NoDial>()("NoDial", {
-  /**
-   * `Connected`: it is a peer already. `Full`: every outbound slot, or every place of the list, is taken. `Banned`: its
-   * group is. `Refused`: its group has all the connections it may have.
-   */
-  reason: Schema.Literals(["Connected", "Full", "Banned", "Refused"])
-}) {}
+/** The list has `maxListed` addresses. */
+export class ListFull extends Schema.TaggedError<ListFull>()("ListFull", { limit: Schema.Int }) {
+  override get message(): string {
+    return `the list of peers to keep connected is full: it holds ${this.limit}`
+  }
+}
 
 /** Peers the operator asks for. */
 export class ManualPeers extends Context.Service<
   ManualPeers,
   {
     /** Dials once, and answers the peer or why there is none. It stays until it goes by itself. */
-    readonly connect: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<Peer, ConnectError | NoDial>
+    readonly connect: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<Peer, ConnectError>
     /** Puts an address on the list: it is dialled now, and again whenever `Policy.reconnectDelay` passed without it. */
-    readonly add: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<void, NoDial>
+    readonly add: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<void, ListFull>
     /** Takes it off the list, and leaves its connection alone. `false` when it was not on it. */
     readonly remove: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<boolean>
     /** The list, in the order of adding. */
@@ -45,13 +41,15 @@ export class ManualPeers extends Context.Service<
   }
 >()("network-effect/network/ManualPeers") {
   /** A list that ends with the process. */
-  static readonly layer = Layer.effect(
+  static readonly layer: Layer.Layer<ManualPeers, TaskNameTaken, Needs> = Layer.effect(
     ManualPeers,
-    Effect.suspend(() => make(undefined))
+    Effect.gen(() => make(undefined))
   )
 
   /** A list in a file beside the peer cache, one address per line. */
-  static readonly layerFile = (directory: string) =>
+  static readonly layerFile = (
+    directory: string
+  ): Layer.Layer<ManualPeers, TaskNameTaken, Needs | ChainParams | FileSystem.FileSystem | Path.Path> =>
     Layer.effect(
       ManualPeers,
       Effect.gen(function* () {
@@ -70,45 +68,18 @@ export class ManualPeers extends Context.Service<
     )
 }
 
-const make = Effect.fnUntraced(function* (file: CacheFile.CacheFile<PeerSocketAddress.PeerSocketAddress> | undefined) {
+type Needs = AddressBook | BackgroundTasks | Connector
+
+function* make(file: CacheFile.CacheFile<PeerSocketAddress.PeerSocketAddress> | undefined) {
   const policy = yield* Policy
-  const slots = yield* ConnectionSlots
   const connector = yield* Connector
-  const peerSet = yield* PeerSet
   const book = yield* AddressBook
-  const bans = yield* BanList
+  const tasks = yield* BackgroundTasks
   const listed = new Map<string, PeerSocketAddress.PeerSocketAddress>()
-  const connections = yield* FiberSet.make<void>()
+  const kept = yield* FiberSet.make<void>().pipe(Scope.provide(tasks.scope))
+  yield* tasks.run("manual peers", Effect.andThen(FiberSet.join(kept), Effect.never))
 
-  const isConnected = (text: string) =>
-    Effect.map(peerSet.peers, (peers) =>
-      peers.some(
-        ({ transientAddress }) => transientAddress !== undefined && PeerSocketAddress.format(transientAddress) === text
-      )
-    )
-
-  /** A connection from its dial to its end. `tell` hears of the peer, or of why there is none. */
-  const hold = (
-    address: PeerSocketAddress.PeerSocketAddress,
-    tell: (exit: Exit.Exit<Peer, ConnectError | NoDial>) => Effect.Effect<unknown>
-  ) =>
-    Effect.gen(function* () {
-      if (yield* isConnected(PeerSocketAddress.format(address))) {
-        return yield* new NoDial({ reason: "Connected" })
-      }
-      if (yield* bans.isBanned(address)) return yield* new NoDial({ reason: "Banned" })
-      if (slots.used("outbound") >= outboundLimit(policy)) return yield* new NoDial({ reason: "Full" })
-      const slot = yield* slots.reserve("outbound")
-      yield* connector.takeTurn
-      const peer = yield* connector.connect(address, slot)
-      if (peer.readiness() === "Failed") return yield* new NoDial({ reason: "Refused" })
-      yield* tell(Exit.succeed(peer))
-      yield* peer.awaitClosed
-    }).pipe(
-      Effect.onError((cause) => tell(Exit.failCause(cause))),
-      Effect.ignore,
-      Effect.scoped
-    )
+  const connect = (address: PeerSocketAddress.PeerSocketAddress) => connector.connect({ whom: address, why: "manual" })
 
   const save = Effect.suspend(() =>
     file === undefined
@@ -126,33 +97,24 @@ const make = Effect.fnUntraced(function* (file: CacheFile.CacheFile<PeerSocketAd
     if (listed.has(text)) return
     listed.set(text, address)
     yield* book.addPeer(address)
-    const once = Effect.andThen(
-      hold(address, () => Effect.void),
-      Effect.sleep(policy.reconnectDelay)
+    const once = connect(address).pipe(
+      Effect.flatMap((peer) => peer.awaitClosed),
+      Effect.ignore,
+      Effect.andThen(Effect.sleep(policy.reconnectDelay))
     )
-    yield* FiberSet.run(
-      connections,
-      Effect.asVoid(Effect.repeat(once, { while: () => listed.get(text) === address })),
-      { startImmediately: true }
-    )
+    yield* FiberSet.run(kept, Effect.repeat(once, { while: () => listed.get(text) === address }), {
+      startImmediately: true
+    })
   })
 
   if (file !== undefined) for (const address of yield* file.load) yield* keep(address)
 
   return ManualPeers.of({
-    connect: Effect.fnUntraced(function* (address) {
-      const outcome = yield* Deferred.make<Peer, ConnectError | NoDial>()
-      yield* FiberSet.run(
-        connections,
-        hold(address, (exit) => Deferred.done(outcome, exit)),
-        { startImmediately: true }
-      )
-      return yield* Deferred.await(outcome)
-    }),
+    connect,
     add: (address) =>
       Effect.suspend(() =>
         listed.size >= maxListed && !listed.has(PeerSocketAddress.format(address))
-          ? Effect.fail(new NoDial({ reason: "Full" }))
+          ? Effect.fail(new ListFull({ limit: maxListed }))
           : Effect.andThen(keep(address), save)
       ),
     remove: (address) =>
@@ -164,4 +126,4 @@ const make = Effect.fnUntraced(function* (file: CacheFile.CacheFile<PeerSocketAd
       }),
     list: Effect.sync(() => [...listed.values()])
   })
-})
+}

@@ -1,28 +1,35 @@
 /**
- * The façade: everything a node does on the network, started in order and watched over.
+ * The façade: what a program usually asks of a whole node.
  *
- * The layer is there once the port is bound and connections are accepted; seeds, first dials and the first crawl follow
- * in a fiber, and `awaitStarted` tells when they are done. Whichever background task ends, ends the network: every
- * pending and later request fails with a typed error that says which one and why.
+ * It runs nothing itself but what watches over all: the chain's tip, and what is told of bans. The other tasks belong
+ * to the layers of their services (`BackgroundTasks.ts`). The layer is there once the port is bound and connections are
+ * accepted; seeds, first dials and the first crawl follow, and `awaitStarted` tells when they are done.
  *
  * @module
  */
-import { Cause, Context, Deferred, Effect, Exit, Layer, Option, Schema, Stream } from "effect"
+import { Context, Effect, Layer, Option, Schema, Stream } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { Misbehavior } from "../addresses/Misbehavior.ts"
+import {
+  BackgroundTasks,
+  type NetworkEnd,
+  NetworkClosed,
+  NodeOutdated,
+  type TaskNameTaken
+} from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion, specifiedVersion } from "../chain/ProtocolVersion.ts"
+import * as Mock from "../Mock.ts"
 import { Policy } from "../Policy.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
 import { BlockAdvertiser } from "./BlockAdvertiser.ts"
-import { ConnectionSlots } from "./ConnectionSlots.ts"
-import { Crawler } from "./Crawler.ts"
 import { InitialPeers } from "./InitialPeers.ts"
-import { Listener } from "./Listener.ts"
+import { type MockedWithRequests, mockRequests } from "./MockedRequests.ts"
 import { NetworkEvents, type NetworkEvent } from "./NetworkEvents.ts"
-import { BackgroundTaskExited, NodeOutdated, PeerSet, type PeerSetClosed } from "./PeerSet.ts"
+import { PeerSet } from "./PeerSet.ts"
 
 /** A number of the policy that no node can run with. */
 export class InvalidSetting extends Schema.TaggedError<InvalidSetting>()("InvalidSetting", {
@@ -42,22 +49,64 @@ export class Network extends Context.Service<
     readonly request: PeerSet["Service"]["request"]
     /** As `BlockAdvertiser.advertise`. */
     readonly advertiseBlock: BlockAdvertiser["Service"]["advertise"]
+    /** The book this node dials from; what is written to it counts. */
     readonly addressBook: AddressBook["Service"]
     /** Reports what a peer did; 100 points ban its group. Never waits. */
     readonly reportMisbehavior: Misbehavior["Service"]["report"]
     /** Seeds are resolved, the first dials and the first crawl have ended, and dialling goes on. */
-    readonly awaitStarted: Effect.Effect<void, PeerSetClosed>
+    readonly awaitStarted: Effect.Effect<void, NetworkEnd>
     /** So many peers are connected. */
-    readonly awaitReady: (options: { readonly peers: number }) => Effect.Effect<void, PeerSetClosed>
+    readonly awaitReady: (options: { readonly peers: number }) => Effect.Effect<void, NetworkEnd>
     /** Fails with whatever ended the network; never succeeds. */
-    readonly awaitEnd: Effect.Effect<never, PeerSetClosed>
+    readonly awaitEnd: Effect.Effect<never, NetworkEnd>
+    /** As `NetworkEvents.stream`: the latest first, then all from now on. */
     readonly events: Stream.Stream<NetworkEvent>
   }
 >()("network-effect/network/Network") {
-  static readonly layer = Layer.effect(
+  /** The façade of the services it is given. Closing it ends the network with `NetworkClosed`. */
+  static readonly layer: Layer.Layer<
     Network,
-    Effect.suspend(() => make)
-  )
+    TaskNameTaken,
+    | AddressBook
+    | BackgroundTasks
+    | BanList
+    | BlockAdvertiser
+    | ChainParams
+    | ChainTip
+    | InitialPeers
+    | Misbehavior
+    | NetworkEvents
+    | OwnAddress
+    | PeerSet
+  > = Layer.effect(Network, Effect.gen(make))
+
+  /**
+   * A network that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence
+   * that names it. Requests are answered by their tag:
+   *
+   *     Network.layerTest({
+   *       awaitReady: () => Effect.void,
+   *       request: { Peers: () => Effect.succeed({ _tag: "Peers", addresses: [] }) }
+   *     })
+   */
+  static readonly layerTest = ({ request, ...given }: MockedWithRequests<Network["Service"]>): Layer.Layer<Network> =>
+    Layer.sync(Network, () =>
+      Mock.make<Network["Service"]>(
+        "Network",
+        {
+          listenAddress: "value",
+          request: "effects",
+          advertiseBlock: "effects",
+          addressBook: "value",
+          reportMisbehavior: "effects",
+          awaitStarted: "effect",
+          awaitReady: "effects",
+          awaitEnd: "effect",
+          events: "stream"
+        },
+        request === undefined ? given : { ...given, request: mockRequests("Network", request) }
+      )
+    )
 }
 
 /** Fails when the policy in force makes no sense; to be asked before anything is bound. */
@@ -69,59 +118,18 @@ export const checkPolicy = Effect.flatMap(Policy, ({ targetPeers }) =>
     : Effect.void
 )
 
-const make = Effect.gen(function* () {
-  const policy = yield* Policy
+function* make() {
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
   const book = yield* AddressBook
   const bans = yield* BanList
   const misbehavior = yield* Misbehavior
   const advertiser = yield* BlockAdvertiser
-  const slots = yield* ConnectionSlots
   const peerSet = yield* PeerSet
   const initialPeers = yield* InitialPeers
-  const crawler = yield* Crawler
   const events = yield* NetworkEvents
-  const listener = yield* Effect.serviceOption(Listener)
-  const started = yield* Deferred.make<void>()
-  const scope = yield* Effect.scope
-
-  /** Runs a task for as long as the network lives. Its end, of whatever kind, is the end of the network. */
-  const supervise = <A, E>(task: string, effect: Effect.Effect<A, E>) =>
-    effect.pipe(
-      Effect.onExit((exit) =>
-        Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-          ? Effect.void
-          : Effect.gen(function* () {
-              const cause = Exit.isFailure(exit) ? Cause.squash(exit.cause) : new Error("it ended without an error")
-              const error = new BackgroundTaskExited({ task, cause })
-              yield* Effect.logError("a background task ended").pipe(
-                Effect.annotateLogs({ task, cause: String(cause) })
-              )
-              yield* events.publish({ _tag: "BackgroundTaskExited", task, reason: tagOf(cause) })
-              yield* peerSet.fail(error)
-            })
-      ),
-      Effect.exit,
-      Effect.forkIn(scope, { startImmediately: true })
-    )
-
-  const demandMissingPeers = Effect.gen(function* () {
-    for (let missing = policy.targetPeers - slots.used("outbound"); missing > 0; missing--) yield* peerSet.demand.offer
-  })
-
-  /** What remains to be done once connections are accepted, in the reference's order. */
-  const startUp = Effect.gen(function* () {
-    const connected = yield* initialPeers.start
-    yield* Effect.logInfo("initial peers done").pipe(Effect.annotateLogs({ outbound: slots.used("outbound") }))
-    // Some nodes answer address requests only once per connection: this one must not be lost.
-    yield* crawler.crawlOnce(Math.min(connected, policy.crawlFanout))
-    yield* demandMissingPeers
-    yield* supervise("crawler", crawler.run)
-    yield* supervise("initial peers", initialPeers.startOver)
-    yield* Deferred.succeed(started, undefined)
-    return yield* Effect.never
-  })
+  const tasks = yield* BackgroundTasks
+  const { listening } = yield* OwnAddress
 
   /** Ends the network when this build is older than the chain it is on. */
   const watchTip = tip.changes.pipe(
@@ -130,20 +138,8 @@ const make = Effect.gen(function* () {
       const requiredVersion = specifiedVersion(chain, height)
       return requiredVersion <= ourProtocolVersion
         ? Effect.void
-        : peerSet.fail(new NodeOutdated({ ourVersion: ourProtocolVersion, requiredVersion, height }))
+        : Effect.fail(new NodeOutdated({ ourVersion: ourProtocolVersion, requiredVersion, height }))
     }),
-    Effect.andThen(Effect.never)
-  )
-
-  /** Lets go of connected peers whose group is banned. Looks at them only when the list of bans has changed. */
-  const enforceBans = bans.bans.changes.pipe(
-    Stream.runForEach(() =>
-      Effect.gen(function* () {
-        for (const { id, transientAddress } of yield* peerSet.peers) {
-          if (transientAddress !== undefined && (yield* bans.isBanned(transientAddress))) yield* peerSet.remove(id)
-        }
-      })
-    ),
     Effect.andThen(Effect.never)
   )
 
@@ -163,24 +159,31 @@ const make = Effect.gen(function* () {
     Effect.andThen(Effect.never)
   )
 
-  yield* supervise("ban enforcement", enforceBans)
-  yield* supervise("ban events", tellBans)
-  if (Option.isSome(listener)) yield* supervise("listener", listener.value.run)
-  yield* supervise("start-up", startUp)
-  yield* supervise("chain tip", watchTip)
+  yield* tasks.run("ban events", tellBans)
+  yield* tasks.run("chain tip", watchTip)
+  // Outlives the tasks by a moment: it tells of their end.
+  yield* Effect.forkScoped(
+    Effect.catch(tasks.awaitEnd, (end) =>
+      end._tag === "BackgroundTaskExited"
+        ? events.publish({ _tag: "BackgroundTaskExited", task: end.task, reason: tagOf(end.cause) })
+        : Effect.void
+    )
+  )
+  // This layer is the last to be built and so the first to close: what is left to write is written after the end.
+  yield* Effect.addFinalizer(() => tasks.end(new NetworkClosed()))
 
   return Network.of({
-    listenAddress: Option.map(listener, (listener) => listener.address),
+    listenAddress: listening,
     request: peerSet.request,
     advertiseBlock: advertiser.advertise,
     addressBook: book,
     reportMisbehavior: misbehavior.report,
-    awaitStarted: Effect.raceFirst(Deferred.await(started), peerSet.awaitEnd),
+    awaitStarted: tasks.untilEnd(initialPeers.awaitStarted),
     awaitReady: ({ peers }) => peerSet.awaitPeers({ peers }),
-    awaitEnd: peerSet.awaitEnd,
+    awaitEnd: tasks.awaitEnd,
     events: events.stream
   })
-})
+}
 
 const tagOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "_tag" in cause ? String(cause._tag) : "Defect"

@@ -7,6 +7,7 @@
  * @module
  */
 import { Clock, Context, Effect, Layer, PubSub, Schema, Stream } from "effect"
+import { BlockHash, TransactionId } from "../chain/Hash.ts"
 import { Policy } from "../Policy.ts"
 
 /** Past events a new reader gets first. */
@@ -26,10 +27,18 @@ export const NetworkEvent = Schema.Union([
   Schema.TaggedStruct("Listening", { at, address }),
   /** Addresses from seeds, the cache file and the command line. */
   Schema.TaggedStruct("InitialPeersFound", { at, count: Schema.Int }),
+  /** Is followed by exactly one of `DialFailed`, `HandshakeFailed`, `PeerRefused` and `PeerConnected` for the address. */
   Schema.TaggedStruct("DialStarted", { at, address }),
   Schema.TaggedStruct("DialFailed", { at, address, reason }),
-  Schema.TaggedStruct("InboundRefused", { at, address, reason: Schema.Literals(["banned", "capacity", "too-soon"]) }),
+  Schema.TaggedStruct("InboundRefused", {
+    at,
+    address,
+    /** `crowded`: too many of its peer group, or of its part of the internet, wait already. */
+    reason: Schema.Literals(["banned", "capacity", "crowded", "too-soon"])
+  }),
   Schema.TaggedStruct("HandshakeFailed", { at, address, direction, reason }),
+  /** It shook hands and may not join: its group is banned or has all its connections, or it is connected already. */
+  Schema.TaggedStruct("PeerRefused", { at, address, direction, reason }),
   Schema.TaggedStruct("PeerConnected", {
     at,
     address,
@@ -41,12 +50,15 @@ export const NetworkEvent = Schema.Union([
   Schema.TaggedStruct("PeerDisconnected", { at, address, direction, connection, reason }),
   /** A crawl brought `count` addresses, of which `added` were new to the book. */
   Schema.TaggedStruct("AddressesLearned", { at, count: Schema.Int, added: Schema.Int }),
-  /** A peer advertised blocks or transactions: ids in display order, at most 1000. */
+  /**
+   * A peer advertised blocks or transactions, at most 1000, which can be asked for as they are. A slow reader loses events;
+   * `onBlock` and `onTransactionIds` of `NodeAnswers` hear of each that their sender's limit lets through.
+   */
   Schema.TaggedStruct("InventoryAdvertised", {
     at,
     connection,
-    blocks: Schema.Array(Schema.String),
-    transactions: Schema.Array(Schema.String)
+    blocks: Schema.Array(BlockHash),
+    transactions: Schema.Array(TransactionId)
   }),
   Schema.TaggedStruct("PeerBanned", { at, group: Schema.String, reason, until: at }),
   Schema.TaggedStruct("BanEnded", { at, group: Schema.String }),
@@ -75,6 +87,7 @@ export class NetworkEvents extends Context.Service<
     readonly stream: Stream.Stream<NetworkEvent>
   }
 >()("network-effect/network/NetworkEvents") {
+  /** Events of this process, in memory. Ends every stream when it closes. */
   static readonly layer = Layer.effect(
     NetworkEvents,
     Effect.gen(function* () {

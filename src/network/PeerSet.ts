@@ -1,62 +1,41 @@
 /**
  * Asks the network, not a peer.
  *
- * Every connected peer is here, ready or busy, and every request finds its peer here or waits here for one
- * (`RequestRouter.ts`).
+ * Every connected peer is here, ready or busy, and every request finds its peer here or waits here for one. What decides
+ * all that is in `routing` (`Routing.ts` says how it hangs together); this gives it fibers, the clock and the network's end.
  *
  * Nothing is polled. Whatever happens (a peer joins, becomes ready, leaves; something is advertised, an answer fails, a
  * caller gives up) is one synchronous step, after which no request waits that could be routed. Only what happened is
  * looked at, never all peers.
  *
- *     add ─▶ busy ◀──── request ──── ready        remove, ban, minimum version, end of the connection,
- *             └─────── slot is free ───▲          `Policy.requestTimeout` without a free slot ─▶ gone
- *
- * Source: Zebra peer_set/set.rs and peer_set/unready_service.rs.
+ * Source: Zebra peer_set/set.rs.
  *
  * @module
  */
-import {
-  Cause,
-  Clock,
-  Context,
-  Deferred,
-  Duration,
-  Effect,
-  Exit,
-  FiberSet,
-  Layer,
-  Option,
-  Random,
-  Stream,
-  Tracer
-} from "effect"
-import { AddressBook } from "../addresses/AddressBook.ts"
+import { Clock, Context, Deferred, Effect, FiberSet, Layer, Random, Scope, Stream, Tracer } from "effect"
+import { BanList } from "../addresses/BanList.ts"
+import { BackgroundTasks, NetworkClosed, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
-import { ChainTip, isNearTip } from "../chain/ChainTip.ts"
-import { minimumVersion } from "../chain/ProtocolVersion.ts"
+import { ChainTip } from "../chain/ChainTip.ts"
+import * as LimitedLog from "../LimitedLog.ts"
+import * as Mock from "../Mock.ts"
 import { ClientDropped, type Peer, type PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response, ResponseOf } from "../peer/Request.ts"
-import { outboundLimit, Policy, totalLimit } from "../Policy.ts"
-import { makeCall } from "../routing/Asking.ts"
-import { ConnectedPeers, makeMember, type Member } from "../routing/ConnectedPeers.ts"
-import * as Demand from "./Demand.ts"
+import { outboundLimit, Policy } from "../Policy.ts"
+import { Call } from "../routing/Call.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
+import { PeerRefused } from "../routing/Membership.ts"
 import * as PeerChoice from "../routing/PeerChoice.ts"
-import { NetworkClosed, type PeerSetClosed, type PeerSetError } from "../routing/PeerSetError.ts"
+import { PeerSelection } from "../routing/PeerSelection.ts"
 import * as PeerSetMetrics from "../routing/PeerSetMetrics.ts"
-import { RequestRouter, singleBlock } from "../routing/RequestRouter.ts"
-import * as StallTracker from "../routing/StallTracker.ts"
-import { Steps } from "../routing/Steps.ts"
+import { RequestError } from "../routing/RequestError.ts"
+import { Routing } from "../routing/Routing.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
+import * as Demand from "./Demand.ts"
+import { type MockedWithRequests, mockRequests } from "./MockedRequests.ts"
 
-export { NotFoundRegistry } from "../routing/Asking.ts"
-export {
-  BackgroundTaskExited,
-  NetworkClosed,
-  NodeOutdated,
-  type PeerSetClosed,
-  type PeerSetError
-} from "../routing/PeerSetError.ts"
+export { PeerRefused } from "../routing/Membership.ts"
+export { NotFoundRegistry, RequestError, type RequestErrorReason } from "../routing/RequestError.ts"
 
 /** How a request is to be routed. */
 export interface RequestOptions {
@@ -86,13 +65,13 @@ export class PeerSet extends Context.Service<
     readonly request: <R extends Request>(
       request: R,
       options?: RequestOptions
-    ) => Effect.Effect<ResponseOf<R>, PeerSetError>
+    ) => Effect.Effect<ResponseOf<R>, RequestError>
 
     /**
-     * Takes in a connected peer until its connection ends. `false` when it was refused, and closed with `ClientDropped`:
-     * its address is connected already or its peer group has all its connections. Takes effect before it returns.
+     * Takes in a connected peer until its connection ends. One that is refused is closed with `ClientDropped`. Takes effect
+     * before it returns.
      */
-    readonly add: (peer: Peer) => Effect.Effect<boolean>
+    readonly add: (peer: Peer) => Effect.Effect<void, PeerRefused>
 
     /** Lets a peer go: closes it with the error (`ClientDropped` unless given). Takes effect before it returns. */
     readonly remove: (id: ConnectionId, error?: PeerError) => Effect.Effect<void>
@@ -101,328 +80,245 @@ export class PeerSet extends Context.Service<
     readonly advertTargets: (to: "some" | "all") => Effect.Effect<ReadonlyArray<Peer>>
 
     /** How many more connections are wanted. */
-    readonly demand: Demand.Demand<PeerSetClosed>
+    readonly demand: Demand.Demand<NetworkEnd>
 
     /** Connected peers, ready and busy. */
     readonly peers: Effect.Effect<ReadonlyArray<Peer>>
 
-    /** As `peers`, at once, for whoever watches from outside of any fiber. */
+    /** As `peers`, at once and as of the last thing that happened, for whoever watches from outside of any fiber. */
     readonly peersUnsafe: () => ReadonlyArray<Peer>
 
-    /** As `peers`, counted; constant time. */
+    /** As `peers`, counted. */
     readonly counts: Effect.Effect<PeerCounts>
 
     /** Completes when so many peers are connected. */
-    readonly awaitPeers: (options: { readonly peers: number }) => Effect.Effect<void, PeerSetClosed>
-
-    /** Ends the network: every pending and later request fails with this error, and all peers are closed. */
-    readonly fail: (error: PeerSetClosed) => Effect.Effect<void>
-
-    /** Fails with what ended the network; never succeeds. */
-    readonly awaitEnd: Effect.Effect<never, PeerSetClosed>
+    readonly awaitPeers: (options: { readonly peers: number }) => Effect.Effect<void, NetworkEnd>
   }
 >()("network-effect/network/PeerSet") {
-  static readonly layer = Layer.effect(
+  /** Ends when the network does, or when the layer's scope closes. */
+  static readonly layer: Layer.Layer<
     PeerSet,
-    Effect.suspend(() => make)
-  )
+    TaskNameTaken,
+    ChainParams | ChainTip | BanList | InventoryRegistry | BackgroundTasks
+  > = Layer.effect(PeerSet, Effect.gen(make))
 
-  /** Whether the network has ended: trying again is in vain. */
-  static readonly isClosed = (error: PeerSetError): error is PeerSetClosed =>
-    error._tag === "NetworkClosed" || error._tag === "BackgroundTaskExited" || error._tag === "NodeOutdated"
+  /**
+   * Peers that a test makes up: only what the test uses is needed, and whatever else is used ends it with a sentence that
+   * names it. Requests are answered by their tag:
+   *
+   *     PeerSet.layerTest({ request: { Peers: () => Effect.succeed({ _tag: "Peers", addresses: [] }) } })
+   */
+  static readonly layerTest = ({ request, ...given }: MockedWithRequests<PeerSet["Service"]>): Layer.Layer<PeerSet> =>
+    Layer.sync(PeerSet, () =>
+      Mock.make<PeerSet["Service"]>(
+        "PeerSet",
+        {
+          request: "effects",
+          add: "effects",
+          remove: "effects",
+          advertTargets: "effects",
+          demand: "value",
+          peers: "effect",
+          peersUnsafe: "function",
+          counts: "effect",
+          awaitPeers: "effects"
+        },
+        request === undefined ? given : { ...given, request: mockRequests("PeerSet", request) }
+      )
+    )
 }
 
 const nobody: ReadonlySet<ConnectionId> = new Set()
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
-  const book = yield* AddressBook
+  const { bans } = yield* BanList
   const registry = yield* InventoryRegistry
-  const trusted = yield* TrustedPeers
+  const selection = yield* PeerSelection
+  const tasks = yield* BackgroundTasks
   const clock = yield* Clock.Clock
   const random = yield* Random.Random
   const metrics = PeerSetMetrics.make(chain.kind, yield* Effect.context<never>())
-  const fibers = yield* FiberSet.make<unknown, unknown>()
+  const limited = LimitedLog.make(policy.statusLogInterval)
+
+  // Both end with the network. What dies among the first is a bug of ours; how a flight ends is told to whoever asked.
+  const fibers = yield* Scope.provide(FiberSet.make<unknown>(), tasks.scope)
+  const flights = yield* Scope.provide(FiberSet.make<Response, PeerError>(), tasks.scope)
   const run = yield* FiberSet.runtime(fibers)<never>()
 
-  const connected = new ConnectedPeers()
-  const { pools } = connected
-  const arrivals = new Set<Arrival>()
-  const closed = yield* Deferred.make<never, PeerSetClosed>()
-  const demand = Demand.make(outboundLimit(policy), closed)
-  let ended: PeerSetClosed | undefined
+  /** Set when this layer goes alone, without the rest of the network. */
+  let closed: NetworkEnd | undefined
+  /** The reason is there before anything breaks because of it. */
+  const ended = () => tasks.endedUnsafe() ?? closed
 
-  const steps = new Steps(
-    () => followTip(),
-    () => settle()
-  )
   const draw = (bound: number) => Math.floor(random.nextDoubleUnsafe() * bound)
-  const log = (effect: Effect.Effect<void>) => steps.later(() => run(effect))
-  const isRegtest = chain.kind === "regtest"
+  const routing = new Routing({
+    policy,
+    chain,
+    clock,
+    metrics,
+    chooser: selection.make(),
+    draw,
+    trusted: yield* TrustedPeers,
+    tip: tip.getUnsafe,
+    bans: bans.getUnsafe,
+    recordOf: registry.record,
+    recordFailure: (id, hash) => void run(registry.recordFailure(id, { _tag: "Block", hash })),
+    ended,
+    run,
+    fly: yield* FiberSet.runtime(flights)<never>(),
+    tellDefect: (defect) => void run(Effect.die(defect)),
+    tellMisrule: (cause) => void run(limited("peer selection", Effect.logError("the choice of a peer failed", cause))),
+    logLimited: (kind, line) => void run(limited(kind, line))
+  })
+  const { membership, router, steps } = routing
+  const { connected } = membership
+  const demand = yield* Demand.make<NetworkEnd>(outboundLimit(policy))
+  const arrivals = new Set<Arrival>()
 
-  // -- peers ---------------------------------------------------------------------------------
+  // -- what every step begins and ends with --------------------------------------------------------
 
-  const close = (peer: Peer, error: PeerError) => steps.later(() => run(peer.close(error)))
-
-  const drop = (id: ConnectionId, error: PeerError): void => {
-    const member = connected.remove(id)
-    if (member === undefined) return
-    close(member.peer, error)
-    router.note({ _tag: "PeersChanged" })
-  }
-
-  /** A busy peer becomes ready when its slot is free, and is let go when that takes too long. */
-  const watchReadiness = (member: Member) => {
-    const { peer } = member
-    const ready = () =>
-      steps.run(() => {
-        connected.markReady(member)
-        router.note({ _tag: "PeerReady" })
-      })
-    if (peer.readiness() === "Ready") return ready()
-    const inTime = Effect.timeoutOrElse(Effect.as(peer.awaitReady, true), {
-      duration: policy.requestTimeout,
-      // A slot that is free at the very end of the time is free in time.
-      orElse: () => Effect.sync(() => peer.readiness() === "Ready")
-    })
-    const outcome = Effect.match(inTime, {
-      onFailure: (error) => steps.run(() => drop(peer.id, error)),
-      onSuccess: (isReady) => {
-        if (isReady) return ready()
-        steps.run(() => {
-          log(Effect.logDebug("a peer was busy for too long"))
-          drop(peer.id, new ClientDropped())
-        })
-      }
-    })
-    run(outcome)
-  }
-
-  const becameBusy = (member: Member) => {
-    connected.markBusy(member)
-    watchReadiness(member)
-  }
-
-  const admit = (member: Member): boolean => {
-    const { address, group, peer } = member
-    if (ended !== undefined) return false
-    // Of two connections with one address the older stays, or they could replace each other for ever.
-    if (address !== undefined && connected.at(address) !== undefined) return false
-    if (group !== undefined && !member.sidecar && connected.inGroup(group).size >= policy.connectionsPerGroup) {
-      return false
+  const settle = () => {
+    if (ended() !== undefined) return
+    routing.settle()
+    if (router.takeDemand()) steps.later(demand.offerUnsafe)
+    for (const arrival of arrivals) {
+      if (connected.size >= arrival.peers) steps.later(() => Deferred.doneUnsafe(arrival.enough, Effect.void))
     }
-    if (!isAcceptable(member)) return false
-    if (connected.size >= totalLimit(policy)) {
-      throw new Error(`${connected.size} peers are connected, and there are slots for ${totalLimit(policy)}`)
-    }
-    connected.add(member)
-    run(Effect.map(peer.awaitClosed, (error) => steps.run(() => drop(peer.id, error))))
-    watchReadiness(member)
-    router.note({ _tag: "PeersChanged" })
-    return true
+    metrics.peers(connected.ready, connected.busy)
   }
 
-  const add = (peer: Peer): Effect.Effect<boolean> =>
-    Effect.suspend(() =>
-      steps.run(() => admit(makeMember(peer, trusted)))
-        ? Effect.succeed(true)
-        : Effect.as(peer.close(new ClientDropped()), false)
+  steps.frame(() => membership.catchUp(), settle)
+  /** Whatever changed since takes effect. */
+  const catchUp = () => steps.run(() => undefined)
+
+  // -- the end -------------------------------------------------------------------------------------
+
+  let isOver = false
+  const end = (reason: NetworkEnd) => {
+    if (isOver) return
+    isOver = true
+    steps.later(() => demand.endUnsafe(reason))
+    for (const { enough } of arrivals) steps.later(() => Deferred.doneUnsafe(enough, Effect.fail(reason)))
+    routing.end(reason)
+    metrics.peers(0, 0)
+  }
+
+  yield* tasks.onEnd((reason) => steps.run(() => end(reason)))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      const reason = ended() ?? new NetworkClosed()
+      closed = reason
+      steps.run(() => end(reason))
+    })
+  )
+  // It may have ended already.
+  const before = tasks.endedUnsafe()
+  if (before !== undefined) steps.run(() => end(before))
+
+  // -- what happens elsewhere ----------------------------------------------------------------------
+
+  yield* registry.onChange((item) => {
+    if (item === undefined) steps.run(() => membership.reconsider())
+    else if (item._tag === "Block" && router.isWaitingFor(item.hash)) steps.run(() => router.hearOf(item.hash))
+  })
+
+  const follow = <A>(changes: Stream.Stream<A>) =>
+    Effect.andThen(
+      Stream.runForEach(changes, () => Effect.sync(catchUp)),
+      Effect.never
     )
 
-  // -- who may stay --------------------------------------------------------------------------
+  const firstDefect = FiberSet.join(fibers).pipe(
+    // Not in the middle of the step that set it off: the rest of that has to be done, too.
+    Effect.tapCause(() => Effect.yieldNow),
+    Effect.andThen(Effect.never)
+  )
+  yield* tasks.run(
+    "peer set",
+    Effect.all([firstDefect, follow(tip.changes), follow(bans.changes)], { concurrency: "unbounded", discard: true })
+  )
 
-  let knownTip = tip.getUnsafe()
-  const heightOf = (tip: typeof knownTip) => (Option.isSome(tip) ? tip.value.height : 0)
-  let minimum = minimumVersion(chain, heightOf(knownTip))
-
-  const isAcceptable = ({ peer }: Member) => peer.info.remote.version >= minimum
-
-  /** Lets go whom the chain has left behind. */
-  const followTip = () => {
-    const now = tip.getUnsafe()
-    if (now === knownTip) return
-    knownTip = now
-    const before = minimum
-    minimum = minimumVersion(chain, heightOf(now))
-    if (minimum <= before) return
-    for (const member of connected.values()) if (!isAcceptable(member)) drop(member.peer.id, new ClientDropped())
-  }
-
-  // -- requests ------------------------------------------------------------------------------
-
-  const isNear = () => isNearTip(tip.getUnsafe(), clock.currentTimeMillisUnsafe() / 1000, policy.nearTipAge)
-
-  /** Learns from how a request to a peer ended. */
-  const landed = (request: Request, member: Member, exit: Exit.Exit<Response, PeerError>) => {
-    const { id } = member.peer
-    if (ended !== undefined || connected.get(id) !== member) return
-    const hash = singleBlock(request)
-    if (hash !== undefined) {
-      if (isFailedDelivery(exit)) run(registry.recordFailure(id, { _tag: "Block", hash }))
-    } else if ((request._tag === "FindBlocks" || request._tag === "FindHeaders") && !member.sidecar) {
-      member.stalls = StallTracker.stallsAfter(member.stalls, StallTracker.classify(request, exit, isNear))
-      if (member.stalls < policy.stallThreshold) return
-      log(Effect.logInfo("a peer failed too many requests for hashes in a row"))
-      drop(id, new ClientDropped())
-    }
-  }
-
-  const router = new RequestRouter({
-    policy,
-    isRegtest,
-    connected,
-    steps,
-    metrics,
-    draw,
-    nowNanos: () => clock.monotonicTimeNanosUnsafe(),
-    recordOf: registry.record,
-    run,
-    becameBusy,
-    lostTrack: (member) =>
-      member.peer.readiness() === "Failed" ? drop(member.peer.id, new ClientDropped()) : becameBusy(member),
-    landed: (request, member, exit) => steps.run(() => landed(request, member, exit))
-  })
+  // -- the service -----------------------------------------------------------------------------------
 
   const request = <R extends Request>(request: R, options?: RequestOptions) =>
     Effect.uninterruptibleMask(
       (restore) =>
         Effect.withFiber(({ context }) => {
-          const call = makeCall(request, options?.exclude ?? nobody, Context.getOrUndefined(context, Tracer.ParentSpan))
+          const over = ended()
+          if (over !== undefined) return Effect.fail(new RequestError({ reason: over }))
+          const call = new Call(request, options?.exclude ?? nobody, Context.getOrUndefined(context, Tracer.ParentSpan))
           const next = steps.run(() => router.enter(call))
           return Effect.ensuring(
             restore(next),
-            Effect.sync(() => steps.run(() => router.leave(call)))
+            Effect.sync(() => {
+              if (!call.leavesNothing) steps.run(() => router.leave(call))
+            })
           )
         })
       // A peer answers a request of type `R` with its own kind of answer, or fails.
-    ) as Effect.Effect<ResponseOf<R>, PeerSetError>
+    ) as Effect.Effect<ResponseOf<R>, RequestError>
+
+  const add = (peer: Peer): Effect.Effect<void, PeerRefused> =>
+    Effect.suspend(() => {
+      const reason = ended() === undefined ? steps.run(() => membership.add(peer)) : "Ended"
+      if (reason === undefined) return Effect.void
+      return Effect.andThen(peer.close(new ClientDropped()), Effect.fail(new PeerRefused({ reason })))
+    })
 
   const advertTargets = (to: "some" | "all") =>
     Effect.sync(() => {
-      // A step of its own: whoever became too old since must not hear of the block.
-      steps.run(() => undefined)
-      const everyone = PeerChoice.allPools(pools)
+      // A step of its own: whoever became too old or was banned since must not hear of the block, nor can who has ended.
+      steps.run(() => membership.removeEnded())
       const count =
-        to === "all" ? connected.size : PeerChoice.broadcastSize(connected.size, policy.broadcastShare, isRegtest)
-      const chosen = PeerChoice.subset(PeerChoice.among(everyone, connected.sidecars), count, draw)
-      return [...connected.sidecars, ...chosen].flatMap((id) => connected.get(id)?.peer ?? [])
+        to === "all"
+          ? connected.size
+          : PeerChoice.broadcastSize(connected.size, policy.broadcastShare, chain.kind === "regtest")
+      const others = PeerChoice.among(PeerChoice.allPools(connected.pools), connected.trusted)
+      const chosen = PeerChoice.subset(others, count, draw)
+      return [...connected.trusted, ...chosen].map((id) => membership.member(id).peer)
     })
-
-  // -- what every step ends with ---------------------------------------------------------------
-
-  const shown = { ready: 0, busy: 0, nextStatusMillis: undefined as number | undefined }
-
-  const settle = () => {
-    if (ended !== undefined) return
-    router.settle()
-    if (router.takeDemand()) steps.later(demand.offerUnsafe)
-    for (const { peers, resume } of arrivals) if (connected.size >= peers) steps.later(() => resume(Effect.void))
-    showCounts()
-    showStatus()
-  }
-
-  const showCounts = () => {
-    const ready = PeerChoice.readyCount(pools)
-    const busy = PeerChoice.busyCount(pools)
-    if (ready === shown.ready && busy === shown.busy) return
-    shown.ready = ready
-    shown.busy = busy
-    metrics.peers(ready, busy)
-  }
-
-  /** Tells the operator at most every `Policy.statusLogInterval` what may need a hand. */
-  const showStatus = () => {
-    const now = Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
-    const isDue = shown.nextStatusMillis !== undefined && now >= shown.nextStatusMillis
-    if (!isDue && shown.nextStatusMillis !== undefined) return
-    shown.nextStatusMillis = now + Duration.toMillis(policy.statusLogInterval)
-    if (!isDue) return
-    const sharing = connected.sharedGroups()
-    if (sharing > 0) {
-      log(Effect.logInfo("some hosts are connected more than once").pipe(Effect.annotateLogs({ hosts: sharing })))
-    }
-    if (shown.ready > 0) return
-    const facts = { busy: shown.busy, ...book.metrics.getUnsafe() }
-    log(
-      (shown.busy > 0
-        ? Effect.logInfo("all peers are busy")
-        : Effect.logWarning("no peer is connected: check the network connection and the firewall")
-      ).pipe(Effect.annotateLogs(facts))
-    )
-  }
-
-  // -- the end -------------------------------------------------------------------------------
-
-  const end = (error: PeerSetClosed) => {
-    if (ended !== undefined) return
-    ended = error
-    router.end(error)
-    // Before the connections end, so that whoever waits for one hears the reason.
-    steps.later(() => Deferred.doneUnsafe(closed, Exit.fail(error)))
-    steps.later(demand.closeUnsafe)
-    for (const { resume } of arrivals) steps.later(() => resume(Effect.fail(error)))
-    for (const { peer } of connected.values()) drop(peer.id, new ClientDropped())
-    metrics.peers(0, 0)
-  }
-
-  // Runs before the fibers are interrupted, so that callers hear why.
-  yield* Effect.addFinalizer(() => Effect.sync(() => steps.run(() => end(new NetworkClosed()))))
-
-  yield* registry.onChange((item) => {
-    if (item === undefined) steps.run(() => router.note({ _tag: "PeersChanged" }))
-    else if (item._tag === "Block" && router.isWaitingFor(item.hash)) {
-      steps.run(() => router.note({ _tag: "BlockChanged", hash: item.hash }))
-    }
-  })
-
-  yield* tip.changes.pipe(
-    Stream.runForEach(() => Effect.sync(() => steps.run(() => undefined))),
-    Effect.forkScoped
-  )
-
-  const everyone = () => Array.from(connected.values(), ({ peer }) => peer)
 
   const awaitPeers = ({ peers }: { readonly peers: number }) =>
-    Effect.callback<void, PeerSetClosed>((resume) => {
-      if (ended !== undefined) return resume(Effect.fail(ended))
-      if (connected.size >= peers) return resume(Effect.void)
-      const arrival = { peers, resume }
+    Effect.suspend(() => {
+      catchUp()
+      const over = ended()
+      if (over !== undefined) return Effect.fail(over)
+      if (connected.size >= peers) return Effect.void
+      const arrival: Arrival = { peers, enough: Deferred.makeUnsafe() }
       arrivals.add(arrival)
-      return Effect.sync(() => arrivals.delete(arrival))
+      return Effect.ensuring(
+        Deferred.await(arrival.enough),
+        Effect.sync(() => arrivals.delete(arrival))
+      )
     })
+
+  const peersUnsafe = () => Array.from(connected.values(), ({ peer }) => peer)
 
   return PeerSet.of({
     request,
     add,
-    remove: (id, error = new ClientDropped()) => Effect.sync(() => steps.run(() => drop(id, error))),
+    remove: (id, error) => Effect.sync(() => steps.run(() => membership.remove(id, error))),
     advertTargets,
     demand: demand.demand,
-    peers: Effect.sync(everyone),
-    peersUnsafe: everyone,
-    counts: Effect.sync(() => ({
-      ready: PeerChoice.readyCount(pools),
-      busy: PeerChoice.busyCount(pools),
-      inbound: connected.inbound,
-      outbound: connected.size - connected.inbound
-    })),
-    awaitPeers,
-    fail: (error) => Effect.sync(() => steps.run(() => end(error))),
-    awaitEnd: Deferred.await(closed)
+    peers: Effect.sync(() => {
+      catchUp()
+      return peersUnsafe()
+    }),
+    peersUnsafe,
+    counts: Effect.sync(() => {
+      catchUp()
+      const { busy, inbound, ready, size } = connected
+      return { ready, busy, inbound, outbound: size - inbound }
+    }),
+    awaitPeers
   })
-})
+}
 
 /** Somebody who waits for so many peers. */
 interface Arrival {
   readonly peers: number
-  readonly resume: (effect: Effect.Effect<void, PeerSetClosed>) => void
+  readonly enough: Deferred.Deferred<void, NetworkEnd>
 }
-
-/** The peer neither delivered, nor said that it lacks the block, nor was it us who gave up. */
-const isFailedDelivery = (exit: Exit.Exit<Response, PeerError>): boolean =>
-  Exit.isFailure(exit) &&
-  Option.match(Cause.findErrorOption(exit.cause), {
-    onNone: () => false,
-    onSome: (error) => error._tag !== "NotFoundResponse"
-  })

@@ -15,10 +15,26 @@
 import { Equal } from "effect"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import type { ByteStream } from "../transport/Transport.ts"
 import { type GossipedAddress, NODE_NETWORK } from "../wire/AddressCodec.ts"
 import type { ConnectedAddress } from "./Peer.ts"
 
 export type { ConnectedAddress }
+
+/** Of a stream that was dialled for the network. `dialled` is what was asked for, and all that the book will change. */
+export const outbound = (
+  dialled: PeerSocketAddress.PeerSocketAddress,
+  { localAddress, proxyAddress }: ByteStream
+): ConnectedAddress =>
+  proxyAddress === undefined
+    ? { _tag: "OutboundDirect", address: dialled }
+    : { _tag: "OutboundProxy", proxyAddress, transientLocalAddress: localAddress }
+
+/** Of a stream that was accepted. */
+export const inbound = ({ proxyAddress, remoteAddress }: ByteStream): ConnectedAddress =>
+  proxyAddress === undefined
+    ? { _tag: "InboundDirect", address: remoteAddress }
+    : { _tag: "InboundProxy", transientAddress: remoteAddress }
 
 /** Key of the connection in the peer set and the inventory. Of an inbound one the port is ephemeral. */
 export const transientAddress = (connected: ConnectedAddress): PeerSocketAddress.PeerSocketAddress | undefined => {

@@ -42,8 +42,10 @@ import {
   Scope,
   Tracer
 } from "effect"
+import { CurrentTask } from "../BackgroundTasks.ts"
 import type { BlockHash } from "../chain/Hash.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as Monotonic from "../Monotonic.ts"
 import type { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { commandOf, Message } from "../wire/Message.ts"
@@ -88,7 +90,10 @@ export interface Options {
   readonly policy: Policy
   /** A number no peer can guess. */
   readonly nonce: Effect.Effect<bigint>
-  /** Tells of a bug, of this node or of the program that answers. What sets it off is up to peers, so it limits itself. */
+  /**
+   * Tells of a bug, of this node or of the program that answers. What sets it off is up to peers, so it limits itself: each
+   * message is a kind of its own.
+   */
   readonly logDefect: (message: string, cause: Cause.Cause<unknown>) => Effect.Effect<void>
 }
 
@@ -206,8 +211,8 @@ class Connection implements Peer {
     )
   }
 
-  advertiseBlock(hash: BlockHash): Effect.Effect<void, PeerError> {
-    return Effect.suspend(() => {
+  advertiseBlock(hash: BlockHash): Effect.Effect<void, PeerError | AdvertNotDelivered> {
+    return Effect.suspend((): Effect.Effect<void, PeerError | AdvertNotDelivered> => {
       if (this.#failure !== undefined) return this.#failure
       const { advertQueueCapacity, requestTimeout } = this.#options.policy
       const advert = this.#outbox.putAdvert(hash, advertQueueCapacity)
@@ -218,7 +223,7 @@ class Connection implements Peer {
         Effect.timeoutOrElse({
           duration: requestTimeout,
           // A write that has begun has a limit of its own, and its outcome says more.
-          orElse: () =>
+          orElse: (): Effect.Effect<void, PeerError | AdvertNotDelivered> =>
             this.#advert === advert || Deferred.isDoneUnsafe(advert.written)
               ? written
               : Effect.fail(new AdvertNotDelivered({ reason: "timedOut" }))
@@ -271,7 +276,7 @@ class Connection implements Peer {
     return Effect.gen({ self: this }, function* () {
       this.#enter("AwaitingRequest")
       const scope = yield* Effect.scope
-      this.#fiber = yield* Effect.forkIn(this.#traced, scope)
+      this.#fiber = yield* Effect.forkIn(Effect.provideService(this.#traced, CurrentTask, "connection"), scope)
       // Added last and so the first to run: whoever waits hears why before anything is taken apart.
       yield* Scope.addFinalizer(
         scope,
@@ -508,6 +513,7 @@ class Connection implements Peer {
   get #heartbeat(): Effect.Effect<void, PeerError> {
     const beats = Heartbeat.run({
       interval: this.#options.policy.pingInterval,
+      timeout: this.#options.policy.pingTimeout,
       ping: Effect.suspend(() => this.#ping),
       report: (report) => this.#report(report)
     })
@@ -680,7 +686,7 @@ class Connection implements Peer {
   }
 
   #nowMillis(): number {
-    return Number(this.#nowNanos()) / 1_000_000
+    return Monotonic.millisUnsafe(this.#clock)
   }
 
   #decayNanos(): number {

@@ -9,9 +9,10 @@
  *
  * @module
  */
-import { Cause, Clock, Effect, Exit, Metric, Option } from "effect"
+import { Cause, Effect, Exit, Metric, Option } from "effect"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import { knownVersions } from "../chain/ProtocolVersion.ts"
+import * as Monotonic from "../Monotonic.ts"
 import type { DialError } from "../transport/Transport.ts"
 import type { Version } from "../wire/Message.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
@@ -177,7 +178,7 @@ export const handshake = (
   chain: ChainParamsShape,
   connected: ConnectedAddress.ConnectedAddress
 ): Effect.Effect<HandshakeCount> =>
-  Effect.map(Clock.monotonicTimeNanos, (startedAt) => {
+  Effect.map(Monotonic.millis, (startedAtMillis) => {
     const labels = labelsOf(chain, connected)
     let implementation: string | undefined
 
@@ -205,7 +206,7 @@ export const handshake = (
       exchanged: Effect.fnUntraced(function* (exit: Exit.Exit<unknown, HandshakeReason>) {
         const error = Exit.isSuccess(exit) ? Option.none() : Cause.findErrorOption(exit.cause)
         if (Exit.isFailure(exit) && Option.isNone(error)) return yield* versionOutcome("canceled")
-        const seconds = Number((yield* Clock.monotonicTimeNanos) - startedAt) / 1e9
+        const seconds = ((yield* Monotonic.millis) - startedAtMillis) / 1000
         yield* Metric.update(durationOf(Option.isNone(error) ? "success" : "failure"), seconds)
         yield* versionOutcome(Option.isNone(error) ? "success" : outcomeOf(error.value).outcome)
       }),

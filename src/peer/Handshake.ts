@@ -24,16 +24,19 @@
  *
  * @module
  */
-import { Clock, Context, Data, Duration, Effect, Layer, Option, type Scope, Tracer } from "effect"
+import { Clock, Context, Data, Effect, Layer, Option, type Scope, Tracer } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip, isNearTip, type Tip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { minimumVersion, ourProtocolVersion } from "../chain/ProtocolVersion.ts"
+import * as LimitedLog from "../LimitedLog.ts"
 import { Policy, totalLimit } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
 import type { ByteStream } from "../transport/Transport.ts"
+import { version } from "../version.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message, type Version } from "../wire/Message.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
@@ -77,7 +80,7 @@ export type HandshakeReason =
  */
 export class HandshakeError extends Data.TaggedError("HandshakeError")<{ readonly reason: HandshakeReason }> {}
 
-/** What our `version` messages say of us, besides what the chain and the listener decide. */
+/** What our `version` messages say of us, besides what the chain and `OwnAddress` decide. */
 export interface LocalNode {
   /** At most 256 bytes of UTF-8. */
   readonly userAgent: string
@@ -85,20 +88,17 @@ export interface LocalNode {
   readonly services: bigint
   /** Whether we want transactions announced. */
   readonly relay: boolean
-  /** Where others reach us, when that is not where we listen. */
-  readonly externalAddress: PeerSocketAddress.PeerSocketAddress | undefined
 }
 
-/** Without a program's own: kept equal to the version in package.json by a test. */
-export const defaultUserAgent = "/network-effect:0.0.0/"
+/** Without a program's own. */
+export const defaultUserAgent = `/network-effect:${version}/`
 
 /** Provide another value to say something else. */
 export const LocalNode = Context.Reference<LocalNode>("network-effect/peer/LocalNode", {
   defaultValue: () => ({
     userAgent: defaultUserAgent,
     services: NODE_NETWORK,
-    relay: true,
-    externalAddress: undefined
+    relay: true
   })
 })
 
@@ -122,38 +122,34 @@ export class Handshake extends Context.Service<
       host: ConnectionHost
     ) => Effect.Effect<Peer, HandshakeError, Scope.Scope>
 
-    /** Where we listen, as later `version` messages state it: the port that was really bound. Nothing until then. */
-    readonly setListenAddress: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<void>
-
     /** Nonces remembered; at most as many as there may be connections. */
     readonly nonceCount: Effect.Effect<number>
   }
 >()("network-effect/peer/Handshake") {
-  static readonly layer = Layer.effect(
+  /** Says of this node what `LocalNode`, `OwnAddress` and the chain say. Its nonces are its own: two do not know each other. */
+  static readonly layer: Layer.Layer<
     Handshake,
-    Effect.suspend(() => make)
-  )
+    never,
+    ChainParams | ChainTip | InboundRequests | OwnAddress | SecureRandom.SecureRandom
+  > = Layer.effect(Handshake, Effect.gen(make))
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const { tip } = yield* ChainTip
   const inbound = yield* InboundRequests
   const secureRandom = yield* SecureRandom.SecureRandom
   const local = yield* LocalNode
+  const own = yield* OwnAddress
   const span = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
   yield* PeerMetrics.initial
 
-  if (local.externalAddress !== undefined) {
-    yield* Effect.logInfo("stating an external address").pipe(
-      Effect.annotateLogs({ address: PeerSocketAddress.format(local.externalAddress) })
-    )
-  }
-
-  const logDefect = makeDefectLog(policy.statusLogInterval)
+  const limited = LimitedLog.make(policy.statusLogInterval)
+  // Peers may repeat what sets a bug off.
+  const logDefect: Connection.Options["logDefect"] = (message, cause) =>
+    limited(message, Effect.logError(message, cause))
   const nonces = new Set<bigint>()
-  let listenAddress = PeerSocketAddress.unspecified
   let connections = 0
 
   const nonce = Effect.map(secureRandom.randomBytes(8), (bytes) => Buffer.from(bytes).readBigUInt64LE(0))
@@ -187,9 +183,7 @@ const make = Effect.gen(function* () {
       services: isolated ? 0n : local.services,
       timestamp: BigInt(Math.floor(nowSeconds / timestampGranularitySeconds) * timestampGranularitySeconds),
       addressReceiver: { address: ConnectedAddress.transientAddress(connected) ?? nowhere, services: NODE_NETWORK },
-      addressFrom: isolated
-        ? { address: nowhere, services: 0n }
-        : { address: local.externalAddress ?? listenAddress, services: local.services },
+      addressFrom: isolated ? { address: nowhere, services: 0n } : { address: own.stated, services: local.services },
       nonce,
       userAgent: local.userAgent,
       startHeight: isolated || Option.isNone(tip) ? 0 : tip.value.height,
@@ -271,13 +265,9 @@ const make = Effect.gen(function* () {
 
   return Handshake.of({
     run,
-    setListenAddress: (address) =>
-      Effect.sync(() => {
-        listenAddress = address
-      }),
     nonceCount: Effect.sync(() => nonces.size)
   })
-})
+}
 
 /** The next message of a kind; everything else before it is ignored, however often it comes. The budget ends that. */
 const expect = Effect.fnUntraced(function* <Tag extends Message["_tag"]>(messages: MessageStream, tag: Tag) {
@@ -291,14 +281,3 @@ const isTagged = <Tag extends Message["_tag"]>(
   message: Message,
   tag: Tag
 ): message is Extract<Message, { _tag: Tag }> => message._tag === tag
-
-/** Errors at most once per `interval`, for peers may repeat what sets a bug off; the others at debug level. */
-const makeDefectLog = (interval: Duration.Duration): Connection.Options["logDefect"] => {
-  let quietUntilMillis = Number.NEGATIVE_INFINITY
-  return (message, cause) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      if (now < quietUntilMillis) return Effect.logDebug(message, cause)
-      quietUntilMillis = now + Duration.toMillis(interval)
-      return Effect.logError(message, cause)
-    })
-}

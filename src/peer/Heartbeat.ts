@@ -4,31 +4,35 @@
  * The only sign of life a connection needs: there is no other idle timer.
  *
  *     tick ─▶ PingSent ─▶ slot ─▶ connection takes it ─▶ ping … pong ─▶ Responded ─▶ next tick
- *             └──────────── at most `pingInterval` ────────────┘
+ *             │                                          └─────────┘ at most `requestTimeout`
+ *             └────────────────────────────────────────────────────┘ at most `pingTimeout`
  *
  * Source: Zebra peer/handshake.rs, `send_periodic_heartbeats_run_loop`.
  *
  * @module
  */
-import { Clock, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
+import * as Monotonic from "../Monotonic.ts"
 import { HeartbeatTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
 
 export interface Options {
-  /** `Policy.pingInterval`: from tick to tick, and the limit of one exchange. */
+  /** `Policy.pingInterval`: from tick to tick. */
   readonly interval: Duration.Duration
-  /** Waits for the heartbeat's slot, then for the answer. */
+  /** `Policy.pingTimeout`: the limit of one exchange. */
+  readonly timeout: Duration.Duration
+  /** Waits for the heartbeat's slot, then for the answer, which has a limit of its own. */
   readonly ping: Effect.Effect<Duration.Duration, PeerError>
   readonly report: (report: PeerReport) => Effect.Effect<void>
 }
 
 /** Pings until a ping fails. A late tick moves those after it: pings never come in bursts. */
-export const run = ({ interval, ping, report }: Options): Effect.Effect<never, PeerError> => {
+export const run = ({ interval, ping, report, timeout }: Options): Effect.Effect<never, PeerError> => {
   const exchange = Effect.gen(function* () {
-    const sentAtMillis = Number(yield* Clock.monotonicTimeNanos) / 1_000_000
+    const sentAtMillis = yield* Monotonic.millis
     yield* report({ _tag: "PingSent", sentAtMillis })
     const roundTrip = yield* Effect.timeoutOrElse(ping, {
-      duration: interval,
-      orElse: () => Effect.fail(new HeartbeatTaskExited({ message: "no answer to a ping within its interval" }))
+      duration: timeout,
+      orElse: () => Effect.fail(new HeartbeatTaskExited({ message: "no answer to a ping in time" }))
     })
     yield* report({ _tag: "Responded", roundTrip })
   })

@@ -26,7 +26,7 @@ export class InboundRequests extends Context.Service<
   }
 >()("network-effect/peer/InboundRequests") {
   /** Answers nothing. What isolated connections use. */
-  static readonly layerNone = Layer.succeed(
+  static readonly layerNone: Layer.Layer<InboundRequests> = Layer.succeed(
     InboundRequests,
     InboundRequests.of({ answer: () => Effect.succeed({ _tag: "Nil" }) })
   )

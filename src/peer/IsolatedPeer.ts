@@ -17,7 +17,8 @@ import type { SecureRandom } from "effect/crypto"
 import type { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
-import { type ByteStream, type DialError, Transport } from "../transport/Transport.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
+import { type ByteStream, type DialError, OutboundTransport } from "../transport/Transport.ts"
 import { Handshake, type HandshakeError, LocalNode } from "./Handshake.ts"
 import { InboundRequests } from "./InboundRequests.ts"
 import type { ConnectionHost, Peer } from "./Peer.ts"
@@ -44,21 +45,24 @@ export const overStream = (
 ): Effect.Effect<Peer, HandshakeError, Scope.Scope | ChainParams | SecureRandom.SecureRandom> =>
   Effect.flatMap(Handshake, (handshake) => handshake.run(stream, { _tag: "Isolated" }, nobody)).pipe(
     // A handshake of its own: its nonces must not tell that both connections are one node's.
-    Effect.provide(Layer.fresh(Handshake.layer).pipe(Layer.provide([ChainTip.layerNone, InboundRequests.layerNone]))),
-    Effect.provideService(LocalNode, {
-      userAgent: options.userAgent,
-      services: 0n,
-      relay: false,
-      externalAddress: undefined
-    })
+    Effect.provide(
+      Layer.fresh(Handshake.layer).pipe(
+        Layer.provide([ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone])
+      )
+    ),
+    Effect.provideService(LocalNode, { userAgent: options.userAgent, services: 0n, relay: false })
   )
 
 /** Dials `address` and shakes hands. The dial has no time limit: bound the whole. */
 export const connect = (
   address: PeerSocketAddress,
   options: Options
-): Effect.Effect<Peer, DialError | HandshakeError, Scope.Scope | Transport | ChainParams | SecureRandom.SecureRandom> =>
+): Effect.Effect<
+  Peer,
+  DialError | HandshakeError,
+  Scope.Scope | OutboundTransport | ChainParams | SecureRandom.SecureRandom
+> =>
   Effect.gen(function* () {
-    const transport = yield* Transport
+    const transport = yield* OutboundTransport
     return yield* overStream(yield* transport.dial(address), options)
   })

@@ -39,7 +39,7 @@ export const maxUnsentBytes = headerBytes + maxBodyBytes + maxChunkBytes
 export type ReceiveError = ConnectionClosed | Serialization
 
 /** Why a message was not sent; nothing more may be sent then, for part of it may be on the way. */
-export type SendError = Serialization | ConnectionSendTimeout
+export type SendError = ConnectionClosed | Serialization | ConnectionSendTimeout
 
 export class MessageStream {
   readonly #stream: ByteStream
@@ -156,7 +156,8 @@ export class MessageStream {
     this.#lastSentMillis = this.#clock.currentTimeMillisUnsafe()
     // Costs a timer only when the transport has no room.
     return this.#stream.write(bytes).pipe(
-      Effect.mapError((cause) => new Serialization({ cause })),
+      // Of a peer that has ended the stream that is what everybody hears, whoever notices first.
+      Effect.mapError((cause) => (cause.reason === "Eof" ? new ConnectionClosed() : new Serialization({ cause }))),
       Effect.timeoutOrElse({
         duration: this.#policy.requestTimeout,
         orElse: () => Effect.fail(new ConnectionSendTimeout())

@@ -20,7 +20,7 @@ export class ConnectionDropped extends Data.TaggedError("ConnectionDropped")<{}>
 export class ClientDropped extends Data.TaggedError("ClientDropped")<{}> {}
 /** The connection's fiber ended without saying why. */
 export class ConnectionTaskExited extends Data.TaggedError("ConnectionTaskExited")<{}> {}
-/** The heartbeat ended: its exchange took longer than `Policy.pingInterval`. */
+/** The heartbeat ended: its exchange took longer than `Policy.pingTimeout`. */
 export class HeartbeatTaskExited extends Data.TaggedError("HeartbeatTaskExited")<{ readonly message: string }> {}
 /** A message could not be written in time: the peer does not read. */
 export class ConnectionSendTimeout extends Data.TaggedError("ConnectionSendTimeout")<{}> {}
@@ -33,7 +33,7 @@ export class Serialization extends Data.TaggedError("Serialization")<{
 /** `version` or `verack` after the handshake. */
 export class DuplicateHandshake extends Data.TaggedError("DuplicateHandshake")<{}> {}
 /** This node was overloaded, and this peer was drawn. */
-export class PeerOverloaded extends Data.TaggedError("Overloaded")<{}> {}
+export class PeerOverloaded extends Data.TaggedError("PeerOverloaded")<{}> {}
 /** Answering this peer took too long, and it was drawn. */
 export class InboundTimeout extends Data.TaggedError("InboundTimeout")<{}> {}
 /** What answers peers is gone. */
@@ -64,7 +64,6 @@ export type PeerError =
   | InboundTimeout
   | ServiceShutdown
   | AdvertAuthorizationRevoked
-  | AdvertNotDelivered
   | NotFoundResponse
 
 /** How the connection came about, and which addresses that leaves us with. */
@@ -115,7 +114,7 @@ export interface ConnectionHost {
 /** Whether a request can be put into the peer's slot now. */
 export type Readiness = "Ready" | "Busy" | "Failed"
 
-/** Messages of one connection so far, its handshake included. Grows with the kinds of messages, of which there are 20. */
+/** Messages of one connection so far, its handshake included. Grows with the kinds of messages alone. */
 export interface Traffic {
   /** By command, `ping`; what is unknown is not counted. */
   readonly messagesReceived: ReadonlyMap<string, number>
@@ -133,7 +132,7 @@ export interface Peer {
   readonly transientAddress: PeerSocketAddress | undefined
   readonly isInbound: boolean
 
-  /** Now, without waiting. `Busy` from `enqueue` until the connection takes the request. */
+  /** Now, without waiting. `Busy` from `enqueueUnsafe` until the connection takes the request. */
   readonly readiness: () => Readiness
   /** Completes when the slot is free; fails with the connection's error when that ends first. */
   readonly awaitReady: Effect.Effect<void, PeerError>
@@ -151,7 +150,7 @@ export interface Peer {
    * Succeeds when the advert is with the transport. Never waits for a request in flight. Fails with `AdvertNotDelivered`
    * at once when too many wait already, and after `Policy.requestTimeout` when its write has not begun.
    */
-  readonly advertiseBlock: (hash: BlockHash) => Effect.Effect<void, PeerError>
+  readonly advertiseBlock: (hash: BlockHash) => Effect.Effect<void, PeerError | AdvertNotDelivered>
 
   /** The error the connection ended with; waits for the end. */
   readonly awaitClosed: Effect.Effect<PeerError>

@@ -8,50 +8,21 @@
  * @module
  */
 import { Effect, Metric } from "effect"
-import { commandOf, type Message } from "../wire/Message.ts"
+import { commandOf, commands, type Message } from "../wire/Message.ts"
 import type { InboundRequest, Ping, Request, Response } from "./Request.ts"
 
 export type Counter = Metric.Counter<number>
 
+/** What `make` makes for each key. */
+const recordOf = <Key extends string, A>(keys: ReadonlyArray<Key>, make: (key: Key) => A) =>
+  // Every key is there, which the type of `fromEntries` cannot tell.
+  Object.fromEntries(keys.map((key) => [key, make(key)] as const)) as Readonly<Record<Key, A>>
+
 /** One series for each of `values`. */
-const counters = <Value extends string>(
-  id: string,
-  label: string,
-  description: string,
-  values: ReadonlyArray<Value>
-): Readonly<Record<Value, Metric.Counter<number>>> => {
-  const series = values.map((value) => [
-    value,
-    Metric.counter(id, { description, incremental: true, attributes: { [label]: value } })
-  ])
-  return Object.fromEntries(series)
-}
+const counters = <Value extends string>(id: string, label: string, description: string, values: ReadonlyArray<Value>) =>
+  recordOf(values, (value) => Metric.counter(id, { description, incremental: true, attributes: { [label]: value } }))
 
 const counter = (id: string, description: string) => Metric.counter(id, { description, incremental: true })
-
-const commands = [
-  "version",
-  "verack",
-  "ping",
-  "pong",
-  "reject",
-  "getaddr",
-  "addr",
-  "getblocks",
-  "getheaders",
-  "inv",
-  "getdata",
-  "notfound",
-  "headers",
-  "block",
-  "tx",
-  "mempool",
-  "filterload",
-  "filteradd",
-  "filterclear"
-] as const
-
-type Command = (typeof commands)[number]
 
 const requests = [
   "Peers",
@@ -78,11 +49,12 @@ const responses = [
   "Transactions"
 ] as const satisfies ReadonlyArray<Response["_tag"]>
 
-const received = counters("zcash.net.in.messages", "command", "messages received after the handshake", commands)
-const sent = counters("zcash.net.out.messages", "command", "messages sent after the handshake", commands)
+const every = Object.values(commands)
+const received = counters("zcash.net.in.messages", "command", "messages received after the handshake", every)
+const sent = counters("zcash.net.out.messages", "command", "messages sent after the handshake", every)
 
-export const messageReceived = (message: Message) => received[commandOf(message) as Command]
-export const messageSent = (message: Message) => sent[commandOf(message) as Command]
+export const messageReceived = (message: Message) => received[commandOf(message)]
+export const messageSent = (message: Message) => sent[commandOf(message)]
 
 /** Header and body of every message of every connection, handshakes included. */
 export const bytesReceived = counter("zcash.net.in.bytes.total", "bytes of messages received")
@@ -150,6 +122,4 @@ const gauge = (state: StateName) =>
   })
 
 /** Live connections by what they do now. */
-export const connectionsInState = Object.fromEntries(states.map((state) => [state, gauge(state)])) as Readonly<
-  Record<StateName, Metric.Gauge<number>>
->
+export const connectionsInState = recordOf(states, gauge)

@@ -8,43 +8,56 @@
  * @module
  */
 import type { ConnectionId, Request } from "../peer/Request.ts"
-import type { Asking, Call, Next } from "./Asking.ts"
+import type { Policy } from "../Policy.ts"
+import type { Call, Next } from "./Call.ts"
+import type { ConnectedPeers } from "./ConnectedPeers.ts"
+import type { Dispatch } from "./Dispatch.ts"
 import * as PeerChoice from "./PeerChoice.ts"
 
+export interface Options {
+  readonly policy: Policy
+  /** Broadcasts go to everybody. */
+  readonly isRegtest: boolean
+  readonly connected: ConnectedPeers
+  readonly dispatch: Dispatch
+  readonly draw: PeerChoice.DrawBelow
+}
+
 export class Broadcasts {
-  readonly #asking: Asking
+  readonly #options: Options
   /** What busy trusted peers have not got yet. Only the latest is kept for them. */
   #owed: { readonly request: Request; readonly ids: Set<ConnectionId> } | undefined
 
-  constructor(asking: Asking) {
-    this.#asking = asking
+  constructor(options: Options) {
+    this.#options = options
   }
 
   /** To a part of the ready peers. `undefined` when none of them turns out to be ready. */
   toSome(call: Call): Next | undefined {
-    return this.#asking.all(call, this.#some(PeerChoice.among(PeerChoice.readyPools(this.#asking.pools))))
+    const { connected, dispatch } = this.#options
+    return dispatch.all(call, this.#some(PeerChoice.among(PeerChoice.readyPools(connected.pools))))
   }
 
   /** To a part of the ready peers, and to every trusted one. */
   toSomeAndTrusted(call: Call): Next | undefined {
-    const { connected } = this.#asking.around
-    const trusted = [...connected.sidecars]
+    const { connected, dispatch } = this.#options
+    const trusted = [...connected.trusted]
     const ready = trusted.filter((id) => connected.isReady(id))
     const busy = trusted.filter((id) => !connected.isReady(id))
-    this.#owed = busy.length === 0 ? undefined : { request: call.request, ids: new Set(busy) }
-    const others = PeerChoice.among(PeerChoice.readyPools(this.#asking.pools), trusted)
-    return this.#asking.all(call, [...ready, ...this.#some(others)])
+    // Whoever is still owed an earlier one is among them.
+    this.#owed = { request: call.request, ids: new Set(busy) }
+    const others = PeerChoice.among(PeerChoice.readyPools(connected.pools), trusted)
+    return dispatch.all(call, [...ready, ...this.#some(others)])
   }
 
   /** Gives trusted peers that are ready now what they are owed. */
   deliverOwed(): void {
     if (this.#owed === undefined) return
-    const { connected } = this.#asking.around
+    const { connected, dispatch } = this.#options
     const { ids, request } = this.#owed
     for (const id of ids) {
-      // Nobody waits for the answers: the scope of the peer set keeps them going.
-      const isSettled =
-        connected.get(id) === undefined || (connected.isReady(id) && this.#asking.unattended(request, id))
+      // Nobody waits for the answers: the scope of the network keeps them going.
+      const isSettled = connected.get(id) === undefined || (connected.isReady(id) && dispatch.unattended(request, id))
       if (isSettled) ids.delete(id)
     }
     if (ids.size === 0) this.#owed = undefined
@@ -55,10 +68,10 @@ export class Broadcasts {
   }
 
   #some(candidates: PeerChoice.Candidates): ReadonlyArray<ConnectionId> {
-    const { draw, isRegtest, policy } = this.#asking.around
+    const { connected, draw, isRegtest, policy } = this.#options
     return PeerChoice.subset(
       candidates,
-      PeerChoice.broadcastSize(this.#asking.ready, policy.broadcastShare, isRegtest),
+      PeerChoice.broadcastSize(connected.ready, policy.broadcastShare, isRegtest),
       draw
     )
   }

@@ -1,46 +1,54 @@
 /**
  * Who is connected: by id, by address, by peer group, ready or busy, and in the order of find requests.
  *
- * Plain state with no waiting in it; `PeerSet.ts` decides when it changes.
+ * Plain state with no waiting in it; `Membership.ts` decides when it changes.
  *
  * @module
  */
-import { NetAddress } from "effect/net"
-import { limitKey } from "../addresses/AddressRules.ts"
+import { limitKey, networkKey } from "../addresses/AddressRules.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Peer } from "../peer/Peer.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { FindRotation } from "./FindRotation.ts"
 import * as PeerChoice from "./PeerChoice.ts"
+import type { PeerCandidate } from "./PeerSelection.ts"
+import type { TrustedIps } from "./TrustedPeers.ts"
 
 /** A peer of the set. What is learnt of this connection lives here, so nothing of it can touch a later one. */
-export interface Member {
+export class Member implements PeerCandidate {
   readonly peer: Peer
+  readonly id: ConnectionId
+  readonly isInbound: boolean
   readonly serving: boolean
-  /** Inbound from an address the operator trusts. */
-  readonly sidecar: boolean
+  readonly trusted: boolean
   /** `ip:port`; absent for a peer without an address. */
   readonly address: string | undefined
-  /** What limits and bans count by; absent for a peer without an address. */
   readonly group: string | undefined
+  readonly joinedAtNanos: bigint
   /** Find requests it failed in a row. */
-  stalls: number
-}
+  stalls = 0
 
-/** What the set knows of a peer before it joins. `trusted` holds canonical IPs. */
-export const makeMember = (peer: Peer, trusted: ReadonlySet<string>): Member => {
-  const address = peer.transientAddress
-  return {
-    peer,
-    serving: (peer.info.remote.services & NODE_NETWORK) !== 0n,
-    sidecar:
-      peer.info.connectedAddress._tag === "InboundDirect" &&
-      address !== undefined &&
-      trusted.has(NetAddress.formatIp(address.address)),
-    address: address === undefined ? undefined : PeerSocketAddress.format(address),
-    group: address === undefined ? undefined : limitKey(address),
-    stalls: 0
+  /** What is known of a peer as it joins. */
+  constructor(peer: Peer, trusted: TrustedIps, nowNanos: bigint) {
+    const address = peer.transientAddress
+    this.peer = peer
+    this.id = peer.id
+    this.isInbound = peer.isInbound
+    this.serving = (peer.info.remote.services & NODE_NETWORK) !== 0n
+    this.trusted = peer.info.connectedAddress._tag === "InboundDirect" && address !== undefined && trusted.has(address)
+    this.address = address === undefined ? undefined : PeerSocketAddress.format(address)
+    this.group = address === undefined ? undefined : limitKey(address)
+    this.joinedAtNanos = nowNanos
+  }
+
+  get network(): string | undefined {
+    const address = this.peer.transientAddress
+    return address === undefined ? undefined : networkKey(address)
+  }
+
+  load(nowNanos: bigint): number {
+    return this.peer.load(nowNanos)
   }
 }
 
@@ -52,19 +60,29 @@ export class ConnectedPeers {
   readonly #members = new Map<ConnectionId, Member>()
   readonly #byAddress = new Map<string, ConnectionId>()
   readonly #groups = new Map<string, Set<ConnectionId>>()
-  readonly #sidecars = new Set<ConnectionId>()
+  readonly #trusted = new Set<ConnectionId>()
   #inbound = 0
 
   get size(): number {
     return this.#members.size
   }
 
+  /** Ready peers. */
+  get ready(): number {
+    return PeerChoice.readyCount(this.pools)
+  }
+
+  /** Busy peers. */
+  get busy(): number {
+    return PeerChoice.busyCount(this.pools)
+  }
+
   get inbound(): number {
     return this.#inbound
   }
 
-  get sidecars(): ReadonlySet<ConnectionId> {
-    return this.#sidecars
+  get trusted(): ReadonlySet<ConnectionId> {
+    return this.#trusted
   }
 
   get(id: ConnectionId): Member | undefined {
@@ -80,20 +98,13 @@ export class ConnectedPeers {
     return this.#groups.get(group) ?? nobody
   }
 
-  /** Peer groups with more than one member. */
-  sharedGroups(): number {
-    let shared = 0
-    for (const ids of this.#groups.values()) if (ids.size > 1) shared++
-    return shared
-  }
-
   values(): IterableIterator<Member> {
     return this.#members.values()
   }
 
   /** Joins as busy. */
   add(member: Member): void {
-    const { id } = member.peer
+    const { id } = member
     this.#members.set(id, member)
     if (member.address !== undefined) this.#byAddress.set(member.address, id)
     if (member.group !== undefined) {
@@ -101,8 +112,8 @@ export class ConnectedPeers {
       if (group === undefined) this.#groups.set(member.group, new Set([id]))
       else group.add(id)
     }
-    if (member.sidecar) this.#sidecars.add(id)
-    if (member.peer.isInbound) this.#inbound++
+    if (member.trusted) this.#trusted.add(id)
+    if (member.isInbound) this.#inbound++
     this.#busy(member).add(id)
     this.rotation.join(id, member.serving)
   }
@@ -119,8 +130,8 @@ export class ConnectedPeers {
       if (group?.size === 0) this.#groups.delete(member.group)
     }
     this.rotation.leave(id)
-    this.#sidecars.delete(id)
-    if (member.peer.isInbound) this.#inbound--
+    this.#trusted.delete(id)
+    if (member.isInbound) this.#inbound--
     this.#ready(member).remove(id)
     this.#busy(member).remove(id)
     return member
@@ -131,11 +142,11 @@ export class ConnectedPeers {
   }
 
   markReady(member: Member): void {
-    if (this.#busy(member).remove(member.peer.id)) this.#ready(member).add(member.peer.id)
+    if (this.#busy(member).remove(member.id)) this.#ready(member).add(member.id)
   }
 
   markBusy(member: Member): void {
-    if (this.#ready(member).remove(member.peer.id)) this.#busy(member).add(member.peer.id)
+    if (this.#ready(member).remove(member.id)) this.#busy(member).add(member.id)
   }
 
   #ready(member: Member): PeerChoice.PeerPool {

@@ -17,7 +17,9 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Layer, type Scope } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Layer, type Scope } from "effect"
+import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
+import * as Monotonic from "../Monotonic.ts"
 import { Policy } from "../Policy.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import type { InventoryItem } from "../wire/Message.ts"
@@ -47,26 +49,39 @@ export class InventoryRegistry extends Context.Service<
     readonly recordFailure: (connection: ConnectionId, item: InventoryItem) => Effect.Effect<void>
     /** A copy of what is known of the item now. */
     readonly record: (item: InventoryItem) => HashRecord
-    /** Calls `listener` with each item whose record changed, or with `undefined` when any may have, until the scope closes. */
+    /**
+     * Calls `listener` with each item whose record changed, or with `undefined` when any may have, until the scope closes. What
+     * it throws is a bug that ends the network, and keeps nothing from the other listeners.
+     */
     readonly onChange: (listener: (item: InventoryItem | undefined) => void) => Effect.Effect<void, never, Scope.Scope>
     /** Entries in all maps, for status pages and tests. */
     readonly size: () => { readonly hashes: number; readonly failures: number }
   }
 >()("network-effect/routing/InventoryRegistry") {
-  static readonly layer = Layer.effect(
+  /** What connections tell of, in memory, for as long as `Policy.inventoryRotation` says. */
+  static readonly layer: Layer.Layer<InventoryRegistry, TaskNameTaken, BackgroundTasks> = Layer.effect(
     InventoryRegistry,
     Effect.gen(function* () {
       const policy = yield* Policy
+      const tasks = yield* BackgroundTasks
       const clock = yield* Clock.Clock
       const statuses = new RotatingMap<InventoryStatus>(policy)
       const failures = new RotatingMap<true>(policy)
       const listeners = new Set<(item: InventoryItem | undefined) => void>()
       const rotationMillis = Duration.toMillis(policy.inventoryRotation)
-      const monotonicMillis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+      const monotonicMillis = () => Monotonic.millisUnsafe(clock)
       let nextRotation = monotonicMillis() + rotationMillis
 
+      const broken = yield* Deferred.make<never>()
+
       const changed = (item: InventoryItem | undefined) => {
-        for (const listener of listeners) listener(item)
+        for (const listener of listeners) {
+          try {
+            listener(item)
+          } catch (defect) {
+            Deferred.doneUnsafe(broken, Effect.die(defect))
+          }
+        }
       }
 
       /** Rotates once, however late it is, and before anything new is registered, so that nothing new is lost with the old. */
@@ -126,11 +141,10 @@ export class InventoryRegistry extends Context.Service<
         )
 
       // Entries end on time also when nobody asks; whoever comes between a late timer and its turn rotates in its place.
-      yield* Effect.suspend(() => Effect.sleep(Duration.millis(Math.max(0, nextRotation - monotonicMillis())))).pipe(
-        Effect.andThen(Effect.sync(rotateIfDue)),
-        Effect.forever,
-        Effect.forkScoped
-      )
+      const rotate = Effect.suspend(() =>
+        Effect.sleep(Duration.millis(Math.max(0, nextRotation - monotonicMillis())))
+      ).pipe(Effect.andThen(Effect.sync(rotateIfDue)), Effect.forever)
+      yield* tasks.run("inventory", Effect.raceFirst(rotate, Deferred.await(broken)))
 
       return InventoryRegistry.of({
         register,

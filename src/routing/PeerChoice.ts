@@ -1,7 +1,7 @@
 /**
  * Pools of peers, and choosing from them at random.
  *
- * Pure. `PeerSet.ts` keeps the pools true; this module draws from them. No draw walks a pool: the few members that are
+ * Pure. `ConnectedPeers.ts` keeps the pools true; this module draws from them. No draw walks a pool: the few members that are
  * left out are looked up and stepped over, so that a choice costs the same among 10 and among 10,000 peers.
  *
  * **Security**
@@ -93,16 +93,22 @@ export const readyCount = (pools: PeerPools): number => pools.readyServing.size 
 /** Busy peers. */
 export const busyCount = (pools: PeerPools): number => pools.busyServing.size + pools.busyOther.size
 
-/** Peers to choose from: as many as `size`, each with a rank below it. Valid until a pool changes. */
-export interface Candidates {
+/** Some to choose from: as many as `size`, each with a rank below it. */
+export interface Ranked<A> {
   readonly size: number
-  readonly at: (rank: number) => ConnectionId
+  readonly at: (rank: number) => A
+}
+
+/** Peers to choose from. Valid until a pool changes. */
+export interface Candidates extends Ranked<ConnectionId> {
+  readonly has: (id: ConnectionId) => boolean
 }
 
 /** Exactly these, which are distinct. */
 export const these = (ids: ReadonlyArray<ConnectionId>): Candidates => ({
   size: ids.length,
-  at: (rank) => member(ids[rank])
+  at: (rank) => member(ids[rank]),
+  has: (id) => ids.includes(id)
 })
 
 /**
@@ -135,7 +141,12 @@ export const among = (pools: ReadonlyArray<PeerPool>, without: Iterable<Connecti
       let index = pools.length - 1
       while (start(starts, index) > position) index--
       return member(pools[index]?.at(position - start(starts, index)))
-    }
+    },
+    has: (id) =>
+      pools.some((pool, index) => {
+        const position = pool.positionOf(id)
+        return position !== undefined && !skipped.has(start(starts, index) + position)
+      })
   }
 }
 
@@ -155,11 +166,11 @@ export type DrawBelow = (bound: number) => number
  *
  * Source: tower `balance`, power of two choices, as Zebra peer_set/set.rs uses it.
  */
-export const lessLoaded = (
-  candidates: Candidates,
+export const lessLoaded = <A>(
+  candidates: Ranked<A>,
   draw: DrawBelow,
-  load: (id: ConnectionId) => number
-): ConnectionId | undefined => {
+  load: (candidate: A) => number
+): A | undefined => {
   if (candidates.size < 2) return candidates.size === 1 ? candidates.at(0) : undefined
   const rank = draw(candidates.size)
   const other = draw(candidates.size - 1)

@@ -12,7 +12,7 @@ export type FindFallback = "no_serving_peer" | "queue_full" | "expired"
 export type InventoryRefusal = "instant" | "waited"
 
 export interface PeerSetMetrics {
-  /** Sets the gauges of connected peers. */
+  /** Sets the gauges of connected peers, if they changed. */
   readonly peers: (ready: number, busy: number) => void
   readonly findQueued: () => void
   readonly findFallback: (reason: FindFallback) => void
@@ -58,8 +58,13 @@ export const make = (network: ChainKind, context: Context.Context<never>): PeerS
 
   const refusals: Record<InventoryRefusal, () => void> = { instant: refusal("instant"), waited: refusal("waited") }
 
+  const shown = { ready: 0, busy: 0 }
+
   return {
     peers: (ready, busy) => {
+      if (ready === shown.ready && busy === shown.busy) return
+      shown.ready = ready
+      shown.busy = busy
       numReady(ready)
       numUnready(busy)
       numPeers(ready + busy)

@@ -1,116 +1,139 @@
 /**
  * Lets requests in, and serves those that wait.
  *
- *     door ──▶ peer                       a peer is ready
- *      │ └───▶ FindQueue ──▶ peer         finds, while only peers that do not serve blocks are ready
- *      └─────▶ BlockQueue ──▶ peer        single blocks, while only busy peers may have them
+ *     caller ──▶ peer                       a peer is ready
+ *        │ └───▶ FindQueue ──▶ peer         finds, while only peers that do not serve blocks are ready
+ *        └─────▶ BlockQueue ──▶ peer        single blocks, while only busy peers may have them
  *
- * Nobody waits twice at the door: a request is let in when a peer is ready, first come, first served, and then asked,
- * queued or refused at once. Whenever something happened, queued finds come first, then waiting blocks, then what is owed
- * to trusted peers, then the door. So finds are not starved by downloads; and blocks that took the last ready peer leave
- * the next one to the door, so neither is the door.
+ * A request is let in when a peer is ready, first come, first served, and then asked, queued or refused at once; until then
+ * it waits, for any peer. Whenever something happened, queued finds come first, then waiting blocks, then what is owed to
+ * trusted peers, then those that were not let in yet. So finds are not starved by downloads; and blocks that took the last
+ * ready peer leave the next one to whoever was not let in, so neither are these.
  *
- * How many wait is not bounded here: each is a fiber of the program that uses us, never of a peer.
+ * How many wait is not bounded here: each is a fiber of the program that uses us, never of a peer, and bounds itself by
+ * its own timeout. (Zebra lets three stand in line and has the others wait before that, which bounds its memory and not the
+ * waiting; a fiber that waits is all there is to keep here.)
  *
  * Source: Zebra peer_set/set.rs.
  *
  * @module
  */
 import { Effect } from "effect"
+import type { NetworkEnd } from "../BackgroundTasks.ts"
 import type { BlockHash } from "../chain/Hash.ts"
-import type { Request } from "../peer/Request.ts"
-import { Asking, type Call, type Next, type Surroundings } from "./Asking.ts"
-import { BlockQueue, type Event } from "./BlockQueue.ts"
-import { Broadcasts } from "./Broadcasts.ts"
-import { FindQueue } from "./FindQueue.ts"
+import type { BlockQueue } from "./BlockQueue.ts"
+import type { Broadcasts } from "./Broadcasts.ts"
+import type { Call, Next } from "./Call.ts"
+import type { Dispatch } from "./Dispatch.ts"
+import type { FindQueue } from "./FindQueue.ts"
+import type { Membership } from "./Membership.ts"
 import * as PeerChoice from "./PeerChoice.ts"
-import type { PeerSetClosed } from "./PeerSetError.ts"
+import { RequestError } from "./RequestError.ts"
+import { singleBlock, singleTransaction } from "./SingleItem.ts"
+import type { Steps } from "./Steps.ts"
+
+export interface Options {
+  readonly steps: Steps
+  readonly membership: Membership
+  readonly dispatch: Dispatch
+  readonly finds: FindQueue
+  readonly blocks: BlockQueue
+  readonly broadcasts: Broadcasts
+}
 
 export class RequestRouter {
-  readonly #asking: Asking
-  readonly #door = new Set<Call>()
-  readonly #finds: FindQueue
-  readonly #blocks: BlockQueue
-  readonly #broadcasts: Broadcasts
+  readonly #options: Options
+  /** Not let in yet, in the order they came. */
+  readonly #outside = new Set<Call>()
   /** Something happened since demand was last asked for. */
   #isStirred = false
 
-  constructor(around: Surroundings) {
-    this.#asking = new Asking(around)
-    this.#finds = new FindQueue(this.#asking)
-    this.#blocks = new BlockQueue(this.#asking, () => this.#door.size > 0)
-    this.#broadcasts = new Broadcasts(this.#asking)
+  constructor(options: Options) {
+    this.#options = options
   }
 
   /** Takes a request in: at once when a peer is ready and nobody is before it, else when its turn comes. */
   enter(call: Call): Next {
-    if (this.#asking.ended !== undefined) return Effect.fail(this.#asking.ended)
-    const next = this.#door.size === 0 ? this.#route(call) : undefined
+    const next = this.#outside.size === 0 ? this.#route(call) : undefined
     if (next === undefined) {
-      this.#door.add(call)
-      this.#isStirred = true
-      return this.#asking.park(call)
+      // One more who waits behind others wants no further peer for itself.
+      if (this.#outside.size === 0) this.#isStirred = true
+      this.#outside.add(call)
+      return call.wait()
     }
-    this.#blocks.endDoorsTurn()
+    this.#options.blocks.endTurnOfOthers()
     return next
   }
 
   /** The caller has its answer or has given up: frees its place, and cancels what peers were asked. */
   leave(call: Call): void {
+    const { blocks, dispatch, finds } = this.#options
     call.isOver = true
-    this.#door.delete(call)
-    this.#finds.leave(call)
-    this.#blocks.leave(call)
-    this.#asking.cancel(call)
+    this.#outside.delete(call)
+    finds.leave(call)
+    blocks.leave(call)
+    dispatch.cancel(call)
   }
 
-  /** Says what happened, within a step. */
-  note(event: Event): void {
+  /** What is known of a block that somebody waits for may have changed. */
+  hearOf(hash: BlockHash): void {
     this.#isStirred = true
-    this.#blocks.note(event)
+    this.#options.blocks.hearOf(hash)
   }
 
   /** Whether a waiting request depends on what is known of the block. */
   isWaitingFor(hash: BlockHash): boolean {
-    return this.#blocks.isWaitingFor(hash)
+    return this.#options.blocks.isWaitingFor(hash)
   }
 
-  /** Whether one more peer is wanted: once for each thing that happened while requests wait and nobody is ready. */
+  /**
+   * Whether one more peer is wanted: once for each thing that happened while requests wait and nobody is ready. However many
+   * wait, that is one: when the next peer has come and they still wait, that is the next thing that happened.
+   */
   takeDemand(): boolean {
-    const waiting = this.#door.size + this.#finds.size + this.#blocks.size
-    const isWanted = this.#isStirred && waiting > 0 && this.#asking.ready === 0
+    const { blocks, finds, membership } = this.#options
+    const waiting = this.#outside.size + finds.size + blocks.size
+    const isWanted = this.#isStirred && waiting > 0 && membership.connected.ready === 0
     this.#isStirred = false
     return isWanted
   }
 
   /** Routes what waits, until nothing more can be. */
   settle(): void {
+    const { blocks, broadcasts, finds, membership } = this.#options
     do {
-      this.#finds.serve()
-      this.#blocks.serve()
-      this.#broadcasts.deliverOwed()
-    } while (this.#letIn() || this.#blocks.hasNews)
+      const news = membership.takeNews()
+      if (news !== undefined) {
+        this.#isStirred = true
+        blocks.hear(news)
+      }
+      finds.serve()
+      blocks.serve(this.#outside.size > 0)
+      broadcasts.deliverOwed()
+    } while (this.#letIn() || blocks.hasNews || membership.hasNews)
   }
 
-  /** Fails whatever waits, and whatever comes. */
-  end(error: PeerSetClosed): void {
-    this.#asking.end(error)
-    for (const call of [...this.#door, ...this.#finds.calls(), ...this.#blocks.calls()]) {
-      this.#asking.tell(call.waiter, Effect.fail(error))
+  /** Fails whatever waits. */
+  end(reason: NetworkEnd): void {
+    const { blocks, broadcasts, finds, steps } = this.#options
+    for (const call of [...this.#outside, ...finds.calls(), ...blocks.calls()]) {
+      const tell = call.waiter()
+      steps.later(() => tell(Effect.fail(new RequestError({ reason }))))
       this.leave(call)
     }
-    this.#broadcasts.forget()
+    broadcasts.forget()
   }
 
   /** Whether somebody was let in. */
   #letIn(): boolean {
-    for (const call of this.#door) {
-      const { waiter } = call
+    const { blocks, steps } = this.#options
+    for (const call of this.#outside) {
+      const tell = call.waiter()
       const next = this.#route(call)
       if (next === undefined) return false
-      this.#door.delete(call)
-      this.#blocks.endDoorsTurn()
-      this.#asking.tell(waiter, next)
+      this.#outside.delete(call)
+      blocks.endTurnOfOthers()
+      steps.later(() => tell(next))
       return true
     }
     return false
@@ -118,7 +141,8 @@ export class RequestRouter {
 
   /** What becomes of a request now. `undefined` when no peer is ready. */
   #route(call: Call): Next | undefined {
-    while (this.#asking.ready > 0) {
+    const { connected } = this.#options.membership
+    while (connected.ready > 0) {
       const next = this.#routeToReady(call)
       if (next !== undefined) return next
       // A peer that only seemed to be ready was put right: nothing is decided yet.
@@ -127,6 +151,7 @@ export class RequestRouter {
   }
 
   #routeToReady(call: Call): Next | undefined {
+    const { blocks, broadcasts, finds } = this.#options
     const { request } = call
     switch (request._tag) {
       case "Peers":
@@ -135,44 +160,26 @@ export class RequestRouter {
       case "BlockDownload":
       case "BlocksByHash": {
         const hash = singleBlock(request)
-        return hash === undefined ? this.#askAny(call) : this.#blocks.route(call, hash)
+        return hash === undefined ? this.#askAny(call) : blocks.route(call, hash)
       }
       case "TransactionsById": {
-        const id = only(request.ids)
-        return id === undefined ? this.#askAny(call) : this.#blocks.routeTransaction(call, id)
+        const id = singleTransaction(request)
+        return id === undefined ? this.#askAny(call) : blocks.routeTransaction(call, id)
       }
       case "FindBlocks":
       case "FindHeaders":
-        return this.#finds.route(call)
+        return finds.route(call)
       case "AdvertiseTransactionIds":
-        return this.#broadcasts.toSome(call)
+        return broadcasts.toSome(call)
       case "PushTransaction":
-        return this.#broadcasts.toSomeAndTrusted(call)
+        return broadcasts.toSomeAndTrusted(call)
     }
   }
 
   #askAny(call: Call): Next | undefined {
-    const ready = PeerChoice.readyPools(this.#asking.pools)
+    const { dispatch, membership } = this.#options
+    const ready = PeerChoice.readyPools(membership.connected.pools)
     const others = PeerChoice.among(ready, call.exclude)
-    return this.#asking.oneOf(call, others.size > 0 ? others : PeerChoice.among(ready))
+    return dispatch.oneOf(call, others.size > 0 ? others : PeerChoice.among(ready))
   }
-}
-
-/** The block that a request for exactly one asks for. */
-export const singleBlock = (request: Request): BlockHash | undefined => {
-  switch (request._tag) {
-    case "BlockDownload":
-      return request.hash
-    case "BlocksByHash":
-      return only(request.hashes)
-    default:
-      return undefined
-  }
-}
-
-/** The only member of a set, `undefined` when there are none or more. */
-const only = <A>(set: ReadonlySet<A>): A | undefined => {
-  if (set.size !== 1) return undefined
-  const [first] = set
-  return first
 }

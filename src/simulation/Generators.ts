@@ -318,28 +318,30 @@ const filterLoad = Arbitrary.map(
   ([filter, hashFunctions, tweak, flags]) => Message.FilterLoad({ filter, hashFunctions, tweak, flags })
 )
 
+const messages: { readonly [Tag in Message["_tag"]]: Arbitrary.Arbitrary<Extract<Message, { readonly _tag: Tag }>> } = {
+  Version: version,
+  Verack: Arbitrary.Constant(Message.Verack()),
+  Ping: Arbitrary.map(u64, (nonce) => Message.Ping({ nonce })),
+  Pong: Arbitrary.map(u64, (nonce) => Message.Pong({ nonce })),
+  Reject: reject,
+  GetAddr: Arbitrary.Constant(Message.GetAddr()),
+  Addr: Arbitrary.map(Arbitrary.array(gossipedAddress, { maxLength: 50 }), (addresses) => Message.Addr({ addresses })),
+  GetBlocks: Arbitrary.map(locator, (locator) => Message.GetBlocks(locator)),
+  GetHeaders: Arbitrary.map(locator, (locator) => Message.GetHeaders(locator)),
+  Inv: Arbitrary.map(inventory, (items) => Message.Inv({ items })),
+  GetData: Arbitrary.map(inventory, (items) => Message.GetData({ items })),
+  NotFound: Arbitrary.map(inventory, (items) => Message.NotFound({ items })),
+  Headers: Arbitrary.map(Arbitrary.array(blockHeader, { maxLength: 5 }), (headers) => Message.Headers({ headers })),
+  Block: Arbitrary.map(block, (block) => Message.Block({ block })),
+  Tx: Arbitrary.map(transaction, (transaction) => Message.Tx({ transaction })),
+  Mempool: Arbitrary.Constant(Message.Mempool()),
+  FilterLoad: filterLoad,
+  FilterAdd: Arbitrary.map(bytesUpTo(520), (data) => Message.FilterAdd({ data })),
+  FilterClear: Arbitrary.Constant(Message.FilterClear())
+}
+
 /** Every kind of message, each as likely. Locators state the version that is negotiated by default. */
-export const message: Arbitrary.Arbitrary<Message> = oneOf<Message>(
-  version,
-  Arbitrary.Constant(Message.Verack()),
-  Arbitrary.map(u64, (nonce) => Message.Ping({ nonce })),
-  Arbitrary.map(u64, (nonce) => Message.Pong({ nonce })),
-  reject,
-  Arbitrary.Constant(Message.GetAddr()),
-  Arbitrary.map(Arbitrary.array(gossipedAddress, { maxLength: 50 }), (addresses) => Message.Addr({ addresses })),
-  Arbitrary.map(locator, (locator) => Message.GetBlocks(locator)),
-  Arbitrary.map(locator, (locator) => Message.GetHeaders(locator)),
-  Arbitrary.map(inventory, (items) => Message.Inv({ items })),
-  Arbitrary.map(inventory, (items) => Message.GetData({ items })),
-  Arbitrary.map(inventory, (items) => Message.NotFound({ items })),
-  Arbitrary.map(Arbitrary.array(blockHeader, { maxLength: 5 }), (headers) => Message.Headers({ headers })),
-  Arbitrary.map(block, (block) => Message.Block({ block })),
-  Arbitrary.map(transaction, (transaction) => Message.Tx({ transaction })),
-  Arbitrary.Constant(Message.Mempool()),
-  filterLoad,
-  Arbitrary.map(bytesUpTo(520), (data) => Message.FilterAdd({ data })),
-  Arbitrary.Constant(Message.FilterClear())
-)
+export const message: Arbitrary.Arbitrary<Message> = oneOf<Message>(...Object.values(messages))
 
 /** What `message` expects to have been negotiated. */
 export const negotiatedVersion = ourProtocolVersion

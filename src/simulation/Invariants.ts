@@ -132,20 +132,20 @@ export const watch = (node: number, observed: Observed): ((nowMillis: number) =>
 
 /**
  * Watches the dials of one node: no two of them may start within `Policy.dialInterval`, and none of one address within
- * `Policy.reconnectDelay`, but for the one retry after a dial of an initial peer.
+ * `Policy.reconnectDelay`, but for one retry: the first dial of an initial peer is not told to the book.
  */
 export const watchDials = (node: number, policy: Policy) => {
   const intervalMillis = Duration.toMillis(policy.dialInterval)
   // The delay counts from the choice of an address, which waits for its turn behind as many as may be under way.
   const delayMillis = Duration.toMillis(policy.reconnectDelay) - outboundLimit(policy) * intervalMillis
-  const dialled = new Map<string, { readonly atMillis: number; readonly isRetry: boolean }>()
+  const dialled = new Map<string, { readonly atMillis: number; readonly wasRetried: boolean }>()
   let last = Number.NEGATIVE_INFINITY
   return (event: NetworkEvent, nowMillis: number): Violation | undefined => {
     if (event._tag !== "DialStarted") return undefined
     const before = dialled.get(event.address)
     const isEarly = before !== undefined && nowMillis - before.atMillis < delayMillis
-    dialled.set(event.address, { atMillis: nowMillis, isRetry: isEarly })
-    if (isEarly && before.isRetry) {
+    dialled.set(event.address, { atMillis: nowMillis, wasRetried: isEarly || (before?.wasRetried ?? false) })
+    if (isEarly && before.wasRetried) {
       return {
         invariant: "nobody is dialled again at once",
         node,
@@ -166,3 +166,16 @@ export const watchDials = (node: number, policy: Policy) => {
       : undefined
   }
 }
+
+/** Watches the background tasks of one node: none of them ends while it runs. */
+export const watchTasks =
+  (node: number) =>
+  (event: NetworkEvent, nowMillis: number): Violation | undefined =>
+    event._tag === "BackgroundTaskExited"
+      ? {
+          invariant: "background tasks run for as long as their node",
+          node,
+          atMillis: nowMillis,
+          detail: `"${event.task}" ended: ${event.reason}`
+        }
+      : undefined

@@ -3,22 +3,10 @@
  *
  * @module
  */
-import {
-  Clock,
-  Context,
-  Data,
-  Duration,
-  Effect,
-  Layer,
-  Option,
-  Random,
-  type Scope,
-  Stream,
-  SubscriptionRef
-} from "effect"
+import { Clock, Context, Duration, Effect, Option, Random, type Scope, Stream, SubscriptionRef } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { limitKey, validForOutbound } from "../addresses/AddressRules.ts"
-import { ChainParams, type ChainParamsShape, testnet } from "../chain/ChainParams.ts"
+import { testnet } from "../chain/ChainParams.ts"
 import { zeroBlockHash } from "../chain/Hash.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { NetworkEvents } from "../network/NetworkEvents.ts"
@@ -27,49 +15,12 @@ import type { Policy } from "../Policy.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message } from "../wire/Message.ts"
 import * as LinkRule from "./LinkRule.ts"
+import { outage } from "./Outage.ts"
+import { eventually, NotReached, peersOf, type Scenario, scripted, type Size } from "./Scenario.ts"
 import * as ScriptedPeer from "./ScriptedPeer.ts"
 import type { World, WorldNode } from "./World.ts"
-import { SimNetwork } from "./SimNetwork.ts"
-
-/** What a scenario waited for did not come. */
-export class NotReached extends Data.TaggedError("NotReached")<{
-  readonly waitedFor: string
-  /** What there was instead. */
-  readonly found: string
-}> {}
-
-export interface Size {
-  readonly nodes: number
-  readonly hours: number
-}
-
-/** A world with a name: how it goes, and what has to be reached. */
-export interface Scenario {
-  readonly name: string
-  /** One line. */
-  readonly description: string
-  readonly size: Size
-  readonly chain?: ChainParamsShape
-  readonly policy?: Partial<Policy> | ((size: Size) => Partial<Policy>)
-  /** Ends when everything that had to come has come. */
-  readonly run: (world: World, size: Size) => Effect.Effect<void, NotReached, Scope.Scope>
-}
 
 // -- what scenarios are made of ------------------------------------------------------------------
-
-const peersOf = (node: WorldNode) => Context.get(node.services, PeerSet).peersUnsafe()
-
-/** Fails when `holds` has not come true in time. */
-const eventually = (waitedFor: string, within: Duration.Input, holds: () => string | undefined) =>
-  Effect.gen(function* () {
-    const until = (yield* Clock.currentTimeMillis) + Duration.toMillis(Duration.fromInputUnsafe(within))
-    for (;;) {
-      const found = holds()
-      if (found === undefined) return
-      if ((yield* Clock.currentTimeMillis) >= until) return yield* new NotReached({ waitedFor, found })
-      yield* Effect.sleep("5 seconds")
-    }
-  })
 
 /** Whether every running node can be reached from every other over connections. */
 const isOneNetwork = (world: World): string | undefined => {
@@ -139,20 +90,6 @@ const beside = <A>(main: Effect.Effect<A, NotReached, Scope.Scope>, other: Effec
   Effect.raceFirst(main, other)
 
 const hoursOf = ({ hours }: Size) => Duration.hours(hours)
-
-/** A peer that is no node: on the network at the host of this index. */
-const scripted = (world: World, index: number) => {
-  const transport = Layer.succeed(SimNetwork, world.network)
-  return <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    effect.pipe(
-      Effect.provide(
-        Layer.merge(
-          SimNetwork.layerTransport(world.hostOf(index)).pipe(Layer.provide(transport)),
-          Layer.succeed(ChainParams, world.chain)
-        )
-      )
-    )
-}
 
 // -- the scenarios -------------------------------------------------------------------------------
 
@@ -556,5 +493,6 @@ export const scenarios: ReadonlyArray<Scenario> = [
   listenerFlood,
   clockJumps,
   crashAndRestart,
-  eclipse
+  eclipse,
+  outage
 ]

@@ -1,6 +1,6 @@
 /**
  * Peers that do what a script says: honest, silent, slow, lying, flooding. Written with the node's own codec, over any
- * `Transport`.
+ * transport.
  *
  * A script is a few answers; scripts compose, the later ones first:
  *
@@ -15,9 +15,10 @@ import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import {
   type ByteStream,
   type DialError,
+  InboundTransport,
   type ListenError,
-  type StreamClosed,
-  Transport
+  OutboundTransport,
+  type StreamClosed
 } from "../transport/Transport.ts"
 import { type GossipedAddress, NODE_NETWORK } from "../wire/AddressCodec.ts"
 import * as Frame from "../wire/Frame.ts"
@@ -207,9 +208,9 @@ export const run = Effect.fnUntraced(function* (stream: ByteStream, script: Scri
 export const listen = (
   address: PeerSocketAddress,
   script: Script
-): Effect.Effect<void, ListenError, Transport | ChainParams | Scope.Scope> =>
+): Effect.Effect<void, ListenError, InboundTransport | ChainParams | Scope.Scope> =>
   Effect.gen(function* () {
-    const listener = yield* (yield* Transport).listen(address)
+    const listener = yield* (yield* InboundTransport).listen(address)
     const scope = yield* Effect.scope
     const connections = yield* FiberSet.make<void>()
     yield* Effect.gen(function* () {
@@ -226,8 +227,8 @@ export const listen = (
 export const dial = (
   address: PeerSocketAddress,
   script: Script
-): Effect.Effect<void, DialError, Transport | ChainParams> =>
+): Effect.Effect<void, DialError, OutboundTransport | ChainParams> =>
   Effect.gen(function* () {
-    const stream = yield* (yield* Transport).dial(address)
+    const stream = yield* (yield* OutboundTransport).dial(address)
     yield* Effect.ignore(run(stream, script))
   }).pipe(Effect.scoped)

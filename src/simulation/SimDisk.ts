@@ -11,6 +11,8 @@ import { ByteSize, Effect, FileSystem, Layer, Option, PlatformError, Stream } fr
 export interface SimDisk {
   /** Content by path. */
   readonly files: ReadonlyMap<string, string>
+  /** Puts a file there, as an earlier run would have left it. */
+  readonly put: (path: string, content: string) => void
   /** From now on nothing is written: for whoever stops without a word. */
   readonly freeze: () => void
   readonly thaw: () => void
@@ -31,6 +33,7 @@ export const make = (): SimDisk => {
 
   return {
     files,
+    put: (path, content) => files.set(path, content),
     freeze: () => {
       isFrozen = true
     },

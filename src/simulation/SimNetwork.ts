@@ -1,5 +1,5 @@
 /**
- * A network in memory: hosts, links between them, and a `Transport` for each host.
+ * A network in memory: hosts, links between them, and both transports for each host.
  *
  * Time is that of the clock in force when the layer is built, chance that of its `Random`, so a world under a virtual
  * clock and a seed repeats itself. What goes wrong is said by rules (`LinkRule.ts`); without one, everything arrives
@@ -12,7 +12,13 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { NetAddress } from "effect/net"
 import { Policy } from "../Policy.ts"
 import * as AcceptQueue from "../transport/AcceptQueue.ts"
-import { type BoundListener, DialError, ListenError, Transport } from "../transport/Transport.ts"
+import {
+  type BoundListener,
+  DialError,
+  InboundTransport,
+  ListenError,
+  OutboundTransport
+} from "../transport/Transport.ts"
 import { Agenda } from "./Agenda.ts"
 import * as LinkRule from "./LinkRule.ts"
 import * as SeededRandom from "./SeededRandom.ts"
@@ -28,7 +34,9 @@ export class SimNetwork extends Context.Service<
   SimNetwork,
   {
     /** What the host with this IP sees of the network. The same host for every port. */
-    readonly host: (address: PeerSocketAddress.PeerSocketAddress) => Transport["Service"]
+    readonly host: (
+      address: PeerSocketAddress.PeerSocketAddress
+    ) => OutboundTransport["Service"] & InboundTransport["Service"]
 
     /** Adds a rule until the scope closes; then what waited for that goes on. */
     readonly addRule: (rule: LinkRule.LinkRule) => Effect.Effect<void, never, Scope.Scope>
@@ -50,18 +58,17 @@ export class SimNetwork extends Context.Service<
   }
 >()("network-effect/simulation/SimNetwork") {
   /** An empty network without faults. */
-  static readonly layer: Layer.Layer<SimNetwork> = Layer.effect(
-    SimNetwork,
-    Effect.suspend(() => make)
-  )
+  static readonly layer: Layer.Layer<SimNetwork> = Layer.effect(SimNetwork, Effect.gen(make))
 
-  /** `Transport` as the host with this IP has it. */
+  /** Both transports as the host with this IP has them. */
   static readonly layerTransport = (
     address: PeerSocketAddress.PeerSocketAddress
-  ): Layer.Layer<Transport, never, SimNetwork> =>
-    Layer.effect(
-      Transport,
-      Effect.map(SimNetwork, (network) => Transport.of(network.host(address)))
+  ): Layer.Layer<OutboundTransport | InboundTransport, never, SimNetwork> =>
+    Layer.effectContext(
+      Effect.map(SimNetwork, (network) => {
+        const { dial, listen } = network.host(address)
+        return Context.make(OutboundTransport, { dial }).pipe(Context.add(InboundTransport, { listen }))
+      })
     )
 }
 
@@ -79,7 +86,7 @@ interface Host {
   isUp: boolean
 }
 
-const make = Effect.gen(function* () {
+function* make() {
   const { closeGrace } = yield* Policy
   const clock = yield* Clock.Clock
   const seed = yield* Random.nextInt
@@ -253,13 +260,16 @@ const make = Effect.gen(function* () {
       }
       const port = address.port === 0 ? freePort(host) : address.port
       if (port === undefined || host.listeners.has(port) || host.ports.has(port)) return yield* failed("EADDRINUSE")
-      const queue = AcceptQueue.make((stream: SimStream) => stream)
+      const queue = yield* AcceptQueue.make((stream: SimStream) => stream)
       const listener: Listener = { queue }
       host.listeners.set(port, listener)
       yield* Effect.addFinalizer(() => {
         // After a crash the port may be somebody else's.
         if (host.listeners.get(port) === listener) host.listeners.delete(port)
-        return Effect.forEach(queue.drain(), (stream) => stream.close, { discard: true })
+        return Effect.flatMap(
+          queue.drain,
+          Effect.forEach((stream) => stream.close, { discard: true })
+        )
       })
       return { address: PeerSocketAddress.fromIp(address.address, port), accept: queue.accept }
     })
@@ -302,4 +312,4 @@ const make = Effect.gen(function* () {
     waiting: (address) =>
       [...hostNamed(LinkRule.hostOf(address)).listeners.values()].reduce((sum, { queue }) => sum + queue.size(), 0)
   })
-})
+}

@@ -2,21 +2,70 @@
  * Runs effects under a virtual clock, synchronously and in one order: same program, same seed, same run.
  *
  * One queue of tasks, first come first served, and one agenda of timers. Nothing waits for the machine: when no task is
- * left, the clock jumps to the next timer. Several times faster than a `TestClock`, for which nothing has to be told how
- * far to move.
+ * left, the clock jumps to the next timer. Several times faster than a `TestClock`.
+ *
+ * **Which clock a test runs under**
+ *
+ * Effect's `TestClock` stands still until the test moves it: `TestClock.adjust` is for a service or a few nodes, and for
+ * what is true a millisecond before and a millisecond after. Whoever waits under it without a fiber that moves it waits for
+ * ever. This one moves by itself, as far as it has to: it is for whole worlds, and for every test that waits until something
+ * has come about. Wrap such a test in `SimRuntime.within(limit)`, with its layers inside.
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, type Exit, Fiber, Scheduler } from "effect"
+import { Clock, Context, Data, Duration, Effect, type Exit, type Fiber, Option, Scheduler } from "effect"
+import { CurrentTask } from "../BackgroundTasks.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { OwnAddress } from "../transport/OwnAddress.ts"
 import { Agenda } from "./Agenda.ts"
+
+/** Somebody who waits for the clock and for nothing else. */
+export interface Sleeper {
+  /** The name of its task and where its node listens, `crawler of 10.0.0.1:18233`; else `the program`. */
+  readonly who: string
+  /** Virtual time, in milliseconds since the run began. */
+  readonly untilMillis: number
+}
 
 /** How a run ended that was not given the time it needed. */
 export type Ending<A, E> =
   | { readonly _tag: "Done"; readonly exit: Exit.Exit<A, E> }
-  /** The time was over first. */
-  | { readonly _tag: "OutOfTime" }
+  /** The time was over first. Those who slept then, the first to wake first. */
+  | { readonly _tag: "OutOfTime"; readonly sleeping: ReadonlyArray<Sleeper> }
   /** Nobody has anything to do any more, and the program still waits. */
   | { readonly _tag: "Deadlock" }
+
+/** Who is part of no task. */
+const theProgram = "the program"
+
+/** Sleepers that a message names. */
+const namedSleepers = 8
+
+/** A program was not done when its time was over, or nobody was left who could have gone on with it. */
+export class StillWaiting extends Data.TaggedError("StillWaiting")<{
+  /** Virtual time that went by, in milliseconds. */
+  readonly afterMillis: number
+  /** Who waits for the clock, the first to wake first; nobody when it was not for want of time. */
+  readonly sleeping: ReadonlyArray<Sleeper>
+}> {
+  override get message(): string {
+    const time = (millis: number) => Duration.format(Duration.millis(millis))
+    const [first] = this.sleeping
+    if (first === undefined) {
+      return (
+        `The program waits for what nobody will do: after ${time(this.afterMillis)} nobody sleeps and nobody has anything ` +
+        "to do. What waits for a real socket, or was built under another clock, never goes on here."
+      )
+    }
+    const asleep = this.sleeping.slice(0, namedSleepers).map((one) => `${one.who} until ${time(one.untilMillis)}`)
+    const more = this.sleeping.length - asleep.length
+    const awaited = this.sleeping.some(({ who }) => who === theProgram) ? "" : "It waits for something else than time. "
+    return (
+      `The program still waits after ${time(this.afterMillis)}, and nothing happens before ${time(first.untilMillis)}. ` +
+      `${awaited}Asleep: ${asleep.join(", ")}${more > 0 ? `, and ${more} more` : ""}.`
+    )
+  }
+}
 
 /** Tasks one moment may take before the run counts as stuck in it: far more than any real moment has. */
 const maxTasksPerMoment = 50_000_000
@@ -27,6 +76,7 @@ export class SimRuntime implements Scheduler.Scheduler {
   #nowMillis: number
   readonly #agenda = new Agenda()
   #tasks: Array<() => void> = []
+  readonly #sleepers = new Set<{ readonly fiber: Fiber.Fiber<unknown, unknown>; readonly until: number }>()
   #tasksRun = 0
   #timersRun = 0
   readonly #dispatcher: Scheduler.SchedulerDispatcher = {
@@ -73,47 +123,78 @@ export class SimRuntime implements Scheduler.Scheduler {
         const time = Duration.toMillis(duration)
         if (time <= 0) return Effect.yieldNow
         if (!Number.isFinite(time)) return Effect.never
-        return Effect.callback<void>((resume) => {
-          let isWanted = true
-          this.#agenda.add(this.#nowMillis + time, () => {
-            if (isWanted) resume(Effect.void)
+        return Effect.withFiber((fiber) =>
+          Effect.callback<void>((resume) => {
+            const sleeper = { fiber, until: this.#nowMillis + time }
+            this.#sleepers.add(sleeper)
+            this.#agenda.add(sleeper.until, () => {
+              if (this.#sleepers.delete(sleeper)) resume(Effect.void)
+            })
+            return Effect.sync(() => this.#sleepers.delete(sleeper))
           })
-          return Effect.sync(() => {
-            isWanted = false
-          })
-        })
+        )
       }
     }
   })()
 
   /** Runs a program until it is done or `forMillis` of virtual time are over. `afterStep` is called after each moment. */
   run<A, E>(program: Effect.Effect<A, E>, forMillis: number, afterStep: () => void = () => undefined): Ending<A, E> {
-    const context = Context.make(Scheduler.Scheduler, this as Scheduler.Scheduler).pipe(
-      Context.add(Clock.Clock, this.clock)
-    )
-    const fiber = Effect.runForkWith(context)(program)
-    const ending = this.#runUntil(this.#nowMillis + forMillis, () => fiber.pollUnsafe() !== undefined, afterStep)
-    const exit = fiber.pollUnsafe()
-    if (exit !== undefined) return { _tag: "Done", exit }
-    // Whatever it holds is given back in the same world.
-    fiber.interruptUnsafe()
-    this.#runUntil(
-      this.#nowMillis + 60_000,
-      () => fiber.pollUnsafe() !== undefined,
-      () => undefined
-    )
-    return { _tag: ending }
+    const end = this.#run(program, Context.empty(), forMillis, afterStep)
+    if (!(end instanceof StillWaiting)) return { _tag: "Done", exit: end }
+    return end.sleeping.length === 0 ? { _tag: "Deadlock" } : { _tag: "OutOfTime", sleeping: end.sleeping }
   }
 
-  #runUntil(until: number, isDone: () => boolean, afterStep: () => void): "OutOfTime" | "Deadlock" {
+  /**
+   * Runs an effect in virtual time of its own, from zero: at once, whatever clock is in force outside. One that is not done
+   * in time fails with `StillWaiting`, which says who sleeps until when.
+   *
+   *     it.effect("…", () => test.pipe(Effect.provide(nodes), SimRuntime.within("10 minutes")))
+   *
+   * Layers belong inside, as here: what was built outside waits for the clock it was built under.
+   */
+  static readonly within =
+    (limit: Duration.Input) =>
+    <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E | StillWaiting, R> =>
+      Effect.contextWith((context: Context.Context<R>): Effect.Effect<A, E | StillWaiting> => {
+        const millis = Duration.toMillis(Duration.fromInputUnsafe(limit))
+        const end = new SimRuntime().#run(program, context, millis, () => undefined)
+        return end instanceof StillWaiting ? Effect.fail(end) : end
+      })
+
+  #run<A, E, R>(
+    program: Effect.Effect<A, E, R>,
+    context: Context.Context<R>,
+    forMillis: number,
+    afterStep: () => void
+  ): Exit.Exit<A, E> | StillWaiting {
+    const beganMillis = this.#nowMillis
+    const inHere = Context.make(Scheduler.Scheduler, this as Scheduler.Scheduler).pipe(
+      Context.add(Clock.Clock, this.clock)
+    )
+    const fiber = Effect.runForkWith(Context.merge(context, inHere))(program)
+    const isDone = () => fiber.pollUnsafe() !== undefined
+    this.#runUntil(beganMillis + forMillis, isDone, afterStep)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return exit
+    const sleeping = [...this.#sleepers]
+      .toSorted((a, b) => a.until - b.until)
+      .map((sleeper) => ({ who: nameOf(sleeper.fiber), untilMillis: sleeper.until - beganMillis }))
+    const waiting = new StillWaiting({ afterMillis: this.#nowMillis - beganMillis, sleeping })
+    // Whatever it holds is given back in the same world.
+    fiber.interruptUnsafe()
+    this.#runUntil(this.#nowMillis + 60_000, isDone, () => undefined)
+    return waiting
+  }
+
+  #runUntil(until: number, isDone: () => boolean, afterStep: () => void): void {
     this.#drain()
     afterStep()
     while (!isDone()) {
       const next = this.#agenda.nextAt()
-      if (next === undefined) return "Deadlock"
+      if (next === undefined) return
       if (next > until) {
         this.#nowMillis = until
-        return "OutOfTime"
+        return
       }
       this.#nowMillis = next
       for (let due = this.#agenda.takeDue(next); due !== undefined; due = this.#agenda.takeDue(next)) {
@@ -123,7 +204,6 @@ export class SimRuntime implements Scheduler.Scheduler {
       }
       afterStep()
     }
-    return "OutOfTime"
   }
 
   #drain(): void {
@@ -138,4 +218,14 @@ export class SimRuntime implements Scheduler.Scheduler {
         throw new Error("one moment of the simulation never ends: some fibers run in a circle")
     }
   }
+}
+
+/** Its task, and its node if it is told apart by where it listens. */
+const nameOf = ({ context }: Fiber.Fiber<unknown, unknown>): string => {
+  const task = Context.get(context, CurrentTask) ?? theProgram
+  const address = Option.flatMap(Context.getOption(context, OwnAddress), ({ listening }) => listening)
+  return Option.match(address, {
+    onNone: () => task,
+    onSome: (address) => `${task} of ${PeerSocketAddress.format(address)}`
+  })
 }

@@ -38,6 +38,7 @@ export interface StreamOptions {
 export class SimStream implements OpenStream {
   readonly localAddress: PeerSocketAddress
   readonly remoteAddress: PeerSocketAddress
+  readonly proxyAddress = undefined
   readonly #options: StreamOptions
   readonly #link: SimLink
   #other: SimStream | undefined
@@ -195,10 +196,10 @@ export class SimStream implements OpenStream {
     other.send()
   }
 
-  /** The other side ended the stream; a reset ends our side too. */
+  /** The other side ended the stream; a reset ends our side too, for the reason that came first. */
   #end(reason: StreamClosed): void {
     this.#ended ??= reason
-    if (reason === reset) this.#abandon(reset)
+    if (reason === reset) this.#abandon(this.#ended)
     this.#wakeReader()
   }
 

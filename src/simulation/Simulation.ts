@@ -6,7 +6,7 @@
 import { Cause, Context, Effect, Exit, References, Scope } from "effect"
 import { PeerSet } from "../network/PeerSet.ts"
 import { defaults, Policy } from "../Policy.ts"
-import { type NotReached, type Scenario, type Size } from "./Scenarios.ts"
+import { type NotReached, type Scenario, type Size } from "./Scenario.ts"
 import * as SeededRandom from "./SeededRandom.ts"
 import { SimRuntime } from "./SimRuntime.ts"
 import * as World from "./World.ts"
@@ -34,6 +34,10 @@ export interface Outcome {
   readonly recent: ReadonlyArray<World.LogEntry>
   /** Figures the scenario gives, for those who ask how much rather than whether. */
   readonly notes: ReadonlyArray<string>
+  /** Measured values by what was measured, in the order they came; for figures over many seeds. */
+  readonly measures: ReadonlyMap<string, ReadonlyArray<number>>
+  /** What the seed decided, in a line; empty when the scenario does not say. */
+  readonly drawn: string
   readonly work: { readonly timers: number; readonly tasks: number }
 }
 
@@ -61,7 +65,12 @@ export const run = ({ node, scenario, seed, size }: Options): Outcome => {
   const program = Effect.gen(function* () {
     const scope = yield* Scope.make()
     const outcome = yield* Effect.gen(function* () {
-      const made = yield* World.make({ seed, node, ...(scenario.chain === undefined ? {} : { chain: scenario.chain }) })
+      const made = yield* World.make({
+        seed,
+        node,
+        ...(scenario.chain === undefined ? {} : { chain: scenario.chain }),
+        ...(scenario.lookInterval === undefined ? {} : { lookInterval: scenario.lookInterval })
+      })
       world = made
       yield* Effect.raceFirst(scenario.run(made, wanted), made.awaitViolation)
     }).pipe(Scope.provide(scope), Effect.exit)
@@ -71,7 +80,7 @@ export const run = ({ node, scenario, seed, size }: Options): Outcome => {
     return openEnds === 0 ? undefined : `${openEnds} ends of streams are open after everybody has stopped`
   }).pipe(
     Effect.provide(SeededRandom.layer(seed, "scenario")),
-    Effect.provideService(Policy, { ...defaults, ...policyOf(scenario, wanted) }),
+    Effect.provideService(Policy, { ...defaults, ...policyOf(scenario, wanted, seed) }),
     Effect.provideService(References.MinimumLogLevel, "None")
   )
 
@@ -86,12 +95,14 @@ export const run = ({ node, scenario, seed, size }: Options): Outcome => {
     hash: world?.hash() ?? "",
     recent: world?.recent() ?? [],
     notes: world?.notes ?? [],
+    measures: world?.measures ?? new Map(),
+    drawn: scenario.drawn?.(wanted, seed) ?? "",
     work: runtime.work()
   }
 }
 
-const policyOf = ({ policy }: Scenario, size: Size): Partial<Policy> =>
-  (typeof policy === "function" ? policy(size) : policy) ?? {}
+const policyOf = ({ policy }: Scenario, size: Size, seed: SeededRandom.Seed): Partial<Policy> =>
+  (typeof policy === "function" ? policy(size, seed) : policy) ?? {}
 
 const failureOf = (
   ending: ReturnType<SimRuntime["run"]> & { readonly exit?: Exit.Exit<unknown, unknown> },

@@ -5,6 +5,9 @@
  * has a host, a disk, a clock that may be wrong, and its own stream of chance, so that another node changes none of its
  * choices. Everything that happens goes to one log, whose hash says whether two runs were the same.
  *
+ * A `SimRuntime` runs a world, and moves its clock by itself. A `TestClock` gives the same run, several times slower, and only
+ * as far as the test moves it.
+ *
  * @module
  */
 import {
@@ -22,7 +25,7 @@ import {
   Stream,
   SubscriptionRef
 } from "effect"
-import { NetAddress } from "effect/net"
+import { type Dns, NetAddress } from "effect/net"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { limitKey } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
@@ -39,6 +42,7 @@ import { Policy } from "../Policy.ts"
 import * as Invariants from "./Invariants.ts"
 import * as SeededRandom from "./SeededRandom.ts"
 import * as SimDisk from "./SimDisk.ts"
+import * as SimNames from "./SimNames.ts"
 import { SimNetwork } from "./SimNetwork.ts"
 
 /** What a world needs of a node. */
@@ -49,7 +53,10 @@ export interface NodeSettings {
   readonly chain: ChainParamsShape
   readonly host: PeerSocketAddress.PeerSocketAddress
   readonly listenAddress: PeerSocketAddress.PeerSocketAddress
-  readonly peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+  readonly peers?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress> | undefined
+  /** `host:port` entries, names among them; `peers` is left out then. */
+  readonly seeds?: ReadonlyArray<string> | undefined
+  readonly names: Layer.Layer<Dns.Dns>
   readonly seed: SeededRandom.Seed
   readonly cacheDirectory: string
   readonly disk: SimDisk.SimDisk["layer"]
@@ -62,6 +69,8 @@ export interface WorldOptions {
   /** What a node is made of. */
   readonly node: (settings: NodeSettings) => Layer.Layer<NodeServices, unknown, SimNetwork>
   readonly chain?: ChainParamsShape
+  /** Time between two looks at all nodes, whatever happens; ten seconds unless given. */
+  readonly lookInterval?: Duration.Input
 }
 
 /** Something that happened. */
@@ -89,14 +98,24 @@ export interface World {
   readonly tip: SubscriptionRef.SubscriptionRef<Option.Option<Tip>>
   /** Where node `index`, from 1, is. Each is a peer group of its own. */
   readonly hostOf: (index: number) => PeerSocketAddress.PeerSocketAddress
-  /** Starts a node that knows these nodes, with whatever its disk holds. */
-  readonly start: (index: number, knows: ReadonlyArray<number>) => Effect.Effect<WorldNode>
+  /** What names resolve to, for every node. */
+  readonly names: SimNames.SimNames
+  /** Starts a node that knows these nodes, and these `host:port` names, with whatever its disk holds. */
+  readonly start: (
+    index: number,
+    knows: ReadonlyArray<number>,
+    seeds?: ReadonlyArray<string>
+  ) => Effect.Effect<WorldNode>
   /** Stops a node in good order. */
   readonly stop: (index: number) => Effect.Effect<void>
   /** Takes the power from a node and its host. */
   readonly crash: (index: number) => Effect.Effect<void>
   /** Sets a node's wall clock, which from then on differs by so much more. Its timers do not notice. */
   readonly jumpClock: (index: number, by: Duration.Input) => Effect.Effect<void>
+  /** What a node takes for the time now, in milliseconds since the Unix epoch. */
+  readonly wallMillis: (index: number) => number
+  /** The disk of a node, whether it runs or not. Its files are below `cacheDirectory`. */
+  readonly diskOf: (index: number) => SimDisk.SimDisk
   /** Those that run now, by index. */
   readonly nodes: () => ReadonlyArray<WorldNode>
   readonly isRunning: (index: number) => boolean
@@ -108,13 +127,16 @@ export interface World {
   readonly hash: () => string
   /** Fails with the first invariant that was broken; never succeeds. */
   readonly awaitViolation: Effect.Effect<never, InvariantBroken>
-  /** Looks at every node something happened to. For runs that have steps. Every ten seconds all nodes are looked at anyway. */
+  /** Looks at every node something happened to. For runs that have steps. Every ten seconds, or `lookInterval`, all nodes are looked at anyway. */
   readonly afterStep: () => void
   /** Milliseconds since the world began. */
   readonly nowMillis: () => number
   /** Adds a figure for whoever runs the world. */
   readonly note: (figure: string) => void
   readonly notes: ReadonlyArray<string>
+  /** Adds a measured value, for figures over many seeds. */
+  readonly measure: (what: string, value: number) => void
+  readonly measures: ReadonlyMap<string, ReadonlyArray<number>>
 }
 
 /** An invariant does not hold. */
@@ -130,6 +152,9 @@ export class InvariantBroken {
 const keptEntries = 2000
 
 const port = 18233
+
+/** Where every node keeps its files, on its own disk. */
+export const cacheDirectory = "/cache"
 
 /** `10.n.m.1`: 65,536 hosts, each an IPv4 address of its own. */
 const hostOf = (index: number) =>
@@ -150,6 +175,7 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
     ).pipe(Effect.provideService(Scheduler.Scheduler, scheduler))
     const network = Context.get(services, SimNetwork)
     const tip = yield* SubscriptionRef.make(Option.none<Tip>())
+    const names = SimNames.make()
 
     const running = new Map<
       number,
@@ -163,6 +189,7 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
 
     const kept: Array<LogEntry> = []
     const notes: Array<string> = []
+    const measures = new Map<string, Array<number>>()
     let events = 0
     let hash: Buffer = Buffer.alloc(32)
     const violated = yield* Deferred.make<never, InvariantBroken>()
@@ -183,8 +210,9 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
     // -- nodes -------------------------------------------------------------------------------
 
     /** A clock whose wall time may be wrong. */
+    const wallMillis = (index: number) => base.currentTimeMillisUnsafe() + (clockOffsets.get(index) ?? 0)
     const clockOf = (index: number): Clock.Clock => {
-      const wall = () => base.currentTimeMillisUnsafe() + (clockOffsets.get(index) ?? 0)
+      const wall = () => wallMillis(index)
       const nanos = () => BigInt(Math.round(wall() * 1_000_000))
       return {
         ...base,
@@ -203,7 +231,11 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
       return disk
     }
 
-    const start = Effect.fnUntraced(function* (index: number, knows: ReadonlyArray<number>) {
+    const start = Effect.fnUntraced(function* (
+      index: number,
+      knows: ReadonlyArray<number>,
+      seeds?: ReadonlyArray<string>
+    ) {
       const before = running.get(index)
       if (before !== undefined) return before.node
       const host = hostOf(index)
@@ -216,9 +248,12 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
           chain,
           host,
           listenAddress: host,
-          peers: knows.map(hostOf),
+          ...(seeds === undefined
+            ? { peers: knows.map(hostOf) }
+            : { seeds: [...knows.map((known) => PeerSocketAddress.format(hostOf(known))), ...seeds] }),
+          names: names.layer,
           seed: options.seed,
-          cacheDirectory: "/cache",
+          cacheDirectory,
           disk: disk.layer,
           chainTip: ChainTip.layerRef(tip)
         })
@@ -236,11 +271,13 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
         Effect.sync(() => running.delete(index))
       )
       const dials = Invariants.watchDials(index, policy)
+      const tasks = Invariants.watchTasks(index)
       yield* Context.get(node.services, NetworkEvents).stream.pipe(
         Stream.runForEach((event) =>
           Effect.sync(() => {
             record(index, event)
             report(dials(event, nowMillis()))
+            report(tasks(event, nowMillis()))
             touched.add(look)
           })
         ),
@@ -275,7 +312,7 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
     }
     yield* Effect.sync(() => {
       for (const { look } of running.values()) report(look())
-    }).pipe(Effect.andThen(Effect.sleep("10 seconds")), Effect.forever, Effect.forkScoped)
+    }).pipe(Effect.andThen(Effect.sleep(options.lookInterval ?? "10 seconds")), Effect.forever, Effect.forkScoped)
 
     return {
       seed: options.seed,
@@ -284,6 +321,7 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
       chain,
       tip,
       hostOf,
+      names,
       start,
       stop,
       crash,
@@ -292,6 +330,8 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
           const millis = Duration.toMillis(Duration.fromInputUnsafe(by))
           clockOffsets.set(index, (clockOffsets.get(index) ?? 0) + millis)
         }),
+      wallMillis,
+      diskOf,
       nodes: () => [...running.values()].map(({ node }) => node).toSorted((a, b) => a.index - b.index),
       isRunning: (index) => running.has(index),
       recent: () => kept.slice(-keptEntries),
@@ -301,7 +341,13 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
       afterStep,
       nowMillis,
       note: (figure) => notes.push(figure),
-      notes
+      notes,
+      measure: (what, value) => {
+        const values = measures.get(what)
+        if (values === undefined) measures.set(what, [value])
+        else values.push(value)
+      },
+      measures
     }
   })
 

@@ -9,9 +9,11 @@
  * @module
  */
 import { Effect, Layer, type Option, Redacted, Result, SchemaIssue } from "effect"
+import { Mac } from "effect/crypto"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import { NetAddress } from "effect/net"
+import { sha256d } from "../bytes/Hashing.ts"
 import { Access, BadRequest, Forbidden, Problems, ServerError, Unauthorized } from "./StatusApi.ts"
 
 /** Whether a `Host` header names this machine in a way that no foreign name server can. */
@@ -20,14 +22,11 @@ const isOurHost = (host: string): boolean => {
   return name === "localhost" || Result.isSuccess(NetAddress.ipFromString(name.replace(/^\[(.*)\]$/, "$1")))
 }
 
-const equals = (given: string, wanted: string): boolean => {
-  const a = new TextEncoder().encode(given)
-  const b = new TextEncoder().encode(wanted)
-  // Takes the same time for every wrong token, so that none can be guessed a byte at a time.
-  let difference = a.length ^ b.length
-  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ (b[i % b.length] ?? 0)
-  return difference === 0
-}
+/** Takes the same time for every wrong token of a length, so that none can be guessed a byte at a time. */
+const equals = (given: string, wanted: string): boolean => Mac.timingSafeEqual(digestOf(given), digestOf(wanted))
+
+/** Of one length whatever the token's is: a comparison of the tokens themselves would tell it. */
+const digestOf = (token: string): Uint8Array => sha256d(new TextEncoder().encode(token))
 
 /** Lets requests through with the token; all of them, when there is none. */
 export const layerAccess = (token: Option.Option<Redacted.Redacted>) =>

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Config, Data } from "effect"
+import { Config, Context, Data, type Option } from "effect"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 
 /** Port of the status interface: one above the port of Mainnet peers. */
@@ -17,3 +17,12 @@ export const token = Config.option(Config.Redacted("NETWORK_EFFECT_STATUS_TOKEN"
 
 /** Others could reach the status interface, and nothing would tell them from the operator. */
 export class StatusNeedsToken extends Data.TaggedError("StatusNeedsToken")<{ readonly address: string }> {}
+
+/** The status interface of a node, by where it was bound: other than it was told when that said port 0. */
+export class StatusListening extends Context.Service<
+  StatusListening,
+  {
+    /** `None`: the node has none. */
+    readonly address: Option.Option<PeerSocketAddress.PeerSocketAddress>
+  }
+>()("network-effect/status/StatusListening") {}

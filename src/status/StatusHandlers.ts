@@ -15,7 +15,8 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import { ConnectionSlots } from "../network/ConnectionSlots.ts"
-import { ManualPeers, type NoDial } from "../network/ManualPeers.ts"
+import type { ConnectError } from "../network/Connector.ts"
+import { ManualPeers, maxListed } from "../network/ManualPeers.ts"
 import { Network } from "../network/Network.ts"
 import { PeerSet } from "../network/PeerSet.ts"
 import { LocalNode } from "../peer/Handshake.ts"
@@ -42,10 +43,10 @@ import {
 } from "./StatusApi.ts"
 
 /** What of a node is shown. */
-export type Shown = Network | PeerSet
+export type ListedNode = Network | PeerSet
 
 /** The other nodes of this process, when it runs several; they come and go. */
-export const OtherNodes = Context.Reference<() => ReadonlyArray<Context.Context<Shown>>>(
+export const OtherNodes = Context.Reference<() => ReadonlyArray<Context.Context<ListedNode>>>(
   "network-effect/status/OtherNodes",
   { defaultValue: () => () => [] }
 )
@@ -119,7 +120,7 @@ const addressInfo = (entry: PeerAddress): AddressInfo =>
 
 const banInfo = ({ group, reason, untilSeconds }: Ban): BanInfo => new BanInfo({ group, reason, until: untilSeconds })
 
-const nodeInfo = (node: Context.Context<Shown>): NodeInfo =>
+const nodeInfo = (node: Context.Context<ListedNode>): NodeInfo =>
   new NodeInfo({
     listen: listenText(Context.get(node, Network)),
     userAgent: Context.get(node, LocalNode).userAgent,
@@ -162,15 +163,21 @@ const totals = Effect.map(Metric.snapshot, (metrics) => {
   })
 })
 
-const noDialDetails: Readonly<Record<NoDial["reason"], string>> = {
-  Connected: "it is connected already",
-  Full: "every outbound place, or every place of the list, is taken: disconnect or remove another one first",
-  Banned: "it is banned: lift the ban first",
-  Refused: "its peer group has all the connections it may have"
+/** Why nothing was dialled, or why the list took nothing: something the operator can change first. */
+const conflicts: Readonly<Record<string, string>> = {
+  AlreadyConnected: "it is connected already",
+  NoFreeSlot: "every outbound place is taken: disconnect another peer first",
+  PeerBanned: "it is banned: lift the ban first",
+  PeerRefused: "its peer group has all the connections it may have",
+  ListFull: `the list holds ${maxListed} addresses: remove another one first`
 }
 
-const noDial = (error: NoDial) =>
-  new Conflict({ detail: `No dial was made: ${noDialDetails[error.reason]}.`, reason: error.reason })
+const notConnected = (address: string, { code, reason }: ConnectError) => {
+  const conflict = conflicts[reason._tag]
+  return conflict === undefined
+    ? new NotConnected({ detail: `${address} could not be connected: ${code}.`, reason: code })
+    : new Conflict({ detail: `No connection was made: ${conflict}.`, reason: reason._tag })
+}
 
 const badAddress = (text: string, form: string) =>
   new BadRequest({ detail: `${JSON.stringify(text)} is not an address: say ${form}.` })
@@ -229,7 +236,7 @@ const reads = HttpApiBuilder.group(
     const network = yield* Network
     const logLevel = yield* LogLevelControl
     const otherNodes = yield* OtherNodes
-    const thisNode = yield* Effect.context<Shown>()
+    const thisNode = yield* Effect.context<ListedNode>()
 
     const events = HttpServerResponse.stream(yield* EventFeed.make(network.events), {
       contentType: "text/event-stream",
@@ -318,20 +325,17 @@ const writes = HttpApiBuilder.group(
         let peer: PeerInfo | null = null
         switch (payload.mode) {
           case "onetry": {
-            const connected = yield* manual.connect(address).pipe(
-              Effect.catchTag("NoDial", (error) => Effect.fail(noDial(error))),
-              Effect.catchTag(["DialError", "HandshakeError"], (error) => {
-                const reason = error._tag === "DialError" ? error.code : error.reason._tag
-                return Effect.fail(
-                  new NotConnected({ detail: `${payload.address} could not be connected: ${reason}.`, reason })
-                )
-              })
-            )
+            const connected = yield* manual
+              .connect(address)
+              .pipe(Effect.mapError((error) => notConnected(payload.address, error)))
             peer = peerInfo(connected, yield* Clock.monotonicTimeNanos)
             break
           }
           case "add":
-            yield* Effect.mapError(manual.add(address), noDial)
+            yield* Effect.mapError(
+              manual.add(address),
+              ({ _tag }) => new Conflict({ detail: `Nothing was added: ${conflicts[_tag]}.`, reason: _tag })
+            )
             break
           case "remove":
             if (!(yield* manual.remove(address))) {

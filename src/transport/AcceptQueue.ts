@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Exit, Queue, type Scope } from "effect"
 import { type ByteStream, maxWaitingStreams } from "./Transport.ts"
 
 /** A stream and how it ends. */
@@ -22,39 +22,23 @@ export interface AcceptQueue<A> {
   /** How many wait. */
   readonly size: () => number
 
-  /** Empties the queue; the caller closes what comes out. */
-  readonly drain: () => ReadonlyArray<A>
+  /** Empties the queue for good; the caller closes what comes out. */
+  readonly drain: Effect.Effect<ReadonlyArray<A>>
 }
 
 /** `open` answers nothing for a stream that broke while it waited; the next one is taken then. */
-export const make = <A>(open: (waiting: A) => OpenStream | undefined): AcceptQueue<A> => {
-  const waiting: Array<A> = []
-  const acceptors = new Set<() => void>()
+export const make = Effect.fnUntraced(function* <A>(open: (waiting: A) => OpenStream | undefined) {
+  const waiting = yield* Queue.dropping<A>(maxWaitingStreams)
 
-  const arrival = Effect.callback<void>((resume) => {
-    const wake = () => {
-      acceptors.delete(wake)
-      resume(Effect.void)
-    }
-    acceptors.add(wake)
-    return Effect.sync(() => acceptors.delete(wake))
-  })
+  const queue: AcceptQueue<A> = {
+    offer: (arrived) => Queue.offerUnsafe(waiting, arrived),
 
-  return {
-    offer: (arrived) => {
-      if (waiting.length >= maxWaitingStreams) return false
-      waiting.push(arrived)
-      // A copy: whoever is woken may wait again before we are through.
-      for (const wake of Array.from(acceptors)) wake()
-      return true
-    },
-
-    // Only the waiting can be interrupted: a stream that was taken is in the scope.
+    // Only the waiting can be interrupted, and takes nothing: a stream that was taken is in the scope.
     accept: Effect.uninterruptibleMask((restore) => {
       const next: Effect.Effect<ByteStream, never, Scope.Scope> = Effect.suspend(() => {
-        const oldest = waiting.shift()
-        if (oldest === undefined) return Effect.andThen(restore(arrival), next)
-        const stream = open(oldest)
+        const oldest = Queue.takeUnsafe(waiting)
+        if (oldest === undefined || Exit.isFailure(oldest)) return Effect.andThen(restore(Queue.peek(waiting)), next)
+        const stream = open(oldest.value)
         return stream === undefined
           ? next
           : Effect.as(
@@ -65,8 +49,9 @@ export const make = <A>(open: (waiting: A) => OpenStream | undefined): AcceptQue
       return next
     }),
 
-    size: () => waiting.length,
+    size: () => Queue.sizeUnsafe(waiting),
 
-    drain: () => waiting.splice(0)
+    drain: Queue.clear(waiting)
   }
-}
+  return queue
+})

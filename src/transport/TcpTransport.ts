@@ -1,5 +1,5 @@
 /**
- * `Transport` over TCP. The only file that knows `node:net`.
+ * Both transports over TCP. The only file that knows `node:net`.
  *
  * A socket has neither fiber nor queue: its buffers are the kernel's and Node's, its events wake whoever waits. Sockets
  * that wait to be accepted cost a socket each and nothing else: nothing is read from them before somebody accepts.
@@ -17,7 +17,14 @@ import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
 import * as AcceptQueue from "./AcceptQueue.ts"
-import { type BoundListener, DialError, ListenError, StreamClosed, Transport } from "./Transport.ts"
+import {
+  type BoundListener,
+  DialError,
+  InboundTransport,
+  ListenError,
+  OutboundTransport,
+  StreamClosed
+} from "./Transport.ts"
 
 /** Connections the kernel completes while Node is busy. The system may cap it, as Linux does at `net.core.somaxconn`. */
 const backlog = 1024
@@ -68,7 +75,12 @@ const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): AcceptQu
     ended = true
     wakeReader()
   })
-  socket.on("error", (cause) => end(new StreamClosed({ reason: "Reset", code: codeOf(cause) })))
+  socket.on("error", (cause) => {
+    const code = codeOf(cause)
+    // What a write runs into when the peer has ended the stream and then gone, also where that end is still unread; of a reset
+    // in the middle the system says `ECONNRESET`.
+    end(code === "EPIPE" ? eof : new StreamClosed({ reason: "Reset", code }))
+  })
   socket.on("close", () => end(local))
 
   const read: Effect.Effect<Uint8Array, StreamClosed> = Effect.suspend(() => {
@@ -141,6 +153,7 @@ const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): AcceptQu
   return {
     remoteAddress,
     localAddress,
+    proxyAddress: undefined,
     read,
     write,
     bytesRead: () => bytesRead,
@@ -176,7 +189,8 @@ const connect = (
     socket.connect({
       host: NetAddress.formatIp(address.address),
       port: address.port,
-      ...(localIp === undefined ? {} : { localAddress: NetAddress.formatIp(localIp) })
+      // Canonical: the system refuses an IPv4 address in its IPv6 spelling as the origin of an IPv4 connection.
+      ...(localIp === undefined ? {} : { localAddress: NetAddress.formatIp(NetAddress.toCanonical(localIp)) })
     })
     return Effect.sync(() => socket.destroy())
   })
@@ -185,68 +199,79 @@ interface TcpListener extends BoundListener {
   readonly close: Effect.Effect<void>
 }
 
-const bind = (
+const bind = Effect.fnUntraced(function* (
   address: PeerSocketAddress.PeerSocketAddress,
   closeGrace: Duration.Duration
-): Effect.Effect<TcpListener, ListenError> =>
-  Effect.callback((resume) => {
-    const queue = AcceptQueue.make((socket: net.Socket) => {
-      const stream = makeStream(socket, closeGrace)
-      if (stream === undefined) socket.destroy()
-      return stream
-    })
+): Effect.fn.Return<TcpListener, ListenError> {
+  const queue = yield* AcceptQueue.make((socket: net.Socket) => {
+    const stream = makeStream(socket, closeGrace)
+    if (stream === undefined) socket.destroy()
+    return stream
+  })
 
-    const server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
-      // A socket that breaks while it waits must not break us; its reader will hear of it.
-      socket.on("error", ignore)
-      if (!queue.offer(socket)) socket.resetAndDestroy()
-    })
+  const server = net.createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, (socket) => {
+    // A socket that breaks while it waits must not break us; its reader will hear of it.
+    socket.on("error", ignore)
+    if (!queue.offer(socket)) socket.resetAndDestroy()
+  })
 
-    // Not waited for: a server counts as closed when the last of its sockets is.
-    const close = () => {
-      server.close()
-      for (const socket of queue.drain()) socket.destroy()
-    }
+  // Not waited for: a server counts as closed when the last of its sockets is.
+  const close = Effect.flatMap(
+    Effect.sync(() => server.close()),
+    () => Effect.map(queue.drain, (sockets) => sockets.forEach((socket) => socket.destroy()))
+  )
 
+  const port = yield* Effect.callback<number, ListenError>((resume) => {
     // Stays for good: an error without a listener would end the process. Once bound, resuming again does nothing.
     server.on("error", (cause) =>
       resume(Effect.fail(new ListenError({ address: PeerSocketAddress.format(address), code: codeOf(cause), cause })))
     )
     server.listen({ host: NetAddress.formatIp(address.address), port: address.port, backlog }, () => {
       const bound = server.address()
-      const port = bound === null || typeof bound === "string" ? address.port : bound.port
-      resume(
-        Effect.succeed({
-          address: PeerSocketAddress.fromIp(address.address, port),
-          accept: queue.accept,
-          close: Effect.sync(close)
-        })
-      )
+      resume(Effect.succeed(bound === null || typeof bound === "string" ? address.port : bound.port))
     })
-    return Effect.sync(close)
+    return close
   })
+  return { address: PeerSocketAddress.fromIp(address.address, port), accept: queue.accept, close }
+})
 
-const make = (localIp: NetAddress.IpAddress | undefined) =>
+const makeOutbound = (localIp: NetAddress.IpAddress | undefined): Layer.Layer<OutboundTransport> =>
   Layer.effect(
-    Transport,
-    Effect.gen(function* () {
-      const { closeGrace } = yield* Policy
-      return Transport.of({
+    OutboundTransport,
+    Effect.map(Policy, ({ closeGrace }) =>
+      OutboundTransport.of({
         dial: (address) =>
           Effect.acquireRelease(connect(address, localIp, closeGrace), (stream) => stream.close, {
             interruptible: true
-          }),
-        listen: (address) =>
-          Effect.acquireRelease(bind(address, closeGrace), (listener) => listener.close, { interruptible: true })
+          })
       })
-    })
+    )
   )
 
-/** TCP; the system chooses the address we dial from. */
-export const layer: Layer.Layer<Transport> = make(undefined)
+/** Dials over TCP; the system chooses the address we dial from. */
+export const layerOutbound: Layer.Layer<OutboundTransport> = makeOutbound(undefined)
 
 /**
- * TCP, dialling from `localIp`, which has to be an address of this machine. For several nodes on one machine:
- * limits count per host, and every address of 127/8 is one.
+ * Dials over TCP from `localIp`, which has to be an address of this machine. For several nodes on one machine: limits count
+ * per host, and every address of 127/8 is one.
  */
-export const layerFrom = (localIp: NetAddress.IpAddress): Layer.Layer<Transport> => make(localIp)
+export const layerOutboundFrom = (localIp: NetAddress.IpAddress): Layer.Layer<OutboundTransport> =>
+  makeOutbound(localIp)
+
+/** Listens over TCP. */
+export const layerInbound: Layer.Layer<InboundTransport> = Layer.effect(
+  InboundTransport,
+  Effect.map(Policy, ({ closeGrace }) =>
+    InboundTransport.of({
+      listen: (address) =>
+        Effect.acquireRelease(bind(address, closeGrace), (listener) => listener.close, { interruptible: true })
+    })
+  )
+)
+
+/** TCP both ways, as `layerOutbound` and `layerInbound`. */
+export const layer: Layer.Layer<OutboundTransport | InboundTransport> = Layer.merge(layerOutbound, layerInbound)
+
+/** TCP both ways, as `layerOutboundFrom` and `layerInbound`. */
+export const layerFrom = (localIp: NetAddress.IpAddress): Layer.Layer<OutboundTransport | InboundTransport> =>
+  Layer.merge(layerOutboundFrom(localIp), layerInbound)

@@ -1,7 +1,8 @@
 /**
- * Opens and accepts streams of bytes. The only door to the network.
+ * Opens and accepts streams of bytes. The only doors to the network, one outwards and one inwards.
  *
- * Everything above this service runs unchanged over TCP and over `simulation/SimNetwork.ts`.
+ * Everything above these services runs unchanged over TCP and over `simulation/SimNetwork.ts`. What only dials, a proxy for
+ * instance, is one layer of `OutboundTransport`.
  *
  * @module
  */
@@ -35,7 +36,7 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 export class StreamClosed {
   readonly _tag = "StreamClosed"
   readonly reason: "Eof" | "Reset" | "Local"
-  /** For `Reset`, as the platform names it: `ECONNRESET`, `EPIPE`, …; else empty. */
+  /** For `Reset`, as the platform names it: `ECONNRESET`, `ETIMEDOUT`, …; else empty. */
   readonly code: string
   constructor(fields: { readonly reason: "Eof" | "Reset" | "Local"; readonly code: string }) {
     this.reason = fields.reason
@@ -45,9 +46,18 @@ export class StreamClosed {
 
 /** Bytes both ways between two addresses, before anybody agreed on anything. */
 export interface ByteStream {
-  /** Of an inbound stream the port is ephemeral: never gossip it. */
+  /**
+   * Of a stream that was dialled the address that was asked for, whatever the bytes go through. Of an inbound one where it
+   * came from; its port is ephemeral: never gossip it.
+   */
   readonly remoteAddress: PeerSocketAddress
+  /** Our end: of a stream through a proxy, the end of the stream to the proxy. */
   readonly localAddress: PeerSocketAddress
+  /**
+   * The proxy that the bytes go through; `undefined` when they come from `remoteAddress` itself. What came through a proxy
+   * never changes what we know of an address.
+   */
+  readonly proxyAddress: PeerSocketAddress | undefined
 
   /**
    * The next chunk, never empty. Nothing is read from the network until somebody asks, so a slow reader slows the
@@ -81,17 +91,23 @@ export interface BoundListener {
  */
 export const maxWaitingStreams = 1024
 
-/** Port: how streams of bytes come about. TCP, or a network in memory. */
-export class Transport extends Context.Service<
-  Transport,
+/** Port: how streams to others come about. TCP, a network in memory, or whatever goes through a proxy. */
+export class OutboundTransport extends Context.Service<
+  OutboundTransport,
   {
     /**
      * Opens a stream, which closes when the scope closes: what was written is flushed for at most `Policy.closeGrace`,
      * then it is cut. No time limit of its own: interrupting `dial` closes the socket.
      */
     readonly dial: (address: PeerSocketAddress) => Effect.Effect<ByteStream, DialError, Scope.Scope>
+  }
+>()("network-effect/transport/OutboundTransport") {}
 
+/** Port: how streams from others come about. TCP, or a network in memory. */
+export class InboundTransport extends Context.Service<
+  InboundTransport,
+  {
     /** Listens until the scope closes. The caller sets the pace by accepting. */
     readonly listen: (address: PeerSocketAddress) => Effect.Effect<BoundListener, ListenError, Scope.Scope>
   }
->()("network-effect/transport/Transport") {}
+>()("network-effect/transport/InboundTransport") {}

@@ -64,10 +64,8 @@ export class WireBalance extends Data.TaggedError("WireBalance")<{ readonly comm
 /** What a body can have wrong. Each ends the connection. */
 export type MessageError = WireParse | WireEof | WireBalance
 
-/** The name a message has on the wire. */
-export const commandOf = (message: Message): string => commands[message._tag]
-
-const commands: Record<Message["_tag"], string> = {
+/** The name each kind of message has on the wire. */
+export const commands = {
   Version: "version",
   Verack: "verack",
   Ping: "ping",
@@ -87,7 +85,13 @@ const commands: Record<Message["_tag"], string> = {
   FilterLoad: "filterload",
   FilterAdd: "filteradd",
   FilterClear: "filterclear"
-}
+} as const satisfies Readonly<Record<Message["_tag"], string>>
+
+/** A name a message may have on the wire. */
+export type Command = (typeof commands)[Message["_tag"]]
+
+/** The name a message has on the wire. */
+export const commandOf = (message: Message): Command => commands[message._tag]
 
 /** What a body means depends on this. */
 export interface DecodeOptions {
@@ -108,7 +112,7 @@ export interface EncodeOptions {
  * ignored too.
  */
 export const decode = (frame: Frame, options: DecodeOptions): Result.Result<Message | undefined, MessageError> => {
-  const codec = codecs.get(frame.command)
+  const codec = codecByCommand.get(frame.command)
   if (codec === undefined) return ignored
   const reader = codec.keepsBody ? new Reader(owned(bodyOf(frame))) : new Reader(frame.bytes, frame.start, frame.end)
   const message = codec.read(reader, options)
@@ -168,31 +172,31 @@ interface Codec {
 const codec = (read: Codec["read"]): Codec => ({ read, keepsBody: false })
 const codecOfBody = (read: Codec["read"]): Codec => ({ read, keepsBody: true })
 
-const codecs: ReadonlyMap<string, Codec> = new Map([
-  ["version", codec(readVersion)],
-  ["verack", codec(() => ({ _tag: "Verack" }))],
-  ["ping", codec((reader) => ({ _tag: "Ping", nonce: reader.u64("nonce") }))],
-  ["pong", codec((reader) => ({ _tag: "Pong", nonce: reader.u64("nonce") }))],
-  ["reject", codec(readReject)],
-  ["getaddr", codec(() => ({ _tag: "GetAddr" }))],
-  ["addr", codec(readAddr)],
-  ["addrv2", codec(readAddrV2)],
-  ["getblocks", codec((reader, options) => ({ _tag: "GetBlocks", ...readLocator(reader, options.negotiatedVersion) }))],
-  [
-    "getheaders",
-    codec((reader, options) => ({ _tag: "GetHeaders", ...readLocator(reader, options.negotiatedVersion) }))
-  ],
-  ["inv", codec((reader) => ({ _tag: "Inv", items: readInventory(reader) }))],
-  ["getdata", codec((reader) => ({ _tag: "GetData", items: readInventory(reader) }))],
-  ["notfound", codec((reader) => ({ _tag: "NotFound", items: readInventory(reader) }))],
-  ["headers", codecOfBody(readHeaders)],
-  ["block", codecOfBody((reader) => ({ _tag: "Block", block: Block.read(reader) }))],
-  ["tx", codecOfBody((reader) => ({ _tag: "Tx", transaction: Transaction.read(reader) }))],
-  ["mempool", codec(() => ({ _tag: "Mempool" }))],
-  ["filterload", codec(readFilterLoad)],
-  ["filteradd", codec(readFilterAdd)],
-  ["filterclear", codec(() => ({ _tag: "FilterClear" }))]
-])
+/** `addrv2` decodes to what `addr` does, and is never written. */
+const codecs: Readonly<Record<Command | "addrv2", Codec>> = {
+  version: codec(readVersion),
+  verack: codec(() => ({ _tag: "Verack" })),
+  ping: codec((reader) => ({ _tag: "Ping", nonce: reader.u64("nonce") })),
+  pong: codec((reader) => ({ _tag: "Pong", nonce: reader.u64("nonce") })),
+  reject: codec(readReject),
+  getaddr: codec(() => ({ _tag: "GetAddr" })),
+  addr: codec(readAddr),
+  addrv2: codec(readAddrV2),
+  getblocks: codec((reader, options) => ({ _tag: "GetBlocks", ...readLocator(reader, options.negotiatedVersion) })),
+  getheaders: codec((reader, options) => ({ _tag: "GetHeaders", ...readLocator(reader, options.negotiatedVersion) })),
+  inv: codec((reader) => ({ _tag: "Inv", items: readInventory(reader) })),
+  getdata: codec((reader) => ({ _tag: "GetData", items: readInventory(reader) })),
+  notfound: codec((reader) => ({ _tag: "NotFound", items: readInventory(reader) })),
+  headers: codecOfBody(readHeaders),
+  block: codecOfBody((reader) => ({ _tag: "Block", block: Block.read(reader) })),
+  tx: codecOfBody((reader) => ({ _tag: "Tx", transaction: Transaction.read(reader) })),
+  mempool: codec(() => ({ _tag: "Mempool" })),
+  filterload: codec(readFilterLoad),
+  filteradd: codec(readFilterAdd),
+  filterclear: codec(() => ({ _tag: "FilterClear" }))
+}
+
+const codecByCommand: ReadonlyMap<string, Codec> = new Map(Object.entries(codecs))
 
 const write = (writer: Writer, message: Message, { negotiatedVersion }: EncodeOptions): void => {
   switch (message._tag) {
@@ -227,5 +231,8 @@ const write = (writer: Writer, message: Message, { negotiatedVersion }: EncodeOp
     case "Mempool":
     case "FilterClear":
       return
+    default:
+      // A kind of message without a case does not compile.
+      return message satisfies never
   }
 }

@@ -48,6 +48,23 @@ describe("seeds", () => {
     })
   )
 
+  it.effect("that are written as addresses are known without asking, also beside names that never answer", () =>
+    Effect.gen(function* () {
+      const written = ["never.example:8233", "192.0.2.1:1", "[::ffff:192.0.2.2]:2"]
+      const { literals } = yield* DnsSeeds.pipe(
+        Effect.provide(
+          DnsSeeds.layer(written).pipe(
+            Layer.provide([resolver(() => Effect.never), Layer.succeed(ChainParams, mainnet)])
+          )
+        )
+      )
+      assert.deepStrictEqual(literals.map(PeerSocketAddress.format), ["192.0.2.1:1", "192.0.2.2:2"])
+      const given = [PeerSocketAddress.fromStringUnsafe("192.0.2.3:3")]
+      const program = DnsSeeds.pipe(Effect.provide(DnsSeeds.layerPeers(given)))
+      assert.deepStrictEqual((yield* program).literals, given)
+    })
+  )
+
   it.effect("that do not answer in time are left out", () =>
     Effect.gen(function* () {
       const dns = resolver((host) => (host === "slow.example" ? Effect.never : Effect.succeed(["10.0.0.1"])))
@@ -191,22 +208,20 @@ describe("seeds", () => {
   it.effect("that are addresses are known without asking, as what the operator named (Q25)", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
-      const configured = (layer: Layer.Layer<DnsSeeds>) =>
-        Effect.flatMap(DnsSeeds, (seeds) => Effect.succeed(seeds.configured.map(PeerSocketAddress.format))).pipe(
+      const literals = (layer: Layer.Layer<DnsSeeds>) =>
+        Effect.flatMap(DnsSeeds, (seeds) => Effect.succeed(seeds.literals.map(PeerSocketAddress.format))).pipe(
           Effect.provide(layer)
         )
       const dns = resolver(() => Effect.never, asked)
       const entries = ["a.example:8233", "192.0.2.1:8233", "[::ffff:192.0.2.1]:8233", "[2001:db8::1]:1"]
-      assert.deepStrictEqual(yield* configured(seedsOf(entries, dns)), ["192.0.2.1:8233", "[2001:db8::1]:1"])
-      assert.deepStrictEqual(yield* configured(seedsOf(["localhost:18233", "192.0.2.1:1"], dns, regtest)), [
+      assert.deepStrictEqual(yield* literals(seedsOf(entries, dns)), ["192.0.2.1:8233", "[2001:db8::1]:1"])
+      assert.deepStrictEqual(yield* literals(seedsOf(["localhost:18233", "192.0.2.1:1"], dns, regtest)), [
         "127.0.0.1:18233",
         "[::1]:18233"
       ])
       const peers = [PeerSocketAddress.fromStringUnsafe("192.0.2.7:1")]
-      assert.deepStrictEqual(yield* configured(DnsSeeds.layerPeers(peers)), ["192.0.2.7:1"])
-      assert.isEmpty(
-        yield* configured(DnsSeeds.layer().pipe(Layer.provide([dns, Layer.succeed(ChainParams, mainnet)])))
-      )
+      assert.deepStrictEqual(yield* literals(DnsSeeds.layerPeers(peers)), ["192.0.2.7:1"])
+      assert.isEmpty(yield* literals(DnsSeeds.layer().pipe(Layer.provide([dns, Layer.succeed(ChainParams, mainnet)]))))
       assert.isEmpty(asked)
     })
   )
@@ -221,6 +236,10 @@ describe("seeds", () => {
         "[::1]:18233"
       ])
       assert.deepStrictEqual(yield* resolve(["127.0.0.1:18233", "10.0.0.1:18233"], dns, regtest), ["127.0.0.1:18233"])
+      assert.deepStrictEqual(yield* resolve(["[::ffff:127.0.0.1]:18233", "[0::1]:18233"], dns, regtest), [
+        "127.0.0.1:18233",
+        "[::1]:18233"
+      ])
       assert.isEmpty(asked)
     })
   )

@@ -104,7 +104,7 @@ describe("the peer cache", () => {
   it.live("is read as Zebra writes it, and damage is skipped", () =>
     Effect.gen(function* () {
       assert.isEmpty(yield* load(directoryWith()))
-      const lines = "10.0.0.1:8233\r\n[2001:db8::1]:8233\nnonsense\n\n10.0.0.1:8233\n10.0.0.2"
+      const lines = "10.0.0.1:8233\r\n[2001:db8::1]:8233\nnonsense\n\n[::ffff:10.0.0.1]:8233\n10.0.0.2"
       assert.deepStrictEqual(yield* load(directoryWith({ "mainnet.peers": lines })), [
         "10.0.0.1:8233",
         "[2001:db8::1]:8233",
@@ -295,7 +295,7 @@ describe("the list of bans", () => {
     Effect.gen(function* () {
       const end = 4_000_000_000
       const lines = [
-        `192.0.2.10 ${end}`,
+        `::ffff:192.0.2.10 ${end}`,
         `2001:db8::/64 ${end}`,
         `2001:db8:1::1 ${end}`,
         `192.0.2.0/24 ${end}`,

@@ -13,12 +13,12 @@ import {
   Network,
   type NetworkEvent,
   NetworkEvents,
+  OutboundTransport,
   PeerSet,
   PeerSocketAddress,
   Policy,
   regtest,
-  TcpTransport,
-  Transport
+  TcpTransport
 } from "network-effect"
 import { Node } from "network-effect/layers"
 
@@ -56,7 +56,7 @@ const until = (holds: () => boolean) =>
 
 /** A stranger with an IP of its own, for limits count per host. */
 const stranger = (last: number, address: PeerSocketAddress.PeerSocketAddress) =>
-  Effect.flatMap(Transport, (transport) => transport.dial(address)).pipe(
+  Effect.flatMap(OutboundTransport, (transport) => transport.dial(address)).pipe(
     Effect.provide(TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe(`127.0.1.${last}`)))
   )
 

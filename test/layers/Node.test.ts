@@ -24,18 +24,19 @@ import {
   type ChainParamsShape,
   defaults,
   Handshake,
+  InboundTransport,
   InvalidSetting,
   IsolatedPeer,
   mainnet,
   Network,
   NODE_NETWORK,
+  OutboundTransport,
   PeerSet,
   PeerSocketAddress,
   Policy,
   regtest,
   TcpTransport,
-  testnet,
-  Transport
+  testnet
 } from "network-effect"
 import { Node } from "network-effect/layers"
 import { SimNetwork } from "network-effect/simulation"
@@ -55,14 +56,14 @@ const until = <E, R>(holds: Effect.Effect<boolean, E, R>) =>
   )
 
 const isListening = (at: PeerSocketAddress.PeerSocketAddress) =>
-  Effect.flatMap(Transport, (transport) => transport.listen(at)).pipe(
+  Effect.flatMap(InboundTransport, (transport) => transport.listen(at)).pipe(
     Effect.scoped,
     Effect.isFailure,
     Effect.provide(TcpTransport.layer)
   )
 
 const freePort = (ip: string) =>
-  Effect.flatMap(Transport, (transport) => transport.listen(address(ip))).pipe(
+  Effect.flatMap(InboundTransport, (transport) => transport.listen(address(ip))).pipe(
     Effect.map((listener) => listener.address),
     Effect.scoped,
     Effect.provide(TcpTransport.layer)
@@ -177,7 +178,11 @@ describe("a node that starts", () => {
 })
 
 for (const { from, name, test } of kinds) {
-  const transportFrom = (ip: string) => Effect.map(Layer.build(from(ip)), (built) => Context.get(built, Transport))
+  const transportFrom = (ip: string) =>
+    Effect.map(Layer.build(from(ip)), (built) => ({
+      ...Context.get(built, OutboundTransport),
+      ...Context.get(built, InboundTransport)
+    }))
 
   /** A node at an IP, which it dials from; it listens there on a free port unless told not to. */
   const nodeAt = (ip: string, options: Partial<Node.NodeOptions> = {}) =>
@@ -291,7 +296,7 @@ for (const { from, name, test } of kinds) {
         yield* Effect.scoped((yield* transportFrom("127.0.0.75")).listen(bound))
         yield* peer.awaitClosed.pipe(Effect.timeout("5 seconds"))
         assert.strictEqual((yield* Effect.flip(Fiber.join(waiting)))._tag, "NetworkClosed")
-        assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" })))._tag, "NetworkClosed")
+        assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" }))).reason._tag, "NetworkClosed")
       }).pipe(Effect.scoped, Effect.provide(SimNetwork.layer), quietly))
   })
 }

@@ -3,11 +3,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { mainnet, regtest } from "../../src/chain/ChainParams.ts"
-import { AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "../../src/network/BlockAdvertiser.ts"
-import { NetworkClosed, PeerSet } from "../../src/network/PeerSet.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
+import { AdvertError, AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "../../src/network/BlockAdvertiser.ts"
+import { PeerSet } from "../../src/network/PeerSet.ts"
 import { AdvertNotDelivered, ClientDropped, ConnectionClosed } from "../../src/peer/Peer.ts"
 import { fakePeer, type FakePeer } from "../support/fakePeer.ts"
-import { block, blockHash, isPending, join, reach, start, world, type WorldOptions } from "../support/peerSetWorld.ts"
+import {
+  block,
+  blockHash,
+  isPending,
+  join,
+  reach,
+  refusalOf,
+  start,
+  world,
+  type WorldOptions
+} from "../support/peerSetWorld.ts"
 
 const hash = blockHash(10)
 
@@ -19,6 +31,8 @@ const advertiseToAll = Effect.flatMap(BlockAdvertiser, (advertiser) => start(adv
 const acknowledge = (...peers: ReadonlyArray<FakePeer>) => {
   for (const peer of peers) for (const advert of peer.adverts.slice()) advert.acknowledge()
 }
+
+const closed = new AdvertError({ reason: new NetworkClosed() })
 
 /** The error a caller failed with. */
 const failureOf = <A, E>(fiber: Fiber.Fiber<A, E>) => Effect.flip(Fiber.join(fiber))
@@ -82,16 +96,15 @@ describe("BlockAdvertiser", () => {
   it.effect("does without any request, and does not keep the network alive (network 85)", () =>
     Effect.gen(function* () {
       const advertiser = yield* BlockAdvertiser
-      const peerSet = yield* PeerSet
       const bob = yield* join(1)
       const advert = yield* advertise
       acknowledge(bob)
       assert.deepStrictEqual(yield* Fiber.join(advert), [1])
       const pending = yield* advertise
-      yield* peerSet.fail(new NetworkClosed())
-      assert.deepStrictEqual(yield* failureOf(pending), new NetworkClosed())
-      assert.deepStrictEqual(yield* Effect.flip(advertiser.advertise(hash)), new NetworkClosed())
-      assert.deepStrictEqual(yield* Effect.flip(advertiser.advertiseToAll(hash)), new NetworkClosed())
+      yield* (yield* BackgroundTasks).end(new NetworkClosed())
+      assert.deepStrictEqual(yield* failureOf(pending), closed)
+      assert.deepStrictEqual(yield* Effect.flip(advertiser.advertise(hash)), closed)
+      assert.deepStrictEqual(yield* Effect.flip(advertiser.advertiseToAll(hash)), closed)
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
     }).pipe(Effect.provide(layer()))
   )
@@ -109,8 +122,8 @@ describe("BlockAdvertiser", () => {
   it.effect("waits for the first peer or the end of the network (network 86)", () =>
     Effect.gen(function* () {
       const advert = yield* advertise
-      yield* (yield* PeerSet).fail(new NetworkClosed())
-      assert.deepStrictEqual(yield* failureOf(advert), new NetworkClosed())
+      yield* (yield* BackgroundTasks).end(new NetworkClosed())
+      assert.deepStrictEqual(yield* failureOf(advert), closed)
     }).pipe(Effect.provide(layer()))
   )
 
@@ -121,7 +134,7 @@ describe("BlockAdvertiser", () => {
         const bob = yield* join(1)
         const before = yield* advertiseToAll
         const refused = fakePeer({ id: 2, address })
-        assert.isFalse(yield* (yield* PeerSet).add(refused))
+        assert.isDefined(yield* refusalOf(refused))
         const after = yield* advertiseToAll
         acknowledge(bob)
         assert.deepStrictEqual([yield* Fiber.join(before), yield* Fiber.join(after)], [[1], [1]])
@@ -160,30 +173,84 @@ describe("BlockAdvertiser", () => {
     }).pipe(Effect.provide(layer()))
   )
 
-  it.effect("fails when the last peer that may hear of it goes as it is chosen (network 90)", () =>
+  it.effect("does not reach a peer that has just been banned, which is closed (network 90)", () =>
+    Effect.gen(function* () {
+      const [mallory, carol] = [yield* join(1), yield* join(2, { address: "127.0.0.2:2" })]
+      yield* (yield* BanList).add({ address: mallory.transientAddress!, reason: "x" })
+      const advert = yield* advertiseToAll
+      acknowledge(mallory, carol)
+      assert.deepStrictEqual(yield* Fiber.join(advert), [2])
+      assert.deepStrictEqual(mallory.advertised, [])
+      assert.strictEqual(mallory.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("waits for somebody else when the only peer there is has to go first", () =>
     Effect.gen(function* () {
       const old = yield* join(1, { version: 170_150 })
       yield* reach(mainnet.activationHeights["NU6.3"]!)
       // The tip has moved, and nobody has looked at the peers since.
-      const error = yield* Effect.flip((yield* BlockAdvertiser).advertise(hash))
-      assert.deepStrictEqual(error, new NoEligiblePeers())
+      const advert = yield* advertise
+      assert.isTrue(isPending(advert))
       assert.deepStrictEqual(old.advertised, [])
+      acknowledge(yield* join(2))
+      assert.deepStrictEqual(yield* Fiber.join(advert), [2])
+    }).pipe(Effect.provide(layer({ quiet: true })))
+  )
+
+  it.effect("fails when the last peer goes just when somebody is let in, and nothing is sent (network 90)", () =>
+    Effect.gen(function* () {
+      const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
+      yield* (yield* PeerSet).add({ ...bob, awaitClosed: Effect.never })
+      yield* bob.close(new ConnectionClosed())
+      const error = yield* Effect.flip((yield* BlockAdvertiser).advertise(hash))
+      assert.deepStrictEqual(error, new AdvertError({ reason: new NoEligiblePeers() }))
+      assert.deepStrictEqual(bob.advertised, [])
     }).pipe(Effect.provide(layer()))
   )
 
-  it.effect("goes to a third of the peers, and to every trusted one (network 54, 60)", () =>
+  // Of 59 peers a third is 20, with the trusted one or without; of 61 it is 21, and 20 of those that are not trusted.
+  it.effect.each([
+    { others: 58, reaches: 20 },
+    { others: 60, reaches: 21 }
+  ])("goes to every trusted peer, and to $reaches of $others others (network 54, 60)", (_) =>
     Effect.gen(function* () {
       const peers: Array<FakePeer> = []
-      for (let id = 1; id < 59; id++) peers.push(yield* join(id, { inbound: true, address: `10.0.0.${id}:8233` }))
+      for (let id = 1; id <= _.others; id++) {
+        peers.push(yield* join(id, { inbound: true, address: `10.0.0.${id}:8233` }))
+      }
       const sidecar = yield* join(0, { inbound: true, address: "[::ffff:127.0.0.1]:1" })
       // An unanswered request makes no difference.
       yield* keepBusy(sidecar)
       const advert = yield* advertise
       assert.deepStrictEqual(sidecar.advertised, [hash])
-      assert.strictEqual(peers.filter((peer) => peer.advertised.length === 1).length, 20)
+      assert.strictEqual(peers.filter((peer) => peer.advertised.length === 1).length, _.reaches)
       acknowledge(sidecar, ...peers)
-      assert.strictEqual((yield* Fiber.join(advert)).length, 21)
+      assert.strictEqual((yield* Fiber.join(advert)).length, 1 + _.reaches)
     }).pipe(Effect.provide(layer({ trusted: ["127.0.0.1"] })))
+  )
+
+  it.effect("goes to a third of all peers, those that are busy too", () =>
+    Effect.gen(function* () {
+      const peers: Array<FakePeer> = []
+      for (let id = 1; id <= 9; id++) peers.push(yield* join(id, { places: id <= 6 ? 0 : 2 }))
+      const advert = yield* advertise
+      assert.strictEqual(peers.filter((peer) => peer.advertised.length === 1).length, 3)
+      acknowledge(...peers)
+      assert.strictEqual((yield* Fiber.join(advert)).length, 3)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("does not count on a connection that has just ended, though nobody said so yet", () =>
+    Effect.gen(function* () {
+      const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
+      yield* (yield* PeerSet).add({ ...bob, awaitClosed: Effect.never })
+      const carol = yield* join(2)
+      yield* bob.close(new ConnectionClosed())
+      const advert = yield* advertiseToAll
+      acknowledge(carol)
+      assert.deepStrictEqual(yield* Fiber.join(advert), [2])
+    }).pipe(Effect.provide(layer()))
   )
 
   it.effect("goes to all peers on Regtest", () =>
@@ -205,13 +272,15 @@ describe("BlockAdvertiser", () => {
       acknowledge(well)
       assert.deepStrictEqual(
         yield* failureOf(advert),
-        new AdvertIncomplete({
-          hash,
-          written: [3],
-          failed: [
-            { connection: 1, error: new AdvertNotDelivered({ reason: "queueFull" }) },
-            { connection: 2, error: new ConnectionClosed() }
-          ]
+        new AdvertError({
+          reason: new AdvertIncomplete({
+            hash,
+            written: [3],
+            failed: [
+              { connection: 1, error: new AdvertNotDelivered({ reason: "queueFull" }) },
+              { connection: 2, error: new ConnectionClosed() }
+            ]
+          })
         })
       )
     }).pipe(Effect.provide(layer()))
@@ -225,7 +294,9 @@ describe("BlockAdvertiser", () => {
       acknowledge(carol)
       assert.deepStrictEqual(
         yield* failureOf(advert),
-        new AdvertIncomplete({ hash, written: [2], failed: [{ connection: 1, error: new ClientDropped() }] })
+        new AdvertError({
+          reason: new AdvertIncomplete({ hash, written: [2], failed: [{ connection: 1, error: new ClientDropped() }] })
+        })
       )
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
     }).pipe(Effect.provide(layer()))

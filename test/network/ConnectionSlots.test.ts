@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
+import { NetAddress } from "effect/net"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { defaults, Policy } from "../../src/Policy.ts"
+import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 
 describe("ConnectionSlots", () => {
   it.effect("counts a place from its reservation to the end of its scope", () =>
@@ -48,12 +51,71 @@ describe("ConnectionSlots", () => {
       const slots = yield* ConnectionSlots
       const gate = yield* Deferred.make<void>()
       const child = yield* slots
-        .reserve("trusted")
+        .reserve("outbound")
         .pipe(Effect.andThen(Deferred.await(gate)), Effect.scoped, Effect.forkChild({ startImmediately: true }))
-      assert.strictEqual(slots.used("trusted"), 1)
+      assert.strictEqual(slots.used("outbound"), 1)
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(child)
-      assert.strictEqual(slots.used("trusted"), 0)
+      assert.strictEqual(slots.used("outbound"), 0)
     }).pipe(Effect.provide(ConnectionSlots.layer))
+  )
+
+  const few = (trusted: ReadonlyArray<string>) =>
+    ConnectionSlots.layer.pipe(
+      Layer.provide(Layer.succeed(Policy, { ...defaults, targetPeers: 1 })),
+      Layer.provide(TrustedPeers.layer(trusted.map(NetAddress.ipFromStringUnsafe)))
+    )
+
+  it.effect("refuses one more than there are, until one is free, whoever asks", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      const scope = yield* Scope.make()
+      yield* slots.reserve("outbound").pipe(Scope.provide(scope))
+      for (let n = 0; n < 2; n++) yield* slots.reserve("outbound")
+      assert.isFalse(slots.hasRoom("outbound"))
+      const error = yield* Effect.flip(slots.reserve("outbound"))
+      assert.deepInclude(error, { _tag: "NoFreeSlot", kind: "outbound", limit: 3 })
+      assert.strictEqual(slots.used("outbound"), 3)
+      assert.isTrue(slots.hasRoom("inbound"))
+      yield* Scope.close(scope, Exit.void)
+      yield* slots.reserve("outbound")
+      assert.strictEqual(slots.used("outbound"), 3)
+    }).pipe(Effect.scoped, Effect.provide(few([])))
+  )
+
+  it.effect("refuses whoever looks at the same time as the one who gets the last", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      const looking = yield* Effect.forEach([1, 2, 3, 4, 5], () =>
+        Effect.forkChild(Effect.result(slots.reserve("outbound")), { startImmediately: true })
+      )
+      const results = yield* Effect.forEach(looking, Fiber.join)
+      assert.strictEqual(results.filter(Result.isSuccess).length, 3)
+      assert.strictEqual(slots.used("outbound"), 3)
+    }).pipe(Effect.scoped, Effect.provide(few([])))
+  )
+
+  it.effect("keeps places for whom the operator trusts, and gives them public ones beyond that", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      assert.deepStrictEqual(slots.limits, { outbound: 3, inbound: 3, trusted: 2 })
+      for (let n = 0; n < 3; n++) yield* slots.reserve("inbound")
+      assert.isFalse(slots.hasRoom("inbound"))
+      assert.strictEqual((yield* slots.reserve("trusted")).kind, "trusted")
+      assert.strictEqual((yield* slots.reserve("trusted")).kind, "trusted")
+      assert.deepInclude(yield* Effect.flip(slots.reserve("trusted")), { _tag: "NoFreeSlot", kind: "trusted" })
+    }).pipe(Effect.scoped, Effect.provide(few(["127.0.0.1", "127.0.0.2"])))
+  )
+
+  it.effect("counts a trusted one beyond its places as public, and frees it there", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      const scope = yield* Scope.make()
+      yield* slots.reserve("trusted")
+      assert.strictEqual((yield* slots.reserve("trusted").pipe(Scope.provide(scope))).kind, "inbound")
+      assert.deepStrictEqual([slots.used("trusted"), slots.used("inbound")], [1, 1])
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual([slots.used("trusted"), slots.used("inbound")], [1, 0])
+    }).pipe(Effect.scoped, Effect.provide(few(["127.0.0.1"])))
   )
 })

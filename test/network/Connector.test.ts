@@ -1,27 +1,47 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Metric, Option, References, Scope } from "effect"
+import { Deferred, Effect, Fiber, Layer, Metric, Option, References, Result, type Scope } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import { ChainParams, regtest } from "../../src/chain/ChainParams.ts"
 import { ChainTip } from "../../src/chain/ChainTip.ts"
-import { ConnectionReports } from "../../src/network/ConnectionReports.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
-import { Connector } from "../../src/network/Connector.ts"
-import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
+import { type ConnectError, Connector } from "../../src/network/Connector.ts"
+import * as Demand from "../../src/network/Demand.ts"
+import { type NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
+import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
+import { PeerRefused, PeerSet } from "../../src/network/PeerSet.ts"
 import { Handshake } from "../../src/peer/Handshake.ts"
 import { InboundRequests } from "../../src/peer/InboundRequests.ts"
-import type { Peer } from "../../src/peer/Peer.ts"
+import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
 import * as LinkRule from "../../src/simulation/LinkRule.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bobsVersion, remoteEnd } from "../peer/rig.ts"
-import { alice, bob } from "../support/addresses.ts"
+import { alice, bob, mallory } from "../support/addresses.ts"
 import { collectEvents } from "../support/dialWorld.ts"
+import { fakePeer } from "../support/fakePeer.ts"
 import { elapse, settle } from "../support/time.ts"
 
-const welcomed: Array<Peer> = []
+const admitted: Array<Peer> = []
+/** Why whoever agrees may not join, if so. */
+let refusal: PeerRefused["reason"] | undefined
+
+const admission = Layer.sync(PeerAdmission, () => {
+  admitted.length = 0
+  refusal = undefined
+  return {
+    hostFor: () => ({ report: () => Effect.void, mayAdvertise: () => Effect.succeed(true) }),
+    admit: (peer, slot) =>
+      refusal === undefined
+        ? Effect.map(slot.markOpen, () => void admitted.push(peer))
+        : Effect.andThen(peer.close(new ClientDropped()), Effect.fail(new PeerRefused({ reason: refusal })))
+  }
+})
 
 /** Alice dials; Bob is scripted. */
 const world = Connector.layer.pipe(
@@ -30,48 +50,47 @@ const world = Connector.layer.pipe(
       ConnectionSlots.layer,
       NetworkEvents.layer,
       Handshake.layer,
-      Layer.sync(ConnectionReports, () => {
-        welcomed.length = 0
-        return {
-          hostFor: () => ({ report: () => Effect.void, mayAdvertise: () => Effect.succeed(true) }),
-          welcome: (peer, slot) =>
-            Effect.map(slot.markOpen, () => {
-              welcomed.push(peer)
-              return true
-            })
-        }
-      }),
+      admission,
+      Layer.effect(
+        PeerSet,
+        Effect.map(Demand.make<never>(0), ({ demand }) => {
+          const partial: Partial<PeerSet["Service"]> = {
+            demand,
+            peersUnsafe: () => admitted.filter((peer) => peer.readiness() !== "Failed")
+          }
+          return partial as PeerSet["Service"]
+        })
+      ),
       AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
     )
   ),
-  Layer.provide(Layer.mergeAll(ChainTip.layerNone, InboundRequests.layerNone)),
+  Layer.provideMerge(
+    Layer.mergeAll(ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone, BackgroundTasks.layer)
+  ),
   Layer.provideMerge(SimNetwork.layerTransport(alice)),
   Layer.provideMerge(SimNetwork.layer),
   Layer.provideMerge(SeededRandom.layer("connector")),
   Layer.provideMerge(Layer.sync(Metric.MetricRegistry, () => new Map())),
   Layer.provideMerge(Layer.succeed(ChainParams, regtest)),
-  Layer.provideMerge(Layer.succeed(Policy, defaults))
+  Layer.provideMerge(Layer.succeed(Policy, { ...defaults, targetPeers: 1 }))
 )
 
-const inWorld = <A, E>(
-  test: Effect.Effect<
-    A,
-    E,
-    Scope.Scope | Connector | SimNetwork | ConnectionSlots | AddressBook | NetworkEvents | Handshake
-  >
-) => test.pipe(Effect.scoped, Effect.provide(world), Effect.provideService(References.MinimumLogLevel, "None"))
+const inWorld = <A, E>(test: Effect.Effect<A, E, Scope.Scope | Layer.Success<typeof world>>) =>
+  test.pipe(Effect.scoped, Effect.provide(world), Effect.provideService(References.MinimumLogLevel, "None"))
 
-/** Dials Bob in a scope of its own, beside the test. */
-const dial = Effect.gen(function* () {
-  const connector = yield* Connector
-  const slots = yield* ConnectionSlots
-  const scope = yield* Scope.fork(yield* Effect.scope)
-  const slot = yield* slots.reserve("outbound").pipe(Scope.provide(scope))
-  const fiber = yield* Effect.forkChild(Effect.result(connector.connect(bob, slot)).pipe(Scope.provide(scope)), {
-    startImmediately: true
-  })
-  return { fiber, scope }
-})
+/** Dials, beside the test. */
+const dial = (address = bob) =>
+  Effect.flatMap(Connector, ({ connect }) =>
+    Effect.forkChild(Effect.result(connect({ whom: address, why: "initial" })), { startImmediately: true })
+  )
+
+/** What the connector told of its dials: each address with what happened. */
+const told = (events: ReadonlyArray<NetworkEvent>) =>
+  events.flatMap((event) =>
+    "address" in event ? [`${event._tag}${"reason" in event ? ` ${event.reason}` : ""} ${event.address}`] : []
+  )
+
+const bobText = PeerSocketAddress.format(bob)
 
 const bobListens = Effect.flatMap(SimNetwork, (network) => network.host(bob).listen(bob))
 
@@ -86,16 +105,16 @@ describe("a dial", () => {
     inWorld(
       Effect.gen(function* () {
         const listener = yield* bobListens
-        const { fiber, scope } = yield* dial
+        const fiber = yield* dial()
         const remote = remoteEnd(yield* listener.accept)
         yield* remote.says(Message.Version(bobsVersion()), Message.Verack())
         yield* settle
         const result = yield* Fiber.join(fiber)
         assert.strictEqual(result._tag, "Success")
-        assert.strictEqual(welcomed.length, 1)
+        assert.strictEqual(admitted.length, 1)
         assert.strictEqual((yield* ConnectionSlots).used("outbound"), 1)
         assert.deepStrictEqual(yield* outcomes, [["handshake", "success", "outbound"]])
-        yield* Scope.close(scope, Exit.void)
+        yield* (yield* BackgroundTasks).end(new NetworkClosed())
         assert.strictEqual((yield* remote.end).reason, "Eof")
         assert.strictEqual((yield* ConnectionSlots).used("outbound"), 0)
       })
@@ -108,7 +127,7 @@ describe("a dial", () => {
         const network = yield* SimNetwork
         yield* network.addRule(LinkRule.blackHole({ to: [bob] }))
         const events = yield* collectEvents
-        const { fiber } = yield* dial
+        const fiber = yield* dial()
         yield* elapse("2999 millis", "100 millis")
         assert.isUndefined(fiber.pollUnsafe())
         yield* elapse("1 millis")
@@ -131,7 +150,7 @@ describe("a dial", () => {
         // One second there and one back.
         yield* network.addRule(LinkRule.delay("1 second"))
         yield* bobListens
-        const { fiber } = yield* dial
+        const fiber = yield* dial()
         yield* elapse("2999 millis", "100 millis")
         assert.isUndefined(fiber.pollUnsafe())
         yield* elapse("1 millis")
@@ -145,10 +164,10 @@ describe("a dial", () => {
     inWorld(
       Effect.gen(function* () {
         const network = yield* SimNetwork
-        const { fiber } = yield* dial
+        const fiber = yield* dial()
         yield* settle
         const result = yield* Fiber.join(fiber)
-        assert.deepInclude(result._tag === "Failure" ? result.failure : result, {
+        assert.deepInclude(result._tag === "Failure" ? result.failure.reason : result, {
           _tag: "DialError",
           code: "ECONNREFUSED"
         })
@@ -164,7 +183,7 @@ describe("a dial", () => {
         const book = yield* AddressBook
         yield* book.record({ _tag: "NewInitial", address: bob })
         const listener = yield* bobListens
-        const { fiber } = yield* dial
+        const fiber = yield* dial()
         const remote = remoteEnd(yield* listener.accept)
         const ours = yield* remote.hears
         assert.strictEqual(ours._tag, "Version")
@@ -173,6 +192,144 @@ describe("a dial", () => {
         assert.strictEqual((yield* Fiber.join(fiber))._tag, "Failure")
         assert.isTrue(Option.isNone(yield* book.get(bob)))
         assert.isFalse(yield* book.addPeer(bob))
+      })
+    )
+  )
+
+  it.effect("that is begun ends in exactly one event, whatever ends it", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const events = yield* collectEvents
+        const tasks = yield* BackgroundTasks
+        // Nobody listens.
+        yield* Fiber.join(yield* dial())
+        const listener = yield* bobListens
+        // Bob agrees, and may not join.
+        refusal = "GroupFull"
+        const refused = yield* dial()
+        yield* elapse("100 millis")
+        const remote = remoteEnd(yield* listener.accept)
+        yield* remote.says(Message.Version(bobsVersion()), Message.Verack())
+        yield* settle
+        const outcome = yield* Fiber.join(refused)
+        assert.deepInclude(outcome._tag === "Failure" ? outcome.failure.reason : outcome, {
+          _tag: "PeerRefused",
+          reason: "GroupFull"
+        })
+        yield* remote.end
+        // Whoever wanted it gives up.
+        const interrupted = yield* dial()
+        yield* elapse("200 millis")
+        yield* Effect.forkChild(Fiber.interrupt(interrupted), { startImmediately: true })
+        // Bob does not read: his stream is cut after a second.
+        yield* elapse("1 second", "100 millis")
+        // The network ends.
+        const ended = yield* dial()
+        yield* elapse("200 millis")
+        yield* Effect.forkChild(tasks.end(new NetworkClosed()), { startImmediately: true })
+        yield* elapse("1 second", "100 millis")
+        const last = yield* Fiber.join(ended)
+        assert.strictEqual(last._tag === "Failure" ? last.failure.reason._tag : last._tag, "NetworkClosed")
+        yield* settle
+        assert.deepStrictEqual(told(events), [
+          `DialStarted ${bobText}`,
+          `DialFailed ECONNREFUSED ${bobText}`,
+          `DialStarted ${bobText}`,
+          `PeerRefused GroupFull ${bobText}`,
+          `DialStarted ${bobText}`,
+          `DialFailed Interrupted ${bobText}`,
+          `DialStarted ${bobText}`,
+          `DialFailed Interrupted ${bobText}`
+        ])
+        assert.strictEqual((yield* ConnectionSlots).used("outbound"), 0)
+        const after = yield* Fiber.join(yield* dial())
+        assert.strictEqual(after._tag === "Failure" ? after.failure.reason._tag : after._tag, "NetworkClosed")
+      })
+    )
+  )
+
+  it.effect("beyond the limit is refused at once, whoever wants it, and starts nothing (S22)", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const events = yield* collectEvents
+        const network = yield* SimNetwork
+        yield* network.addRule(LinkRule.blackHole({}))
+        const hosts = [1, 2, 3, 4].map((n) => PeerSocketAddress.fromStringUnsafe(`10.9.0.${n}:18233`))
+        const dials = yield* Effect.forEach(hosts, (host) => dial(host))
+        const outcome = yield* Fiber.join(dials[3]!)
+        assert.deepInclude(outcome._tag === "Failure" ? outcome.failure.reason : outcome, {
+          _tag: "NoFreeSlot",
+          limit: 3
+        })
+        yield* elapse("2 seconds", "100 millis")
+        assert.deepStrictEqual(
+          told(events),
+          hosts.slice(0, 3).map((host) => `DialStarted ${PeerSocketAddress.format(host)}`)
+        )
+      })
+    )
+  )
+
+  it.effect("keeps its slot while it is found out whom to dial, and frees it when nobody is found", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const slots = yield* ConnectionSlots
+        const gate = yield* Deferred.make<never, string>()
+        const connector = yield* Connector
+        const looking = yield* Effect.forkChild(
+          Effect.flip(connector.connect({ whom: Deferred.await(gate), why: "candidate" })),
+          { startImmediately: true }
+        )
+        assert.strictEqual(slots.used("outbound"), 1)
+        yield* Deferred.fail(gate, "nobody is due")
+        assert.strictEqual(yield* Fiber.join(looking), "nobody is due")
+        yield* settle
+        assert.strictEqual(slots.used("outbound"), 0)
+      })
+    )
+  )
+
+  it.effect(
+    "is not made to whom is dialled or connected already, nor to whom was banned while it waited for its turn",
+    () =>
+      inWorld(
+        Effect.gen(function* () {
+          const events = yield* collectEvents
+          const reasonOf = (fiber: Fiber.Fiber<Result.Result<Peer, ConnectError>>) =>
+            Effect.map(Fiber.join(fiber), (result) =>
+              Result.isFailure(result) ? result.failure.reason._tag : "a peer"
+            )
+          const listener = yield* bobListens
+          const first = yield* dial()
+          assert.strictEqual(yield* reasonOf(yield* dial()), "AlreadyConnected")
+          const remote = remoteEnd(yield* listener.accept)
+          yield* remote.says(Message.Version(bobsVersion()), Message.Verack())
+          yield* settle
+          assert.strictEqual(yield* reasonOf(first), "a peer")
+          assert.strictEqual(yield* reasonOf(yield* dial()), "AlreadyConnected")
+          // Its turn comes 100 ms after Bob's.
+          const late = yield* dial(mallory)
+          yield* (yield* AddressBook).ban({ address: mallory, reason: "a test" })
+          yield* elapse("200 millis")
+          assert.strictEqual(yield* reasonOf(late), "PeerBanned")
+          assert.deepStrictEqual(told(events), [`DialStarted ${bobText}`])
+          assert.strictEqual((yield* ConnectionSlots).used("outbound"), 1)
+        })
+      )
+  )
+
+  it.effect("is not made to whom has connected to us while it waited for its turn", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const events = yield* collectEvents
+        const text = PeerSocketAddress.format(mallory)
+        yield* dial()
+        const late = yield* dial(mallory)
+        admitted.push(fakePeer({ id: 1, address: text, inbound: true }))
+        yield* elapse("200 millis")
+        const result = yield* Fiber.join(late)
+        assert.strictEqual(Result.isFailure(result) ? result.failure.reason._tag : "a peer", "AlreadyConnected")
+        assert.notInclude(told(events), `DialStarted ${text}`)
       })
     )
   )

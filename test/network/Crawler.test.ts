@@ -1,27 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Option, References, Stream } from "effect"
+import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Metric, Option, References, Stream } from "effect"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
+import { BackgroundTaskExited, BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
-import { Connector } from "../../src/network/Connector.ts"
+import { makePace } from "../../src/network/Connector.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
-import { BackgroundTaskExited, PeerSet } from "../../src/network/PeerSet.ts"
+import * as Dialer from "../../src/network/Dialer.ts"
+import { PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import { defaults, outboundLimit, type Policy } from "../../src/Policy.ts"
 import { int } from "../support/addressChanges.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
-import {
-  crawlerWorld,
-  type DialLog,
-  dialWorld,
-  type DialWorldOptions,
-  emptyLog,
-  gossip,
-  type Outcome
-} from "../support/dialWorld.ts"
+import { type DialLog, dialWorld, type DialWorldOptions, emptyLog, gossip, type Outcome } from "../support/dialWorld.ts"
 
-const nobodyAnswers = Effect.fail(new ConnectionReceiveTimeout())
+const nobodyAnswers = Effect.fail(new RequestError({ reason: new ConnectionReceiveTimeout() }))
 
 const quick: Partial<Policy> = { crawlInterval: Duration.millis(100) }
 
@@ -31,21 +25,21 @@ const crawlFor10Seconds = (targetPeers: number, outcome: (address: string) => Ou
   const policy = { ...quick, targetPeers }
   const count = 2 * outboundLimit({ ...defaults, ...policy }) + 1
   return Effect.gen(function* () {
-    const crawler = yield* Crawler
     const peerSet = yield* PeerSet
     yield* gossip(count)
     for (let n = 0; n < count; n++) yield* peerSet.demand.offer
-    const running = yield* Effect.forkChild(crawler.run, { startImmediately: true })
+    const running = yield* Effect.forkChild(Dialer.run, { startImmediately: true })
     yield* elapse("10 seconds")
     assert.isUndefined(running.pollUnsafe())
     const { connected, dials } = log
     const held = log.held.size
     yield* Fiber.interrupt(running)
+    yield* (yield* BackgroundTasks).end(new NetworkClosed())
     assert.strictEqual(log.held.size, 0)
     assert.strictEqual((yield* ConnectionSlots).used("outbound"), 0)
     assert.strictEqual((yield* (yield* AddressBook).entries).length, count)
     return { connected, held, dials }
-  }).pipe(Effect.scoped, Effect.provide(crawlerWorld(log, { policy, outcome })), quietly)
+  }).pipe(Effect.scoped, Effect.provide(dialWorld(log, { policy, outcome })), quietly)
 }
 
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -105,7 +99,7 @@ describe("the crawler's limit of connections (NB-7)", () => {
       const log = emptyLog()
       return Effect.gen(function* () {
         yield* gossip(7)
-        yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
+        yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
         yield* elapse("5 seconds")
         assert.deepStrictEqual([log.connected, log.held.size], [3, 3])
         for (const peer of [...log.held].slice(0, 2)) yield* peer.close(new ClientDropped())
@@ -114,7 +108,7 @@ describe("the crawler's limit of connections (NB-7)", () => {
       }).pipe(
         Effect.scoped,
         Effect.provide(
-          crawlerWorld(log, { policy: { targetPeers: 1, crawlInterval: Duration.millis(200) }, outcome: () => "stays" })
+          dialWorld(log, { policy: { targetPeers: 1, crawlInterval: Duration.millis(200) }, outcome: () => "stays" })
         ),
         quietly
       )
@@ -125,10 +119,10 @@ describe("the crawler's limit of connections (NB-7)", () => {
 /** The crawler at work beside the test. */
 const running = <A, E>(
   options: DialWorldOptions,
-  test: (log: DialLog) => Effect.Effect<A, E, Crawler | PeerSet | AddressBook | ConnectionSlots | Connector>
+  test: (log: DialLog) => Effect.Effect<A, E, Layer.Success<ReturnType<typeof dialWorld>>>
 ) => {
   const log = emptyLog()
-  return test(log).pipe(Effect.provide(crawlerWorld(log, options)), quietly)
+  return test(log).pipe(Effect.provide(dialWorld(log, options)), quietly)
 }
 
 describe("dials", () => {
@@ -143,7 +137,7 @@ describe("dials", () => {
           Stream.runForEach((change) => Effect.sync(() => failures.push(change))),
           Effect.forkChild({ startImmediately: true })
         )
-        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        const crawling = yield* Effect.forkChild(Dialer.run, { startImmediately: true })
         yield* elapse("10 seconds")
         yield* Fiber.interrupt(crawling)
         // The timer wants each candidate, and each failure another one.
@@ -168,7 +162,7 @@ describe("dials", () => {
         const peerSet = yield* PeerSet
         yield* peerSet.demand.offer
         yield* peerSet.demand.offer
-        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        const crawling = yield* Effect.forkChild(Dialer.run, { startImmediately: true })
         yield* elapse("1 second")
         // Two for the demand there was, one because the first crawl was answered.
         assert.strictEqual(log.dials.length, 3)
@@ -194,7 +188,7 @@ describe("dials", () => {
       Effect.gen(function* () {
         yield* gossip(1)
         yield* (yield* PeerSet).demand.offer
-        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        const crawling = yield* Effect.forkChild(Dialer.run, { startImmediately: true })
         yield* elapse("1 millis")
         assert.deepStrictEqual(order, ["crawl", "dial"])
         yield* Fiber.interrupt(crawling)
@@ -210,17 +204,17 @@ describe("dials", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
       yield* (yield* PeerSet).demand.offer
-      const exit = yield* Effect.exit((yield* Crawler).run)
+      const exit = yield* Effect.exit(Dialer.run)
       assert.deepStrictEqual(exit, Exit.die("the book is gone"))
       assert.deepStrictEqual([(yield* ConnectionSlots).used("outbound"), log.dials.length], [0, 0])
-    }).pipe(Effect.provide(Crawler.layer.pipe(Layer.provide(dying), Layer.provideMerge(dialWorld(log)))), quietly)
+    }).pipe(Effect.provide(dying.pipe(Layer.provideMerge(dialWorld(log)))), quietly)
   })
 
   it.effect("follow a tick without a crawl only while nobody is connected, when spare slots are not filled", () =>
     running({ policy: { ...quick, fillSpareSlots: false }, outcome: () => "stays" }, (log) =>
       Effect.gen(function* () {
         yield* gossip(10)
-        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        const crawling = yield* Effect.forkChild(Dialer.run, { startImmediately: true })
         yield* elapse("1 second")
         // The first tick crawled and dialled; from then on somebody was connected.
         assert.strictEqual(log.dials.length, 1)
@@ -237,7 +231,7 @@ describe("dials", () => {
   it.effect("take their turns in the order of asking, and whoever gives up leaves the others theirs (EX-11)", () =>
     running({}, () =>
       Effect.gen(function* () {
-        const { takeTurn } = yield* Connector
+        const takeTurn = yield* makePace(defaults.dialInterval)
         const turns: Array<string> = []
         const taking = yield* Effect.forEach(["a", "b", "c", "d"], (name) =>
           Effect.forkChild(
@@ -250,7 +244,7 @@ describe("dials", () => {
         )
         yield* Fiber.interrupt(taking[1]!)
         yield* elapse("1 second")
-        assert.deepStrictEqual(turns, ["a 0", "c 200", "d 300"])
+        assert.deepStrictEqual(turns, ["a 0", "c 100", "d 200"])
       })
     )
   )
@@ -259,7 +253,7 @@ describe("dials", () => {
   const takesInTurn = (addresses: ReadonlyArray<string>, first: number, second: number) =>
     running({}, () =>
       Effect.gen(function* () {
-        const { takeTurn } = yield* Connector
+        const takeTurn = yield* makePace(defaults.dialInterval)
         const book = yield* AddressBook
         for (const text of addresses) yield* book.addPeer(PeerSocketAddress.fromStringUnsafe(text))
         const taken: Array<string> = []
@@ -328,7 +322,7 @@ describe("the crawler's loop", () => {
         const { demand } = yield* PeerSet
         while (yield* demand.offer) continue
         const before = turns()
-        yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
+        yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
         while (demand.takeUnsafe()) yield* Effect.yieldNow
         // Half of them may have been taken here.
         assert.isAtLeast(turns() - before, 37)
@@ -341,7 +335,7 @@ describe("the crawler's loop", () => {
       Effect.gen(function* () {
         const { demand } = yield* PeerSet
         yield* demand.offer
-        yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
+        yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
         yield* elapse("10 seconds", "1 second")
         assert.strictEqual(log.crawls.length, 1)
         for (let n = 0; n < 10; n++) {
@@ -352,11 +346,30 @@ describe("the crawler's loop", () => {
     )
   )
 
+  it.effect("counts what is under way, and nothing any more when it is over (network 4.1)", () =>
+    running({ policy: rarely, outcome: () => "stays" }, (log) =>
+      Effect.gen(function* () {
+        const inFlight = Effect.map(
+          Metric.snapshot,
+          (metrics) => metrics.find(({ id }) => id === "crawler.in_flight_handshakes")?.state
+        )
+        yield* gossip(3)
+        yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
+        // The third dial waits for its turn.
+        yield* elapse("150 millis")
+        assert.deepInclude(yield* inFlight, { value: 1 })
+        yield* elapse("10 seconds", "1 second")
+        assert.strictEqual(log.held.size, 3)
+        assert.deepInclude(yield* inFlight, { value: 0 })
+      }).pipe(Effect.scoped, Effect.provideService(Metric.MetricRegistry, new Map()))
+    )
+  )
+
   it.effect("goes on while dials wait for their turns", () =>
     running({ policy: { crawlInterval: Duration.seconds(31), dialInterval: Duration.minutes(10) } }, (log) =>
       Effect.gen(function* () {
         yield* gossip(10)
-        yield* Effect.forkScoped((yield* Crawler).run, { startImmediately: true })
+        yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
         yield* elapse("63 seconds", "1 second")
         assert.strictEqual(log.dials.length, 1)
         assert.deepStrictEqual(log.crawls, [0, 31_000, 62_000])
@@ -469,16 +482,16 @@ describe("crawls", () => {
     const error = new BackgroundTaskExited({ task: "listener", cause: "gone" })
     return running({ policy: quick }, () =>
       Effect.gen(function* () {
-        const crawling = yield* Effect.forkChild((yield* Crawler).run, { startImmediately: true })
+        const crawling = yield* Effect.forkChild(Dialer.run, { startImmediately: true })
         yield* elapse("1 second")
         assert.isUndefined(crawling.pollUnsafe())
         yield* Fiber.interrupt(crawling)
       })
     ).pipe(
       Effect.andThen(
-        running({ policy: quick, answer: Effect.fail(error) }, () =>
+        running({ policy: quick, answer: Effect.fail(new RequestError({ reason: error })) }, () =>
           Effect.gen(function* () {
-            assert.strictEqual(yield* Effect.flip((yield* Crawler).run), error)
+            assert.strictEqual(yield* Effect.flip(Dialer.run), error)
           })
         )
       )

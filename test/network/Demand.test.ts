@@ -1,19 +1,14 @@
 /** A counter of wanted connections that nobody can get stuck on. */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import * as Demand from "../../src/network/Demand.ts"
 import { isPending, start } from "../support/peerSetWorld.ts"
-
-const make = (capacity: number) =>
-  Effect.map(Deferred.make<never, string>(), (ended) => ({
-    ...Demand.make(capacity, ended),
-    end: (error: string) => Deferred.fail(ended, error)
-  }))
 
 describe("Demand", () => {
   it.effect("holds so many signals and loses those beyond, without waiting", () =>
     Effect.gen(function* () {
-      const { demand } = yield* make(2)
+      const { demand } = yield* Demand.make(2)
       assert.deepStrictEqual([yield* demand.offer, yield* demand.offer, yield* demand.offer], [true, true, false])
       assert.deepStrictEqual([demand.takeUnsafe(), demand.takeUnsafe(), demand.takeUnsafe()], [true, true, false])
     })
@@ -21,7 +16,7 @@ describe("Demand", () => {
 
   it.effect("wakes whoever waits, without taking", () =>
     Effect.gen(function* () {
-      const { demand, offerUnsafe } = yield* make(2)
+      const { demand, offerUnsafe } = yield* Demand.make(2)
       const waiting = yield* start(demand.awaitOne)
       assert.isTrue(isPending(waiting))
       offerUnsafe()
@@ -32,32 +27,41 @@ describe("Demand", () => {
     })
   )
 
-  it.effect("gives each signal to one of those who take, and loses none by interruption", () =>
+  it.effect("loses nothing by the interruption of somebody who waits", () =>
     Effect.gen(function* () {
-      const { demand } = yield* make(5)
-      const [first, second, third] = [yield* start(demand.take), yield* start(demand.take), yield* start(demand.take)]
-      yield* Fiber.interrupt(first)
+      const { demand } = yield* Demand.make(2)
+      const [hasty, patient] = [yield* start(demand.awaitOne), yield* start(demand.awaitOne)]
       yield* demand.offer
-      const done = [second, third].filter((fiber) => !isPending(fiber))
-      assert.strictEqual(done.length, 1)
-      assert.isFalse(demand.takeUnsafe())
-      yield* demand.offer
-      yield* Fiber.join(second)
-      yield* Fiber.join(third)
+      yield* Fiber.interrupt(hasty)
+      yield* Fiber.join(patient)
+      assert.isTrue(demand.takeUnsafe())
     })
   )
 
-  it.effect("ends with the network", () =>
+  it.effect("lets whoever was woken too late wait on", () =>
     Effect.gen(function* () {
-      const { closeUnsafe, demand, end } = yield* make(5)
+      const { demand } = yield* Demand.make(2)
+      const waiting = yield* start(demand.awaitOne)
       yield* demand.offer
-      const waiting = yield* start(Effect.andThen(demand.take, demand.take))
-      yield* end("closed")
-      closeUnsafe()
+      assert.isTrue(demand.takeUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(isPending(waiting))
+    })
+  )
+
+  it.effect("ends with the network, whatever is left", () =>
+    Effect.gen(function* () {
+      const { demand, endUnsafe } = yield* Demand.make<string>(5)
+      const waiting = yield* start(demand.awaitOne)
+      endUnsafe("closed")
       assert.strictEqual(yield* Effect.flip(Fiber.join(waiting)), "closed")
-      assert.strictEqual(yield* Effect.flip(demand.awaitOne), "closed")
-      assert.isFalse(yield* demand.offer)
-      assert.isFalse(demand.takeUnsafe())
+
+      const other = yield* Demand.make<string>(5)
+      yield* other.demand.offer
+      other.endUnsafe("closed")
+      assert.isFalse(other.demand.takeUnsafe())
+      assert.strictEqual(yield* Effect.flip(other.demand.awaitOne), "closed")
+      assert.isFalse(yield* other.demand.offer)
     })
   )
 })

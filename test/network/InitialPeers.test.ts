@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, References } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, References } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
 import { DnsSeeds } from "../../src/addresses/DnsSeeds.ts"
@@ -11,8 +11,11 @@ import { regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { InitialPeers } from "../../src/network/InitialPeers.ts"
+import * as Dialer from "../../src/network/Dialer.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
-import { dialWorld, type DialWorldOptions, emptyLog } from "../support/dialWorld.ts"
+import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import { dialWorld, type DialWorldOptions, emptyLog, gossip } from "../support/dialWorld.ts"
+import { fakePeer } from "../support/fakePeer.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 
 const addresses = (count: number, port = 1) =>
@@ -40,11 +43,12 @@ describe("the initial peers", () => {
     () => {
       const log = emptyLog()
       return Effect.gen(function* () {
-        const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+        const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
         yield* elapse("899 millis")
         assert.isUndefined(starting.pollUnsafe())
         yield* elapse("1 millis")
-        assert.strictEqual(yield* Fiber.join(starting), 0)
+        yield* Fiber.join(starting)
+        assert.strictEqual(log.held.size, 0)
         assert.deepStrictEqual(
           log.dials.map(({ atMillis }) => atMillis),
           Array.from({ length: 10 }, (_, i) => i * 100)
@@ -63,9 +67,10 @@ describe("the initial peers", () => {
   it.effect("may be many more than are dialled (network 39, add_initial_peers_deadlock; NB-5)", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
-      const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
       yield* elapse("1 second")
-      assert.strictEqual(yield* Fiber.join(starting), 0)
+      yield* Fiber.join(starting)
+      assert.strictEqual(log.held.size, 0)
       assert.strictEqual(log.dials.length, 2)
       assert.strictEqual((yield* (yield* AddressBook).entries).length, 200)
     }).pipe(Effect.provide(world(log, addresses(200), { policy: { targetPeers: 2 } })), quietly)
@@ -76,9 +81,10 @@ describe("the initial peers", () => {
     const invalid = ["0.0.0.0:8233", "127.1.2.1:0", "127.1.2.2:18344", "127.1.2.3:18233"]
     const all = [...addresses(30), ...invalid.map(PeerSocketAddress.fromStringUnsafe)]
     return Effect.gen(function* () {
-      const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
       yield* elapse("3 seconds")
-      assert.strictEqual(yield* Fiber.join(starting), 25)
+      yield* Fiber.join(starting)
+      assert.strictEqual(log.held.size, 25)
       assert.deepStrictEqual(
         log.dials.map(({ atMillis }) => atMillis),
         Array.from({ length: 25 }, (_, i) => i * 100)
@@ -95,7 +101,8 @@ describe("the initial peers", () => {
     const policy = { targetPeers: 50, dialInterval: Duration.zero }
     return Effect.gen(function* () {
       const turns = yield* turnsOfOthers
-      assert.strictEqual(yield* (yield* InitialPeers).start, 50)
+      yield* (yield* InitialPeers).awaitStarted
+      assert.strictEqual(log.held.size, 50)
       assert.isAtLeast(turns(), 50)
     }).pipe(Effect.scoped, Effect.provide(world(log, addresses(50), { policy, outcome: () => "stays" })), quietly)
   })
@@ -103,7 +110,7 @@ describe("the initial peers", () => {
   it.effect("on the chain's own port are dialled first when there are too many", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
-      const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
       yield* elapse("1 second")
       yield* Fiber.join(starting)
       assert.deepStrictEqual(log.dials.map(({ address }) => address).toSorted(), texts(addresses(5, 8233)))
@@ -116,9 +123,9 @@ describe("the initial peers", () => {
   it.effect("keep their connections after the start, and free them when they go", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
-      const starting = yield* Effect.forkChild((yield* InitialPeers).start, { startImmediately: true })
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
       yield* elapse("1 second")
-      assert.strictEqual(yield* Fiber.join(starting), 3)
+      yield* Fiber.join(starting)
       assert.strictEqual(log.held.size, 3)
       const [first] = log.held
       yield* first!.close(new ClientDropped())
@@ -130,9 +137,8 @@ describe("the initial peers", () => {
   it.effect("are dialled again when nobody is connected and no candidate is left, every 119 seconds at most", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
-      const initialPeers = yield* InitialPeers
-      const starting = yield* Effect.forkChild(initialPeers.start, { startImmediately: true })
-      yield* elapse("1 second")
+      const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
+      yield* elapse("100 millis")
       yield* Fiber.join(starting)
       // The crawler tries each and fails: from then on none is a candidate.
       const book = yield* AddressBook
@@ -140,7 +146,6 @@ describe("the initial peers", () => {
         yield* book.record({ _tag: "UpdateAttempt", address })
         yield* book.record({ _tag: "UpdateFailed", address, services: undefined })
       }
-      const again = yield* Effect.forkChild(initialPeers.startOver, { startImmediately: true })
       yield* elapse("118 seconds", "1 second")
       assert.strictEqual(log.dials.length, 2)
       yield* elapse("3 seconds", "100 millis")
@@ -149,7 +154,6 @@ describe("the initial peers", () => {
       assert.strictEqual(log.dials.length, 4)
       yield* elapse("5 seconds", "100 millis")
       assert.strictEqual(log.dials.length, 6)
-      yield* Fiber.interrupt(again)
     }).pipe(Effect.provide(world(log, addresses(2))), quietly)
   })
 
@@ -157,7 +161,7 @@ describe("the initial peers", () => {
     const log = emptyLog()
     const cached = Layer.mock(PeerCache, { load: Effect.succeed(addresses(3)) })
     return Effect.gen(function* () {
-      assert.strictEqual(yield* (yield* InitialPeers).start, 0)
+      yield* (yield* InitialPeers).awaitStarted
       assert.isEmpty(log.dials)
     }).pipe(
       Effect.provide(
@@ -178,7 +182,7 @@ describe("the initial peers", () => {
       mkdirSync(join(directory, "network"))
       writeFileSync(join(directory, "network", "mainnet.peers"), "127.1.1.1:8233\n127.1.1.2:8233")
       return Effect.gen(function* () {
-        yield* (yield* InitialPeers).start
+        yield* (yield* InitialPeers).awaitStarted
         const expected = ["127.1.1.1:8233", "127.1.1.2:8233"]
         assert.deepStrictEqual(log.dials.map(({ address }) => address).toSorted(), expected)
         const known = (yield* (yield* AddressBook).entries).map(({ address }) => address)
@@ -196,4 +200,283 @@ describe("the initial peers", () => {
       )
     }
   )
+})
+
+/** Initial peers whose names and cache file are the test's. */
+const worldOf = (
+  log: ReturnType<typeof emptyLog>,
+  sources: {
+    readonly resolve: DnsSeeds["Service"]["resolve"]
+    readonly literals?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+    readonly cached?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+  },
+  options: DialWorldOptions = {}
+) =>
+  InitialPeers.layer.pipe(
+    Layer.provide(
+      Layer.mergeAll(
+        Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: sources.resolve, literals: sources.literals ?? [] })),
+        Layer.mock(PeerCache, { load: Effect.succeed(sources.cached ?? []) })
+      )
+    ),
+    Layer.provideMerge(dialWorld(log, options))
+  )
+
+const isDone = (effect: Effect.Effect<unknown>) =>
+  Effect.map(Effect.forkChild(effect, { startImmediately: true }), (fiber) => fiber.pollUnsafe() !== undefined)
+
+describe("the start of a node", () => {
+  it.effect("whose names do not answer dials those of its cache file at once (addresses Q31)", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      const { awaitStarted } = yield* InitialPeers
+      yield* elapse("1 second", "100 millis")
+      assert.deepStrictEqual(
+        log.dials.map(({ atMillis }) => atMillis),
+        [0, 100]
+      )
+      assert.isTrue(yield* isDone(awaitStarted))
+    }).pipe(
+      Effect.provide(worldOf(log, { resolve: Effect.never, cached: addresses(2) }, { outcome: () => "stays" })),
+      quietly
+    )
+  })
+
+  it.effect("whose names do not answer dials those at once that were written as addresses (addresses Q31)", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      yield* elapse("1 second", "100 millis")
+      assert.deepStrictEqual(
+        log.dials.map(({ atMillis }) => atMillis),
+        [0, 100]
+      )
+    }).pipe(
+      Effect.provide(worldOf(log, { resolve: Effect.never, literals: addresses(2) }, { outcome: () => "stays" })),
+      quietly
+    )
+  })
+
+  it.effect("that knows nobody but names without an answer ends after ten seconds", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      const { awaitStarted } = yield* InitialPeers
+      yield* elapse("9 seconds", "1 second")
+      assert.isFalse(yield* isDone(awaitStarted))
+      yield* elapse("1 second", "1 second")
+      assert.isTrue(yield* isDone(awaitStarted))
+    }).pipe(Effect.provide(worldOf(log, { resolve: Effect.never })), quietly)
+  })
+
+  it.effect("has names that answer while it dials join those it dials", () => {
+    const log = emptyLog()
+    const resolve = Effect.delay(Effect.succeed(addresses(25, 2)), "250 millis")
+    return Effect.gen(function* () {
+      yield* elapse("3 seconds", "50 millis")
+      assert.strictEqual(log.dials.length, 25)
+      const named = log.dials.filter(({ address }) => address.endsWith(":2"))
+      // Three from the file before that; of the other 22 about as many as there are of either.
+      assert.isAtLeast(named.length, 3)
+      assert.isAtMost(named.length, 22)
+    }).pipe(
+      Effect.provide(
+        worldOf(
+          log,
+          { resolve, cached: addresses(25).map((_, i) => PeerSocketAddress.fromStringUnsafe(`127.1.2.${i}:1`)) },
+          { outcome: () => "stays" }
+        )
+      ),
+      quietly
+    )
+  })
+
+  it.effect(
+    "asks those who are still connected then for addresses, not those who were (network 1.2, step 14; D8)",
+    () => {
+      const log = emptyLog()
+      return Effect.gen(function* () {
+        yield* elapse("2 seconds", "100 millis")
+        assert.isTrue(yield* isDone((yield* InitialPeers).awaitStarted))
+        assert.strictEqual(log.connected, 2)
+        assert.isEmpty(log.crawls)
+      }).pipe(
+        Effect.provide(worldOf(log, { resolve: Effect.succeed(addresses(2)) }, { outcome: () => "leaves" })),
+        quietly
+      )
+    }
+  )
+
+  it.effect("has asked for addresses, and been answered, before anybody else is looked for", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    const answer = Effect.delay(Effect.succeed({ _tag: "Peers", addresses: [] } as const), "5 seconds")
+    return Effect.gen(function* () {
+      const { awaitStarted } = yield* InitialPeers
+      // Whom the crawler would dial at once, if it ran.
+      yield* gossip(3)
+      yield* Deferred.succeed(names, addresses(1))
+      yield* elapse("4900 millis", "100 millis")
+      assert.isFalse(yield* isDone(awaitStarted))
+      assert.deepStrictEqual([log.crawls, log.dials.length], [[0], 1])
+      yield* elapse("1 second", "100 millis")
+      assert.isTrue(yield* isDone(awaitStarted))
+      assert.deepStrictEqual(
+        log.dials.map(({ atMillis }) => atMillis),
+        [0, 5000, 5100, 5200]
+      )
+    }).pipe(
+      Effect.provide(
+        Dialer.layer.pipe(
+          Layer.provideMerge(worldOf(log, { resolve: Deferred.await(names) }, { answer, outcome: () => "stays" }))
+        )
+      ),
+      quietly
+    )
+  })
+
+  it.effect("leaves the slots that others have taken to them (network 0, outboundLimit; S22)", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    return Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      for (let i = 0; i < 70; i++) yield* Effect.flatMap(slots.reserve("outbound"), ({ markOpen }) => markOpen)
+      yield* Deferred.succeed(names, addresses(25))
+      yield* elapse("4 seconds", "100 millis")
+      assert.strictEqual(log.dials.length, 5)
+      assert.strictEqual(slots.used("outbound"), 75)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(worldOf(log, { resolve: Deferred.await(names) }, { outcome: () => "stays" })),
+      quietly
+    )
+  })
+})
+
+describe("a node without an outbound connection", () => {
+  /** The crawler tried them all, and nobody answered: none is a candidate any more. */
+  const haveFailed = Effect.fnUntraced(function* (failed: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) {
+    const book = yield* AddressBook
+    for (const address of failed) {
+      yield* book.record({ _tag: "UpdateAttempt", address })
+      yield* book.record({ _tag: "UpdateFailed", address, services: undefined })
+    }
+  })
+
+  it.effect("dials its initial peers again, whoever dialled it and stays (addresses Q25, EX-18)", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      yield* elapse("100 millis")
+      yield* haveFailed(addresses(1))
+      log.held.add(fakePeer({ id: 9, address: "127.9.9.9:1", inbound: true }))
+      yield* elapse("3 minutes", "1 second")
+      assert.strictEqual(log.dials.length, 2)
+      assert.isAtMost(log.dials[1]!.atMillis, 130_000)
+    }).pipe(Effect.provide(world(log, addresses(1))), quietly)
+  })
+
+  it.effect("is not one that has another, and dials none of them then", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      yield* elapse("100 millis")
+      yield* haveFailed(addresses(1))
+      yield* Effect.flatMap((yield* ConnectionSlots).reserve("outbound"), ({ markOpen }) => markOpen)
+      yield* elapse("10 minutes", "1 second")
+      assert.strictEqual(log.dials.length, 1)
+    }).pipe(Effect.scoped, Effect.provide(world(log, addresses(1))), quietly)
+  })
+
+  it.effect("dials whom it met once, however long ago, and tells the book of it (addresses Q25)", () => {
+    const log = emptyLog()
+    const [met] = addresses(1)
+    return Effect.gen(function* () {
+      const book = yield* AddressBook
+      const connected = { isInbound: false, userAgent: "/Bob/", negotiatedVersion: 170_160 } as const
+      yield* book.record({ _tag: "UpdateConnected", address: met!, services: NODE_NETWORK, ...connected })
+      yield* elapse("6 seconds", "1 second")
+      yield* haveFailed([met!])
+      yield* elapse("5 days", "1 hour")
+      log.dials.length = 0
+      yield* elapse("10 minutes", "1 second")
+      // Every 119 s, and at the next look after it.
+      assert.isAtLeast(log.dials.length, 4)
+      for (const [i, { atMillis }] of log.dials.entries()) {
+        if (i > 0) assert.isAbove(atMillis - log.dials[i - 1]!.atMillis, 119_000)
+      }
+      const [entry] = yield* book.entries
+      assert.deepStrictEqual([entry?.lastAttemptMillis, entry?.state], [log.dials.at(-1)!.atMillis, "Failed"])
+    }).pipe(Effect.provide(worldOf(log, { resolve: Effect.never })), quietly)
+  })
+
+  it.effect("does not dial whom the crawler has dialled while it waited for its turn", () => {
+    const log = emptyLog()
+    const pair = addresses(2)
+    return Effect.gen(function* () {
+      yield* elapse("100 millis")
+      yield* haveFailed(pair)
+      while (log.dials.length < 3) yield* elapse("10 millis")
+      // One is dialled again; the other one's turn comes 100 ms after that.
+      const [other] = pair.filter((address) => PeerSocketAddress.format(address) !== log.dials[2]?.address)
+      yield* (yield* AddressBook).record({ _tag: "UpdateAttempt", address: other! })
+      yield* elapse("1 minute", "100 millis")
+      assert.strictEqual(log.dials.length, 3)
+    }).pipe(Effect.provide(world(log, pair)), quietly)
+  })
+
+  it.effect("has a candidate dialled within ten seconds of when it is one, and does not start over", () => {
+    const log = emptyLog()
+    const patient = { crawlInterval: Duration.hours(10) }
+    return Effect.gen(function* () {
+      yield* elapse("2 minutes", "1 second")
+      assert.strictEqual(log.dials.length, 0)
+      yield* gossip(3)
+      yield* elapse("10300 millis", "100 millis")
+      assert.strictEqual(log.dials.length, 3)
+    }).pipe(
+      Effect.provide(
+        Dialer.layer.pipe(
+          Layer.provideMerge(worldOf(log, { resolve: Effect.succeed([]) }, { policy: patient, outcome: () => "stays" }))
+        )
+      ),
+      quietly
+    )
+  })
+
+  it.effect("takes no slot that is taken when names answer late (network 0, outboundLimit; S22)", () => {
+    const log = emptyLog()
+    const back = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    let asked = 0
+    const resolve = Effect.suspend(() => (asked++ === 0 ? Effect.succeed([]) : Deferred.await(back)))
+    return Effect.gen(function* () {
+      yield* elapse("118 seconds", "1 second")
+      assert.strictEqual(asked, 1)
+      yield* elapse("12 seconds", "1 second")
+      // 119 s after the start names were asked again, and do not answer.
+      assert.strictEqual(asked, 2)
+      yield* gossip(200)
+      yield* elapse("70 seconds", "1 second")
+      assert.strictEqual(log.held.size, 75)
+      yield* Deferred.succeed(
+        back,
+        Array.from({ length: 25 }, (_, i) => PeerSocketAddress.fromStringUnsafe(`127.2.1.${i}:1`))
+      )
+      yield* elapse("3 minutes", "1 second")
+      assert.strictEqual(log.dials.length, 75)
+      assert.strictEqual((yield* ConnectionSlots).used("outbound"), 75)
+    }).pipe(
+      Effect.provide(Dialer.layer.pipe(Layer.provideMerge(worldOf(log, { resolve }, { outcome: () => "stays" })))),
+      quietly
+    )
+  })
+
+  it.effect("takes no slot that dials under way have (network 0, outboundLimit; S22)", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      yield* elapse("3 seconds", "100 millis")
+      yield* haveFailed(addresses(25))
+      for (let i = 0; i < 75; i++) yield* slots.reserve("outbound")
+      const before = log.dials.length
+      yield* elapse("4 minutes", "1 second")
+      assert.deepStrictEqual([log.dials.length, slots.used("outbound")], [before, 75])
+    }).pipe(Effect.scoped, Effect.provide(worldOf(log, { resolve: Effect.succeed(addresses(25)) })), quietly)
+  })
 })

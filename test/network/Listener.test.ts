@@ -1,22 +1,24 @@
 /** Who is let in. The same over real TCP and over a simulated network; handshakes are scripted. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, Fiber, Layer, References, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer, Option, References, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
-import { ConnectionReports } from "../../src/network/ConnectionReports.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { Listener } from "../../src/network/Listener.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
+import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
 import { Handshake, HandshakeError, HandshakeTimeout } from "../../src/peer/Handshake.ts"
 import { ClientDropped, type ConnectionHost, type Peer } from "../../src/peer/Peer.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import { ListeningPort } from "../../src/transport/ListeningPort.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { type ByteStream, Transport } from "../../src/transport/Transport.ts"
+import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { collectEvents } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 import { kinds, simulated } from "../support/kinds.ts"
@@ -37,8 +39,16 @@ interface Options {
 const unlimited = 1_000_000
 
 /** A listener at work, and what it lets in. */
-const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNetwork>, options: Options) => {
-  const log = { handshakes: [] as Array<string>, peers: [] as Array<Peer>, welcomed: 0 }
+const listenerWorld = (
+  from: (ip: string) => Layer.Layer<OutboundTransport | InboundTransport, never, SimNetwork>,
+  options: Options
+) => {
+  const log = {
+    handshakes: [] as Array<string>,
+    handshakeTimes: [] as Array<number>,
+    peers: [] as Array<Peer>,
+    welcomed: 0
+  }
   const policy: Policy = {
     ...defaults,
     targetPeers: options.targetPeers ?? 1,
@@ -49,10 +59,10 @@ const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNe
   }
   const handshake = Layer.succeed(Handshake, {
     nonceCount: Effect.succeed(0),
-    setListenAddress: () => Effect.void,
     run: (stream) =>
       Effect.gen(function* () {
         log.handshakes.push(PeerSocketAddress.format(stream.remoteAddress))
+        log.handshakeTimes.push(yield* Clock.currentTimeMillis)
         if (options.outcome === "fails") return yield* new HandshakeError({ reason: new HandshakeTimeout() })
         if (options.outcome === "hangs") return yield* Effect.never
         const address = PeerSocketAddress.format(stream.remoteAddress)
@@ -62,33 +72,40 @@ const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNe
         return peer
       })
   })
-  const reports = Layer.succeed(ConnectionReports, {
+  const admission = Layer.succeed(PeerAdmission, {
     hostFor: (): ConnectionHost => ({ report: () => Effect.void, mayAdvertise: () => Effect.succeed(true) }),
-    welcome: (_peer, slot) =>
-      Effect.map(slot.markOpen, () => {
-        log.welcomed++
-        return true
-      })
+    admit: (_peer, slot) => Effect.map(slot.markOpen, () => void log.welcomed++)
   })
+  const { banned } = options
+  const bans =
+    banned === undefined
+      ? BanList.layer
+      : Layer.effectDiscard(
+          Effect.flatMap(BanList, ({ add }) =>
+            add({ address: PeerSocketAddress.fromStringUnsafe(`${banned}:1`), reason: "test" })
+          )
+        ).pipe(Layer.provideMerge(BanList.layer))
   const listenAddress = PeerSocketAddress.fromStringUnsafe(options.listen ?? "127.0.0.91:0")
-  const layer = Listener.layer(listenAddress).pipe(
-    Layer.provideMerge(Layer.mergeAll(handshake, reports, ConnectionSlots.layer, NetworkEvents.layer)),
-    Layer.provideMerge(AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))),
+  const layer = Listener.layer.pipe(
+    Layer.provideMerge(Layer.mergeAll(handshake, admission, ConnectionSlots.layer, NetworkEvents.layer)),
+    Layer.provideMerge(AddressBook.layer.pipe(Layer.provideMerge(bans))),
+    Layer.provideMerge(ListeningPort.layer(listenAddress)),
+    Layer.provideMerge(BackgroundTasks.layer),
     Layer.provide(from("127.0.0.91")),
     Layer.provideMerge(Layer.succeed(ChainParams, mainnet)),
-    Layer.provide(Layer.succeed(TrustedPeers, new Set(options.trusted))),
+    Layer.provide(TrustedPeers.layer((options.trusted ?? []).map(NetAddress.ipFromStringUnsafe))),
     Layer.provideMerge(Layer.succeed(Policy, policy))
   )
 
   /** Opens so many streams from an IP, which stay until the test is over. */
   const connect = Effect.fnUntraced(function* (ip: string, count: number) {
-    const { address } = yield* Listener
+    const address = Option.getOrThrow((yield* Listener).address)
     const target = NetAddress.isUnspecified(address.address)
       ? PeerSocketAddress.fromStringUnsafe(`127.0.0.91:${address.port}`)
       : address
     const transport = yield* Layer.build(from(ip))
     return yield* Effect.forEach(Array.from({ length: count }), () =>
-      Effect.flatMap(Transport, (transport) => transport.dial(target)).pipe(Effect.provideContext(transport))
+      Effect.flatMap(OutboundTransport, (transport) => transport.dial(target)).pipe(Effect.provideContext(transport))
     )
   })
 
@@ -102,13 +119,8 @@ const listenerWorld = (from: (ip: string) => Layer.Layer<Transport, never, SimNe
     >
   ) =>
     Effect.gen(function* () {
-      if (options.banned !== undefined) {
-        const address = PeerSocketAddress.fromStringUnsafe(`${options.banned}:1`)
-        yield* (yield* BanList).add({ address, reason: "test" })
-      }
-      const accepting = yield* Effect.forkScoped((yield* Listener).run, { startImmediately: true })
       yield* test(Object.assign(log, { connect }))
-      assert.isUndefined(accepting.pollUnsafe())
+      assert.isUndefined((yield* BackgroundTasks).endedUnsafe())
     }).pipe(
       Effect.scoped,
       Effect.provide(layer.pipe(Layer.provideMerge(SimNetwork.layer))),
@@ -124,11 +136,12 @@ const knocking = (
   hosts: ReadonlyArray<string>,
   onAccept: Effect.Effect<void> = Effect.void,
   after: Duration.Input = 0
-): Layer.Layer<Transport> => {
+): Layer.Layer<OutboundTransport | InboundTransport> => {
   const localAddress = PeerSocketAddress.fromStringUnsafe("127.0.0.91:1")
   const streamFrom = (remote: string): ByteStream => ({
     remoteAddress: PeerSocketAddress.fromStringUnsafe(remote),
     localAddress,
+    proxyAddress: undefined,
     read: Effect.never,
     write: () => Effect.void,
     bytesRead: () => 0,
@@ -142,7 +155,10 @@ const knocking = (
     yield* Effect.sleep(after)
     return streamFrom(`${host}:${left.length + 1}`)
   })
-  return Layer.mock(Transport, { listen: () => Effect.succeed({ address: localAddress, accept }) })
+  return Layer.mergeAll(
+    Layer.mock(InboundTransport, { listen: () => Effect.succeed({ address: localAddress, accept }) }),
+    Layer.mock(OutboundTransport, {})
+  )
 }
 const address = (text: string) => PeerSocketAddress.fromStringUnsafe(text)
 
@@ -218,10 +234,20 @@ for (const { from, name, test } of kinds) {
       world({ perGroup: unlimited, trusted: ["127.0.0.93"], outcome: "stays" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.92", 5)
+          yield* observe
           yield* log.connect("127.0.0.93", 2)
           yield* observe
           const from = (ip: string) => log.handshakes.filter((address) => address.startsWith(`${ip}:`)).length
           assert.deepStrictEqual([from("127.0.0.92"), from("127.0.0.93")], [4, 1])
+        })
+      ))
+
+    test("keeps a slot for a trusted peer whose IPv4 address was written as IPv6 (A1)", () =>
+      world({ perGroup: unlimited, trusted: ["::ffff:127.0.0.93"], outcome: "stays" })((log) =>
+        Effect.gen(function* () {
+          yield* log.connect("127.0.0.93", 1)
+          yield* observe
+          assert.strictEqual((yield* ConnectionSlots).used("trusted"), 1)
         })
       ))
 
@@ -317,7 +343,7 @@ describe("the listener in a simulated network", () => {
         const refused = events.filter((event) => event._tag === "InboundRefused")
         assert.deepStrictEqual(
           [refused.length, new Set(refused.map(({ reason }) => reason))],
-          [999, new Set(["too-soon"])]
+          [999, new Set(["crowded", "too-soon"])]
         )
         assert.strictEqual((yield* ConnectionSlots).used("inbound"), 1)
         // Others are still let in.
@@ -364,17 +390,38 @@ describe("the pace of the listener", () => {
   const atOnce = { acceptInterval: Duration.zero, refuseInterval: Duration.zero }
 
   it.effect("is a second after whom it let in, and 10 ms after whom it refused", () => {
-    const times: Array<number> = []
-    const onAccept = Effect.map(Clock.currentTimeMillis, (now) => void times.push(now))
     const { acceptInterval, refuseInterval } = defaults
-    return listenerWorld(() => knocking(["127.0.1.1", "127.0.1.1", "127.0.1.1", "127.0.1.2"], onAccept), {
+    const knocks = ["127.0.1.1", "127.0.1.1", "127.0.1.1", "127.0.1.1", "127.0.1.2"]
+    return listenerWorld(() => knocking(knocks), {
       outcome: "stays",
       policy: { acceptInterval, refuseInterval }
     })((log) =>
       Effect.gen(function* () {
+        const events = yield* collectEvents
         yield* elapse("3 seconds", "10 millis")
-        assert.deepStrictEqual(times, [0, 1000, 1010, 1020, 2020])
-        assert.strictEqual(log.welcomed, 2)
+        // The second host comes after one more turn of the first one, not after all of them.
+        assert.deepStrictEqual(log.handshakeTimes, [0, 1010])
+        assert.deepStrictEqual(
+          events.flatMap((event) => (event._tag === "InboundRefused" ? [event.at] : [])),
+          [1000, 2010, 2020]
+        )
+      })
+    )
+  })
+
+  it.effect("lets a newcomer of another network in after one more turn of a crowd, however large", () => {
+    // Two thousand /64s of one /48, and one host from elsewhere after them.
+    const crowd = Array.from({ length: 2000 }, (_, i) => `[2001:db8:0:${i.toString(16)}::1]`)
+    const { acceptInterval, refuseInterval } = defaults
+    return listenerWorld(() => knocking([...crowd, "198.51.100.7"]), {
+      outcome: "stays",
+      targetPeers: 25,
+      policy: { acceptInterval, refuseInterval }
+    })((log) =>
+      Effect.gen(function* () {
+        yield* elapse("2 seconds", "10 millis")
+        assert.strictEqual(log.handshakes.length, 3)
+        assert.match(log.handshakes[2] ?? "", /^198\.51\.100\.7:/)
       })
     )
   })

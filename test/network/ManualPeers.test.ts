@@ -8,7 +8,7 @@ import { Duration, Effect, Layer, References } from "effect"
 import { BanList } from "../../src/addresses/BanList.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
-import { ManualPeers, maxListed, NoDial } from "../../src/network/ManualPeers.ts"
+import { ManualPeers, maxListed } from "../../src/network/ManualPeers.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { outboundLimit, defaults } from "../../src/Policy.ts"
 import { DialError } from "../../src/transport/Transport.ts"
@@ -32,7 +32,7 @@ describe("a peer asked for once", () => {
       const slots = yield* ConnectionSlots
       const peer = yield* manual.connect(alice)
       assert.deepStrictEqual([log.dials.length, slots.open("outbound")], [1, 1])
-      assert.deepStrictEqual(yield* Effect.flip(manual.connect(alice)), new NoDial({ reason: "Connected" }))
+      assert.strictEqual((yield* Effect.flip(manual.connect(alice))).reason._tag, "AlreadyConnected")
       yield* peer.close(new ClientDropped())
       yield* elapse("10 minutes", "1 minute")
       assert.deepStrictEqual([log.dials.length, slots.used("outbound")], [1, 0])
@@ -43,7 +43,7 @@ describe("a peer asked for once", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
       const error = yield* Effect.flip((yield* ManualPeers).connect(alice))
-      assert.instanceOf(error, DialError)
+      assert.instanceOf(error.reason, DialError)
       assert.strictEqual((yield* ConnectionSlots).used("outbound"), 0)
     }).pipe(Effect.provide(world(log, { outcome: () => "fails" })))
   })
@@ -54,11 +54,11 @@ describe("a peer asked for once", () => {
       const manual = yield* ManualPeers
       const bans = yield* BanList
       yield* bans.add({ address: alice, reason: "a test" })
-      assert.deepStrictEqual(yield* Effect.flip(manual.connect(alice)), new NoDial({ reason: "Banned" }))
+      assert.strictEqual((yield* Effect.flip(manual.connect(alice))).reason._tag, "PeerBanned")
       const slots = yield* ConnectionSlots
       for (let n = 0; n < outboundLimit(defaults); n++) yield* slots.reserve("outbound")
       const other = address("127.2.0.2:1")
-      assert.deepStrictEqual(yield* Effect.flip(manual.connect(other)), new NoDial({ reason: "Full" }))
+      assert.strictEqual((yield* Effect.flip(manual.connect(other))).reason._tag, "NoFreeSlot")
       assert.isEmpty(log.dials)
     }).pipe(Effect.scoped, Effect.provide(world(log)))
   })
@@ -103,7 +103,7 @@ describe("a list of peers to keep", () => {
     return Effect.gen(function* () {
       const manual = yield* ManualPeers
       for (let n = 1; n <= maxListed; n++) yield* manual.add(address(`127.2.1.${n}:1`))
-      assert.deepStrictEqual(yield* Effect.flip(manual.add(alice)), new NoDial({ reason: "Full" }))
+      assert.deepInclude(yield* Effect.flip(manual.add(alice)), { _tag: "ListFull", limit: maxListed })
       assert.strictEqual((yield* manual.list).length, maxListed)
     }).pipe(Effect.provide(world(log, { outcome: () => "fails" })))
   })
@@ -131,7 +131,7 @@ describe("a list of peers on disk", () => {
       }).pipe(Effect.provide(withFile(emptyLog())))
       assert.strictEqual(readFileSync(file, "utf8"), "127.2.0.2:1")
 
-      writeFileSync(file, "127.2.0.2:1\nnonsense\n127.2.0.3:1")
+      writeFileSync(file, "127.2.0.2:1\nnonsense\n[::ffff:127.2.0.3]:1")
       const log = emptyLog()
       const list = yield* Effect.flatMap(ManualPeers, (manual) => manual.list).pipe(Effect.provide(withFile(log)))
       assert.deepStrictEqual(list.map(PeerSocketAddress.format), ["127.2.0.2:1", "127.2.0.3:1"])

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, Layer, Stream } from "effect"
-import { NetworkEvents, replayedEvents } from "../../src/network/NetworkEvents.ts"
+import { Effect, Fiber, Latch, Layer, Result, Schema, Stream } from "effect"
+import type { BlockHash, TransactionId } from "../../src/chain/Hash.ts"
+import { NetworkEvent, NetworkEvents, replayedEvents } from "../../src/network/NetworkEvents.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
+import { hash, transaction } from "../peer/items.ts"
 
 const tooSlow = Layer.succeed(Policy, { ...defaults, eventBuffer: 64 })
 
@@ -41,4 +43,34 @@ describe("NetworkEvents", () => {
       assert.isAtMost(seen.length, 64 + 64 + 2)
     }).pipe(Effect.provide(NetworkEvents.layer.pipe(Layer.provide(tooSlow))))
   )
+
+  it.effect("tells ids that can be asked for as they are, and are plain strings in JSON", () =>
+    Effect.gen(function* () {
+      const events = yield* NetworkEvents
+      const [blocks, transactions] = [[hash(1)], [transaction(1).id]]
+      yield* events.publish({ _tag: "InventoryAdvertised", connection: 1, blocks, transactions })
+      const [event] = yield* events.stream.pipe(Stream.take(1), Stream.runCollect)
+      if (event?._tag !== "InventoryAdvertised") return assert.fail(event?._tag)
+      const asked: readonly [ReadonlyArray<BlockHash>, ReadonlyArray<TransactionId>] = [
+        event.blocks,
+        event.transactions
+      ]
+      assert.deepStrictEqual(asked, [blocks, transactions])
+      const text = `{"_tag":"InventoryAdvertised","connection":1,"blocks":["${hash(1)}"],"transactions":["${transactions[0]}"],"at":0}`
+      assert.strictEqual(JSON.stringify(event), text)
+      assert.deepStrictEqual(Schema.decodeUnknownSync(NetworkEvent)(JSON.parse(text)), event)
+    }).pipe(Effect.provide(NetworkEvents.layer))
+  )
+
+  it("of another process are refused when an id is none", () => {
+    const event = { _tag: "InventoryAdvertised", at: 0, connection: 1, blocks: [], transactions: [] }
+    const isRead = (change: object) =>
+      Result.isSuccess(Schema.decodeUnknownResult(NetworkEvent)({ ...event, ...change }))
+    for (const length of [64, 128]) assert.isTrue(isRead({ transactions: ["0".repeat(length)] }))
+    for (const id of ["", "0".repeat(63), "0".repeat(65), "G".repeat(64), `${"0".repeat(64)}\n`]) {
+      assert.isFalse(isRead({ blocks: [id] }), `a block ${JSON.stringify(id)}`)
+      assert.isFalse(isRead({ transactions: [id] }), `a transaction ${JSON.stringify(id)}`)
+    }
+    assert.isFalse(isRead({ blocks: ["0".repeat(128)] }))
+  })
 })

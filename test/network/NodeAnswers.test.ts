@@ -2,8 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option, References } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import type { BlockHash } from "../../src/chain/Hash.ts"
-import * as NodeAnswers from "../../src/network/NodeAnswers.ts"
+import { type Answers, NodeAnswers } from "../../src/network/NodeAnswers.ts"
 import { AnswerFailed, InboundRequests } from "../../src/peer/InboundRequests.ts"
 import type { InboundRequest, Source } from "../../src/peer/Request.ts"
 import type { Policy } from "../../src/Policy.ts"
@@ -11,8 +12,8 @@ import { block, hash, transaction } from "../peer/items.ts"
 import { address, bookWorld, gossiped, nowSeconds } from "../support/bookWorld.ts"
 import { settle } from "../support/time.ts"
 
-const world = (answers: NodeAnswers.Answers = {}, policy: Partial<Policy> = {}) =>
-  NodeAnswers.layerWith(answers).pipe(Layer.provideMerge(bookWorld(policy)))
+const world = (answers: Answers = {}, policy: Partial<Policy> = {}) =>
+  NodeAnswers.layerWith(answers).pipe(Layer.provideMerge(BackgroundTasks.layer), Layer.provideMerge(bookWorld(policy)))
 
 const ask = (request: InboundRequest) => Effect.flatMap(InboundRequests, (requests) => requests.answer(request))
 
@@ -70,7 +71,7 @@ const bigints = (_key: string, value: unknown) => (typeof value === "bigint" ? S
 describe("a node with a chain", () => {
   it.effect("answers as many blocks as one answer may hold, and keeps still about the others", () => {
     const looked: Array<BlockHash> = []
-    const answers: NodeAnswers.Answers = {
+    const answers: Answers = {
       block: (hash) =>
         Effect.sync(() => {
           looked.push(hash)

@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { BlockAdvertiser } from "../../src/network/BlockAdvertiser.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
-import { PeerSet } from "../../src/network/PeerSet.ts"
-import { ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
+import { PeerSet, RequestError } from "../../src/network/PeerSet.ts"
+import { ConnectionReceiveTimeout, NotFoundResponse, type PeerError } from "../../src/peer/Peer.ts"
 import type { Response } from "../../src/peer/Request.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { peerAddress } from "../support/addresses.ts"
@@ -12,6 +12,9 @@ import { block, blockHash, isPending, start, world } from "../support/peerSetWor
 import { pass, rig, settle, world as network } from "../peer/rig.ts"
 
 const layer = BlockAdvertiser.layer.pipe(Layer.provideMerge(world()), Layer.provideMerge(network))
+
+/** How a caller hears of what became of its request at a peer. */
+const asked = (reason: PeerError) => new RequestError({ reason })
 
 const item = (byte: number) => ({ _tag: "Block", hash: blockHash(byte) }) as const
 
@@ -30,7 +33,7 @@ const join = (id: number, services = 1n, answer?: () => Effect.Effect<Response>)
         return Effect.void
       }
     })
-    assert.isTrue(yield* (yield* PeerSet).add(connection.peer))
+    yield* Effect.orDie((yield* PeerSet).add(connection.peer))
     return connection
   })
 
@@ -45,7 +48,7 @@ describe("the peer set with real connections", () => {
       assert.deepStrictEqual(yield* sam.bob.heard, [Message.GetData({ items: [item(2)] })])
       yield* sam.bob.says(Message.NotFound({ items: [item(2)] }))
       yield* settle
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(first)), new NotFoundResponse({ hashes: [item(2)] }))
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(first)), asked(new NotFoundResponse({ hashes: [item(2)] })))
       const known = yield* record(2)
       assert.deepStrictEqual([[...known.missing], [...known.failed]], [[1], []])
       yield* start(peerSet.request(block(2)))
@@ -62,7 +65,7 @@ describe("the peer set with real connections", () => {
       yield* pass("19999 millis")
       assert.isTrue(isPending(first))
       yield* pass("1 millis")
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(first)), new ConnectionReceiveTimeout())
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(first)), asked(new ConnectionReceiveTimeout()))
       const known = yield* record(2)
       assert.deepStrictEqual([[...known.missing], [...known.failed]], [[], [1]])
       assert.isUndefined(yield* sam.ended)
@@ -131,7 +134,7 @@ describe("the peer set with real connections", () => {
       assert.deepStrictEqual(yield* nina.bob.heard, [Message.GetData({ items: [item(2)] })])
       yield* nina.bob.says(Message.NotFound({ items: [item(2)] }))
       yield* settle
-      assert.strictEqual((yield* Effect.flip(Fiber.join(again)))._tag, "NotFoundResponse")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(again))).reason._tag, "NotFoundResponse")
     }).pipe(Effect.provide(layer))
   )
 
@@ -143,7 +146,7 @@ describe("the peer set with real connections", () => {
       yield* settle
       yield* sam.closeBob
       yield* settle
-      assert.strictEqual((yield* Effect.flip(Fiber.join(request)))._tag, "ConnectionClosed")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(request))).reason._tag, "ConnectionClosed")
       assert.deepStrictEqual(yield* peerSet.peers, [])
     }).pipe(Effect.provide(layer))
   )
@@ -176,7 +179,7 @@ describe("the peer set with real connections", () => {
       )
       yield* settle
       yield* Scope.close(scope, Exit.void)
-      assert.strictEqual((yield* Effect.flip(Fiber.join(request)))._tag, "NetworkClosed")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(request))).reason._tag, "NetworkClosed")
       assert.strictEqual((yield* sam.ended)?._tag, "ClientDropped")
     })
   )

@@ -1,52 +1,73 @@
 /**
  * How each requirement of `requirements.md` is taken out of the source: for each of its tests, in their order, the edits after
- * which that test has to fail. An edit replaces a text that occurs once in its file.
+ * which that test has to fail. Code is found by what it means, not by how it is laid out: `test/support/codePattern.ts` says
+ * how to write it.
  */
+import type { Edit } from "../support/sourceEdits.ts"
 
-export interface Edit {
-  readonly file: string
-  readonly find: string
-  readonly replace: string
-}
+const edit = (file: string, find: string, replace = "", where?: { readonly within: string }): Edit => ({
+  file: file.startsWith("layers/") ? `${file}.ts` : `src/${file}.ts`,
+  find,
+  replace,
+  ...where
+})
 
-const edit = (file: string, find: string, replace = ""): Edit => ({ file: `src/${file}.ts`, find, replace })
-
-const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout,", "duration: Duration.hours(1),")]
-const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout,", "duration: Duration.hours(1),")]
-const noCrawlLimit = [edit("network/Crawler", "duration: policy.crawlTimeout,", "duration: Duration.hours(1),")]
+const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
+const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
+const noCrawlLimit = [edit("network/Crawler", "duration: policy.crawlTimeout", 'duration: "1 hour"')]
+const noTurns = [edit("network/Connector", "yield* takeTurn")]
 const noRecheck = [edit("peer/Connection", "this.#options.host.mayAdvertise(this.info)", "Effect.succeed(true)")]
 /** Handshakes in the accept loop itself. */
 const oneHandshakeAtATime = [
   edit(
     "network/Listener",
-    "(connection) => FiberSet.run(connections, connection, { startImmediately: true })",
+    "(connection) => FiberSet.run(connections, connection, $OPTIONS)",
     "(connection) => connection"
   )
 ]
-const ignoresNews = [edit("routing/BlockQueue", "this.#hasEverythingChanged = true", "")]
+/** Dials in the loop that decides about them. */
+const oneDialAtATime = [
+  edit("network/Dialer", "FiberSet.run(actions, counted(dialOrCrawl), $OPTIONS)", "counted(dialOrCrawl)")
+]
+/** A slot only once it is known whom to dial. */
+const slotWhenDialled = [
+  edit("network/Connector", 'const slot = yield* Effect.catch(slots.reserve("outbound"), refused)'),
+  edit(
+    "network/Connector",
+    "Effect.catch(attempt(address, slot, why), refused)",
+    `Effect.flatMap(Effect.catch(slots.reserve("outbound"), refused), (slot) =>
+      Effect.catch(attempt(address, slot, why), refused)
+    )`
+  )
+]
+const noLimit = [edit("network/ConnectionSlots", 'kind === "trusted" ? placeFor("inbound") : undefined', "kind")]
+const joinsThoughBanned = [edit("routing/Membership", 'if (this.#isBanned(member)) return "Banned"')]
+/** A task that has ended is gone, and that is all. */
+const noTaskIsNeeded = [edit("BackgroundTasks", "Effect.flatMap((exit) => exited(name, exit))", "Effect.asVoid")]
+const noNamesAreTaken = [
+  edit("BackgroundTasks", "if (names.has(name)) return yield* new TaskNameTaken({ task: name })")
+]
+const noUpgrades = [edit("routing/Membership", "this.#minimumVersion > before", "false")]
+const ignoresNews = [edit("routing/BlockQueue", "this.#hasEverythingChanged = true")]
 /** An advert counts whoever made it. */
 const strangersCount = [
-  edit(
-    "routing/BlockRouting",
-    "const known = advertisers.some((id) => isBusy(pools, id))",
-    "const known = advertised.size > 0"
-  )
+  edit("routing/BlockRouting", "advertisers.some((id) => isBusy(pools, id))", "advertised.size > 0")
 ]
 const notWatchedForBlocks = [edit("network/PeerSet", "router.isWaitingFor(item.hash)", "false")]
 
 export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
-  S1: [[edit("network/InitialPeers", "yield* connector.takeTurn\n")]],
+  S1: [[...noTurns, edit("network/InitialPeers", "yield* Effect.sleep(policy.dialInterval)")]],
   S2: [
-    [
-      edit("network/InitialPeers", "Effect.delay(policy.reconnectDelay)", "Effect.delay(Duration.seconds(1))"),
-      edit("network/InitialPeers", "if (now - attempted >= Duration.toMillis(policy.reconnectDelay)) due", "due")
-    ]
+    [edit("network/InitialPeers", "now - attempted <= delayMillis", "false")],
+    [edit("network/InitialPeers", "(yield* Monotonic.millis) - gatheredMillis >= delayMillis", "true")],
+    [edit("network/InitialPeers", 'slots.open("outbound") === 0', "true")]
   ],
   S3: [
     [
       edit(
         "network/InitialPeers",
-        "// Remote peers must not keep everybody else waiting by answering all at once.\n          yield* Effect.yieldNow"
+        "Effect.andThen(Deferred.await(isKnown), Effect.yieldNow)",
+        "Deferred.await(isKnown)"
       )
     ]
   ],
@@ -54,77 +75,72 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/Listener",
-        'yield* refuse(stream, scope, "banned")\n        return yield* Effect.yieldNow',
+        'yield* refuse(stream, scope, "banned"); return yield* Effect.yieldNow',
         'return yield* refuse(stream, scope, "banned")'
       ),
       edit(
         "network/Listener",
-        "yield* Effect.sleep(policy.refuseInterval)\n        return yield* Effect.yieldNow",
+        "yield* Effect.sleep(policy.refuseInterval); return yield* Effect.yieldNow",
         "return yield* Effect.sleep(policy.refuseInterval)"
       ),
       edit(
         "network/Listener",
-        "// A sleep alone does not guarantee that others run first.\n      yield* Effect.yieldNow"
+        "yield* Effect.sleep(policy.acceptInterval); yield* Effect.yieldNow",
+        "yield* Effect.sleep(policy.acceptInterval)"
       ),
       edit("network/Listener", "Effect.forever(acceptOne)", "Effect.forever(acceptOne, { disableYield: true })")
     ]
   ],
-  S5: [
-    [
-      edit(
-        "network/Crawler",
-        "}\n          yield* Effect.yieldNow\n        }\n      })\n\n      const run",
-        "}\n        }\n      })\n\n      const run"
-      )
-    ]
-  ],
+  S5: [[edit("network/Dialer", "yield* Effect.yieldNow", "", { within: "loop" })]],
   S6: [[edit("chain/PeerSocketAddress", "NetAddress.toCanonical(address)", "address")]],
   S7: [
     [
       edit(
         "network/Listener",
-        "if (yield* bans.isBanned(stream.remoteAddress))",
-        "if (!trusted.has(ipOf(stream.remoteAddress)) && (yield* bans.isBanned(stream.remoteAddress)))"
+        "yield* bans.isBanned(stream.remoteAddress)",
+        "!trusted.has(stream.remoteAddress) && (yield* bans.isBanned(stream.remoteAddress))"
       )
     ]
   ],
   S8: [[edit("network/Listener", "Effect.sleep(policy.acceptInterval)", "Effect.sleep(policy.refuseInterval)")]],
   S9: [
     [
-      edit("network/Listener", "const slot = yield* slots.reserve(kind)\n"),
-      edit(
-        "network/Listener",
-        "yield* reports.welcome(peer, slot)",
-        "yield* reports.welcome(peer, yield* slots.reserve(kind))"
-      )
+      edit("network/Listener", "const slot = yield* slots.reserve(kind)"),
+      edit("network/Listener", "admission.admit(peer, slot)", "admission.admit(peer, yield* slots.reserve(kind))")
     ]
   ],
   S10: [
-    [edit("network/Listener", "Math.min(trusted.size, Math.max(0, inboundLimit(policy) - 1))", "0")],
-    [edit("network/Listener", "Math.max(0, inboundLimit(policy) - 1)", "inboundLimit(policy)")]
+    [edit("network/ConnectionSlots", "const trustedPlaces = $PLACES", "const trustedPlaces = 0")],
+    [edit("network/ConnectionSlots", "Math.max(0, inboundLimit(policy) - 1)", "inboundLimit(policy)")]
   ],
-  S11: [[edit("network/InboundThrottle", "this.#expire(nowMillis)\n")]],
-  S12: [[edit("addresses/Misbehavior", "Effect.sleep(policy.misbehaviorInterval)", "Effect.yieldNow")]],
-  S13: [
-    [edit("network/Crawler", " || now < limiter.nextMillis")],
+  S11: [[edit("network/InboundThrottle", "this.#expire(nowMillis)")]],
+  S12: [
     [
       edit(
-        "network/Crawler",
-        "if (yield* crawlOnce()) yield* peerSet.demand.offer",
-        "yield* crawlOnce()\n        yield* peerSet.demand.offer"
+        "addresses/Misbehavior",
+        "Effect.sync(() => gather(report))",
+        "Effect.andThen(Effect.sync(() => gather(report)), judge)"
+      )
+    ]
+  ],
+  S13: [
+    [edit("network/Crawler", "now < limiter.nextMillis", "false")],
+    [
+      edit(
+        "network/Dialer",
+        "if (yield* crawler.crawlOnce()) yield* peerSet.demand.offer",
+        "yield* crawler.crawlOnce(); yield* peerSet.demand.offer"
       )
     ]
   ],
   S14: [
+    [edit("network/Dialer", "Effect.asVoid(peerSet.demand.offer)", "Effect.void", { within: "dialOrCrawl" })],
     [
-      edit("network/Crawler", "yield* peerSet.demand.offer\n              return Option.none()", "return Option.none()")
-    ],
-    [
-      edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy) &&"),
-      edit("addresses/AddressBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "delayMillis < 0")
+      edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy)", "true"),
+      edit("addresses/ReferenceBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "false")
     ]
   ],
-  S15: [[edit("network/Connector", "nextMillis = turn + intervalMillis", "nextMillis = turn")]],
+  S15: [[edit("network/Connector", "(yield* Monotonic.millis) + intervalMillis", "Number.NEGATIVE_INFINITY")], noTurns],
   S16: [
     [
       edit(
@@ -134,52 +150,39 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  S17: [[edit("network/PeerSet", "if (address !== undefined && connected.at(address) !== undefined) return false")]],
-  S18: [[edit("network/PeerSet", ">= policy.connectionsPerGroup", "< 0")]],
-  S19: [[edit("routing/PeerChoice", "const rank = draw(candidates.size)", "const rank = 0")]],
-  S20: [
+  S17: [[edit("routing/Membership", "this.connected.at(address) !== undefined", "false")]],
+  S18: [
     [
       edit(
-        "routing/BlockRouting",
-        "const excluded = new Set([...missing, ...failed])",
-        "const excluded = new Set(failed)"
+        "routing/Membership",
+        "this.connected.inGroup(group).size >= this.#options.policy.connectionsPerGroup",
+        "false"
       )
     ]
   ],
-  S21: [[edit("routing/PeerChoice", "const pick = i + draw(candidates.size - i)", "const pick = i")]],
-  S22: [[edit("network/PeerSet", "if (connected.size >= totalLimit(policy))", "if (connected.size < 0)")]],
-  S23: [[edit("routing/InventoryRegistry", "if (map.size <= limit) return", "if (map.size >= 0) return")]],
+  S19: [[edit("routing/PeerChoice", "draw(candidates.size)", "0")]],
+  S20: [[edit("routing/BlockRouting", "new Set([...missing, ...failed])", "new Set(failed)")]],
+  S21: [[edit("routing/PeerChoice", "draw(candidates.size - i)", "0")]],
+  S22: [[edit("routing/Membership", "this.connected.size >= totalLimit(policy)", "false")]],
+  S23: [[edit("routing/InventoryRegistry", "map.size <= limit", "true")]],
   S24: [[edit("routing/InventoryRegistry", "items.slice(0, policy.inventoryHashes)", "items")]],
   S25: [[edit("routing/InventoryRegistry", "nextRotation = now + rotationMillis", "nextRotation += rotationMillis")]],
-  S26: [
+  S26: [[edit("routing/InventoryRegistry", "current?.has(connection) !== true", "true")]],
+  S27: [[edit("routing/InventoryRegistry", 'statuses.current(key, connection) === "missing"', "false")]],
+  S28: [[edit("peer/ResponseMatcher", 'error.value._tag !== "NotFoundResponse"', "false")]],
+  S29: [
     [
       edit(
-        "routing/InventoryRegistry",
-        "if (current?.has(connection) !== true) visit(connection, value)",
-        "visit(connection, value)"
+        "network/ConnectionSlots",
+        'if (place.state === "open") open[place.kind]--; else reserved[place.kind]--',
+        'if (place.state === "open") open[place.kind]--'
       )
     ]
   ],
-  S27: [
-    [
-      edit(
-        "routing/InventoryRegistry",
-        'if (status === "available" && statuses.current(key, connection) === "missing") continue'
-      )
-    ]
-  ],
-  S28: [[edit("peer/ResponseMatcher", '|| error.value._tag !== "NotFoundResponse"')]],
-  S29: [[edit("network/ConnectionSlots", "else reserved[kind]--")]],
   S30: [noDialLimit],
   S31: [
-    [
-      edit(
-        "addresses/Gossip",
-        "lastSeenSeconds: gossiped.lastSeenSeconds - excess",
-        "lastSeenSeconds: gossiped.lastSeenSeconds"
-      )
-    ],
-    [edit("addresses/Gossip", "if (oldest < excess) return []")]
+    [edit("addresses/Gossip", "gossiped.lastSeenSeconds - excess", "gossiped.lastSeenSeconds")],
+    [edit("addresses/Gossip", "oldest < excess", "false")]
   ],
   S32: [
     [
@@ -192,57 +195,33 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "peer/Connection",
-        "fresh, addressesPerAnswer, addressCacheCapacity",
-        "fresh, addressCacheCapacity, addressCacheCapacity"
+        "AddressCache.take($KNOWN, $FRESH, addressesPerAnswer, $$$OTHERS)",
+        "AddressCache.take($KNOWN, $FRESH, addressCacheCapacity, $$$OTHERS)"
       )
     ]
   ],
-  S33: [[edit("network/PeerSet", "if (member.stalls < policy.stallThreshold) return", "return")]],
-  S34: [
-    [edit("network/PeerSet", "if (!isAcceptable(member)) return false")],
-    [edit("network/PeerSet", "if (minimum <= before) return", "return")]
-  ],
-  S35: [[edit("routing/ConnectedPeers", "this.#sidecars.delete(id)")]],
+  S33: [[edit("routing/Conduct", "member.stalls < policy.stallThreshold", "true")]],
+  S34: [[edit("routing/Membership", 'this.#isOutdated(member) ? "Outdated" : undefined', "undefined")], noUpgrades],
+  S35: [[edit("routing/ConnectedPeers", "this.#trusted.delete(id)")]],
   S36: [noRecheck],
   S37: [
     [edit("peer/Handshake", "nonces.delete(oldest)")],
-    [edit("peer/Handshake", "if (nonces.has(theirs.nonce))", "if (nonces.delete(theirs.nonce))")]
+    [edit("peer/Handshake", "nonces.has(theirs.nonce)", "nonces.delete(theirs.nonce)")]
   ],
-  S38: [
-    [
-      edit(
-        "addresses/AddressBookFile",
-        "addresses.toSorted((a, b) => (PeerSocketAddress.format(a) < PeerSocketAddress.format(b) ? -1 : 1))",
-        "addresses"
-      )
-    ]
-  ],
+  S38: [[edit("addresses/AddressBookFile", "addresses.toSorted($ORDER)", "addresses")]],
   S39: [
-    [edit("peer/ConnectionMetrics", 'knownVersions.includes(version) ? String(version) : "other"', "String(version)")],
+    [edit("peer/ConnectionMetrics", "knownVersions.includes(version)", "true")],
     [edit("chain/PeerSocketAddress", "show ? format(address) : redacted(address)", "format(address)")]
   ],
-  S40: [[edit("routing/FindRotation", "this.#hand = place.after\n      return", "return")]],
-  S41: [
-    [
-      edit(
-        "routing/FindQueue",
-        'if (this.#waiting.size >= policy.findQueueCapacity) return this.#askInTurn(call, "queue_full", true)'
-      )
-    ]
-  ],
+  S40: [[edit("routing/FindRotation", "this.#hand = place.after; return place.id", "return place.id")]],
+  S41: [[edit("routing/FindQueue", "this.#waiting.size >= policy.findQueueCapacity", "false")]],
   S42: [
-    [
-      edit(
-        "routing/BlockRouting",
-        "const excluded = new Set([...missing, ...failed])",
-        "const excluded = new Set(missing)"
-      )
-    ],
+    [edit("routing/BlockRouting", "new Set([...missing, ...failed])", "new Set(missing)")],
     [edit("routing/BlockRouting", "[...advertised].filter((id) => !failed.has(id))", "[...advertised]")]
   ],
   S43: [strangersCount, strangersCount],
   S44: [
-    [edit("routing/InventoryRegistry", "if (map.size <= limit) return", "if (map.size >= 0) return")],
+    [edit("routing/InventoryRegistry", "map.size <= limit", "true")],
     [
       edit(
         "routing/InventoryRegistry",
@@ -251,11 +230,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  S45: [
-    [edit("network/Network", "yield* peerSet.remove(id)", "yield* Effect.void")],
-    [edit("network/PeerSet", "if (minimum <= before) return", "return")]
-  ],
-  S46: [[edit("network/PeerSet", "duration: policy.requestTimeout,", "duration: Duration.hours(1),")]],
+  S45: [[edit("routing/Membership", "this.#removeWhere((member) => this.#isBanned(member))")], noUpgrades],
+  S46: [[edit("routing/Membership", "duration: policy.requestTimeout", 'duration: "1 hour"')]],
   S47: [noRecheck],
   S48: [
     [
@@ -267,9 +243,11 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S49: [
     [
       edit(
-        "network/PeerSet",
-        "const { id } = member.peer\n    if (ended",
-        "member = connected.get(connected.at(member.address!)!) ?? member\n    const { id } = member.peer\n    if (ended"
+        "routing/Conduct",
+        "const { member, request } = landing",
+        `const { request } = landing
+        const { connected } = this.#options.membership
+        const member = connected.get(connected.at(landing.member.address!)!) ?? landing.member`
       )
     ]
   ],
@@ -277,7 +255,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "addresses/AddressRules",
-        "NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : `${prefixOf(address, 4)}/64`",
+        "NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : $PREFIX",
         "NetAddress.formatIp(address)"
       )
     ]
@@ -285,53 +263,36 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C1: [oneHandshakeAtATime],
   C2: [noHandshakeLimit, noDialLimit],
   C3: [
-    [
-      edit(
-        "network/Crawler",
-        "yield* FiberSet.run(actions, dialOrCrawl, { startImmediately: true })",
-        "yield* dialOrCrawl"
-      )
-    ]
+    oneDialAtATime,
+    [edit("network/Dialer", "FiberSet.run(actions, counted(timerCrawl), $OPTIONS)", "counted(timerCrawl)")]
   ],
-  C4: [
-    [
-      edit("network/Crawler", "            yield* connector.takeTurn\n"),
-      edit(
-        "network/Crawler",
-        "yield* FiberSet.run(actions, dialOrCrawl,",
-        "yield* connector.takeTurn\n              yield* FiberSet.run(actions, dialOrCrawl,"
-      )
-    ]
-  ],
+  C4: [oneDialAtATime],
   C5: [
     [
       edit(
-        "network/Crawler",
-        "if (now >= nextTick) {",
-        "const isWanted = peerSet.demand.takeUnsafe()\n          if (now >= nextTick && !isWanted) {"
-      ),
-      edit("network/Crawler", "} else if (peerSet.demand.takeUnsafe()) {", "} else if (isWanted) {")
+        "network/Dialer",
+        "if (now >= nextTick) { $$$TICK } else if (peerSet.demand.takeUnsafe()) { $$$DIAL } else { $$$WAIT }",
+        "if (peerSet.demand.takeUnsafe()) { $$$DIAL } else if (now >= nextTick) { $$$TICK } else { $$$WAIT }"
+      )
     ]
   ],
   C6: [
     [
-      edit("network/Crawler", 'const slot = yield* slots.reserve("outbound")\n'),
       edit(
-        "network/Crawler",
-        "return yield* dial(candidate.value.address, slot, outbound)",
-        'return yield* dial(candidate.value.address, yield* slots.reserve("outbound"), outbound)'
+        "network/Connector",
+        "FiberSet.run(connections, connection, { startImmediately: true })",
+        "FiberSet.run(connections, connection, { startImmediately: false })"
       )
-    ]
+    ],
+    slotWhenDialled
   ],
-  C7: [
-    [edit("network/Listener", "Effect.forever(acceptOne),", 'Effect.timeout(Effect.forever(acceptOne), "1 hour"),')]
-  ],
+  C7: [[edit("network/Listener", "Effect.forever(acceptOne)", 'Effect.timeout(Effect.forever(acceptOne), "1 hour")')]],
   C8: [
     [
       edit(
         "network/Listener",
-        "yield* serve(stream, verdict).pipe(",
-        'yield* serve(stream, verdict).pipe(\n        Spans.within("accept_inbound_handshake"),'
+        "serve(stream, verdict).pipe($$$STEPS)",
+        'serve(stream, verdict).pipe(Spans.within("accept_inbound_handshake"), $$$STEPS)'
       )
     ]
   ],
@@ -339,49 +300,43 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ignoresNews,
     notWatchedForBlocks,
     notWatchedForBlocks,
-    [edit("network/PeerSet", 'router.note({ _tag: "PeerReady" })')],
-    [edit("routing/BlockQueue", "whenLate: () => this.#giveUpOn(entry)", "whenLate: () => undefined")],
-    [edit("routing/RequestRouter", "this.#blocks.leave(call)")],
-    [edit("routing/RequestRouter", "this.#asking.tell(call.waiter, Effect.fail(error))")]
+    [edit("routing/Membership", 'this.#news ??= "SomeoneReady"')],
+    [edit("routing/BlockQueue", "call.waitAtMost(policy.busyPeerWait, $GIVE)", "call.wait()")],
+    [edit("routing/RequestRouter", "blocks.leave(call)")],
+    [edit("routing/RequestRouter", "steps.later(() => tell(Effect.fail(new RequestError({ reason }))))")]
   ],
-  C10: [[edit("network/PeerSet", "watchReadiness(member)\n    router.note", "router.note")]],
-  C11: [[edit("network/Demand", "if (closed || count >= capacity) return false", "if (closed) return false")]],
+  C10: [[edit("routing/Membership", "this.#watchReadiness(member)", "", { within: "add" })]],
+  C11: [
+    [
+      edit("network/Demand", "Queue.dropping(capacity)", "Queue.bounded<void, E>(capacity)"),
+      edit("network/Demand", "offer: Effect.sync(offerUnsafe)", "offer: Queue.offer(signals, undefined)")
+    ]
+  ],
   C12: [
     [
       edit(
-        "network/PeerSet",
-        "Effect.map(peer.awaitClosed, (error) => steps.run(() => drop(peer.id, error)))",
-        "Effect.map(peer.awaitClosed, (error) => steps.run(() => drop(connected.at(address!) ?? peer.id, error)))"
+        "routing/Membership",
+        "this.remove(peer.id, error)",
+        "this.remove(this.connected.at(member.address!) ?? peer.id, error)"
       )
     ]
   ],
-  C13: [
-    [
-      edit(
-        "network/ConnectionSlots",
-        'if (place.state === "open") open[kind]--',
-        "if (place.state !== undefined) open[kind]--"
-      )
-    ]
-  ],
+  C13: [[edit("network/ConnectionSlots", 'place.state === "open"', "place.state !== undefined")]],
   C14: [
     [
       edit(
-        "addresses/AddressBook",
-        'const takeCandidate = step((now, changes): Option.Option<Entry> => {\n    const candidate = firstCandidate(now)\n    if (candidate === undefined) return Option.none()\n    return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))\n  })',
-        'const takeCandidate = Effect.gen(function* () {\n    const candidate = yield* read(firstCandidate)\n    yield* Effect.yieldNow\n    if (candidate === undefined) return Option.none()\n    return yield* record({ _tag: "UpdateAttempt", address: candidate.address })\n  })'
+        "addresses/ReferenceBook",
+        "const takeCandidate = $STEP",
+        `const takeCandidate = Effect.gen(function* () {
+          const candidate = yield* read(firstCandidate)
+          yield* Effect.yieldNow
+          if (candidate === undefined) return Option.none()
+          return yield* record({ _tag: "UpdateAttempt", address: candidate.address })
+        })`
       )
     ]
   ],
-  C15: [
-    [
-      edit(
-        "network/Crawler",
-        "Effect.map(monotonicMillis, (ended) => {\n              limiter.running = false",
-        "Effect.map(monotonicMillis, (ended) => {"
-      )
-    ]
-  ],
+  C15: [[edit("network/Crawler", "limiter.running = false")]],
   C16: [
     [
       edit(
@@ -390,26 +345,15 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
         'Effect.fail("late")'
       )
     ],
-    [
-      edit(
-        "network/Crawler",
-        "PeerSet.isClosed(error)\n            ? Effect.fail(error)\n            : Effect.as",
-        "Effect.as"
-      )
-    ]
+    [edit("network/Crawler", "isNetworkEnd(error.reason) ? $END : $OTHERWISE", "$OTHERWISE")]
   ],
   C17: [noCrawlLimit],
   C18: [
     [
       edit(
-        "addresses/AddressBook",
-        "changes: Array<AddressBookChange>) => A): Effect.Effect<A> =>\n    operation",
-        "changes: Array<AddressBookChange>) => A, sampled = sample()): Effect.Effect<A> =>\n    operation"
-      ),
-      edit(
-        "addresses/AddressBook",
-        "const now = sample()\n          const changes",
-        "const now = sampled\n          const changes"
+        "addresses/ReferenceBook",
+        "Effect.suspend(() => { const now = sample(); $$$STEP })",
+        "((now) => Effect.suspend(() => { $$$STEP }))(sample())"
       )
     ]
   ],
@@ -417,37 +361,31 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/PeerSet",
-        "restore(next),",
-        'Effect.tapError(restore(next), (error) => Effect.forEach(error._tag === "NotFoundRegistry" ? [...connected.values()] : [], ({ peer }) => registry.register(peer.id, "missing", error.hashes))),'
+        "restore(next)",
+        `Effect.tapError(restore(next), (error) =>
+          Effect.forEach([...connected.values()], ({ id }) =>
+            error.reason._tag === "NotFoundRegistry"
+              ? registry.register(id, "missing", error.reason.hashes)
+              : Effect.void
+          )
+        )`
       )
     ]
   ],
   C20: [
+    [edit("network/Listener", "HandshakeError: $RECOVER", "HandshakeError: Effect.fail")],
     [
       edit(
-        "network/Listener",
-        'Effect.catchTag("HandshakeError", (error) =>',
-        'Effect.tapErrorTag("HandshakeError", (error) =>'
-      )
-    ],
-    [
-      edit(
-        "network/Crawler",
-        "Effect.map(Option.some),\n          Effect.catch((error) =>",
-        "Effect.map(Option.some),\n          Effect.tapError((error) =>"
+        "network/Dialer",
+        'Effect.catchTag("ConnectError", $RECOVER)',
+        'Effect.tapErrorTag("ConnectError", $RECOVER)'
       )
     ]
   ],
-  C21: [[edit("network/InitialPeers", "for (const address of byPreference) {", "for (const address of shuffled) {")]],
-  C22: [
-    [
-      edit(
-        "network/PeerSet",
-        "const log = (effect: Effect.Effect<void>) => steps.later(() => run(effect))",
-        "const log = (effect: Effect.Effect<void>) => steps.later(() => run(Effect.andThen(book.entries, effect)))"
-      )
-    ]
+  C21: [
+    [edit("network/InitialPeers", "[...shuffled.filter($PREFERRED), ...shuffled.filter($OTHERS)]", "[...shuffled]")]
   ],
+  C22: [[edit("network/StatusLog", "...metrics.getUnsafe()", "...(yield* (yield* AddressBook).entries)")]],
   C23: [
     [
       edit(
@@ -460,23 +398,15 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C24: [
     [
       edit(
-        "routing/Asking",
-        "if (member === undefined) return false\n    this.#send(request, member)",
-        "if (member === undefined) return false\n    this.#send(request, member).interruptUnsafe()"
+        "routing/Dispatch",
+        "this.#send(request, member).addObserver($OBSERVER)",
+        "this.#send(request, member).interruptUnsafe()"
       )
     ]
   ],
-  C25: [
-    [
-      edit(
-        "network/Network",
-        "yield* crawler.crawlOnce(Math.min(connected, policy.crawlFanout))",
-        "yield* Effect.forkChild(crawler.crawlOnce(Math.min(connected, policy.crawlFanout)))"
-      )
-    ]
-  ],
+  C25: [[edit("network/InitialPeers", "crawler.crawlOnce($FANOUT)", "Effect.forkChild(crawler.crawlOnce($FANOUT))")]],
   C26: [
-    [edit("network/PeerSet", "onNone: () => false,", "onNone: () => true,")],
+    [edit("routing/Landing", 'if (error === undefined) return "GivenUp"', 'if (error === undefined) return "Failed"')],
     [
       edit(
         "routing/StallTracker",
@@ -486,38 +416,88 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ]
   ],
   C27: [
-    [
-      edit(
-        "routing/RequestRouter",
-        "this.#finds.serve()\n      this.#blocks.serve()",
-        "this.#blocks.serve()\n      this.#finds.serve()"
-      )
-    ],
-    [edit("routing/BlockQueue", "if (this.#asking.ready === 0) this.#isDoorsTurn = true")]
+    [edit("routing/RequestRouter", "finds.serve(); blocks.serve($OTHERS)", "blocks.serve($OTHERS); finds.serve()")],
+    [edit("routing/BlockQueue", "if (connected.ready === 0) this.#isTurnOfOthers = true")]
   ],
   C28: [
     [
       edit(
         "peer/Connection",
-        "const sinceMillis = this.#nowMillis()\n      this.#waiting",
-        "const sinceMillis = Number(asked.askedAtNanos) / 1_000_000\n      this.#waiting"
+        "const sinceMillis = this.#nowMillis()",
+        "const sinceMillis = Number(asked.askedAtNanos) / 1_000_000"
       )
     ]
   ],
   C29: [
     [
+      edit("network/PeerSet", "catchUp()", "", { within: "awaitPeers" }),
+      edit("network/PeerSet", "steps.run(() => membership.removeEnded())")
+    ],
+    [edit("network/PeerSet", "membership.removeEnded()", "undefined")]
+  ],
+  C30: [
+    [edit("network/PeerSet", "closed = reason; steps.run(() => end(reason))")],
+    [
+      edit("network/Network", "yield* Effect.addFinalizer(() => tasks.end(new NetworkClosed()))"),
+      edit("BackgroundTasks", "yield* Effect.addFinalizer(() => end(new NetworkClosed()))")
+    ]
+  ],
+  L1: [noLimit, noLimit, noLimit, noLimit],
+  L2: [
+    [
       edit(
-        "network/PeerSet",
-        "// A step of its own: whoever became too old since must not hear of the block.\n      steps.run(() => undefined)"
+        "network/ConnectionSlots",
+        "Effect.suspend(() => { const place = placeFor(kind); $$$COUNT })",
+        `Effect.suspend(() => {
+          const place = placeFor(kind)
+          return Effect.andThen(Effect.yieldNow, Effect.suspend(() => { $$$COUNT }))
+        })`
       )
     ]
   ],
-  C30: [
+  L3: [
+    [edit("network/Connector", "yield* takeTurn; yield* objection(address)", "yield* takeTurn")],
+    [edit("network/Connector", "yield* takeTurn; yield* objection(address)", "yield* takeTurn")],
+    [edit("network/InitialPeers", "if (!isWanted(dials.length) || !hasSlot() || !(yield* isDue(address))) continue")]
+  ],
+  L4: [joinsThoughBanned, joinsThoughBanned, joinsThoughBanned],
+  L5: [
     [
       edit(
-        "network/PeerSet",
-        "yield* Effect.addFinalizer(() => Effect.sync(() => steps.run(() => end(new NetworkClosed()))))"
+        "network/Connector",
+        "Effect.onExit((exit) => publishFailure(text, exit))",
+        "Effect.tapError((error) => publishFailure(text, Exit.fail(error)))"
       )
     ]
-  ]
+  ],
+  L6: [noTaskIsNeeded, [edit("BackgroundTasks", "isNetworkEnd(cause) ? cause : $EXITED", "$EXITED")], noTaskIsNeeded],
+  L7: [
+    [
+      edit("BackgroundTasks", "const defects = $TOLD", "const defects: Array<unknown> = []"),
+      edit("BackgroundTasks", "listeners.clear()"),
+      edit(
+        "BackgroundTasks",
+        "Effect.andThen(Scope.close(scope, Exit.void))",
+        `Effect.andThen(
+          Effect.andThen(
+            Scope.close(scope, Exit.void),
+            Effect.sync(() => [...listeners].map((listener) => tell(listener, why)))
+          )
+        )`
+      )
+    ],
+    [
+      edit("BackgroundTasks", "Effect.raceFirst(awaitEnd, effect).pipe($RECOVER)", "Effect.raceFirst(awaitEnd, effect)")
+    ],
+    [edit("network/PeerSet", "tasks.endedUnsafe() ?? closed", "closed")]
+  ],
+  L8: [
+    [edit("transport/ListeningPort", "Effect.provideService(Scope.Scope, scope)", "(binding) => binding")],
+    [edit("network/Connector", "FiberSet.make().pipe(Scope.provide(tasks.scope))", "FiberSet.make<void, never>()")],
+    [edit("BackgroundTasks", "Scope.close(scope, Exit.void)", "Effect.void")]
+  ],
+  L9: [[edit("BackgroundTasks", 'Scope.make("parallel")', "Scope.make()")]],
+  L10: [noNamesAreTaken, noNamesAreTaken],
+  L11: [[edit("layers/Node", "Effect.andThen(checkPolicy, refuse(ofParts))", "checkPolicy")]],
+  L12: [[edit("network/InitialPeers", 'slots.open("outbound") === 0', "peerSet.peersUnsafe().length === 0")]]
 }

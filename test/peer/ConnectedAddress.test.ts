@@ -1,7 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
-import { alternates, isInbound, isOutbound, label, transientAddress } from "../../src/peer/ConnectedAddress.ts"
+import {
+  alternates,
+  inbound as ofInbound,
+  isInbound,
+  isOutbound,
+  label,
+  outbound as ofOutbound,
+  transientAddress
+} from "../../src/peer/ConnectedAddress.ts"
 import type { ConnectedAddress } from "../../src/peer/Peer.ts"
+import type { ByteStream } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { alice, bob, mallory } from "../support/addresses.ts"
 
@@ -26,6 +36,23 @@ describe("how a connection came about", () => {
     assert.strictEqual(isInbound(connected), inward)
     assert.strictEqual(isOutbound(connected), outward)
     assert.strictEqual(label(connected), text)
+  })
+
+  it("is told by the stream: direct, or through a proxy", () => {
+    const stream = (proxyAddress: PeerSocketAddress.PeerSocketAddress | undefined): ByteStream => ({
+      remoteAddress: bob,
+      localAddress: mallory,
+      proxyAddress,
+      read: Effect.never,
+      write: () => Effect.void,
+      bytesRead: () => 0,
+      bytesWritten: () => 0
+    })
+    const dialled = address("198.51.100.2:18233")
+    assert.deepStrictEqual(ofOutbound(dialled, stream(undefined)), { _tag: "OutboundDirect", address: dialled })
+    assert.deepStrictEqual(ofOutbound(dialled, stream(alice)), outboundProxy)
+    assert.deepStrictEqual(ofInbound(stream(undefined)), { _tag: "InboundDirect", address: bob })
+    assert.deepStrictEqual(ofInbound(stream(alice)), { _tag: "InboundProxy", transientAddress: bob })
   })
 
   it.each([

@@ -627,7 +627,7 @@ describe("a request of the peer", () => {
     Layer.succeed(Random.Random, { nextDoubleUnsafe: () => fraction, nextIntUnsafe: () => 0 })
 
   it.effect.each([
-    [0.049, "Overloaded"],
+    [0.049, "PeerOverloaded"],
     [0.051, undefined]
   ] as const)("that overloads us ends the connection in one case of twenty: at %d, %s (peer 14)", ([draw, error]) =>
     Effect.gen(function* () {
@@ -659,7 +659,7 @@ describe("a request of the peer", () => {
       isSlow = false
       yield* pass("500 millis")
       yield* bob.says(Message.GetAddr())
-      assert.strictEqual(tagOf(yield* ended), "Overloaded")
+      assert.strictEqual(tagOf(yield* ended), "PeerOverloaded")
     }).pipe(Effect.provide(drawing(0.3)), Effect.provide(world))
   )
 

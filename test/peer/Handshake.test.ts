@@ -1,6 +1,18 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Metric, Option, Scope, SubscriptionRef } from "effect"
+import {
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  Metric,
+  Option,
+  References,
+  Scope,
+  SubscriptionRef
+} from "effect"
 import { SecureRandom } from "effect/crypto"
 import { TestClock } from "effect/testing"
 import { ChainParams, type ChainParamsShape, mainnet, regtest, testnet, upgrades } from "../../src/chain/ChainParams.ts"
@@ -14,6 +26,7 @@ import type { ConnectedAddress, ConnectionHost, PeerReport } from "../../src/pee
 import { defaults, totalLimit } from "../../src/Policy.ts"
 import * as LinkRule from "../../src/simulation/LinkRule.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import * as Own from "../../src/transport/OwnAddress.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import { Message, type Version } from "../../src/wire/Message.ts"
@@ -33,10 +46,18 @@ const tipOf = (height: number, ageSeconds = 0): Option.Option<Tip> =>
   Option.some({ height, hash: zeroBlockHash, blockTimeSeconds: nowSeconds - ageSeconds })
 
 /** A node's handshake. */
-const node = (options: { readonly chain?: ChainParamsShape; readonly tip?: Option.Option<Tip> } = {}) =>
+const node = (
+  options: {
+    readonly chain?: ChainParamsShape
+    readonly tip?: Option.Option<Tip>
+    readonly own?: Own.Options
+    readonly inbound?: Layer.Layer<InboundRequests>
+  } = {}
+) =>
   Handshake.layer.pipe(
     Layer.provide([
-      InboundRequests.layerNone,
+      options.inbound ?? InboundRequests.layerNone,
+      Own.OwnAddress.layer(options.own ?? {}),
       Layer.succeed(ChainParams, options.chain ?? regtest),
       Layer.unwrap(Effect.map(SubscriptionRef.make(options.tip ?? Option.none<Tip>()), ChainTip.layerRef))
     ]),
@@ -150,7 +171,12 @@ describe("shaking hands", () => {
 const handshakeOfItsOwn = Effect.map(
   Layer.build(
     Layer.fresh(Handshake.layer).pipe(
-      Layer.provide([ChainTip.layerNone, InboundRequests.layerNone, Layer.succeed(ChainParams, regtest)])
+      Layer.provide([
+        ChainTip.layerNone,
+        InboundRequests.layerNone,
+        Own.OwnAddress.layerNone,
+        Layer.succeed(ChainParams, regtest)
+      ])
     )
   ),
   Context.get(Handshake)
@@ -160,9 +186,6 @@ describe("our version message", () => {
   it.effect("says who we are, where the peer is, and not quite what time it is", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime((nowSeconds + 299) * 1000)
-      const handshake = yield* Handshake
-      const bound = PeerSocketAddress.fromStringUnsafe("192.0.2.1:18555")
-      yield* handshake.setListenAddress(bound)
       const { nonce, ...version } = yield* Effect.flatMap(shake(outbound, mainnet), hearVersion)
       assert.isTrue(nonce >= 0n)
       assert.deepStrictEqual(version, {
@@ -171,18 +194,16 @@ describe("our version message", () => {
         services: NODE_NETWORK,
         timestamp: BigInt(nowSeconds),
         addressReceiver: { address: bobAddress, services: NODE_NETWORK },
-        // The port that was bound, whatever was configured.
-        addressFrom: { address: bound, services: NODE_NETWORK },
+        addressFrom: { address: alice, services: NODE_NETWORK },
         userAgent: defaultUserAgent,
         startHeight: 3_000_000,
         relay: true
       })
-    }).pipe(Effect.provide(node({ chain: mainnet, tip: tipOf(3_000_000) })))
+    }).pipe(Effect.provide(node({ chain: mainnet, tip: tipOf(3_000_000), own: { listening: alice } })))
   )
 
   it.effect("states the external address, and height 0 without a tip", () =>
     Effect.gen(function* () {
-      yield* (yield* Handshake).setListenAddress(alice)
       const version = yield* Effect.flatMap(shake(), hearVersion)
       assert.deepStrictEqual(version.addressFrom, { address: mallory, services: 0n })
       assert.strictEqual(version.services, 0n)
@@ -190,13 +211,8 @@ describe("our version message", () => {
       assert.strictEqual(version.relay, false)
       assert.strictEqual(version.userAgent, "/wallet:1.0/")
     }).pipe(
-      Effect.provide(node()),
-      Effect.provideService(LocalNode, {
-        userAgent: "/wallet:1.0/",
-        services: 0n,
-        relay: false,
-        externalAddress: mallory
-      })
+      Effect.provide(node({ own: { listening: alice, external: mallory } })),
+      Effect.provideService(LocalNode, { userAgent: "/wallet:1.0/", services: 0n, relay: false })
     )
   )
 
@@ -307,7 +323,12 @@ describe("a peer of another time", () => {
     Effect.gen(function* () {
       const tip = yield* SubscriptionRef.make(tipOf(3_364_600))
       const layer = Handshake.layer.pipe(
-        Layer.provide([InboundRequests.layerNone, Layer.succeed(ChainParams, mainnet), ChainTip.layerRef(tip)])
+        Layer.provide([
+          InboundRequests.layerNone,
+          Own.OwnAddress.layerNone,
+          Layer.succeed(ChainParams, mainnet),
+          ChainTip.layerRef(tip)
+        ])
       )
       yield* Effect.gen(function* () {
         const { bob, outcome } = yield* shake(inbound, mainnet)
@@ -381,6 +402,7 @@ describe("a peer that is ourselves", () => {
           Layer.provide([
             ChainTip.layerNone,
             InboundRequests.layerNone,
+            Own.OwnAddress.layerNone,
             Layer.succeed(ChainParams, regtest),
             Layer.succeed(
               SecureRandom.SecureRandom,
@@ -575,4 +597,39 @@ describe("the time of a handshake", () => {
       assert.strictEqual(yield* fibers, before)
     }).pipe(Metric.enableRuntimeMetrics, Effect.provide(node()))
   )
+})
+
+describe("a bug that peers can set off", () => {
+  const broken = Layer.succeed(InboundRequests, { answer: () => Effect.die("a bug of the program") })
+  const minute = policyWith({ statusLogInterval: Duration.minutes(1) })
+
+  it.effect("is told once a minute, with how often it was left out, whatever happens to the wall clock", () => {
+    const lines: Array<unknown> = []
+    const logger = Logger.make(({ fiber, logLevel, message }) => {
+      const { leftOut } = fiber.getRef(References.CurrentLogAnnotations)
+      if (logLevel === "Error") lines.push([Array.isArray(message) ? message[0] : message, leftOut])
+    })
+    return Effect.gen(function* () {
+      yield* TestClock.setTime(nowSeconds * 1000)
+      const setOff = Effect.gen(function* () {
+        const { bob, peer } = yield* shake()
+        yield* bob.says(bobsVersion(), Message.Verack(), Message.GetAddr())
+        assert.strictEqual(tagOf(yield* (yield* peer).awaitClosed), "ServiceShutdown")
+      })
+      for (let n = 0; n < 3; n++) yield* setOff
+      yield* TestClock.setTime(0)
+      yield* TestClock.adjust("59 seconds")
+      yield* setOff
+      yield* TestClock.adjust("1 second")
+      yield* setOff
+      const message = "the program that answers peers failed"
+      assert.deepStrictEqual(lines, [
+        [message, undefined],
+        [message, 3]
+      ])
+    }).pipe(
+      Effect.provide(Logger.layer([logger])),
+      Effect.provide(node({ inbound: broken }).pipe(Layer.provide(minute)))
+    )
+  })
 })

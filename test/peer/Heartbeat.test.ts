@@ -3,6 +3,7 @@ import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import type { Request } from "../../src/peer/Request.ts"
+import { Policy } from "../../src/Policy.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob as bobAddress } from "../support/addresses.ts"
@@ -128,6 +129,32 @@ describe("the heartbeat (peer 71)", () => {
       assert.strictEqual((yield* ended)?._tag, "HeartbeatTaskExited")
       assert.deepStrictEqual(reports.at(-1), { _tag: "Failed", services: undefined })
     }).pipe(Effect.provide(world))
+  )
+
+  it.effect("that the connection has no time for ends it after `Policy.pingTimeout`, whatever the interval is", () =>
+    Effect.gen(function* () {
+      const { bob, ended } = yield* rig({
+        connected,
+        answer: () => Effect.as(Effect.sleep("4 seconds"), { _tag: "Nil" })
+      })
+      yield* bob.says(...Array.from({ length: 40 }, () => Message.Mempool()))
+      yield* pass("88999 millis")
+      assert.strictEqual(yield* ended, undefined)
+      yield* pass("1 millis")
+      assert.strictEqual((yield* ended)?._tag, "HeartbeatTaskExited")
+    }).pipe(Effect.provide(world), Effect.provide(Policy.layer({ pingTimeout: Duration.seconds(30) })))
+  )
+
+  it.effect(
+    "without an answer ends the connection after `Policy.requestTimeout`, however long an exchange may take",
+    () =>
+      Effect.gen(function* () {
+        const { ended } = yield* rig({ connected })
+        yield* pass("78999 millis")
+        assert.strictEqual(yield* ended, undefined)
+        yield* pass("1 millis")
+        assert.strictEqual((yield* ended)?._tag, "ConnectionReceiveTimeout")
+      }).pipe(Effect.provide(world), Effect.provide(Policy.layer({ pingTimeout: Duration.minutes(10) })))
   )
 
   it.effect("waits behind a request in flight and one in its place, and all of that has 59 s", () =>

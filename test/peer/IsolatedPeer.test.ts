@@ -7,8 +7,9 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { HandshakeError, LocalNode } from "../../src/peer/Handshake.ts"
 import * as IsolatedPeer from "../../src/peer/IsolatedPeer.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { Transport } from "../../src/transport/Transport.ts"
+import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { Message, type Version } from "../../src/wire/Message.ts"
 import { alice, bob as bobAddress, loopback, mallory } from "../support/addresses.ts"
@@ -37,12 +38,7 @@ const assertAnonymous = (message: Message, chain: ChainParamsShape, userAgent: s
 }
 
 /** A node that has much to tell. */
-const talkative: LocalNode = {
-  userAgent: "/wallet-of-alice:1.0/",
-  services: NODE_NETWORK,
-  relay: true,
-  externalAddress: mallory
-}
+const talkative: LocalNode = { userAgent: "/wallet-of-alice:1.0/", services: NODE_NETWORK, relay: true }
 
 /** Alice connects, isolated; Bob has the other end. */
 const connect = Effect.fnUntraced(function* (chain: ChainParamsShape = regtest, userAgent = "") {
@@ -50,10 +46,11 @@ const connect = Effect.fnUntraced(function* (chain: ChainParamsShape = regtest, 
   const listener = yield* network.host(bobAddress).listen(PeerSocketAddress.fromIp(bobAddress.address, 0))
   const connecting = yield* start(
     IsolatedPeer.connect(listener.address, { userAgent }).pipe(
-      Effect.provideService(Transport, network.host(alice)),
+      Effect.provideService(OutboundTransport, network.host(alice)),
       Effect.provideService(ChainParams, chain),
       Effect.provideService(SecureRandom.SecureRandom, yield* SecureRandom.SecureRandom),
       Effect.provideService(LocalNode, talkative),
+      Effect.provideService(OwnAddress, OwnAddress.make({ listening: alice, external: mallory })),
       Effect.provideService(Scope.Scope, yield* Effect.scope)
     )
   )
@@ -76,7 +73,7 @@ describe("an isolated peer", () => {
 
   const overTcp = Effect.fnUntraced(
     function* (chain: ChainParamsShape) {
-      const transport = yield* Transport
+      const transport = yield* InboundTransport
       const listener = yield* transport.listen(loopback())
       const connecting = yield* Effect.forkScoped(IsolatedPeer.connect(listener.address, { userAgent: "" }))
       const bob = remoteEnd(yield* listener.accept, chain)

@@ -7,8 +7,9 @@ import { Handshake } from "../../src/peer/Handshake.ts"
 import { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import type { ConnectionHost } from "../../src/peer/Peer.ts"
 import type { InboundRequest, Response } from "../../src/peer/Request.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { Transport } from "../../src/transport/Transport.ts"
+import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { loopback } from "../support/addresses.ts"
@@ -25,6 +26,7 @@ const handshakeWith = (answer: (request: InboundRequest) => Response) =>
       Layer.fresh(Handshake.layer).pipe(
         Layer.provide([
           ChainTip.layerNone,
+          OwnAddress.layerNone,
           Layer.succeed(InboundRequests, { answer: (request) => Effect.succeed(answer(request)) }),
           Layer.succeed(ChainParams, regtest),
           SecureRandom.layerWebCrypto
@@ -38,10 +40,9 @@ const nil: Response = { _tag: "Nil" }
 
 /** Two ends of one socket, each with its scope. */
 const sockets = Effect.gen(function* () {
-  const transport = yield* Transport
-  const listener = yield* transport.listen(loopback())
+  const listener = yield* (yield* InboundTransport).listen(loopback())
   const [alicesScope, bobsScope] = [yield* Scope.fork(yield* Effect.scope), yield* Scope.fork(yield* Effect.scope)]
-  const alices = yield* Scope.provide(transport.dial(listener.address), alicesScope)
+  const alices = yield* Scope.provide((yield* OutboundTransport).dial(listener.address), alicesScope)
   const bobs = yield* Scope.provide(listener.accept, bobsScope)
   return { alices, alicesScope, bobs, bobsScope, address: listener.address }
 })
@@ -94,6 +95,30 @@ describe("a connection over TCP", () => {
       const error = yield* peer.awaitClosed
       assert.strictEqual(error._tag, "ConnectionClosed")
       assert.strictEqual(yield* Fiber.join(waiting), error)
+    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layer))
+  )
+
+  it.live("ends with the peer's also where our answers to its last words find nobody", () =>
+    Effect.gen(function* () {
+      const { bob, closeBob, peer } = yield* connect()
+      // All of it is there before the loop looks again, as after a sleep of this machine: the first answer makes Bob's host
+      // say that he is gone, the second one hears it, and the end that Bob sent has not been read yet.
+      yield* bob.says(...[1n, 2n, 3n].map((nonce) => Message.Ping({ nonce })))
+      yield* closeBob
+      assert.strictEqual((yield* peer.awaitClosed)._tag, "ConnectionClosed")
+    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layer))
+  )
+
+  it.live("ends with the peer's and not in the middle of a message of which the rest is lost that way", () =>
+    Effect.gen(function* () {
+      const { bob, closeBob, peer } = yield* connect()
+      const ping = Frame.encode(regtest.magic, { command: "ping", body: new Uint8Array(8) })
+      const long = Frame.encode(regtest.magic, { command: "odd", body: new Uint8Array(100_000) })
+      yield* bob.sayBytes(Buffer.concat([ping, ping, long]))
+      yield* closeBob
+      assert.strictEqual((yield* peer.awaitClosed)._tag, "ConnectionClosed")
+      // Of the long one the socket gave no more than its first chunk.
+      assert.isBelow(peer.bytesRead(), long.length)
     }).pipe(Effect.scoped, Effect.provide(TcpTransport.layer))
   )
 

@@ -1,7 +1,8 @@
 /** Who has what, for how long, and how much of it is kept. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Duration, Effect } from "effect"
+import { Clock, Context, Duration, Effect, Layer, References } from "effect"
 import { TestClock } from "effect/testing"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import type { BlockHash, TxId, WtxId } from "../../src/chain/Hash.ts"
 import { InventoryRegistry, type InventoryStatus } from "../../src/routing/InventoryRegistry.ts"
 import { inventoryOf } from "../../src/peer/InboundMessages.ts"
@@ -10,7 +11,7 @@ import { type InventoryItem, Message } from "../../src/wire/Message.ts"
 import { blockHash } from "../support/peerSetWorld.ts"
 import { policyWith } from "../support/policy.ts"
 
-const layer = InventoryRegistry.layer
+const layer = InventoryRegistry.layer.pipe(Layer.provideMerge(BackgroundTasks.layer))
 const zero: InventoryItem = { _tag: "Block", hash: blockHash(0) }
 const digits = (n: number) => n.toString(16).padStart(64, "0")
 const tx = (n: number): InventoryItem => ({ _tag: "Tx", id: digits(n) as TxId })
@@ -262,6 +263,23 @@ describe("InventoryRegistry", () => {
       yield* register(1, "available", tx(1))
       assert.deepStrictEqual(changes, [zero, blockOf(7), undefined])
     }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("tells everybody of a change, though one of them fails, which ends the network by name", () =>
+    Effect.gen(function* () {
+      const registry = yield* InventoryRegistry
+      const heard: Array<string> = []
+      yield* registry.onChange(() => heard.push("first"))
+      yield* registry.onChange(() => {
+        throw new Error("a bug")
+      })
+      yield* registry.onChange(() => heard.push("third"))
+      yield* register(1, "available", zero)
+      assert.deepStrictEqual(heard, ["first", "third"])
+      const reason = yield* Effect.flip((yield* BackgroundTasks).awaitEnd)
+      assert.include(reason, { _tag: "BackgroundTaskExited", task: "inventory" })
+      assert.match(reason.message, /a bug/)
+    }).pipe(Effect.scoped, Effect.provide(layer), Effect.provideService(References.MinimumLogLevel, "None"))
   )
 
   it.effect("tells a block from a transaction with the same digits", () =>

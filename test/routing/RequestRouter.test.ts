@@ -5,11 +5,12 @@
  * both requests out. Nothing else is asked after the event a test is about, so nothing but the event can move things.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import { BanList } from "../../src/addresses/BanList.ts"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
-import { NotFoundRegistry, PeerSet, type PeerSetError } from "../../src/network/PeerSet.ts"
+import { NotFoundRegistry, PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ConnectionClosed, ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
 import type { BlockDownload, Request, Response } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
@@ -55,9 +56,23 @@ const nobody: ReadonlySet<number> = new Set()
 
 const recordOf = (byte: number) => Effect.map(InventoryRegistry, (registry) => registry.record(item(byte)))
 
-const notFound = (byte: number) => Exit.fail(new NotFoundRegistry({ hashes: [item(byte)] }))
+const notFound = (byte: number) =>
+  Exit.fail(new RequestError({ reason: new NotFoundRegistry({ hashes: [item(byte)] }) }))
 
-const answer = (fiber: Fiber.Fiber<Response, PeerSetError>) => Effect.sync(() => fiber.pollUnsafe())
+const answer = (fiber: Fiber.Fiber<Response, RequestError>) => Effect.sync(() => fiber.pollUnsafe())
+
+/** Time goes on and timers do not. */
+const lateBy =
+  (lag: { readonly nanos: bigint }) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(Clock.Clock, (clock) =>
+      Effect.provideService(effect, Clock.Clock, {
+        ...clock,
+        sleep: (duration) => clock.sleep(duration),
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + lag.nanos
+      })
+    )
 
 /** Asks for a block and lets whoever is asked fail it. */
 const failAt = (peer: FakePeer, byte: number) =>
@@ -165,6 +180,25 @@ describe("a single block or transaction", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("is never sent after its time, however late its timer is (network 6.10)", () => {
+    const lag = { nanos: 0n }
+    return Effect.gen(function* () {
+      const [s] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const [two, download] = [
+        yield* ask(block(2)),
+        yield* ask({ _tag: "BlockDownload", hash: blockHash(3), advertiser: undefined })
+      ]
+      // The time of one is over and no timer has rung yet when the peer is free. The other's caller bounds itself.
+      lag.nanos = 1_500_000_000n
+      s.takeAll()
+      assert.deepStrictEqual(numbers(s), [3])
+      assert.isTrue(isPending(download))
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(yield* answer(two), notFound(2))
+    }).pipe(Effect.provide(world()), lateBy(lag))
+  })
+
   it.effect("that was refused is no mark against anybody, so another try may work", () =>
     Effect.gen(function* () {
       const [s] = [yield* sam, yield* nina]
@@ -245,7 +279,10 @@ describe("a single block or transaction", () => {
       yield* (yield* InventoryRegistry).register(2, "missing", [{ _tag: "Tx", id }])
       const fiber = yield* ask({ _tag: "TransactionsById", ids: new Set([id]) })
       yield* TestClock.adjust(0)
-      assert.deepStrictEqual(yield* answer(fiber), Exit.fail(new NotFoundRegistry({ hashes: [{ _tag: "Tx", id }] })))
+      assert.deepStrictEqual(
+        yield* answer(fiber),
+        Exit.fail(new RequestError({ reason: new NotFoundRegistry({ hashes: [{ _tag: "Tx", id }] }) }))
+      )
       assert.deepStrictEqual(n.asked, [])
     }).pipe(Effect.provide(world()))
   )
@@ -384,7 +421,7 @@ describe("a single block or transaction", () => {
       assert.strictEqual(s.closedWith()?._tag, "ClientDropped")
       assert.deepStrictEqual(yield* Fiber.await(five), notFound(5))
       assert.deepStrictEqual(n.asked.map(numberOf).slice(2), [3])
-    }).pipe(Effect.provide(world()))
+    }).pipe(Effect.provide(world({ quiet: true })))
   )
 
   it.effect("is given to a peer that does not serve once that one, still busy, advertised it", () =>
@@ -492,20 +529,25 @@ describe("a single block or transaction", () => {
       }).pipe(Effect.provide(world()))
   )
 
-  it.effect.each([{ lacking: false }, { lacking: true }])(
-    "does not wait for a busy peer that became outdated (network 130; the other lacks it: $lacking)",
-    ({ lacking }) =>
-      Effect.gen(function* () {
-        const [s, n] = [yield* join(1, { version: 170_150 }), yield* nina]
-        yield* fill(s)
-        if (lacking) yield* lacks(2, 2)
-        const two = yield* ask(block(2))
-        assert.isTrue(isPending(two))
-        yield* reach(mainnet.activationHeights["NU6.3"]!)
-        yield* TestClock.adjust(0)
-        if (lacking) assert.deepStrictEqual(yield* answer(two), notFound(2))
-        assert.deepStrictEqual(numbers(n), lacking ? [] : [2])
-      }).pipe(Effect.provide(world()))
+  it.effect.each([
+    { why: "outdated", lacking: false },
+    { why: "outdated", lacking: true },
+    { why: "banned", lacking: false },
+    { why: "banned", lacking: true }
+  ])("does not wait for a busy peer that became $why (network 130; the other lacks it: $lacking)", ({ lacking, why }) =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* join(1, { version: 170_150, address: "192.0.2.1:1" }), yield* nina]
+      yield* fill(s)
+      if (lacking) yield* lacks(2, 2)
+      const two = yield* ask(block(2))
+      assert.isTrue(isPending(two))
+      if (why === "outdated") yield* reach(mainnet.activationHeights["NU6.3"]!)
+      else yield* (yield* BanList).add({ address: s.transientAddress!, reason: "x" })
+      yield* TestClock.adjust(0)
+      if (lacking) assert.deepStrictEqual(yield* answer(two), notFound(2))
+      assert.deepStrictEqual(numbers(n), lacking ? [] : [2])
+      assert.strictEqual(s.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world()))
   )
 
   it.effect("that its caller gave up says nothing about the peer (network 126)", () =>
@@ -672,7 +714,7 @@ describe("a find request", () => {
     Effect.gen(function* () {
       const [s, n] = [yield* sam, yield* nina]
       yield* fill(s)
-      const queued: Array<Fiber.Fiber<Response, PeerSetError>> = []
+      const queued: Array<Fiber.Fiber<Response, RequestError>> = []
       for (let i = 0; i < defaults.findQueueCapacity; i++) queued.push(yield* ask(find))
       yield* Fiber.interrupt(queued[0]!)
       yield* ask(find)

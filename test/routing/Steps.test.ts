@@ -4,7 +4,8 @@ import { Steps } from "../../src/routing/Steps.ts"
 
 const recorded = () => {
   const log: Array<string> = []
-  const steps: Steps = new Steps(
+  const steps = new Steps((defect) => log.push(`told: ${String(defect)}`))
+  steps.frame(
     () => log.push("prepare"),
     () => log.push("settle")
   )
@@ -62,14 +63,37 @@ describe("Steps", () => {
     assert.strictEqual(deepest, 1)
   })
 
-  it("goes on after a change that failed", () => {
+  it("tells of a change that failed, does what was put off all the same, and goes on", () => {
     const { log, steps } = recorded()
-    assert.throws(() =>
-      steps.run(() => {
-        throw new Error("a bug")
-      })
+    assert.throws(
+      () =>
+        steps.run(() => {
+          steps.later(() => log.push("others"))
+          throw new Error("a bug")
+        }),
+      "a bug"
     )
     steps.run(() => log.push("change"))
-    assert.deepStrictEqual(log, ["prepare", "prepare", "change", "settle"])
+    assert.deepStrictEqual(log, ["prepare", "others", "told: Error: a bug", "prepare", "change", "settle"])
+  })
+
+  it("does all that was put off, whichever of it fails, and then tells", () => {
+    const { log, steps } = recorded()
+    const fail = (name: string) => () => {
+      throw new Error(name)
+    }
+    steps.run(() => {
+      for (const action of [() => log.push("first"), fail("second"), () => log.push("third"), fail("fourth")]) {
+        steps.later(action)
+      }
+    })
+    assert.deepStrictEqual(log, ["prepare", "settle", "first", "third", "told: Error: second", "told: Error: fourth"])
+  })
+
+  it("neither prepares nor settles before it is told how", () => {
+    assert.strictEqual(
+      new Steps(() => undefined).run(() => 7),
+      7
+    )
   })
 })

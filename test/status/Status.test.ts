@@ -2,7 +2,7 @@
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Option, Stream } from "effect"
-import { AddressBook, BanList, ListenError, NetworkEvents, PeerSocketAddress } from "network-effect"
+import { AddressBook, BanList, Hash, ListenError, NetworkEvents, PeerSocketAddress } from "network-effect"
 import { StatusServer } from "network-effect/layers"
 import { StatusNeedsToken } from "../../src/status/StatusAddress.ts"
 import { listenAddress, node, raw, until, withStatus } from "../support/statusWorld.ts"
@@ -33,7 +33,7 @@ describe("the status interface", () => {
         relaytxes: true,
         version: 170190,
         negotiated_version: 170190,
-        subver: "/network-effect:0.0.0/",
+        subver: "/network-effect:0.1.0/",
         inbound: false,
         startingheight: 0
       })
@@ -138,7 +138,7 @@ describe("the status interface", () => {
       assert.deepInclude(ban, { group: "127.0.7.10", reason: "a test" })
       yield* until(client.peers(), (peers) => peers.length === 0)
       const refused = yield* Effect.flip(client.connect({ payload }))
-      assert.deepInclude(refused, { _tag: "Conflict", reason: "Banned" })
+      assert.deepInclude(refused, { _tag: "Conflict", reason: "PeerBanned" })
       assert.deepStrictEqual(yield* client.bans(), [ban])
       const bans = Context.get(services, BanList)
       assert.isTrue(yield* bans.isBanned(PeerSocketAddress.fromStringUnsafe("127.0.7.10:1")))
@@ -149,6 +149,15 @@ describe("the status interface", () => {
       const wide = yield* client.ban({ payload: { address: "2001:db8::7" } })
       assert.strictEqual(wide.group, "2001:db8::/64")
       yield* client.unban({ params: { group: "2001:db8::/64" } })
+      const mapped = yield* client.ban({ payload: { address: "::ffff:127.0.7.10" } })
+      assert.strictEqual(mapped.group, "127.0.7.10")
+      const port = payload.address.slice(payload.address.indexOf(":") + 1)
+      const still = yield* Effect.flip(
+        client.connect({ payload: { ...payload, address: `[::ffff:127.0.7.10]:${port}` } })
+      )
+      assert.deepInclude(still, { _tag: "Conflict", reason: "PeerBanned" })
+      yield* client.unban({ params: { group: "::ffff:127.0.7.10" } })
+      assert.deepStrictEqual(yield* client.bans(), [])
     }).pipe(Effect.scoped)
   )
 
@@ -201,7 +210,8 @@ describe("a reader of events", () => {
       const { client, services } = yield* withStatus("127.0.7.20")
       const events = yield* client.events()
       const { publish } = Context.get(services, NetworkEvents)
-      const transactions = Array.from({ length: 1000 }, () => "0".repeat(64))
+      const id = Option.getOrThrow(Hash.transactionIdFromString("0".repeat(64)))
+      const transactions = Array.from({ length: 1000 }, () => id)
       // 130 MB, more than what sockets and the ring of waiting pieces hold together.
       for (let n = 0; n < 2000; n++) {
         yield* publish({ _tag: "InventoryAdvertised", connection: 1, blocks: [], transactions })

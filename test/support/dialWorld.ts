@@ -1,21 +1,23 @@
 /** A crawler, or whoever else dials, with a real address book and slots; whom it reaches and what they say is the test's. */
-import { Clock, Deferred, Effect, Layer, type Scope, Stream } from "effect"
+import { Clock, Effect, Layer, Stream } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BackgroundTasks, type NetworkEnd } from "../../src/BackgroundTasks.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
-import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
-import { ConnectionSlots, type Slot } from "../../src/network/ConnectionSlots.ts"
-import { type ConnectError, Connector, makePace } from "../../src/network/Connector.ts"
+import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Connector } from "../../src/network/Connector.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
 import * as Demand from "../../src/network/Demand.ts"
 import { type NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
-import { PeerSet, type PeerSetClosed, type PeerSetError } from "../../src/network/PeerSet.ts"
+import { PeerSet, type RequestError } from "../../src/network/PeerSet.ts"
+import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
+import { Handshake } from "../../src/peer/Handshake.ts"
 import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
 import type { PeersResponse } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
-import { DialError } from "../../src/transport/Transport.ts"
+import { type ByteStream, DialError, OutboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { fakePeer } from "./fakePeer.ts"
 
@@ -27,7 +29,7 @@ export interface DialWorldOptions {
   readonly chain?: ChainParamsShape
   readonly outcome?: (address: string) => Outcome
   /** What peers answer to a crawl; nothing new unless said otherwise. */
-  readonly answer?: Effect.Effect<PeersResponse, PeerSetError>
+  readonly answer?: Effect.Effect<PeersResponse, RequestError>
 }
 
 /** What was dialled, when, and who is held. */
@@ -46,40 +48,64 @@ export const emptyLog = (): DialLog => ({ dials: [], crawls: [], held: new Set()
 
 const nobodyNew: Effect.Effect<PeersResponse> = Effect.succeed({ _tag: "Peers", addresses: [] })
 
-const connectorLayer = (log: DialLog, outcome: (address: string) => Outcome) =>
-  Layer.effect(
-    Connector,
-    Effect.gen(function* () {
-      const policy = yield* Policy
-      const connect = (
-        address: PeerSocketAddress.PeerSocketAddress,
-        slot: Slot
-      ): Effect.Effect<Peer, ConnectError, Scope.Scope> =>
-        Effect.gen(function* () {
+/** What nobody reads or writes: agreement is scripted. */
+const silentStream = (address: PeerSocketAddress.PeerSocketAddress): ByteStream => ({
+  remoteAddress: address,
+  localAddress: address,
+  proxyAddress: undefined,
+  read: Effect.never,
+  write: () => Effect.never,
+  bytesRead: () => 0,
+  bytesWritten: () => 0
+})
+
+/** Dials, agreement and admission as the test wants them, below a real connector. */
+const scripted = (log: DialLog, outcome: (address: string) => Outcome) => {
+  const outcomes = new Map<string, Outcome>()
+  return Layer.mergeAll(
+    Layer.succeed(
+      OutboundTransport,
+      OutboundTransport.of({
+        dial: Effect.fnUntraced(function* (address) {
           const text = PeerSocketAddress.format(address)
           log.dials.push({ address: text, atMillis: yield* Clock.currentTimeMillis })
-          const how = outcome(text)
-          if (how === "fails") {
+          outcomes.set(text, outcome(text))
+          if (outcomes.get(text) === "fails") {
             return yield* new DialError({ address: text, code: "ECONNREFUSED", cause: "scripted" })
           }
+          return silentStream(address)
+        })
+      })
+    ),
+    Layer.mock(Handshake, {
+      run: ({ remoteAddress }) =>
+        Effect.sync(() => fakePeer({ id: ++log.connected, address: PeerSocketAddress.format(remoteAddress) }))
+    }),
+    Layer.succeed(
+      PeerAdmission,
+      PeerAdmission.of({
+        hostFor: () => ({ report: () => Effect.void, mayAdvertise: () => Effect.succeed(true) }),
+        admit: Effect.fnUntraced(function* (peer, slot) {
           yield* slot.markOpen
-          const peer = fakePeer({ id: ++log.connected, address: text })
           log.held.add(peer)
           yield* Effect.addFinalizer(() => Effect.sync(() => log.held.delete(peer)))
-          if (how === "leaves") yield* peer.close(new ClientDropped())
-          return peer
+          const address = peer.transientAddress
+          if (address !== undefined && outcomes.get(PeerSocketAddress.format(address)) === "leaves") {
+            yield* peer.close(new ClientDropped())
+          }
         })
-      return Connector.of({ connect, takeTurn: yield* makePace(policy.dialInterval) })
-    })
+      })
+    )
   )
+}
 
-const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, PeerSetError>) =>
+const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, RequestError>) =>
   Layer.effect(
     PeerSet,
     Effect.gen(function* () {
       const policy = yield* Policy
-      const closed = yield* Deferred.make<never, PeerSetClosed>()
-      const { demand } = Demand.make(outboundLimit(policy), closed)
+      const { demand, endUnsafe } = yield* Demand.make<NetworkEnd>(outboundLimit(policy))
+      yield* (yield* BackgroundTasks).onEnd(endUnsafe)
       const partial: Partial<PeerSet["Service"]> = {
         demand: {
           ...demand,
@@ -95,29 +121,28 @@ const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, PeerSet
             return yield* answer
           })) as never,
         peers: Effect.sync(() => [...log.held]),
-        fail: (error) => Effect.asVoid(Deferred.fail(closed, error)),
-        awaitEnd: Deferred.await(closed)
+        peersUnsafe: () => [...log.held]
       }
       return PeerSet.of(partial as PeerSet["Service"])
     })
   )
 
-/** Everything but the crawler. */
+/** Everything but what dials, and a crawler that nobody uses yet. */
 export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
-  Layer.mergeAll(
-    connectorLayer(log, options.outcome ?? (() => "fails")),
-    peerSetLayer(log, options.answer ?? nobodyNew),
-    ConnectionSlots.layer,
-    NetworkEvents.layer,
-    AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
-  ).pipe(
-    Layer.provideMerge(Layer.merge(BackgroundTasks.layer, OwnAddress.layerNone)),
+  Layer.mergeAll(Connector.layer, Crawler.layer).pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        scripted(log, options.outcome ?? (() => "fails")),
+        peerSetLayer(log, options.answer ?? nobodyNew),
+        AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
+      )
+    ),
+    Layer.provideMerge(
+      Layer.mergeAll(BackgroundTasks.layer, ConnectionSlots.layer, NetworkEvents.layer, OwnAddress.layerNone)
+    ),
     Layer.provideMerge(Layer.succeed(ChainParams, options.chain ?? mainnet)),
     Layer.provideMerge(Layer.succeed(Policy, { ...defaults, ...options.policy }))
   )
-
-export const crawlerWorld = (log: DialLog, options: DialWorldOptions = {}) =>
-  Crawler.layer.pipe(Layer.provideMerge(dialWorld(log, options)))
 
 /** So many addresses that were gossiped and may be dialled: `127.1.n.m`, port 1. */
 export const gossip = Effect.fnUntraced(function* (count: number) {

@@ -140,7 +140,7 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
   })
 
   const advertiseBlock = (hash: BlockHash) =>
-    Effect.suspend(() => {
+    Effect.suspend((): Effect.Effect<void, PeerError | AdvertNotDelivered> => {
       if (error !== undefined) return Effect.fail(error)
       if (adverts.length >= 4) return Effect.fail(new AdvertNotDelivered({ reason: "queueFull" }))
       const outcome = Deferred.makeUnsafe<void, PeerError>()

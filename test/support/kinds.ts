@@ -5,13 +5,13 @@ import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import type { Transport } from "../../src/transport/Transport.ts"
+import type { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { inVirtualTime } from "./time.ts"
 
 export interface Kind {
   readonly name: string
   /** Dials from this IP. */
-  readonly from: (ip: string) => Layer.Layer<Transport, never, SimNetwork>
+  readonly from: (ip: string) => Layer.Layer<OutboundTransport | InboundTransport, never, SimNetwork>
   /** A test that may wait for what the network does. */
   readonly test: <E>(title: string, body: () => Effect.Effect<void, E, Scope.Scope>) => void
 }

@@ -1,8 +1,24 @@
-/** The rows of `test/network/requirements.md`: what must hold, and which tests hold it. */
+/** The tables of requirements: what must hold, which tests hold it, and how it is taken out of the source. */
 import { readFileSync } from "node:fs"
+import { removals as ofNetwork } from "../network/removals.ts"
+import type { Edit } from "./sourceEdits.ts"
+
+/** One table, in the folder of its tests. A new one is added here, and nowhere else. */
+export interface Table {
+  /** From the root of the repository. */
+  readonly file: string
+  /** How many rows each letter has: `S1` to `S50`. No two tables share a letter. */
+  readonly rows: Record<string, number>
+  /** By id: for each test of the row, the edits without which the row would hold. */
+  readonly removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>>
+}
+
+export const tables: ReadonlyArray<Table> = [
+  { file: "test/network/requirements.md", rows: { S: 50, C: 30, L: 12 }, removals: ofNetwork }
+]
 
 export interface HoldingTest {
-  /** Of the repository. */
+  /** From the root of the repository. */
   readonly file: string
   /** Without its `describe`. */
   readonly title: string
@@ -14,17 +30,17 @@ export interface Requirement {
   readonly tests: ReadonlyArray<HoldingTest>
 }
 
-const path = new URL("../network/requirements.md", import.meta.url)
-
 const holdingTest = (cell: string): HoldingTest => {
   const [, file = "", title = ""] = /^`([^`]+)`: (.+)$/.exec(cell.trim()) ?? []
   return { file: `test/${file}.test.ts`, title }
 }
 
-export const requirements: ReadonlyArray<Requirement> = readFileSync(path, "utf8")
-  .split("\n")
-  .filter((line) => /^\| [SC]\d/.test(line))
-  .map((line) => {
-    const [, id = "", words = "", tests = ""] = line.split("|").map((cell) => cell.trim())
-    return { id, words, tests: tests.split("<br>").map(holdingTest) }
-  })
+/** The rows of a table, in its order. */
+export const requirementsOf = ({ file }: Table): ReadonlyArray<Requirement> =>
+  readFileSync(new URL(`../../${file}`, import.meta.url), "utf8")
+    .split("\n")
+    .filter((line) => /^\| [A-Z]+\d+ \|/.test(line))
+    .map((line) => {
+      const [, id = "", words = "", tests = ""] = line.split("|").map((cell) => cell.trim())
+      return { id, words, tests: tests.split("<br>").map(holdingTest) }
+    })

@@ -2,14 +2,15 @@
 import { ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, References, Schedule } from "effect"
 import { FetchHttpClient } from "effect/http"
 import {
+  ChainTip,
   defaults,
+  InboundTransport,
   Network,
   PeerSocketAddress,
   Policy,
   regtest,
   StatusClient,
-  TcpTransport,
-  Transport
+  TcpTransport
 } from "network-effect"
 import { Node, StatusServer } from "network-effect/layers"
 
@@ -25,20 +26,25 @@ const quick: Policy = {
 
 /** A port nobody listens on. */
 const freePort = (ip: string) =>
-  Effect.flatMap(Transport, (transport) => transport.listen(PeerSocketAddress.fromStringUnsafe(`${ip}:0`))).pipe(
+  Effect.flatMap(InboundTransport, (transport) => transport.listen(PeerSocketAddress.fromStringUnsafe(`${ip}:0`))).pipe(
     Effect.map((listener) => listener.address),
     Effect.scoped,
     Effect.provide(TcpTransport.layer)
   )
 
-type NodeSettings = Partial<Node.NodeOptions> & { readonly policy?: Partial<Policy> }
+type NodeSettings = Partial<Node.NodeOptions> & {
+  readonly policy?: Partial<Policy>
+  readonly chainTip?: Layer.Layer<ChainTip>
+}
 
 /** A node at an IP of its own, which knows nobody. */
-export const node = (ip: string, options: NodeSettings = {}) => {
+export const node = (ip: string, settings: NodeSettings = {}) => {
   const listenAddress = PeerSocketAddress.fromStringUnsafe(`${ip}:0`)
-  const { policy, ...others } = options
-  const peers = options.seeds === undefined ? { peers: [] } : {}
-  return Node.layer({ chain: regtest, listenAddress, dialFrom: listenAddress.address, ...peers, ...others }).pipe(
+  const { chainTip = ChainTip.layerNone, policy, ...others } = settings
+  const peers = settings.seeds === undefined ? { peers: [] } : {}
+  const options = { chain: regtest, listenAddress, ...peers, ...others }
+  return Node.compose(options, { ...Node.parts(options), chainTip }).pipe(
+    Layer.provide(Node.machine({ dialFrom: listenAddress.address })),
     Layer.provideMerge(Layer.succeed(Policy, { ...quick, ...policy })),
     Layer.provide(Layer.succeed(References.MinimumLogLevel, "None"))
   )

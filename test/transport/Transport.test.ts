@@ -4,7 +4,14 @@ import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
-import { type ByteStream, maxWaitingStreams, StreamClosed, Transport } from "../../src/transport/Transport.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import {
+  type ByteStream,
+  maxWaitingStreams,
+  StreamClosed,
+  InboundTransport,
+  OutboundTransport
+} from "../../src/transport/Transport.ts"
 import { kinds } from "../support/kinds.ts"
 
 const loopback = (last: number, port = 0) => PeerSocketAddress.fromStringUnsafe(`127.0.0.${last}:${port}`)
@@ -43,10 +50,10 @@ for (const { from, name } of kinds) {
     const scope = yield* Effect.scope
     const alice = yield* Layer.build(from(NetAddress.formatIp(dialler.address)))
     const bob = yield* Layer.build(from(NetAddress.formatIp(listening.address)))
-    const listener = yield* Effect.flatMap(Transport, (transport) => transport.listen(listening)).pipe(
+    const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(listening)).pipe(
       Effect.provideContext(bob)
     )
-    const dial = Effect.flatMap(Transport, (transport) => transport.dial(listener.address)).pipe(
+    const dial = Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address)).pipe(
       Effect.provideContext(alice)
     )
     const open = Effect.gen(function* () {
@@ -98,6 +105,7 @@ for (const { from, name } of kinds) {
           assert.deepStrictEqual(bobs.remoteAddress, alices.localAddress)
           assert.deepStrictEqual(alices.localAddress.address, dialler.address)
           assert.deepStrictEqual(bobs.localAddress, alices.remoteAddress)
+          assert.deepStrictEqual([alices.proxyAddress, bobs.proxyAddress], [undefined, undefined])
         })
       )
     )
@@ -116,6 +124,20 @@ for (const { from, name } of kinds) {
             yield* Effect.flip(alices.write(bytes("more"))),
             new StreamClosed({ reason: "Local", code: "" })
           )
+        })
+      )
+    )
+
+    it.live(
+      "that the other side closed has ended and not broken, also for who writes on",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs, closeBob } = yield* Effect.flatMap(pair, ({ open }) => open)
+          yield* bobs.write(bytes("last words"))
+          yield* closeBob
+          const writing = alices.write(bytes("more")).pipe(Effect.andThen(Effect.yieldNow), Effect.forever)
+          assert.strictEqual((yield* Effect.flip(writing)).reason, "Eof")
+          assert.strictEqual((yield* endOf(alices)).reason, "Eof")
         })
       )
     )
@@ -164,7 +186,9 @@ for (const { from, name } of kinds) {
         Effect.gen(function* () {
           const { alice } = yield* pair
           const error = yield* Effect.flip(
-            Effect.flatMap(Transport, (transport) => transport.dial(loopback(53, 1))).pipe(Effect.provideContext(alice))
+            Effect.flatMap(OutboundTransport, (transport) => transport.dial(loopback(53, 1))).pipe(
+              Effect.provideContext(alice)
+            )
           )
           assert.deepStrictEqual([error._tag, error.code, error.address], ["DialError", "ECONNREFUSED", "v4redacted:1"])
           assert.notInclude(Cause.pretty(Cause.fail(error)), "127.0.")
@@ -177,18 +201,18 @@ for (const { from, name } of kinds) {
       run(
         Effect.gen(function* () {
           const { bob, listener } = yield* pair
-          const listenAgain = Effect.flatMap(Transport, (transport) => transport.listen(listener.address)).pipe(
+          const listenAgain = Effect.flatMap(InboundTransport, (transport) => transport.listen(listener.address)).pipe(
             Effect.provideContext(bob)
           )
           const error = yield* Effect.flip(listenAgain)
           assert.deepStrictEqual([error._tag, error.code], ["ListenError", "EADDRINUSE"])
           const port = yield* Effect.scoped(
-            Effect.flatMap(Transport, (transport) => transport.listen(listening)).pipe(
+            Effect.flatMap(InboundTransport, (transport) => transport.listen(listening)).pipe(
               Effect.provideContext(bob),
               Effect.map(({ address }) => address)
             )
           )
-          const again = yield* Effect.flatMap(Transport, (transport) => transport.listen(port)).pipe(
+          const again = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(port)).pipe(
             Effect.provideContext(bob)
           )
           assert.strictEqual(again.address.port, port.port)
@@ -242,11 +266,11 @@ for (const { from, name } of kinds) {
         Effect.gen(function* () {
           const { alice, bob } = yield* pair
           const scope = yield* Scope.fork(yield* Effect.scope)
-          const listener = yield* Effect.flatMap(Transport, (transport) => transport.listen(listening)).pipe(
+          const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(listening)).pipe(
             Effect.provideContext(bob),
             Scope.provide(scope)
           )
-          const stream = yield* Effect.flatMap(Transport, (transport) => transport.dial(listener.address)).pipe(
+          const stream = yield* Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address)).pipe(
             Effect.provideContext(alice)
           )
           yield* Scope.close(scope, Exit.void)
@@ -256,3 +280,13 @@ for (const { from, name } of kinds) {
     )
   })
 }
+
+describe("a stream over TCP", () => {
+  it.live("is dialled from an IPv4 address also where that was given in its IPv6 spelling (A1)", () =>
+    Effect.gen(function* () {
+      const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(loopback(52)))
+      const stream = yield* Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address))
+      assert.deepStrictEqual(stream.localAddress.address, loopback(51).address)
+    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layerFrom(NetAddress.ipFromStringUnsafe("::ffff:127.0.0.51"))))
+  )
+})

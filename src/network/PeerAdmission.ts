@@ -1,5 +1,6 @@
 /**
- * What connections tell the node: to the address book, the inventory registry and the events.
+ * How a connection that shook hands becomes a peer of this node, and what it tells the node while it lives: the address book,
+ * the inventory registry, the peer set and the events.
  *
  * `addresses` and `peer` do not know each other; this is where a report of a connection becomes a change of an address.
  * Neither depends on what the remote claims in its `version` message: only the address we dialled, or the one the
@@ -21,23 +22,29 @@ import type { InventoryItem } from "../wire/Message.ts"
 import type { Slot } from "./ConnectionSlots.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
-import { PeerSet } from "./PeerSet.ts"
+import { PeerRefused, PeerSet } from "./PeerSet.ts"
 
 /** What connections tell their node: to the address book, the inventory registry, the peer set and the events. */
-export class ConnectionReports extends Context.Service<
-  ConnectionReports,
+export class PeerAdmission extends Context.Service<
+  PeerAdmission,
   {
     /** Given to each connection when it is made. */
     readonly hostFor: (connected: ConnectedAddress.ConnectedAddress) => ConnectionHost
     /**
-     * The handshake succeeded: marks the slot open, joins the peer set, and says so. When the scope closes, the peer's
-     * going is told with the error it went with. `false` when the peer set refused it, which has closed it then.
+     * The handshake succeeded: brings the peer into the peer set, which looks at bans and limits in that very step, marks its
+     * slot open and says so. When the scope closes, the peer goes and its going is told with the error it went with. A peer that is refused is
+     * closed, and was never asked anything.
      */
-    readonly welcome: (peer: Peer, slot: Slot) => Effect.Effect<boolean, never, Scope.Scope>
+    readonly admit: (peer: Peer, slot: Slot) => Effect.Effect<void, PeerRefused, Scope.Scope>
   }
->()("network-effect/network/ConnectionReports") {
-  static readonly layer = Layer.effect(
-    ConnectionReports,
+>()("network-effect/network/PeerAdmission") {
+  /** Admits to the peer set it is given, and changes the records of the book by what connections report. */
+  static readonly layer: Layer.Layer<
+    PeerAdmission,
+    never,
+    ChainParams | ChainTip | AddressBook | BanList | InventoryRegistry | PeerSet | NetworkEvents
+  > = Layer.effect(
+    PeerAdmission,
     Effect.gen(function* () {
       const chain = yield* ChainParams
       const { tip } = yield* ChainTip
@@ -90,18 +97,14 @@ export class ConnectionReports extends Context.Service<
         }
       }
 
-      const welcome = Effect.fnUntraced(function* (peer: Peer, slot: Slot) {
+      const admit = Effect.fnUntraced(function* (peer: Peer, slot: Slot) {
+        const address = peer.transientAddress
+        yield* peerSet.add(peer)
         yield* slot.markOpen
         const facts = {
-          address: peer.transientAddress === undefined ? "isolated" : PeerSocketAddress.format(peer.transientAddress),
+          address: address === undefined ? "isolated" : PeerSocketAddress.format(address),
           direction: peer.isInbound ? ("inbound" as const) : ("outbound" as const),
           connection: peer.id
-        }
-        if (!(yield* peerSet.add(peer))) return false
-        // After joining: a ban from now on finds the peer in the set, one from before is found here.
-        if (peer.transientAddress !== undefined && (yield* bans.isBanned(peer.transientAddress))) {
-          yield* peerSet.remove(peer.id)
-          return false
         }
         yield* events.publish({
           _tag: "PeerConnected",
@@ -117,10 +120,9 @@ export class ConnectionReports extends Context.Service<
             yield* events.publish({ _tag: "PeerDisconnected", ...facts, reason: error._tag })
           })
         )
-        return true
-      })
+      }, Effect.uninterruptible)
 
-      return ConnectionReports.of({ hostFor, welcome })
+      return PeerAdmission.of({ hostFor, admit })
     })
   )
 }

@@ -1,6 +1,6 @@
 /** In order, by hash, and how many could be helped by whom. */
 import { assert, describe, it } from "@effect/vitest"
-import { type WaitingBlock, WaitingBlocks } from "../../src/routing/WaitingBlocks.ts"
+import { type WaitingBlock, WaitingBlocks } from "../../src/routing/BlockQueue.ts"
 import { blockHash } from "../support/peerSetWorld.ts"
 
 const entry = (byte: number, scope: WaitingBlock["scope"] = "serving"): WaitingBlock => ({

@@ -1,0 +1,166 @@
+/**
+ * What `network-effect census` runs on: this machine's network, and a database by its name.
+ *
+ * @module
+ */
+import { NodeCrypto, NodeDns, NodeFileSystem, NodePath } from "@effect/platform-node"
+import { Effect, FileSystem, Layer, Option, Path, Redacted, Result } from "effect"
+import { CliError } from "effect/cli"
+import { SqlClient, SqlError } from "effect/sql"
+import { fileStem } from "../src/addresses/AddressBookFile.ts"
+import * as CacheFile from "../src/addresses/CacheFile.ts"
+import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
+import { Census, defaultUserAgent } from "../src/census/Census.ts"
+import { CensusPolicy } from "../src/census/CensusPolicy.ts"
+import { CensusStore } from "../src/census/CensusStore.ts"
+import { ChainParams } from "../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
+import { CensusSource, rateOf, seedPatience } from "../src/cli/census.ts"
+import { explained } from "../src/cli/root.ts"
+import * as TcpTransport from "../src/transport/TcpTransport.ts"
+import { maxUserAgentBytes } from "../src/wire/HandshakeMessages.ts"
+import * as Settings from "./Settings.ts"
+import * as SqliteClient from "./SqliteClient.ts"
+
+const sentence = (userMessage: string, cause: unknown = userMessage) => new CliError.UserError({ cause, userMessage })
+
+const isUrl = (store: string): boolean => /^postgres(ql)?:\/\//i.test(store)
+
+/** The client of PostgreSQL is installed only where somebody wants it. */
+const postgres = (url: string) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.tryPromise({
+        try: () => import("@effect/sql-pg"),
+        catch: (cause) =>
+          sentence("a census in PostgreSQL needs one more package: npm install @effect/sql-pg@4.0.5.", cause)
+      }),
+      ({ PgClient }) =>
+        PgClient.layer({
+          url: Redacted.make(url),
+          applicationName: "network-effect census",
+          connectTimeout: "5 seconds"
+        })
+    )
+  )
+
+/** A URL without what nobody should read. */
+const shown = (store: string): string => store.replace(/\/\/[^@/]*@/, "//")
+
+const cannotOpen = (store: string) => (error: SqlError.SqlError | CliError.UserError) => {
+  if (!(error instanceof SqlError.SqlError)) return error
+  const words = error.message.replace(/\.$/, "")
+  return sentence(`the census' database ${shown(store)} cannot be opened (${words}): see --store.`, error)
+}
+
+const failing =
+  <E>(explain: (error: E) => CliError.UserError) =>
+  <A, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, CliError.UserError, R> =>
+    Layer.catch(layer, (error) => Layer.effectContext(Effect.fail(explain(error))))
+
+/** The client of a file or a URL. */
+export const layerSql = (store: string): Layer.Layer<SqlClient.SqlClient, CliError.UserError> =>
+  isUrl(store)
+    ? postgres(store).pipe(failing(cannotOpen(store)))
+    : SqliteClient.layer(store).pipe(failing(cannotOpen(store)))
+
+/** The store of a file or a URL, which is made when it is not there. */
+export const layerStore = (store: string): Layer.Layer<CensusStore, CliError.UserError> =>
+  CensusStore.layer.pipe(
+    Layer.provide(layerSql(store)),
+    failing((error) => (error._tag === "CensusStoreError" ? sentence(error.message, error) : error))
+  )
+
+/** The same for questions: a file that is not there is a mistake. */
+export const layerExistingStore = ({ store }: { readonly store: string }) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const isThere = isUrl(store) || (yield* Effect.orElseSucceed(files.exists(store), () => true))
+      if (!isThere)
+        return yield* sentence(`there is no census at ${store}: network-effect census run --store ${store} makes one.`)
+      return layerStore(store)
+    })
+  )
+
+interface RunFlags {
+  readonly network: Option.Option<string>
+  readonly store: string
+  readonly peers: ReadonlyArray<string>
+  readonly maxRate: number
+  readonly contact: Option.Option<string>
+}
+
+/** Most addresses taken from a node's cache. */
+const maxCached = 5000
+
+const agentOf = (contact: Option.Option<string>) => {
+  const agent = Option.match(contact, {
+    onNone: () => defaultUserAgent,
+    onSome: (contact) => defaultUserAgent.replace(/\/$/, ` (${contact.replaceAll("/", "|")})/`)
+  })
+  return Buffer.byteLength(agent) <= maxUserAgentBytes
+    ? Effect.succeed(agent)
+    : Effect.fail(sentence(`--contact is too long: a user agent has at most ${maxUserAgentBytes} bytes.`))
+}
+
+/** Whoever is named, else what the seeds and a node's cache on this machine say. */
+const layerSource = (flags: RunFlags) =>
+  Layer.effect(
+    CensusSource,
+    Effect.gen(function* () {
+      const { options } = yield* explained("")(
+        Settings.load({
+          network: Option.getOrUndefined(flags.network),
+          listen: undefined,
+          peers: flags.peers,
+          userAgent: undefined
+        })
+      )
+      const { cacheDirectory, chain, peers, seeds } = options
+      const paths = yield* Path.Path
+      const cache =
+        cacheDirectory === undefined
+          ? undefined
+          : yield* CacheFile.make({
+              path: paths.join(cacheDirectory, "network", `${fileStem(chain)}.peers`),
+              name: "peer cache",
+              maxLines: maxCached,
+              parse: (line) => Result.getOrUndefined(PeerSocketAddress.fromString(line)),
+              format: PeerSocketAddress.format
+            })
+      const seeded = DnsSeeds.pipe(
+        Effect.flatMap(({ resolve }) => Effect.timeoutOption(resolve, seedPatience)),
+        Effect.map(Option.getOrElse(() => [])),
+        Effect.provide(
+          DnsSeeds.layer(seeds).pipe(Layer.provide(Layer.succeed(ChainParams, chain)), Layer.provide(NodeDns.layer))
+        )
+      )
+      const context = yield* Effect.context<never>()
+      return CensusSource.of({
+        chain,
+        userAgent: yield* agentOf(flags.contact),
+        from:
+          peers !== undefined
+            ? Effect.succeed(peers)
+            : Effect.map(
+                Effect.all([seeded, cache === undefined ? Effect.succeed([]) : cache.load], { concurrency: 2 }),
+                (found) => found.flat()
+              ).pipe(Effect.provideContext(context))
+      })
+    })
+  )
+
+/** Everything `census run` needs. */
+export const layerRun = (flags: RunFlags) => {
+  const source = layerSource(flags).pipe(Layer.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)))
+  const chain = Layer.effect(
+    ChainParams,
+    Effect.map(CensusSource, ({ chain }) => chain)
+  )
+  const census = Census.layer.pipe(
+    Layer.provide(Layer.mergeAll(TcpTransport.layer, NodeCrypto.layerSecureRandom, chain)),
+    Layer.provideMerge(CensusPolicy.layer({ maxRate: rateOf(flags.maxRate) }))
+  )
+  return census.pipe(Layer.provideMerge(source), Layer.provideMerge(layerStore(flags.store)))
+}

@@ -1,0 +1,493 @@
+/**
+ * Service: what censuses have found, in a database.
+ *
+ * On `effect/sql`, so it is one service for SQLite and PostgreSQL. Questions that are about one run or two are answered from
+ * their rows by pure code (`Report.ts`); the database keeps, orders and forgets.
+ *
+ * **Security**
+ *
+ * Texts of peers go in as parameters, without what a database or a terminal would refuse. Of what a teller tells a bounded
+ * sample is kept, and of each host one row a run.
+ *
+ * @module
+ */
+import { Clock, Context, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import { type End, type Finding, groupOf, type How, hostOf, type UnreachableReason } from "./Finding.ts"
+import * as Tables from "./Schema.ts"
+
+/** The database did not do what it was asked; `message` is one sentence that says why and what to do. */
+export class CensusStoreError extends Schema.TaggedError<CensusStoreError>()("CensusStoreError", {
+  /** `Newer`: a newer program wrote it. `Unreachable`: it may be back later. `Full`: no room is left. */
+  reason: Schema.Literals(["Newer", "Unreachable", "Full", "Failed"]),
+  message: Schema.String,
+  cause: Schema.Defect()
+}) {}
+
+/** One run as it is kept. Times are seconds since the Unix epoch. */
+export interface Run {
+  readonly id: number
+  /** As `ChainParams.name`. */
+  readonly network: string
+  readonly userAgent: string
+  readonly startedAt: number
+  /** `null`: it runs, or was ended by force. */
+  readonly endedAt: number | null
+  readonly ending: End | null
+  /** Hosts heard of; those left when its time was over; those nobody was believed about. */
+  readonly known: number
+  readonly waiting: number
+  readonly doubtful: number
+}
+
+/** What one run found at one host. */
+export interface Sighting {
+  readonly runId: number
+  readonly host: string
+  /** IPv4 /16 or IPv6 /32. */
+  readonly group: string
+  readonly address: string
+  readonly at: number
+  readonly how: How
+  readonly isReached: boolean
+  readonly reason: UnreachableReason | null
+  readonly code: string | null
+  readonly version: number | null
+  readonly services: number | null
+  readonly userAgent: string | null
+  readonly height: number | null
+  readonly clockOffset: number | null
+  readonly latency: number | null
+  readonly told: number | null
+}
+
+/** A host over all runs. */
+export interface HostHistory {
+  readonly host: string
+  readonly firstDialled: number
+  readonly lastDialled: number
+  readonly firstReached: number | null
+  readonly lastReached: number | null
+  /** The runs that are kept, oldest first. */
+  readonly sightings: ReadonlyArray<Sighting>
+}
+
+/** A node that told of others, and how many of a sample of those answered. */
+export interface TellerCount {
+  readonly teller: string
+  readonly sampled: number
+  readonly reached: number
+}
+
+/** Hosts kept of what one teller told in one run: enough for a share to within a tenth or so. */
+export const tellingsPerTeller = 64
+
+/** How long runs are kept unless told otherwise. */
+export const defaultRetention = Duration.days(400)
+
+/** Runs, hosts, sightings and tellings. */
+export class CensusStore extends Context.Service<
+  CensusStore,
+  {
+    /** A new run. */
+    readonly begin: (run: {
+      readonly network: string
+      readonly userAgent: string
+      readonly protocolVersion: number
+    }) => Effect.Effect<number, CensusStoreError>
+
+    /**
+     * Keeps findings, all or none of them. A database that is away is waited for `patience`; `onWait` is told once. What a
+     * host answered is never replaced by its not answering later in the same run.
+     */
+    readonly record: (
+      runId: number,
+      network: string,
+      findings: ReadonlyArray<Finding>,
+      onWait?: Effect.Effect<void>
+    ) => Effect.Effect<void, CensusStoreError>
+
+    /** Every run of a network, or of all of them, oldest first. */
+    readonly runs: (network?: string) => Effect.Effect<ReadonlyArray<Run>, CensusStoreError>
+
+    /** What a run found, one for each host. */
+    readonly sightings: (runId: number) => Effect.Effect<ReadonlyArray<Sighting>, CensusStoreError>
+
+    /** Where the latest `runs` runs of a network reached somebody. */
+    readonly reachedBefore: (
+      network: string,
+      runs: number
+    ) => Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>, CensusStoreError>
+
+    /** Tellers of a run by how few of those they told of answered; most first. */
+    readonly tellers: (runId: number, limit: number) => Effect.Effect<ReadonlyArray<TellerCount>, CensusStoreError>
+
+    /** Everything about a host; `undefined` when no run has dialled it. */
+    readonly host: (network: string, host: string) => Effect.Effect<HostHistory | undefined, CensusStoreError>
+
+    /** Forgets runs that began longer ago than this, and hosts that were dialled in none since. Returns how many runs. */
+    readonly prune: (retention: Duration.Duration) => Effect.Effect<number, CensusStoreError>
+  }
+>()("network-effect/census/CensusStore") {
+  /** Brings the database up to date first; fails when a newer program wrote it. */
+  static readonly layer = Layer.effect(
+    CensusStore,
+    Effect.suspend(() => make)
+  )
+}
+
+/** Time a database may be away while a census runs, which waits as long: nothing more is dialled meanwhile. */
+const patience = Duration.minutes(5)
+
+/** Another process writes: it is through in a moment. */
+const isLocked = (error: SqlError.SqlError): boolean => error.reason._tag === "LockTimeoutError"
+
+const whileLocked = {
+  while: isLocked,
+  schedule: Schedule.spaced("50 millis").pipe(Schedule.jittered, Schedule.upTo({ duration: "10 seconds" }))
+}
+
+/** Rows of one INSERT: times their 16 columns within the parameters that SQLite and PostgreSQL take, 32 766 and 65 535. */
+const rowsPerInsert = 500
+
+/** Without what PostgreSQL takes for the end of a text, and what a terminal would obey. */
+const tidy = (text: string): string => text.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** The platform's own words, which are in the innermost cause. */
+const innermost = (error: unknown): unknown => {
+  let inner = error
+  for (let depth = 0; depth < 5; depth++) {
+    if (typeof inner !== "object" || inner === null || !("cause" in inner) || inner.cause === undefined) break
+    inner = inner.cause
+  }
+  return inner
+}
+
+const failed = (error: SqlError.SqlError): CensusStoreError => {
+  const words = tidy(textOf(innermost(error.reason)))
+  if (/disk is full|No space left|disk full|SQLITE_FULL/i.test(`${words} ${textOf(error)}`)) {
+    return new CensusStoreError({
+      reason: "Full",
+      message:
+        "The census' disk is full: make room, or choose another place with --store. What was found before is kept.",
+      cause: error
+    })
+  }
+  return error.isRetryable
+    ? new CensusStoreError({
+        reason: "Unreachable",
+        message: `The census' database does not answer: ${words}.`,
+        cause: error
+      })
+    : new CensusStoreError({ reason: "Failed", message: `The census' database refused: ${words}.`, cause: error })
+}
+
+interface SightingRow {
+  readonly run_id: number
+  readonly host: string
+  readonly part: string
+  readonly address: string
+  readonly at: number
+  readonly how: How
+  readonly reached: number
+  readonly reason: UnreachableReason | null
+  readonly code: string | null
+  readonly version: number | null
+  readonly services: number | null
+  readonly user_agent: string | null
+  readonly height: number | null
+  readonly clock_offset: number | null
+  readonly latency: number | null
+  readonly told: number | null
+}
+
+const ofRow = (row: SightingRow): Sighting => ({
+  runId: Number(row.run_id),
+  host: row.host,
+  group: row.part,
+  address: row.address,
+  at: row.at,
+  how: row.how,
+  isReached: Number(row.reached) === 1,
+  reason: row.reason,
+  code: row.code,
+  version: row.version,
+  services: row.services,
+  userAgent: row.user_agent,
+  height: row.height,
+  clockOffset: row.clock_offset,
+  latency: row.latency,
+  told: row.told
+})
+
+interface RunRow {
+  readonly id: number
+  readonly network: string
+  readonly user_agent: string
+  readonly started_at: number
+  readonly ended_at: number | null
+  readonly ending: End | null
+  readonly known: number
+  readonly waiting: number
+  readonly doubtful: number
+}
+
+const ofRunRow = (row: RunRow): Run => ({
+  id: Number(row.id),
+  network: row.network,
+  userAgent: row.user_agent,
+  startedAt: row.started_at,
+  endedAt: row.ended_at,
+  ending: row.ending,
+  known: row.known,
+  waiting: row.waiting,
+  doubtful: row.doubtful
+})
+
+type Row = Record<string, string | number | null>
+
+/** A finding as a row; of one host the last that counts. */
+const rowsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<Row> => {
+  const rows = new Map<string, Row>()
+  for (const finding of findings) {
+    if (finding._tag !== "Reached" && finding._tag !== "Unreachable") continue
+    const { address, atMillis, how } = finding
+    const host = hostOf(address)
+    const isReached = finding._tag === "Reached"
+    if (!isReached && rows.get(host)?.["reached"] === 1) continue
+    rows.set(host, {
+      run_id: runId,
+      host,
+      part: groupOf(address),
+      address: PeerSocketAddress.format(address),
+      at: atMillis / 1000,
+      how,
+      reached: isReached ? 1 : 0,
+      reason: isReached ? null : finding.reason,
+      code: isReached ? null : tidy(finding.code),
+      version: isReached ? finding.protocolVersion : null,
+      services: isReached ? Number(finding.services) : null,
+      user_agent: isReached ? tidy(finding.userAgent) : null,
+      height: isReached ? finding.height : null,
+      clock_offset: isReached ? finding.clockOffsetSeconds : null,
+      latency: isReached ? finding.latencyMillis : null,
+      told: isReached ? finding.told : null
+    })
+  }
+  return [...rows.values()]
+}
+
+const tellingsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<Row> => {
+  const rows = new Map<string, Row>()
+  for (const finding of findings) {
+    if (finding._tag !== "Told") continue
+    const teller = hostOf(finding.teller)
+    for (const address of finding.addresses.slice(0, tellingsPerTeller)) {
+      const host = hostOf(address)
+      rows.set(`${teller} ${host}`, { run_id: runId, teller, host })
+    }
+  }
+  return [...rows.values()]
+}
+
+const isFilled = <A>(values: ReadonlyArray<A>): values is readonly [A, ...Array<A>] => values.length > 0
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const explained = <A>(effect: Effect.Effect<A, SqlError.SqlError>) =>
+    Effect.mapError(Effect.retry(effect, whileLocked), failed)
+
+  yield* Tables.migrate.pipe(
+    Effect.provideService(SqlClient.SqlClient, sql),
+    Effect.retry({ ...whileLocked, while: (error) => error._tag === "SqlError" && isLocked(error) }),
+    Effect.mapError((error) =>
+      error._tag === "SqlError"
+        ? failed(error)
+        : new CensusStoreError({
+            reason: "Failed",
+            message: `The census' database cannot be brought up to date: ${tidy(textOf(innermost(error)))}.`,
+            cause: error
+          })
+    )
+  )
+  const at = yield* explained(Effect.provideService(Tables.current, SqlClient.SqlClient, sql))
+  if (at > Tables.latest) {
+    return yield* new CensusStoreError({
+      reason: "Newer",
+      message: `A newer network-effect wrote this census (schema ${at}, this one knows ${Tables.latest}): use that one, or choose another --store.`,
+      cause: at
+    })
+  }
+
+  const insertAll = (
+    rows: ReadonlyArray<Row>,
+    insert: (rows: readonly [Row, ...Array<Row>]) => Effect.Effect<unknown, SqlError.SqlError>
+  ) =>
+    Effect.gen(function* () {
+      for (let from = 0; from < rows.length; from += rowsPerInsert) {
+        const part = rows.slice(from, from + rowsPerInsert)
+        if (isFilled(part)) yield* insert(part)
+      }
+    })
+
+  const recordOnce = (runId: number, network: string, findings: ReadonlyArray<Finding>) =>
+    sql.withTransaction(
+      Effect.gen(function* () {
+        const sightings = rowsOf(runId, findings)
+        yield* insertAll(
+          sightings,
+          (rows) => sql`INSERT INTO sightings ${sql.insert(rows)}
+            ON CONFLICT (run_id, host) DO UPDATE SET
+              address = excluded.address, at = excluded.at, how = sightings.how, reached = excluded.reached,
+              reason = excluded.reason, code = excluded.code, version = excluded.version, services = excluded.services,
+              user_agent = excluded.user_agent, height = COALESCE(excluded.height, sightings.height),
+              clock_offset = excluded.clock_offset, latency = COALESCE(excluded.latency, sightings.latency),
+              told = COALESCE(excluded.told, sightings.told)
+            WHERE excluded.reached >= sightings.reached`
+        )
+        yield* insertAll(
+          sightings.map(({ at = 0, host = "", reached }) => ({
+            network,
+            host,
+            first_dialled: at,
+            last_dialled: at,
+            first_reached: reached === 1 ? at : null,
+            last_reached: reached === 1 ? at : null
+          })),
+          (rows) => sql`INSERT INTO hosts ${sql.insert(rows)}
+            ON CONFLICT (network, host) DO UPDATE SET
+              last_dialled = excluded.last_dialled,
+              first_reached = COALESCE(hosts.first_reached, excluded.first_reached),
+              last_reached = COALESCE(excluded.last_reached, hosts.last_reached)`
+        )
+        yield* insertAll(
+          tellingsOf(runId, findings),
+          (rows) => sql`INSERT INTO tellings ${sql.insert(rows)} ON CONFLICT DO NOTHING`
+        )
+        const progress = findings.findLast((finding) => finding._tag === "Progress")
+        if (progress?._tag === "Progress") {
+          const { atMillis, doubtful, end, known, waiting } = progress
+          yield* sql`UPDATE runs SET known = ${known}, waiting = ${waiting}, doubtful = ${doubtful}, ending = ${end},
+            ended_at = ${end === null ? null : atMillis / 1000} WHERE id = ${runId}`
+        }
+      })
+    )
+
+  const columns = sql.literal(
+    "run_id, host, part, address, at, how, reached, reason, code, version, services, user_agent, height, clock_offset, latency, told"
+  )
+
+  return CensusStore.of({
+    begin: Effect.fn("CensusStore.begin")(function* ({ network, protocolVersion, userAgent }) {
+      const now = yield* Clock.currentTimeMillis
+      const run = {
+        network,
+        user_agent: tidy(userAgent),
+        protocol_version: protocolVersion,
+        started_at: now / 1000
+      }
+      const rows = yield* explained(sql<{ readonly id: number }>`INSERT INTO runs ${sql.insert(run)} RETURNING id`)
+      return Number(rows[0]?.id)
+    }),
+
+    record: (runId, network, findings, onWait = Effect.void) => {
+      let isTold = false
+      return recordOnce(runId, network, findings).pipe(
+        Effect.tapError((error) => {
+          if (!error.isRetryable || isTold) return Effect.void
+          isTold = true
+          return onWait
+        }),
+        Effect.retry({
+          while: (error) => error.isRetryable,
+          schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: patience }))
+        }),
+        explained
+      )
+    },
+
+    runs: (network) =>
+      explained(
+        network === undefined
+          ? sql<RunRow>`SELECT * FROM runs ORDER BY id`
+          : sql<RunRow>`SELECT * FROM runs WHERE network = ${network} ORDER BY id`
+      ).pipe(Effect.map((rows) => rows.map(ofRunRow))),
+
+    sightings: (runId) =>
+      explained(sql<SightingRow>`SELECT ${columns} FROM sightings WHERE run_id = ${runId} ORDER BY host`).pipe(
+        Effect.map((rows) => rows.map(ofRow))
+      ),
+
+    reachedBefore: (network, runs) =>
+      explained(
+        sql<{ readonly address: string }>`SELECT DISTINCT address FROM sightings WHERE reached = 1 AND run_id IN (
+          SELECT id FROM runs WHERE network = ${network} ORDER BY id DESC LIMIT ${runs})`
+      ).pipe(
+        Effect.map((rows) =>
+          rows.flatMap(({ address }) => {
+            const parsed = PeerSocketAddress.fromText(address)
+            return parsed === undefined ? [] : [parsed]
+          })
+        )
+      ),
+
+    tellers: (runId, limit) =>
+      explained(
+        sql<{ readonly teller: string; readonly sampled: number; readonly reached: number }>`SELECT
+            tellings.teller AS teller, COUNT(*) AS sampled, COALESCE(SUM(sightings.reached), 0) AS reached
+          FROM tellings LEFT JOIN sightings ON sightings.run_id = tellings.run_id AND sightings.host = tellings.host
+          WHERE tellings.run_id = ${runId}
+          GROUP BY tellings.teller
+          ORDER BY COALESCE(SUM(sightings.reached), 0) * 1.0 / COUNT(*), COUNT(*) DESC, tellings.teller LIMIT ${limit}`
+      ).pipe(
+        Effect.map((rows) =>
+          rows.map(({ reached, sampled, teller }) => ({ teller, sampled: Number(sampled), reached: Number(reached) }))
+        )
+      ),
+
+    host: Effect.fn("CensusStore.host")(function* (network, host) {
+      const [row] = yield* explained(
+        sql<{
+          readonly first_dialled: number
+          readonly last_dialled: number
+          readonly first_reached: number | null
+          readonly last_reached: number | null
+        }>`SELECT * FROM hosts WHERE network = ${network} AND host = ${host}`
+      )
+      if (row === undefined) return undefined
+      const rows = yield* explained(
+        sql<SightingRow>`SELECT ${columns} FROM sightings WHERE host = ${host} AND run_id IN (
+          SELECT id FROM runs WHERE network = ${network}) ORDER BY run_id`
+      )
+      return {
+        host,
+        firstDialled: row.first_dialled,
+        lastDialled: row.last_dialled,
+        firstReached: row.first_reached,
+        lastReached: row.last_reached,
+        sightings: rows.map(ofRow)
+      }
+    }),
+
+    prune: Effect.fn("CensusStore.prune")(function* (retention) {
+      const before = (yield* Clock.currentTimeMillis) / 1000 - Duration.toSeconds(retention)
+      return yield* explained(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            const old = yield* sql<{ readonly id: number }>`SELECT id FROM runs WHERE started_at < ${before}`
+            for (const { id } of old) {
+              yield* sql`DELETE FROM tellings WHERE run_id = ${id}`
+              yield* sql`DELETE FROM sightings WHERE run_id = ${id}`
+              yield* sql`DELETE FROM runs WHERE id = ${id}`
+            }
+            yield* sql`DELETE FROM hosts WHERE last_dialled < ${before}`
+            return old.length
+          })
+        )
+      )
+    })
+  })
+})

@@ -1,0 +1,220 @@
+/**
+ * One visit to one host: who are you, and whom do you know?
+ *
+ *     us                                    them
+ *      ├── version ──────────────────────────▶│
+ *      │◀───────────────────────── version ───┤   reached, whatever the version is
+ *      ├── verack, ping, getaddr ────────────▶│
+ *      │◀──────────────── verack, pong, addr ─┤
+ *
+ * No `Handshake`: that refuses old versions, as a node has to, and a census is there to see them.
+ *
+ * **Security**
+ *
+ * Every wait has its time, and a visit reads a bounded number of messages, bytes and addresses. What was found before a limit
+ * is kept. Until `version` a message may have 1024 bytes, as in any handshake.
+ *
+ * @module
+ */
+import { Clock, Effect, Result, type Scope } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { NetAddress } from "effect/net"
+import * as AddressRules from "../addresses/AddressRules.ts"
+import { ChainParams } from "../chain/ChainParams.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as Monotonic from "../Monotonic.ts"
+import { MessageStream } from "../peer/MessageStream.ts"
+import { Policy } from "../Policy.ts"
+import { type DialError, OutboundTransport } from "../transport/Transport.ts"
+import { NODE_NETWORK } from "../wire/AddressCodec.ts"
+import { Message, type Version } from "../wire/Message.ts"
+import { CensusPolicy } from "./CensusPolicy.ts"
+import { hostOf, type UnreachableReason } from "./Finding.ts"
+
+/** What a visit is told. */
+export interface Options {
+  /** At most 256 bytes of UTF-8. */
+  readonly userAgent: string
+  /** The protocol version we say; a peer may refuse one that is too old for it. */
+  readonly protocolVersion: number
+  /** Whether the host is asked for addresses. */
+  readonly asks: boolean
+}
+
+/** What a visit found. */
+export type Outcome =
+  | { readonly _tag: "Unreachable"; readonly reason: UnreachableReason; readonly code: string }
+  | {
+      readonly _tag: "Reached"
+      readonly version: Version
+      readonly clockOffsetSeconds: number
+      readonly latencyMillis: number | null
+      /** Addresses it told, those that cannot be dialled included; `null` when there was no answer. */
+      readonly told: number | null
+      /** Those that may be dialled, each once. */
+      readonly addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+    }
+
+/** `version.timestamp` is rounded down to this, as nodes do. Source: Zebra peer/handshake.rs. */
+const timestampGranularitySeconds = 300
+
+/** Start heights above this are no heights: zcashd sends -1 when it has no chain. */
+const maxHeight = 2 ** 31 - 1
+
+/** A start height as it can be relied on: 0 is what a node says that does not know, or does not want to say. */
+export const heightOf = ({ startHeight }: Version): number | null =>
+  startHeight === 0 || startHeight > maxHeight ? null : startHeight
+
+const unreachable = (reason: UnreachableReason, code = ""): Outcome => ({ _tag: "Unreachable", reason, code })
+
+const ofDial = ({ code }: DialError): Outcome => unreachable(code === "ECONNREFUSED" ? "Refused" : "NoConnection", code)
+
+const ourVersion = Effect.fnUntraced(function* (
+  address: PeerSocketAddress.PeerSocketAddress,
+  { protocolVersion, userAgent }: Options
+) {
+  const chain = yield* ChainParams
+  const random = yield* SecureRandom.SecureRandom
+  const bytes = yield* random.randomBytes(8)
+  const nowSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+  const nowhere = PeerSocketAddress.fromIp(NetAddress.ipv4Unspecified, chain.defaultPort)
+  return Message.Version({
+    version: protocolVersion,
+    services: 0n,
+    timestamp: BigInt(nowSeconds - (nowSeconds % timestampGranularitySeconds)),
+    addressReceiver: { address, services: NODE_NETWORK },
+    addressFrom: { address: nowhere, services: 0n },
+    nonce: Buffer.from(bytes).readBigUInt64LE(0),
+    userAgent,
+    startHeight: 0,
+    relay: false
+  })
+})
+
+/** Dials, asks and leaves. Never fails; all of it within the times of `CensusPolicy`. */
+export const visit = Effect.fnUntraced(function* (
+  address: PeerSocketAddress.PeerSocketAddress,
+  options: Options
+): Effect.fn.Return<Outcome, never, ChainParams | OutboundTransport | SecureRandom.SecureRandom | Scope.Scope> {
+  const numbers = yield* CensusPolicy
+  const transport = yield* OutboundTransport
+  const dialled = yield* transport.dial(address).pipe(Effect.result, Effect.timeoutOption(numbers.connectTimeout))
+  if (dialled._tag === "None") return unreachable("NoConnection", "ETIMEDOUT")
+  if (Result.isFailure(dialled.value)) return ofDial(dialled.value.failure)
+  const stream = dialled.value.success
+
+  const chain = yield* ChainParams
+  const policy = yield* Policy
+  const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
+  const ours = yield* ourVersion(address, options)
+  const greeted = yield* Effect.andThen(messages.send(ours), versionOf(messages)).pipe(
+    Effect.result,
+    Effect.timeoutOption(numbers.handshakeTimeout)
+  )
+  if (greeted._tag === "None") return unreachable("NoVersion")
+  if (Result.isFailure(greeted.value)) {
+    const { failure } = greeted.value
+    if (failure._tag === "ConnectionSendTimeout") return unreachable("NoVersion")
+    if (failure._tag === "ConnectionClosed") return unreachable("Closed")
+    const { cause } = failure
+    return cause._tag === "StreamClosed" ? unreachable("Closed", cause.code) : unreachable("OtherProtocol")
+  }
+  const version = greeted.value.success
+  if (version.nonce === ours.nonce) return unreachable("Echo")
+
+  const nowSeconds = (yield* Clock.currentTimeMillis) / 1000
+  const answers = new Answers(address)
+  messages.agree(Math.min(options.protocolVersion, version.version))
+  yield* ask(messages, answers, ours.nonce, options.asks, () => stream.bytesRead()).pipe(
+    Effect.ignore,
+    Effect.timeoutOption(numbers.answerTimeout)
+  )
+  return {
+    _tag: "Reached",
+    version,
+    clockOffsetSeconds: Math.round(Number(version.timestamp) - nowSeconds),
+    latencyMillis: answers.latencyMillis,
+    told: answers.told,
+    addresses: answers.addresses(chain, numbers.addressesPerVisit)
+  }
+})
+
+/** The peer's `version`; whatever comes before it is passed over. */
+const versionOf = Effect.fnUntraced(function* (messages: MessageStream) {
+  const { messagesPerVisit } = yield* CensusPolicy
+  for (let read = 0; read < messagesPerVisit; read++) {
+    const message = yield* messages.receive
+    if (message._tag === "Version") return message
+  }
+  return yield* Effect.never
+})
+
+/** What came since `version`. */
+class Answers {
+  latencyMillis: number | null = null
+  told: number | null = null
+  readonly #from: string
+  readonly #addresses = new Map<string, PeerSocketAddress.PeerSocketAddress>()
+
+  constructor(from: PeerSocketAddress.PeerSocketAddress) {
+    this.#from = hostOf(from)
+  }
+
+  /** Returns whether this was the answer, and not a node that tells us of itself. */
+  add(addresses: ReadonlyArray<{ readonly address: PeerSocketAddress.PeerSocketAddress }>): boolean {
+    this.told = (this.told ?? 0) + addresses.length
+    for (const { address } of addresses) this.#addresses.set(PeerSocketAddress.format(address), address)
+    const [only] = addresses
+    return addresses.length !== 1 || only === undefined || hostOf(only.address) !== this.#from
+  }
+
+  addresses(chain: ChainParams["Service"], limit: number): ReadonlyArray<PeerSocketAddress.PeerSocketAddress> {
+    const valid: Array<PeerSocketAddress.PeerSocketAddress> = []
+    for (const address of this.#addresses.values()) {
+      if (valid.length >= limit) break
+      if (AddressRules.validForOutbound(address, chain) === undefined) valid.push(address)
+    }
+    return valid
+  }
+}
+
+/** Ends when everything asked for is here; its limits are reached; or with the connection. */
+const ask = Effect.fnUntraced(function* (
+  messages: MessageStream,
+  answers: Answers,
+  nonce: bigint,
+  asks: boolean,
+  bytesRead: () => number
+) {
+  const { addressesPerVisit, bytesPerVisit, messagesPerVisit } = yield* CensusPolicy
+  yield* messages.send(Message.Verack())
+  let isAsked = false
+  let sentAt = 0
+  for (let read = 0; read < messagesPerVisit && bytesRead() < bytesPerVisit; read++) {
+    const message = yield* messages.receive
+    switch (message._tag) {
+      case "Verack":
+        if (isAsked) break
+        isAsked = true
+        sentAt = yield* Monotonic.millis
+        // In this order: a pong that follows the answer would be late by the time the answer took.
+        yield* messages.send(Message.Ping({ nonce }))
+        if (asks) yield* messages.send(Message.GetAddr())
+        break
+      case "Ping":
+        yield* messages.send(Message.Pong({ nonce: message.nonce }))
+        break
+      case "Pong":
+        if (!isAsked || message.nonce !== nonce) break
+        answers.latencyMillis ??= (yield* Monotonic.millis) - sentAt
+        if (!asks) return
+        break
+      case "Addr":
+        if (!answers.add(message.addresses)) break
+        if (isAsked || (answers.told ?? 0) >= addressesPerVisit) return
+        break
+      default:
+        break
+    }
+  }
+})

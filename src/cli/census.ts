@@ -1,0 +1,345 @@
+/**
+ * `network-effect census`: `run`, `report`, `diff` and `export`.
+ *
+ * @module
+ */
+import { Console, Context, Duration, Effect, Option, Stdio, Stream, Terminal } from "effect"
+import { CliError, Command, Flag } from "effect/cli"
+import { Census } from "../census/Census.ts"
+import { CensusPolicy, defaults } from "../census/CensusPolicy.ts"
+import { CensusStore, type CensusStoreError, defaultRetention, type Run } from "../census/CensusStore.ts"
+import * as Filter from "../census/Filter.ts"
+import { type Finding, toJson } from "../census/Finding.ts"
+import * as Report from "../census/Report.ts"
+import { type ChainParamsShape, mainnet, regtest, testnet } from "../chain/ChainParams.ts"
+import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
+import * as text from "./censusText.ts"
+import { parseDuration } from "./SettingsFile.ts"
+
+/** What a census is run on, and where it begins. */
+export class CensusSource extends Context.Service<
+  CensusSource,
+  {
+    readonly chain: ChainParamsShape
+    readonly userAgent: string
+    /** Seeds and cache, or those that were named; none when nobody answers. */
+    readonly from: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
+  }
+>()("network-effect/cli/census/CensusSource") {}
+
+const durationFlag = (name: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("TIME"),
+    Flag.filterMap(
+      (text) => Option.fromUndefinedOr(parseDuration(text)),
+      (text) => `Expected a time like 30s or 2h, got ${text}`
+    )
+  )
+
+/** `census` itself; its subcommands are given to it where they are put together. */
+export const census = Command.make("census").pipe(
+  Command.withDescription("Visit every node of the network that can be heard of, and say how many there are")
+)
+
+/** Where sightings are kept. */
+export const storeFlag = Flag.String("store").pipe(
+  Flag.withDescription("Where sightings are kept: a file, or postgres://user:password@host/database"),
+  Flag.withMetavar("FILE|URL"),
+  Flag.withDefault("census.sqlite")
+)
+
+const networkFlag = Flag.String("network").pipe(
+  Flag.withDescription("mainnet, testnet or regtest; mainnet unless the settings say otherwise"),
+  Flag.withMetavar("NAME"),
+  Flag.optional
+)
+
+const jsonFlag = Flag.Boolean("json").pipe(Flag.withDescription("JSON on stdout"), Flag.withDefault(false))
+
+/** Flags of `census run`. */
+export const runFlags = {
+  network: networkFlag,
+  store: storeFlag,
+  peers: Flag.String("peer").pipe(
+    Flag.withDescription("A peer to start with, ip:port; may be repeated, replaces seeds and cache"),
+    Flag.withMetavar("ADDR"),
+    Flag.between(0, 1000)
+  ),
+  for: durationFlag("for").pipe(
+    Flag.withDescription("Longest time it dials; it ends before when nothing new is found"),
+    Flag.optional
+  ),
+  maxRate: Flag.Finite("max-rate").pipe(
+    Flag.withDescription("Dials per second, over all hosts; 0 for no pace"),
+    Flag.withMetavar("N"),
+    Flag.withDefault(defaults.maxRate),
+    Flag.filter(
+      (rate) => rate >= 0,
+      (rate) => `Expected a number of dials that is not negative, got ${rate}`
+    )
+  ),
+  contact: Flag.String("contact").pipe(
+    Flag.withDescription("Who runs this census, for the operators of the nodes: in its user agent"),
+    Flag.withMetavar("TEXT"),
+    Flag.optional
+  ),
+  protocolVersion: Flag.Int("protocol-version").pipe(
+    Flag.withDescription("The protocol version to say; nodes newer than it may refuse us"),
+    Flag.withMetavar("N"),
+    Flag.withDefault(ourProtocolVersion),
+    Flag.filter(
+      (version) => version >= 0 && version < 2 ** 32,
+      (version) => `Expected a protocol version, got ${version}`
+    )
+  ),
+  keep: durationFlag("keep").pipe(
+    Flag.withDescription("Runs that began longer ago are forgotten; 400d unless told"),
+    Flag.withDefault(defaultRetention)
+  ),
+  json: jsonFlag
+}
+
+/** Exit code 1 and one sentence. */
+const sentence = (userMessage: string, cause: unknown = userMessage) => new CliError.UserError({ cause, userMessage })
+
+/** The same for whatever a store fails with. */
+export const explained = <A, R>(
+  effect: Effect.Effect<A, CensusStoreError | CliError.UserError, R>
+): Effect.Effect<A, CliError.UserError, R> =>
+  Effect.catchTag(effect, "CensusStoreError", (error) => Effect.fail(sentence(error.message, error)))
+
+/** Findings that are written at once, and the longest time one waits for it. */
+const batchSize = 500
+const batchTime = "1 second"
+
+export const run = Command.make(
+  "run",
+  runFlags,
+  Effect.fnUntraced(function* (flags) {
+    const { chain, from, userAgent } = yield* CensusSource
+    const store = yield* CensusStore
+    const census = yield* Census
+    const numbers = yield* CensusPolicy
+    const terminal = yield* Terminal.Terminal
+    const isDrawn = !flags.json && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
+
+    const addresses = yield* from
+    if (addresses.length === 0) {
+      return yield* sentence(
+        chain.kind === "regtest"
+          ? "there is nobody to begin with, for Regtest has no seeds: name a node with --peer ip:port."
+          : "there is nobody to begin with, for no seed has answered: check the network connection, or name a node with --peer ip:port."
+      )
+    }
+    yield* store.prune(flags.keep)
+    const recheck = yield* store.reachedBefore(chain.name, Report.markedRuns)
+    const id = yield* store.begin({ network: chain.name, userAgent, protocolVersion: flags.protocolVersion })
+    const show = (finding: Finding) => {
+      if (flags.json) return Console.log(JSON.stringify(toJson(finding)))
+      if (finding._tag !== "Progress" || !isDrawn) return Effect.void
+      return Effect.orDie(terminal.display(`\r${text.progress(finding, numbers.maxRate)}\x1b[K`))
+    }
+    yield* census
+      .run({
+        from: addresses,
+        for: Option.getOrUndefined(flags.for),
+        recheck,
+        userAgent,
+        protocolVersion: flags.protocolVersion
+      })
+      .pipe(
+        Stream.tap(show),
+        Stream.groupedWithin(batchSize, batchTime),
+        Stream.runForEach((findings) =>
+          store.record(id, chain.name, findings, Console.error("the census' database is away: waiting for it"))
+        )
+      )
+    if (isDrawn) yield* Effect.orDie(terminal.display("\n"))
+    if (flags.json) return
+    const runs = yield* store.runs(chain.name)
+    yield* Console.log(text.report(yield* reportOf(chain, runs, id)).join("\n"))
+  }, explained)
+).pipe(
+  Command.withDescription("Visit every node once, and keep what was seen"),
+  Command.withExamples([
+    { command: "network-effect census run --for 10m", description: "Mainnet, from the seeds" },
+    {
+      command: "network-effect census run --network regtest --peer 127.0.0.1:18233 --store local.sqlite --json",
+      description: "A network on this machine, with findings as JSON"
+    }
+  ])
+)
+
+// -- questions -----------------------------------------------------------------------------------
+
+/** Tellers a report looks at. */
+const tellersLimit = 20
+
+const reportOf = Effect.fnUntraced(function* (
+  chain: ChainParamsShape,
+  runs: ReadonlyArray<Run>,
+  id: number,
+  filter?: Filter.Filter
+) {
+  const store = yield* CensusStore
+  const index = runs.findIndex((run) => run.id === id)
+  const run = runs[index]
+  if (run === undefined) return yield* sentence(`there is no run ${id} in this store: see census report.`)
+  const earlier = yield* Effect.forEach(runs.slice(Math.max(0, index - Report.markedRuns), index).toReversed(), (run) =>
+    Effect.map(store.sightings(run.id), (sightings) => ({ run, sightings }))
+  )
+  return Report.make({
+    chain,
+    run,
+    runs: runs.length,
+    sightings: yield* store.sightings(id),
+    earlier,
+    tellers: yield* store.tellers(id, tellersLimit),
+    filter
+  })
+})
+
+/** The runs of the network that was named, else of the one the latest run was of. */
+const runsOf = Effect.fnUntraced(function* (network: Option.Option<string>) {
+  const store = yield* CensusStore
+  const all = yield* store.runs()
+  const wanted = Option.match(network, {
+    onNone: () => all.at(-1)?.network,
+    onSome: (name) => all.findLast((run) => run.network.toLowerCase() === name.toLowerCase())?.network ?? name
+  })
+  const runs = all.filter(({ network }) => network === wanted)
+  const latest = runs.at(-1)
+  if (latest === undefined) {
+    return yield* sentence(
+      Option.isNone(network)
+        ? "there is no run in this store: network-effect census run makes one."
+        : `there is no run of ${network.value} in this store.`
+    )
+  }
+  // A chain of one's own has the upgrades of Testnet.
+  const chain = [mainnet, testnet, regtest].find(({ name }) => name === latest.network) ?? {
+    ...testnet,
+    name: latest.network
+  }
+  return { chain, runs, latest }
+})
+
+const runFlag = Flag.Int("run").pipe(
+  Flag.withDescription("The run's number; the latest unless told"),
+  Flag.withMetavar("N"),
+  Flag.optional
+)
+
+/** What `report`, `diff` and `export` have in common. */
+const questionFlags = { network: networkFlag, store: storeFlag }
+
+const filterFlags = {
+  agent: Flag.String("agent").pipe(
+    Flag.withDescription("Count only nodes whose user agent has this in it"),
+    Flag.withMetavar("TEXT"),
+    Flag.optional
+  ),
+  minVersion: Flag.Int("min-version").pipe(
+    Flag.withDescription("Count only nodes of this protocol version or a newer one"),
+    Flag.withMetavar("N"),
+    Flag.optional
+  ),
+  withoutForeign: Flag.Boolean("without-foreign").pipe(
+    Flag.withDescription("Do not count nodes that name another coin"),
+    Flag.withDefault(false)
+  )
+}
+
+const filterOf = (flags: {
+  readonly agent: Option.Option<string>
+  readonly minVersion: Option.Option<number>
+  readonly withoutForeign: boolean
+}): Filter.Filter =>
+  Filter.all(
+    ...Option.toArray(Option.map(flags.agent, Filter.agentHas)),
+    ...Option.toArray(Option.map(flags.minVersion, Filter.versionAtLeast)),
+    ...(flags.withoutForeign ? [Filter.notForeign] : [])
+  )
+
+export const report = Command.make(
+  "report",
+  { ...questionFlags, ...filterFlags, run: runFlag, json: jsonFlag },
+  Effect.fnUntraced(function* (flags) {
+    const { chain, latest, runs } = yield* runsOf(flags.network)
+    const id = Option.getOrElse(flags.run, () => latest.id)
+    const made = yield* reportOf(chain, runs, id, filterOf(flags))
+    yield* Console.log(flags.json ? JSON.stringify(made) : text.report(made).join("\n"))
+  }, explained)
+).pipe(Command.withDescription("How many nodes there are, with error bars, and what they run"))
+
+export const diff = Command.make(
+  "diff",
+  {
+    ...questionFlags,
+    from: Flag.Int("from").pipe(
+      Flag.withDescription("The earlier run; the one before unless told"),
+      Flag.withMetavar("N"),
+      Flag.optional
+    ),
+    to: Flag.Int("to").pipe(
+      Flag.withDescription("The later run; the latest unless told"),
+      Flag.withMetavar("N"),
+      Flag.optional
+    ),
+    json: jsonFlag
+  },
+  Effect.fnUntraced(function* (flags) {
+    const store = yield* CensusStore
+    const { latest, runs } = yield* runsOf(flags.network)
+    const toId = Option.getOrElse(flags.to, () => latest.id)
+    const to = runs.find(({ id }) => id === toId)
+    if (to === undefined) return yield* sentence(`there is no run ${toId} in this store: see census report.`)
+    const from = runs.findLast(({ id }) => (Option.isNone(flags.from) ? id < toId : id === flags.from.value))
+    if (from === undefined) {
+      return yield* sentence(
+        Option.match(flags.from, {
+          onNone: () => `run ${toId} is the first of ${to.network}, so there is nothing to compare it with.`,
+          onSome: (id) => `there is no run ${id} in this store: see census report.`
+        })
+      )
+    }
+    const changes = Report.changes(
+      { run: from, sightings: yield* store.sightings(from.id) },
+      { run: to, sightings: yield* store.sightings(to.id) }
+    )
+    yield* Console.log(flags.json ? JSON.stringify(changes) : text.changes(changes).join("\n"))
+  }, explained)
+).pipe(Command.withDescription("Who came, who went and who runs something else, from one run to another"))
+
+export const exports = Command.make(
+  "export",
+  {
+    ...questionFlags,
+    run: runFlag,
+    format: Flag.Literals("format", ["json", "csv"]).pipe(
+      Flag.withDescription("One JSON object a line, or comma-separated values with a line of titles"),
+      Flag.withDefault("json" as const)
+    )
+  },
+  Effect.fnUntraced(function* (flags) {
+    const store = yield* CensusStore
+    const { latest, runs } = yield* runsOf(flags.network)
+    const id = Option.getOrElse(flags.run, () => latest.id)
+    if (!runs.some((run) => run.id === id)) {
+      return yield* sentence(`there is no run ${id} in this store: see census report.`)
+    }
+    const sightings = yield* store.sightings(id)
+    const lines = flags.format === "csv" ? text.csv(sightings) : sightings.map((sighting) => JSON.stringify(sighting))
+    for (const line of lines) yield* Console.log(line)
+  }, explained)
+).pipe(Command.withDescription("Everything a run saw, a line for each host"))
+
+/** What `--for` was, for whoever composes a run. */
+export type RunFlags = Command.Command.Config.Infer<typeof runFlags>
+
+/** A rate of dials as a policy has it. */
+export const rateOf = (maxRate: number): number => (maxRate === 0 ? Number.POSITIVE_INFINITY : maxRate)
+
+/** Longest wait for the seeds: some tries of `Policy.dnsTimeout`. */
+export const seedPatience = Duration.seconds(20)

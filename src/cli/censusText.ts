@@ -1,0 +1,149 @@
+/**
+ * How a census is shown in a terminal. Pure.
+ *
+ * @module
+ */
+import { DateTime } from "effect"
+import type { Sighting } from "../census/CensusStore.ts"
+import type { Progress } from "../census/Finding.ts"
+import type { Changes, Report, Share } from "../census/Report.ts"
+import { columns, harmless } from "./tables.ts"
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+
+const withBounds = ({ high, low, share }: Share): string =>
+  low === null || high === null ? percent(share) : `${percent(share)} (${percent(low)} to ${percent(high)})`
+
+const when = (seconds: number): string => DateTime.formatIso(DateTime.makeUnsafe(Math.round(seconds * 1000)))
+
+const counts = (title: string, of: Readonly<Record<string, number>>, limit = 10): ReadonlyArray<string> => {
+  const rows = Object.entries(of)
+  const rest = rows.slice(limit).reduce((sum, [, count]) => sum + count, 0)
+  return [
+    "",
+    ...columns(
+      [title, " nodes"],
+      [
+        ...rows.slice(0, limit).map(([name, count]) => [name === "" ? "(none)" : name, String(count)]),
+        ...(rest > 0 ? [["others", String(rest)]] : [])
+      ]
+    )
+  ]
+}
+
+/** The whole report. */
+export const report = (report: Report): ReadonlyArray<string> => {
+  const { heights, run } = report
+  const interval =
+    report.low === null || report.high === null
+      ? `no interval: ${report.reason ?? ""}`
+      : `95 %: ${report.low} to ${report.high}, best ${report.estimate ?? "-"}`
+  const { tip } = heights
+  return [
+    `${report.network}, run ${run.id} of ${report.runs}, ${when(run.startedAt)}`,
+    `reachable nodes: ${report.reachable} (${interval})`,
+    `claimed hosts: ${report.claimed}, of which ${report.unreachable} did not answer and ${report.undialled} were not dialled`,
+    ...(report.churn === null
+      ? []
+      : [
+          `since the run before, ${report.churn.hours.toFixed(2)} h: ${report.churn.arrived} arrived, ${report.churn.departed} departed`
+        ]),
+    ...(tip === null
+      ? ["heights: nobody says"]
+      : [
+          `heights: ${tip.height} by ${tip.groupsThere} of ${tip.groups} groups (${tip.quorum ? "" : "no "}quorum); ` +
+            `${tip.there} there, ${tip.behind} behind, ${tip.ahead} ahead, ${heights.unknown} do not say`
+        ]),
+    ...counts("version", report.versions),
+    ...counts("agent", report.agents),
+    "",
+    ...columns(
+      ["upgrade", " version", " ready", "share", "groups"],
+      report.readiness.map((ready) => [
+        ready.upgrade,
+        String(ready.version),
+        String(ready.count),
+        withBounds(ready),
+        `${ready.groupsReady} of ${ready.groups}${ready.quorum ? ", quorum" : ""}`
+      ])
+    ),
+    "",
+    ...columns(
+      ["group", " nodes"],
+      report.groups.largest.map(({ group, hosts }) => [group, String(hosts)])
+    ),
+    ...(Object.keys(report.reasons).length === 0 ? [] : counts("why unreachable", report.reasons)),
+    ...(report.wrongTellers.length === 0
+      ? []
+      : [
+          "",
+          ...columns(
+            ["tells of nobody", " sampled", " answered"],
+            report.wrongTellers.map(({ reached, sampled, teller }) => [teller, String(sampled), String(reached)])
+          )
+        ]),
+    "",
+    ...report.notes.map((note) => `note: ${note}`)
+  ]
+}
+
+/** What is different between two runs. */
+export const changes = ({ arrived, changed, departed, from, to }: Changes): ReadonlyArray<string> => [
+  `from run ${from.id} (${when(from.startedAt)}) to run ${to.id} (${when(to.startedAt)})`,
+  `${arrived.length} arrived, ${departed.length} departed, ${changed.length} changed`,
+  ...arrived.map(({ address, userAgent, version }) => `+ ${address} ${version ?? ""} ${harmless(userAgent ?? "")}`),
+  ...departed.map(({ address, userAgent, version }) => `- ${address} ${version ?? ""} ${harmless(userAgent ?? "")}`),
+  ...changed.map(
+    ({ after, before }) =>
+      `~ ${after.address} ${before.version ?? ""} ${harmless(before.userAgent ?? "")} -> ${after.version ?? ""} ${harmless(after.userAgent ?? "")}`
+  )
+]
+
+/** How far a run is, in one line. */
+export const progress = (
+  { elapsedMillis, known, reached, underWay, visited, waiting, dials }: Progress,
+  rate: number
+): string => {
+  const width = 20
+  const done = known === 0 ? 0 : Math.round((width * visited) / known)
+  const speed = elapsedMillis === 0 ? 0 : (dials * 1000) / elapsedMillis
+  const left = Math.ceil(waiting / Math.max(0.1, Math.min(speed, rate)))
+  return (
+    `[${"#".repeat(done)}${".".repeat(width - done)}] ${visited} of ${known} hosts, ${reached} reached, ` +
+    `${underWay} under way, ${speed.toFixed(0)} dials/s, about ${left} s left`
+  )
+}
+
+const csvColumns = [
+  "runId",
+  "host",
+  "group",
+  "address",
+  "at",
+  "how",
+  "isReached",
+  "reason",
+  "code",
+  "version",
+  "services",
+  "userAgent",
+  "height",
+  "clockOffset",
+  "latency",
+  "told"
+] as const satisfies ReadonlyArray<keyof Sighting>
+
+/**
+ * As RFC 4180 has it. A text that a spreadsheet would take for a formula gets a quote in front: agents are strangers' texts.
+ */
+const csvCell = (value: string | number | boolean | null): string => {
+  if (typeof value !== "string") return value === null ? "" : String(value)
+  const inert = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
+  return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert
+}
+
+/** Titles, then a line for each host. */
+export const csv = (sightings: ReadonlyArray<Sighting>): ReadonlyArray<string> => [
+  csvColumns.join(","),
+  ...sightings.map((sighting) => csvColumns.map((column) => csvCell(sighting[column])).join(","))
+]

@@ -1,0 +1,106 @@
+/** What a connection tells the node, and what of it reaches the address book. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer, Option } from "effect"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { ChainTip } from "../../src/chain/ChainTip.ts"
+import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
+import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
+import { PeerSet } from "../../src/network/PeerSet.ts"
+import type { ConnectedAddress, PeerReport } from "../../src/peer/Peer.ts"
+import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
+import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
+import { alice, bob, mallory } from "../support/addresses.ts"
+import { bookWorld } from "../support/bookWorld.ts"
+import { type FakePeer, fakePeer } from "../support/fakePeer.ts"
+
+const world = PeerAdmission.layer.pipe(
+  Layer.provideMerge(PeerSet.layer),
+  Layer.provide(BackgroundTasks.layer),
+  Layer.provide(
+    Layer.mergeAll(InventoryRegistry.layer, NetworkEvents.layer, ChainTip.layerNone, TrustedPeers.layer([]))
+  ),
+  Layer.provideMerge(Layer.mergeAll(bookWorld(), BackgroundTasks.layer))
+)
+
+const { info } = fakePeer({ id: 1, address: "198.51.100.2:8233" })
+
+const reports: ReadonlyArray<PeerReport> = [
+  { _tag: "Connected", info },
+  { _tag: "PingSent", sentAtMillis: 1 },
+  { _tag: "Responded", roundTrip: Duration.millis(5) },
+  { _tag: "Failed", services: undefined }
+]
+
+const tellAll = (connected: ConnectedAddress) =>
+  Effect.flatMap(PeerAdmission, ({ hostFor }) =>
+    Effect.forEach(reports, (report) => hostFor(connected).report(1, report))
+  )
+
+describe("what a connection reports", () => {
+  it.effect("reaches the entry of the address it goes to or comes from", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tellAll({ _tag: "OutboundDirect", address: bob })
+      yield* tellAll({ _tag: "InboundDirect", address: mallory })
+      assert.deepStrictEqual(
+        Option.map(yield* book.get(bob), ({ isInbound, state }) => [isInbound, state]),
+        Option.some([false, "Failed"])
+      )
+      assert.deepStrictEqual(
+        Option.map(yield* book.get(mallory), ({ isInbound, state }) => [isInbound, state]),
+        Option.some([true, "Failed"])
+      )
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect.each<ConnectedAddress>([
+    { _tag: "OutboundProxy", proxyAddress: alice, transientLocalAddress: bob },
+    { _tag: "InboundProxy", transientAddress: mallory },
+    { _tag: "Isolated" }
+  ])("leaves the book as it was when the connection is $_tag (EX-15)", (connected) =>
+    Effect.gen(function* () {
+      yield* tellAll(connected)
+      assert.isEmpty(yield* (yield* AddressBook).entries)
+    }).pipe(Effect.provide(world))
+  )
+})
+
+describe("whoever shook hands", () => {
+  const slot = { kind: "inbound", markOpen: Effect.void } as const
+
+  it.effect("and was banned meanwhile never joins, and is given nothing that waits (network 6.5)", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const { admit } = yield* PeerAdmission
+      const waiting = yield* Effect.forkChild(peerSet.request({ _tag: "Peers" }), { startImmediately: true })
+      yield* (yield* AddressBook).ban({ address: mallory, reason: "a test" })
+      const peer = fakePeer({ id: 1, address: PeerSocketAddress.format(mallory), inbound: true })
+      const refused = yield* Effect.flip(Effect.scoped(admit(peer, slot)))
+      assert.deepInclude(refused, { _tag: "PeerRefused", reason: "Banned" })
+      assert.isEmpty(peer.asked)
+      assert.strictEqual(peer.closedWith()?._tag, "ClientDropped")
+      assert.isUndefined(waiting.pollUnsafe())
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("joins, is there until its scope closes, and is refused a second time while it is there", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const { admit } = yield* PeerAdmission
+      const [first, second] = [1, 2].map((id) =>
+        fakePeer({ id, address: PeerSocketAddress.format(bob), inbound: true })
+      ) as [FakePeer, FakePeer]
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* admit(first, slot)
+          assert.deepInclude(yield* Effect.flip(Effect.scoped(admit(second, slot))), { reason: "Connected" })
+          assert.deepStrictEqual(yield* peerSet.peers, [first])
+        })
+      )
+      assert.deepStrictEqual(yield* peerSet.peers, [])
+      assert.strictEqual(first.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world))
+  )
+})
