@@ -21,7 +21,6 @@ import { PeerCache } from "../addresses/AddressBookFile.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
-import * as PeerAddress from "../addresses/PeerAddress.ts"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -167,6 +166,8 @@ function* make() {
   const gather = Effect.gen(function* () {
     gatheredMillis = yield* Monotonic.millis
     for (const [text, millis] of dialledAt) if (gatheredMillis - millis >= delayMillis) dialledAt.delete(text)
+    // Candidates for ever, whatever comes of their first dials.
+    for (const address of seeds.literals) yield* book.record({ _tag: "NewConfigured", address })
     yield* askNames
     const written = asking === undefined ? [] : seeds.literals
     const found = [...written, ...(chain.kind === "regtest" ? [] : yield* cache.load)]
@@ -174,15 +175,6 @@ function* make() {
     atHand = yield* learn(found)
     answers++
   })
-
-  /** Those of the book that were connected once and may serve blocks. */
-  const once = Effect.map(book.entries, (entries) =>
-    entries.flatMap((entry) =>
-      entry.lastResponseSeconds !== undefined && !entry.isInbound && PeerAddress.isValidForOutbound(entry, chain)
-        ? [entry.address]
-        : []
-    )
-  )
 
   // -- who is dialled ------------------------------------------------------------------------
 
@@ -305,7 +297,7 @@ function* make() {
     const ready = yield* book.readyCount
     if (ready > 0) return yield* demand(policy.fillSpareSlots ? ready : 1)
     if ((yield* Monotonic.millis) - gatheredMillis >= delayMillis) yield* gather
-    const known = yield* once
+    const known = yield* book.recoverable
     // As at the start, but for the first one's moment: another may be connected now.
     if (isAlone()) yield* dialDue(known, () => slots.open("outbound") < policy.targetPeers)
   }).pipe(Effect.delay(policy.recoveryInterval), Effect.forever)
