@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Random, Result, Tracer } from "effect"
+import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, type Fiber, Random, Result, Tracer } from "effect"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { LimitedLog } from "../LimitedLog.ts"
 import type { Policy } from "../Policy.ts"
@@ -59,7 +59,7 @@ export class ConnectionLoop {
   readonly #context: Context.Context<never>
   #error: PeerError | undefined
   #failure: Exit.Exit<never, PeerError> | undefined
-  #interrupt: (() => void) | undefined
+  #fiber: Fiber.Fiber<void> | undefined
   #state: PeerMetrics.StateName | undefined
   /** The machine wants to go on. */
   #isPoked = true
@@ -105,7 +105,7 @@ export class ConnectionLoop {
     return this.#clock.monotonicTimeNanosUnsafe()
   }
 
-  /** Goes on until it is interrupted, which is what `interrupt` has to do. */
+  /** Goes on until it is interrupted. */
   run(beside: Effect.Effect<void>): Effect.Effect<void> {
     return this.#guarded(
       Effect.flatMap(Effect.forkChild(this.#guarded(beside)), () =>
@@ -114,9 +114,9 @@ export class ConnectionLoop {
     )
   }
 
-  /** To be called before anything happens. */
-  started(interrupt: () => void): void {
-    this.#interrupt = interrupt
+  /** To be called before anything happens: the fiber is interrupted at the end. */
+  started(fiber: Fiber.Fiber<void>): void {
+    this.#fiber = fiber
     this.#showState()
   }
 
@@ -155,7 +155,7 @@ export class ConnectionLoop {
     this.#error = error
     this.#failure = failure
     this.#showState()
-    this.#interrupt?.()
+    this.#fiber?.interruptUnsafe()
     this.#options.messages.release()
     this.waiters.end(failure, this.now())
     Deferred.doneUnsafe(this.closed, Exit.succeed(error))
@@ -236,6 +236,7 @@ export class ConnectionLoop {
         const attributes = { msg: commandOf(action.message) }
         return Spans.within("msg_as_req", { attributes })(Effect.suspend(() => this.#perform(actions, i + 1)))
       }
+      if (action._tag === "Send") return this.#send(action.message, action.waiter)
       const work = this.#do(action)
       if (work === undefined) continue
       return Effect.flatMap(work, (event) =>
@@ -257,6 +258,8 @@ export class ConnectionLoop {
         return void this.waiters.settle(action.waiter, action.exit, this.now())
       case "Close":
         return void this.#end(action.error, action.failure)
+      // Only the loop sends, and knows what for.
+      case "Send":
       case "Unasked":
         return undefined
       case "Yield":
@@ -270,26 +273,28 @@ export class ConnectionLoop {
           _tag: "Permitted",
           isAllowed
         }))
-      case "Send":
-        return this.#send(action.message, action.waiter)
       case "Ask":
         return this.#ask(action.request)
     }
   }
 
-  #send(message: Message, waiter: Waiter | undefined): Effect.Effect<Event> {
+  /** Writes it, and does what follows from that. */
+  #send(message: Message, waiter: Waiter | undefined): Effect.Effect<unknown> {
     const entry = this.waiters.get(waiter)
     if (entry !== undefined) entry.sentNanos = this.now()
     this.#count(PeerMetrics.messageSent(message))
-    const sending = Effect.match(this.#options.messages.send(message), {
-      onSuccess: () => isWritten,
-      onFailure: (error): Event => ({ _tag: "WriteFailed", error })
-    })
-    return this.#for(waiter, this.isTracedInDetail ? Spans.within("outbound_metric")(sending) : sending)
+    const sending = this.#options.messages.send(message)
+    return Effect.matchEffect(
+      this.#for(waiter, this.isTracedInDetail ? Spans.within("outbound_metric")(sending) : sending),
+      {
+        onSuccess: () => this.#perform(this.#step(isWritten)),
+        onFailure: (error) => this.#perform(this.#step({ _tag: "WriteFailed", error }))
+      }
+    )
   }
 
   /** In traces, what is done for whoever waits belongs to them. */
-  #for<A>(waiter: Waiter | undefined, effect: Effect.Effect<A>): Effect.Effect<A> {
+  #for<A, E>(waiter: Waiter | undefined, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
     const span = this.waiters.get(waiter)?.span
     return span === undefined ? effect : Effect.provideService(effect, Tracer.ParentSpan, span)
   }
