@@ -30,7 +30,7 @@ import {
   type PeerReport
 } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
-import type { ConnectionId, InboundRequest } from "./Request.ts"
+import type { ConnectionId, InboundRequest, Ping, Request } from "./Request.ts"
 import { Waiters } from "./Waiters.ts"
 
 export interface Options {
@@ -60,7 +60,8 @@ export class ConnectionLoop {
   #error: PeerError | undefined
   #failure: Exit.Exit<never, PeerError> | undefined
   #fiber: Fiber.Fiber<void> | undefined
-  #state: PeerMetrics.StateName | undefined
+  /** What the gauge of states has this connection as. */
+  #shown: (Request | Ping)["_tag"] | "idle" | undefined
   /** The machine wants to go on. */
   #isPoked = true
   #wake: ((continuation: Effect.Effect<void>) => void) | undefined
@@ -176,7 +177,10 @@ export class ConnectionLoop {
     if (Result.isFailure(polled)) return this.#perform(this.#inputEnds(polled.failure))
     if (polled.success !== undefined) return this.#receive(polled.success)
     if (this.#inputEnd !== undefined) return this.#perform(this.#inputEnds(this.#inputEnd))
-    if (this.#isReading) return this.#perform(this.#step({ _tag: "Quiet" }))
+    if (this.#isReading) {
+      const actions = this.#step({ _tag: "Quiet" })
+      return actions.length === 0 ? this.#change : this.#perform(actions)
+    }
     // Done at once if the transport has it: that comes before what we want to say.
     this.#isPoked = true
     this.#isReading = true
@@ -322,18 +326,20 @@ export class ConnectionLoop {
     return Effect.as(Effect.forkChild(alarm, { startImmediately: true }), undefined)
   }
 
+  /** Most events change nothing that is shown. */
   #showState(): void {
-    const awaited = this.machine.awaited
-    const state =
-      this.#error !== undefined
-        ? undefined
-        : awaited === undefined
-          ? "AwaitingRequest"
-          : PeerMetrics.awaitingResponse(awaited)
-    if (this.#state === state) return
-    if (this.#state !== undefined) PeerMetrics.connectionsInState[this.#state].modifyUnsafe(-1, this.#context)
-    if (state !== undefined) PeerMetrics.connectionsInState[state].modifyUnsafe(1, this.#context)
-    this.#state = state
+    const shown = this.#error === undefined ? (this.machine.awaited ?? "idle") : undefined
+    if (shown === this.#shown) return
+    this.#changeGauge(-1)
+    this.#shown = shown
+    this.#changeGauge(1)
+  }
+
+  #changeGauge(by: number): void {
+    const shown = this.#shown
+    if (shown === undefined) return
+    const state = shown === "idle" ? "AwaitingRequest" : PeerMetrics.awaitingResponse(shown)
+    PeerMetrics.connectionsInState[state].modifyUnsafe(by, this.#context)
   }
 
   #count(counter: PeerMetrics.Counter): void {
