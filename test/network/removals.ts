@@ -394,7 +394,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C23: [
     [
       edit("peer/ConnectionMachine", "open.some($PREDICATE)", "open.splice(0).length > 9"),
-      edit("peer/Waiters", "for (const id of this.#entries.keys()) this.settle(id, failure, nowNanos)")
+      edit("peer/Waiters", "for (const { id } of this.#entries) this.settle(id, failure, nowNanos)")
     ]
   ],
   C24: [
