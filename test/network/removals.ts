@@ -393,7 +393,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C22: [[edit("network/StatusLog", "...metrics.getUnsafe()", "...(yield* (yield* AddressBook).entries)")]],
   C23: [
     [
-      edit("peer/ConnectionMachine", "open.some($PREDICATE)", "open.splice(0).length > 9"),
+      edit("peer/ConnectionMachine", "[...$CURRENT, ...this.#requests].filter(isWaitedFor)", "[]"),
       edit("peer/Waiters", "for (const { id } of this.#entries) this.settle(id, failure, nowNanos)")
     ]
   ],
