@@ -107,6 +107,16 @@ export * from "./routing/PeerSelection.ts"
 export { InventoryRegistry } from "./routing/InventoryRegistry.ts"
 export { type TrustedIps, TrustedPeers } from "./routing/TrustedPeers.ts"
 
+// -- census: how many nodes there are -----------------------------------------------------------
+
+export { Census, type RunOptions } from "./census/Census.ts"
+export { type CensusNumbers, CensusPolicy } from "./census/CensusPolicy.ts"
+export { CensusStore, CensusStoreError, type Run, type Sighting } from "./census/CensusStore.ts"
+export * as CensusEstimate from "./census/Estimate.ts"
+export * as CensusFilter from "./census/Filter.ts"
+export { Finding, type How, type Progress, type UnreachableReason } from "./census/Finding.ts"
+export * as CensusReport from "./census/Report.ts"
+
 // -- status: a running node over HTTP -----------------------------------------------------------
 
 export * as StatusApi from "./status/StatusApi.ts"

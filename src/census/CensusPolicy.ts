@@ -7,6 +7,7 @@
  */
 import { Context, Duration, Effect, Layer } from "effect"
 
+/** Every number of a census. */
 export interface CensusNumbers {
   /**
    * Dials per second, over all hosts. Infinity for no pace.

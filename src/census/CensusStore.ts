@@ -140,6 +140,14 @@ export class CensusStore extends Context.Service<
 /** Time a database may be away while a census runs, which waits as long: nothing more is dialled meanwhile. */
 const patience = Duration.minutes(5)
 
+/** Another process writes: it is through in a moment. */
+const isLocked = (error: SqlError.SqlError): boolean => error.reason._tag === "LockTimeoutError"
+
+const whileLocked = {
+  while: isLocked,
+  schedule: Schedule.spaced("50 millis").pipe(Schedule.jittered, Schedule.upTo({ duration: "10 seconds" }))
+}
+
 /** Rows of one INSERT: times their 16 columns within the parameters that SQLite and PostgreSQL take, 32 766 and 65 535. */
 const rowsPerInsert = 500
 
@@ -289,10 +297,12 @@ const isFilled = <A>(values: ReadonlyArray<A>): values is readonly [A, ...Array<
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const explained = <A>(effect: Effect.Effect<A, SqlError.SqlError>) => Effect.mapError(effect, failed)
+  const explained = <A>(effect: Effect.Effect<A, SqlError.SqlError>) =>
+    Effect.mapError(Effect.retry(effect, whileLocked), failed)
 
   yield* Tables.migrate.pipe(
     Effect.provideService(SqlClient.SqlClient, sql),
+    Effect.retry({ ...whileLocked, while: (error) => error._tag === "SqlError" && isLocked(error) }),
     Effect.mapError((error) =>
       error._tag === "SqlError"
         ? failed(error)
@@ -395,7 +405,7 @@ const make = Effect.gen(function* () {
           while: (error) => error.isRetryable,
           schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: patience }))
         }),
-        explained
+        Effect.mapError(failed)
       )
     },
 

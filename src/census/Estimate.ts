@@ -10,13 +10,16 @@
  * which is Lincoln's and Petersen's estimator. Because the marked nodes are those that answer in this very run, what left
  * since does not look like what was missed, as it would if two lists were compared.
  *
- * The interval is 95 %, from two independent errors:
+ * The estimate is of the middle of the run, and a node was seen when it was dialled. Of those dialled before the middle some
+ * have left by then: as many as the rate at which nodes of the run before have gone says. They are taken out of `found`.
+ *
+ * The interval is 95 %, from
  *
  * 1. Wilson's interval of the share that was found, again / (again + missed). Marked nodes the run had no time to dial may be
- *    there or gone, so the upper end takes them for missed and the lower one for gone.
- * 2. Coming and going while the run lasts. A node counts as it was when it was dialled, and the estimate is of the middle of
- *    the run. Who left and who came in between are two Poisson counts; their rate is how many nodes of the run before are
- *    gone, over the time between.
+ *    there or gone, so the upper end takes them for missed and the lower one for gone;
+ * 2. chance in coming and going between a dial and the middle, two Poisson counts of that rate;
+ * 3. what cannot be seen of it. Nodes that came in place of those who left before the middle were heard of or not: the upper
+ *    end adds them. Nodes dialled after the middle may have come after it: the lower end takes them out.
  *
  * **When it does not hold**
  *
@@ -26,6 +29,8 @@
  *   the other: then the estimate is too low. Begin with several seeds.
  * - A run that was out of time while it explored found what is told first, and so had the run before it: too low again. The
  *   report says when that was so.
+ * - Runs of one address lie less than two minutes apart: most nodes let an address in once in 119 seconds, so those of the
+ *   run before look gone.
  * - A node that was full when it was dialled counts as unreachable, and one with two addresses in two groups as two.
  * - The network changes much faster or slower than between the last two runs.
  *
@@ -47,8 +52,8 @@ export interface Counts {
   readonly gone: number
   /** Seconds between the middles of both runs. */
   readonly secondsBetween: number
-  /** Mean distance in seconds between the moment a node was dialled and the middle of the last run. */
-  readonly meanDistance: number
+  /** Of each node in `found`, seconds from the middle of the run to its dial: negative for those dialled before. */
+  readonly distances: ReadonlyArray<number>
 }
 
 /** Nodes reachable at the middle of the last run. */
@@ -81,16 +86,23 @@ export const churnRate = ({
 
 /** `undefined` when no marked node was found again, for then nothing is known. */
 export const reachable = (counts: Counts): Estimate | undefined => {
-  const { again, found, meanDistance, missed, undialled } = counts
+  const { again, distances, missed, undialled } = counts
   if (again === 0) return undefined
+  const rate = churnRate(counts)
+  // Of one node, the chance that it has left, or had not come, at that distance.
+  const changed = (distance: number) => 1 - Math.exp(-rate * Math.abs(distance))
+  const sum = (of: ReadonlyArray<number>) => of.reduce((sum, distance) => sum + changed(distance), 0)
+  const left = sum(distances.filter((distance) => distance < 0))
+  const came = sum(distances.filter((distance) => distance > 0))
+
+  const found = counts.found - left
   const estimate = (found * (again + missed)) / again
-  const seen = found + missed
-  const atLeast = Math.max(seen, found / wilson(again, again + missed).high)
+  const atLeast = Math.max(found + missed, found / wilson(again, again + missed).high)
   const atMost = found / wilson(again, again + missed + undialled).low
-  const churn = z * Math.sqrt(2 * estimate * churnRate(counts) * meanDistance)
+  const chance = z * Math.sqrt(2 * (left + came))
   return {
     estimate: Math.round(estimate),
-    low: Math.max(0, Math.floor(estimate - Math.hypot(Math.max(0, estimate - atLeast), churn))),
-    high: Math.ceil(estimate + Math.hypot(Math.max(0, atMost - estimate), churn))
+    low: Math.max(0, Math.floor(estimate - came - Math.hypot(Math.max(0, estimate - atLeast), chance))),
+    high: Math.ceil(estimate + left + Math.hypot(Math.max(0, atMost - estimate), chance))
   }
 }

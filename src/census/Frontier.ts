@@ -15,8 +15,8 @@
  *
  * @module
  */
-import { Duration, Equal } from "effect"
-import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import { Duration } from "effect"
+import { format, type PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import type { CensusNumbers } from "./CensusPolicy.ts"
 import { groupOf, type How, hostOf, isLoopback } from "./Finding.ts"
 
@@ -37,8 +37,8 @@ interface Host {
   readonly key: string
   readonly group: Group
   how: How
-  /** Told and not yet tried in this round. */
-  readonly untried: Array<PeerSocketAddress>
+  /** Told, at most `portsPerHost`; the first `tried` of them were dialled. */
+  addresses: Array<PeerSocketAddress>
   /** Where it answered: the only address that later rounds dial. */
   at: PeerSocketAddress | undefined
   tried: number
@@ -82,7 +82,9 @@ export class Frontier {
   #isExploring = true
   #waiting = 0
   #left = 0
-  #doubtful = 0
+  /** Whom nobody is believed about, oldest first; and how many of them were forgotten to make room. */
+  readonly #doubted = new Set<Host>()
+  #forgotten = 0
   #underWay = 0
   #visited = 0
   #reached = 0
@@ -96,9 +98,10 @@ export class Frontier {
 
   counts() {
     return {
-      known: this.#hosts.size,
+      known: this.#hosts.size + this.#forgotten,
+      groups: this.#groups.size,
       waiting: this.#waiting + this.#left,
-      doubtful: this.#doubtful,
+      doubtful: this.#doubted.size + this.#forgotten,
       underWay: this.#underWay,
       visited: this.#visited,
       reached: this.#reached,
@@ -114,7 +117,7 @@ export class Frontier {
       this.#toldAgain(known, address, teller)
       return false
     }
-    if (this.#hosts.size >= this.#numbers.maxHosts) return false
+    if (this.#hosts.size >= this.#numbers.maxHosts && !this.#forget()) return false
     const tellers = teller === undefined ? [] : [this.#tellerOf(teller)]
     this.#place(this.#insert(key, address, tellers))
     return true
@@ -132,13 +135,13 @@ export class Frontier {
     for (const address of addresses) {
       const key = hostOf(address)
       const known = this.#hosts.get(key) ?? this.#insert(key, address, [])
-      if (known.state === "Doubtful") this.#doubtful--
+      if (known.state === "Doubtful") this.#undoubt(known)
       else if (known.state === "Left") this.#left--
       else if (known.state !== "New") continue
       known.how = "Rechecked"
-      known.untried.splice(0, known.untried.length, address)
+      known.addresses = [address]
+      known.tried = 0
       // An earlier run vouches for it.
-      for (const teller of known.tellers) teller.doubtful.delete(known)
       known.tellers.length = 0
       this.#enqueue(known)
     }
@@ -179,30 +182,27 @@ export class Frontier {
       this.#reached++
     }
     host.at = address
-    host.untried.length = 0
     if (host.voucher !== undefined) host.voucher.credit++
     for (const teller of host.tellers) teller.credit += this.#numbers.creditPerHit
     this.#again.push({ host, at: now + this.#askAgainMillis })
   }
 
-  /** The dial found nobody. Returns whether another port of the host will be tried. */
-  unreachable({ host: key }: Visit): boolean {
+  /** The dial found nobody. Another port of the host may follow. */
+  unreachable({ host: key }: Visit): void {
     const host = this.#hosts.get(key)
-    if (host === undefined || host.state !== "UnderWay") return false
+    if (host === undefined || host.state !== "UnderWay") return
     this.#underWay--
     // It answered in an earlier round: gone, and nobody's fault.
     if (host.at !== undefined) {
       host.state = "Visited"
-      return false
+      return
     }
-    if (host.tried < this.#numbers.portsPerHost && host.untried.length > 0) {
+    if (host.tried < host.addresses.length) {
       this.#enqueue(host)
-      return true
+      return
     }
     host.state = "Visited"
-    host.untried.length = 0
     this.#visited++
-    return false
   }
 
   #tellerOf(key: string): Teller {
@@ -218,7 +218,7 @@ export class Frontier {
       key,
       group: this.#groupFor(address),
       how: "Explored",
-      untried: [address],
+      addresses: [address],
       at: undefined,
       tried: 0,
       state: "New",
@@ -239,10 +239,9 @@ export class Frontier {
   }
 
   #toldAgain(host: Host, address: PeerSocketAddress, key: string | undefined): void {
-    const isOpen =
-      host.at === undefined && (host.state === "Waiting" || host.state === "UnderWay" || host.state === "Doubtful")
-    const hasRoom = host.tried + host.untried.length < this.#numbers.portsPerHost
-    if (isOpen && hasRoom && !host.untried.some((other) => Equal.equals(other, address))) host.untried.push(address)
+    const isOpen = host.at === undefined && host.state !== "Visited" && host.state !== "Left"
+    const hasRoom = host.addresses.length < this.#numbers.portsPerHost
+    if (isOpen && hasRoom && !host.addresses.some((other) => isSame(other, address))) host.addresses.push(address)
     if (key === undefined) return
     const teller = this.#tellerOf(key)
     // No tellers: it is from the list, and needs nobody's word.
@@ -268,20 +267,36 @@ export class Frontier {
 
   /** It waited, and will not be dialled. */
   #leave(host: Host): void {
-    host.state = "Left"
     this.#waiting--
-    this.#left++
+    // One that answered was only to be asked again.
+    host.state = host.at === undefined ? "Left" : "Visited"
+    if (host.at === undefined) this.#left++
+  }
+
+  /** Makes room: of those nobody is believed about, whoever has been one longest. */
+  #forget(): boolean {
+    for (const host of this.#doubted) {
+      this.#undoubt(host)
+      this.#hosts.delete(host.key)
+      this.#forgotten++
+      return true
+    }
+    return false
   }
 
   #doubt(host: Host): void {
     host.state = "Doubtful"
-    this.#doubtful++
+    this.#doubted.add(host)
     for (const teller of host.tellers) teller.doubtful.add(host)
   }
 
-  #believe(host: Host): void {
-    this.#doubtful--
+  #undoubt(host: Host): void {
+    this.#doubted.delete(host)
     for (const teller of host.tellers) teller.doubtful.delete(host)
+  }
+
+  #believe(host: Host): void {
+    this.#undoubt(host)
     this.#enqueue(host)
   }
 
@@ -318,13 +333,13 @@ export class Frontier {
 
   #begin(host: Host): Visit {
     host.state = "UnderWay"
-    host.tried++
+    const address = host.at ?? host.addresses[host.tried++]!
     host.voucher = host.at === undefined ? host.tellers.find(({ credit }) => credit > 0) : undefined
     // Before it is known: else one who invents is believed as often as dials are under way.
     if (host.voucher !== undefined) host.voucher.credit--
     this.#underWay++
     this.#dials++
-    return { host: host.key, address: host.at ?? host.untried.shift()!, how: host.how }
+    return { host: host.key, address, how: host.how }
   }
 
   #wakeHosts(now: number): void {
@@ -372,3 +387,7 @@ const nextOf = (group: Group): Host | undefined => {
   }
   return host
 }
+
+/** Whether two addresses of one host are one: most are told of again and again, so the port decides first. */
+const isSame = (a: PeerSocketAddress, b: PeerSocketAddress): boolean =>
+  a.port === b.port && (a._tag === "InetAddressV4" || format(a) === format(b))

@@ -26,6 +26,7 @@ export interface Share {
   readonly high: number | null
 }
 
+/** Who could follow the chain through an upgrade. */
 export interface Readiness extends Share {
   readonly upgrade: Upgrade
   /** Protocol version that the upgrade demands. */
@@ -36,6 +37,7 @@ export interface Readiness extends Share {
   readonly quorum: boolean
 }
 
+/** What the groups say of the best block's height. */
 export interface Tip {
   /** Half of the groups state this height or a higher one. */
   readonly height: number
@@ -50,6 +52,7 @@ export interface Tip {
   readonly ahead: number
 }
 
+/** All of it. Shares are in 0..1, times in seconds, latencies in milliseconds. */
 export interface Report {
   readonly network: string
   /** Runs of this network that are kept. */
@@ -168,7 +171,7 @@ const countsOf = (
     before: before.length,
     gone: before.filter((host) => now.get(host)?.isReached === false).length,
     secondsBetween: middle - middleOf(previous.run, previous.sightings),
-    meanDistance: reached.reduce((sum, { at }) => sum + Math.abs(at - middle), 0) / Math.max(1, reached.length)
+    distances: explored.map(({ at }) => at - middle)
   }
 }
 

@@ -83,7 +83,6 @@ export const twoRuns = (options: WorldOptions): Outcome => {
   }
   const listening = Math.round(options.nodes * options.reachable)
   const nat = Array.from({ length: options.nodes - listening }, fresh)
-  const natHosts = new Set(nat.map((address) => LinkRule.hostOf(address)))
   const members: Array<Member> = []
   const horizon = (options.pauseMinutes + 60) * 60_000
   for (let index = 0; index < listening; index++) {
@@ -97,6 +96,25 @@ export const twoRuns = (options: WorldOptions): Outcome => {
   }
   const isListening = ({ from, until }: Member, at: number) => from <= at && at < until
 
+  /** What everybody could know, as of the last minute. */
+  let everybody: { readonly at: number; readonly addresses: Array<PeerSocketAddress.PeerSocketAddress> } | undefined
+  const share = (now: number): ReadonlyArray<PeerSocketAddress.PeerSocketAddress> => {
+    if (everybody === undefined || now >= everybody.at + 60_000) {
+      const known = members.filter(({ from, until }) => from + (from === 0 ? 0 : lag) <= now && now < until + memory)
+      everybody = { at: now, addresses: [...known.map(({ address }) => address), ...nat] }
+    }
+    const { addresses } = everybody
+    const count = Math.min(1000, Math.ceil(addresses.length / 2))
+    // The first draws of a shuffle.
+    for (let index = 0; index < count; index++) {
+      const other = index + below(addresses.length - index)
+      const moved = addresses[index]!
+      addresses[index] = addresses[other]!
+      addresses[other] = moved
+    }
+    return addresses.slice(0, count)
+  }
+
   const tells = (lies: boolean): ScriptedPeer.Script => ({
     version: (version) => ({ ...version, startHeight: 1000 }),
     answer: Effect.fnUntraced(function* (message: Message, { say }: ScriptedPeer.Line) {
@@ -109,16 +127,7 @@ export const twoRuns = (options: WorldOptions): Outcome => {
               `${100 + below(70)}.${below(250)}.${below(250)}.${1 + below(250)}:${port}`
             )
           )
-        : [
-            ...members.flatMap(({ address, from, until }) =>
-              from + (from === 0 ? 0 : lag) <= now && now < until + memory ? [address] : []
-            ),
-            ...nat
-          ]
-            .map((address) => ({ address, at: draw() }))
-            .toSorted((a, b) => a.at - b.at)
-            .slice(0, 1000)
-            .map(({ address }) => address)
+        : share(now)
       yield* say(
         Message.Addr({
           addresses: known.map((address) => ({ address, services: NODE_NETWORK, lastSeenSeconds: 1 }))
@@ -144,10 +153,7 @@ export const twoRuns = (options: WorldOptions): Outcome => {
     const network = yield* SimNetwork
     const store = yield* CensusStore
     const census = yield* Census
-    yield* network.addRule({
-      applies: (_, to) => natHosts.has(to),
-      change: (conditions) => ({ ...conditions, opening: "Silent" })
-    })
+    yield* network.addRule(LinkRule.behindNat(nat))
     if (options.latency !== undefined) {
       yield* network.addRule(LinkRule.delay(LinkRule.uniform(options.latency[0], options.latency[1])))
     }

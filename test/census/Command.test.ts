@@ -1,0 +1,219 @@
+/** `network-effect census` as a process, against nodes of ours and scripted peers on loopback TCP. */
+import { existsSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Option, SubscriptionRef } from "effect"
+import * as Node from "../../layers/Node.ts"
+import { defaultUserAgent } from "../../src/census/Census.ts"
+import { ChainParams, regtest } from "../../src/chain/ChainParams.ts"
+import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
+import type { BlockHash } from "../../src/chain/Hash.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { Network } from "../../src/network/Network.ts"
+import * as ScriptedPeer from "../../src/simulation/ScriptedPeer.ts"
+import * as TcpTransport from "../../src/transport/TcpTransport.ts"
+import { InboundTransport } from "../../src/transport/Transport.ts"
+import { makeHome, outcomeOf, startIn } from "../support/process.ts"
+
+const { directory, remove } = makeHome()
+afterAll(remove)
+const start = startIn(directory)
+const census = (...args: ReadonlyArray<string>) => Effect.promise(() => outcomeOf(start("census", ...args)))
+const at = PeerSocketAddress.fromStringUnsafe
+
+/** A node of ours at a height, on a free port of its own loopback address. */
+const nodeAt = (ip: string, height: number) =>
+  Effect.gen(function* () {
+    const tip = yield* SubscriptionRef.make<Option.Option<Tip>>(
+      Option.some({ height, hash: "00".repeat(32) as BlockHash, blockTimeSeconds: 1_900_000_000 })
+    )
+    const options = { chain: regtest, listenAddress: at(`${ip}:0`), peers: [] }
+    const services = yield* Layer.build(
+      Node.compose(options, { ...Node.parts(options), chainTip: ChainTip.layerRef(tip) }).pipe(
+        Layer.provide(Node.machine())
+      )
+    )
+    const network = yield* Effect.provide(Network, Layer.succeedContext(services))
+    return PeerSocketAddress.format(Option.getOrThrow(network.listenAddress))
+  })
+
+/** A scripted peer that states this version and height, on a free port. */
+const scripted = (ip: string, version: number, startHeight: number) =>
+  Effect.gen(function* () {
+    const transport = yield* InboundTransport
+    // A port that is free now; taken again at once.
+    const listener = yield* Effect.scoped(transport.listen(at(`${ip}:0`)))
+    yield* ScriptedPeer.listen(
+      listener.address,
+      ScriptedPeer.compose(ScriptedPeer.answeringEmpty, {
+        version: (sent) => ({ ...sent, version, startHeight, userAgent: `/v${version}/` })
+      })
+    )
+    return PeerSocketAddress.format(listener.address)
+  }).pipe(Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest))))
+
+describe("network-effect census", () => {
+  it.live(
+    "counts nodes of ours and peers of other versions, twice, and says what is different",
+    () =>
+      Effect.gen(function* () {
+        const store = join(directory, "whole.sqlite")
+        const peers = [
+          yield* nodeAt("127.91.0.1", 120),
+          yield* nodeAt("127.92.0.1", 121),
+          yield* scripted("127.93.0.1", 170_013, 119),
+          yield* scripted("127.94.0.1", 170_150, 0),
+          yield* scripted("127.95.0.1", 170_191, 9000)
+        ]
+        const flags = ["--network", "regtest", "--store", store, ...peers.flatMap((peer) => ["--peer", peer])]
+        const first = yield* census("run", ...flags, "--json", "--for", "30s", "--contact", "ops@example.org")
+        assert.deepStrictEqual([first.code, first.errors], [0, []])
+        const findings = first.output
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line))
+        assert.strictEqual(findings.at(-1).end, "Exhausted")
+
+        const report = JSON.parse((yield* census("report", "--store", store, "--json")).output)
+        assert.deepStrictEqual([report.reachable, report.low, report.high], [5, null, null])
+        assert.match(report.reason, /first run/)
+        assert.deepStrictEqual(report.versions, { "170013": 1, "170150": 1, "170190": 2, "170191": 1 })
+        assert.strictEqual(report.run.userAgent, defaultUserAgent.replace(/\/$/, " (ops@example.org)/"))
+        const exported = yield* census("export", "--store", store)
+        const heights = exported.output
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line).height)
+        assert.deepStrictEqual(heights.toSorted(), [119, 120, 121, 9000, null])
+
+        // One is new, and nodes of ours let an address in once in two minutes.
+        const newcomer = yield* scripted("127.96.0.1", 170_190, 5)
+        const again = ["--network", "regtest", "--store", store, "--peer", newcomer, "--max-rate", "0"]
+        const second = yield* census("run", ...again)
+        assert.strictEqual(second.code, 0)
+        assert.match(second.output, /reachable nodes: 4 \(no interval: none of the nodes/)
+        const changes = yield* census("diff", "--store", store)
+        assert.match(changes.output, /^1 arrived, 2 departed, 0 changed$/m)
+        const csv = yield* census("export", "--store", store, "--format", "csv")
+        assert.strictEqual(csv.output.trimEnd().split("\n").length, 7)
+        assert.match(csv.output, /Rechecked/)
+      }).pipe(Effect.scoped),
+    180_000
+  )
+})
+
+describe("network-effect census watch", () => {
+  it.live(
+    "says in one line that a node is behind, with exit code 2, and with 4 that nobody knows",
+    () =>
+      Effect.gen(function* () {
+        const others = yield* Effect.forEach([1, 2, 3, 4, 5], (n) => scripted(`127.8${n}.0.1`, 170_190, 500))
+        const node = yield* scripted("127.80.0.1", 170_190, 77)
+        const peers = others.flatMap((peer) => ["--peer", peer])
+        const behind = yield* census("watch", "--network", "regtest", "--node", node, ...peers)
+        assert.deepStrictEqual([behind.code, behind.errors], [2, []])
+        assert.match(behind.output, /^the node is behind: at 77, .*; 5 of 5 groups say so, .*\n$/)
+        const unknown = yield* census(
+          "watch",
+          "--network",
+          "regtest",
+          "--node",
+          node,
+          "--peer",
+          "127.0.0.1:1",
+          "--for",
+          "10s",
+          "--json"
+        )
+        assert.deepStrictEqual([unknown.code, JSON.parse(unknown.output).verdict], [4, "Unknown"])
+      }).pipe(Effect.scoped),
+    180_000
+  )
+})
+
+describe.concurrent("a census that can't be done says so in one sentence, and ends with 1:", () => {
+  const file = (name: string) => join(directory, name)
+  const cases: ReadonlyArray<readonly [string, ReadonlyArray<string>, string]> = [
+    [
+      "nobody to begin with",
+      ["run", "--network", "regtest", "--store", file("a.sqlite")],
+      "network-effect: there is nobody to begin with, for Regtest has no seeds: name a node with --peer ip:port."
+    ],
+    [
+      "a store in a folder that is not there",
+      ["run", "--network", "regtest", "--peer", "127.0.0.1:1", "--store", file("no/where.sqlite")],
+      `network-effect: the census' database ${file("no/where.sqlite")} cannot be opened (unable to open database file): see --store.`
+    ],
+    [
+      "a store that is no database",
+      ["report", "--store", file("text.sqlite")],
+      `network-effect: the census' database ${file("text.sqlite")} cannot be opened (file is not a database): see --store.`
+    ],
+    [
+      "no store to ask",
+      ["report", "--store", file("none.sqlite")],
+      `network-effect: there is no census at ${file("none.sqlite")}: network-effect census run --store ${file("none.sqlite")} makes one.`
+    ],
+    [
+      "a store without a run",
+      ["report", "--store", file("empty.sqlite")],
+      "network-effect: there is no run in this store: network-effect census run makes one."
+    ],
+    [
+      "a store that a newer program wrote",
+      ["report", "--store", file("newer.sqlite")],
+      "network-effect: A newer network-effect wrote this census (schema 99, this one knows 1): use that one, or choose another --store."
+    ],
+    [
+      "a database that is not there",
+      ["report", "--store", "postgres://me:secret@127.0.0.1:1/census"],
+      "network-effect: The census' database does not answer: connect ECONNREFUSED 127.0.0.1:1."
+    ],
+    [
+      "a time that is none",
+      ["run", "--for", "soon"],
+      'network-effect: Invalid value for flag --for: "soon". Expected a time like 30s or 2h, got soon. See network-effect census run --help.'
+    ],
+    [
+      "a contact that is too long",
+      [
+        "run",
+        "--network",
+        "regtest",
+        "--peer",
+        "127.0.0.1:1",
+        "--store",
+        file("b.sqlite"),
+        "--contact",
+        "x".repeat(300)
+      ],
+      "network-effect: --contact is too long: a user agent has at most 256 bytes."
+    ]
+  ]
+
+  writeFileSync(
+    file("text.sqlite"),
+    "this is no database at all, but a text that is long enough to be looked at".repeat(9)
+  )
+  new DatabaseSync(file("empty.sqlite")).close()
+  const newer = new DatabaseSync(file("newer.sqlite"))
+  newer.exec(
+    "CREATE TABLE census_migrations (migration_id integer PRIMARY KEY NOT NULL, created_at datetime, name VARCHAR(255)); " +
+      "INSERT INTO census_migrations VALUES (99, 'now', 'later')"
+  )
+  newer.close()
+
+  for (const [name, args, sentence] of cases) {
+    it.live(name, () =>
+      Effect.gen(function* () {
+        const { code, errors, output } = yield* census(...args)
+        assert.deepStrictEqual({ code, errors, output }, { code: 1, errors: [sentence], output: "" })
+      })
+    )
+  }
+
+  it("makes no file where it was only asked", () => {
+    assert.isFalse(existsSync(file("none.sqlite")))
+  })
+})

@@ -1,0 +1,208 @@
+/** What a report says of rows that are written by hand. */
+import { assert, describe, it } from "@effect/vitest"
+import type { Run, Sighting } from "../../src/census/CensusStore.ts"
+import * as Filter from "../../src/census/Filter.ts"
+import * as Report from "../../src/census/Report.ts"
+import { mainnet } from "../../src/chain/ChainParams.ts"
+import * as text from "../../src/cli/censusText.ts"
+
+const run = (id: number, more: Partial<Run> = {}): Run => ({
+  id,
+  network: "Mainnet",
+  userAgent: "/census/",
+  startedAt: id * 3600,
+  endedAt: id * 3600 + 10,
+  ending: "Exhausted",
+  known: 0,
+  waiting: 0,
+  doubtful: 0,
+  ...more
+})
+
+const sighting = (address: string, more: Partial<Sighting> = {}): Sighting => {
+  const host = address.split(":")[0] ?? ""
+  return {
+    runId: 1,
+    host,
+    group: host.split(".").slice(0, 2).join("."),
+    address,
+    at: 3605,
+    how: "Explored",
+    isReached: true,
+    reason: null,
+    code: null,
+    version: 170_190,
+    services: 1,
+    userAgent: "/Zebra:15.0.0/",
+    height: 3_600_000,
+    clockOffset: 0,
+    latency: 10,
+    told: 5,
+    ...more
+  }
+}
+
+const gone: Partial<Sighting> = { isReached: false, reason: "Refused", version: null, userAgent: null, height: null }
+
+const made = (
+  sightings: ReadonlyArray<Sighting>,
+  earlier: ReadonlyArray<ReadonlyArray<Sighting>> = [],
+  more: Partial<Report.Input> = {}
+) =>
+  Report.make({
+    chain: mainnet,
+    run: run(9, { known: 50 }),
+    runs: earlier.length + 1,
+    sightings: sightings.map((sighting) => ({ ...sighting, at: 9 * 3600 + 5 })),
+    earlier: earlier.map((sightings, index) => ({ run: run(8 - index), sightings })),
+    tellers: [],
+    ...more
+  })
+
+describe("a report", () => {
+  it("has no interval of one run, and says why", () => {
+    const report = made([sighting("1.0.0.1:1"), sighting("2.0.0.1:1", gone)])
+    assert.deepStrictEqual(
+      [report.reachable, report.estimate, report.low, report.high, report.claimed, report.unreachable],
+      [1, null, null, null, 50, 1]
+    )
+    assert.strictEqual(report.reason, "this is the first run of this network, and an interval needs two")
+    assert.deepStrictEqual(report.reasons, { Refused: 1 })
+    assert.include(text.report(report).join("\n"), "no interval: this is the first run")
+  })
+
+  it("counts nodes found again, missed and gone, of the three runs before", () => {
+    const name = (n: number) => `1.${n}.0.1:1`
+    const before = Array.from({ length: 100 }, (_, n) => sighting(name(n)))
+    const now = [
+      ...Array.from({ length: 60 }, (_, n) => sighting(name(n))),
+      ...Array.from({ length: 20 }, (_, n) => sighting(name(60 + n), { how: "Rechecked" })),
+      ...Array.from({ length: 20 }, (_, n) => sighting(name(80 + n), gone)),
+      ...Array.from({ length: 60 }, (_, n) => sighting(name(200 + n)))
+    ]
+    const report = made(now, [before])
+    assert.strictEqual(report.reachable, 140)
+    // 120 found, and three of four that were there: 160.
+    assert.strictEqual(report.estimate, 160)
+    assert.isBelow(report.low ?? Infinity, 160)
+    assert.isAtLeast(report.low ?? 0, 140)
+    assert.isAbove(report.high ?? 0, 160)
+    assert.strictEqual(report.reason, null)
+    assert.deepStrictEqual([report.churn?.arrived, report.churn?.departed, report.churn?.hours], [60, 20, 1])
+    // Missed nodes may all be ready, or none.
+    const [ready] = report.readiness
+    assert.isTrue((ready?.low ?? 1) < 1 && ready?.high === 1)
+  })
+
+  it("lets each group have one voice about the upgrade and the tip", () => {
+    // Ninety of one group are ready and at a false tip; ten others are neither.
+    const crowd = Array.from({ length: 90 }, (_, n) => sighting(`6.6.0.${n}:1`, { height: 4_000_000 }))
+    const others = Array.from({ length: 10 }, (_, n) =>
+      sighting(`7.${n}.0.1:1`, { version: 170_160, height: 3_600_000 + (n % 2) })
+    )
+    const report = made([...crowd, ...others])
+    const nu7 = report.readiness.find(({ upgrade }) => upgrade === "NU7")
+    assert.deepStrictEqual(
+      [nu7?.count, nu7?.share, nu7?.groupsReady, nu7?.groups, nu7?.quorum],
+      [90, 0.9, 1, 11, false]
+    )
+    assert.deepStrictEqual(report.heights.tip, {
+      height: 3_600_001,
+      tolerance: 4,
+      groups: 11,
+      groupsThere: 10,
+      quorum: true,
+      behind: 0,
+      there: 10,
+      ahead: 90
+    })
+  })
+
+  it("takes a height that is not stated for unknown", () => {
+    const report = made([sighting("1.0.0.1:1", { height: null }), sighting("2.0.0.1:1", { height: 3_600_000 })])
+    assert.deepStrictEqual(
+      [report.heights.known, report.heights.unknown, report.heights.tip?.height],
+      [1, 1, 3_600_000]
+    )
+    assert.include(report.notes, "a start height of 0 says nothing, so it counts as unknown")
+    assert.strictEqual(made([sighting("1.0.0.1:1", { height: null })]).heights.tip, null)
+  })
+
+  it("counts only what passes its filter", () => {
+    const nodes = [
+      sighting("1.0.0.1:1", { userAgent: "/Flux:1.0/" }),
+      sighting("2.0.0.1:1", { version: 170_100 }),
+      sighting("3.0.0.1:1")
+    ]
+    const count = (filter: Filter.Filter) => made(nodes, [], { filter }).reachable
+    assert.strictEqual(count(Filter.notForeign), 2)
+    assert.strictEqual(count(Filter.versionAtLeast(170_150)), 2)
+    assert.strictEqual(count(Filter.all(Filter.notForeign, Filter.versionAtLeast(170_150))), 1)
+    assert.strictEqual(count(Filter.agentHas("zebra")), 2)
+    assert.strictEqual(count(Filter.not(Filter.agentHas("zebra"))), 1)
+  })
+
+  it("names tellers of whose word almost nobody answers, and clocks that are wrong", () => {
+    const report = made(
+      [sighting("1.0.0.1:1", { clockOffset: -900 }), sighting("2.0.0.1:1", { clockOffset: 300 })],
+      [],
+      {
+        tellers: [
+          { teller: "1.0.0.1", sampled: 64, reached: 1 },
+          { teller: "2.0.0.1", sampled: 64, reached: 25 },
+          { teller: "3.0.0.1", sampled: 3, reached: 0 }
+        ]
+      }
+    )
+    assert.deepStrictEqual(
+      report.wrongTellers.map(({ teller }) => teller),
+      ["1.0.0.1"]
+    )
+    assert.strictEqual(report.wrongClocks, 1)
+  })
+
+  it("says when it is of a run that did not get to everybody", () => {
+    const { notes, undialled } = made([sighting("1.0.0.1:1")], [], {
+      run: run(9, { ending: "OutOfTime", waiting: 30, doubtful: 12 })
+    })
+    assert.strictEqual(undialled, 42)
+    assert.include(notes, "the run was out of time before everybody was dialled, so its estimate is too low")
+  })
+})
+
+describe("changes between two runs", () => {
+  it("are who came, who went and who runs something else", () => {
+    const changes = Report.changes(
+      { run: run(1), sightings: [sighting("1.0.0.1:1"), sighting("2.0.0.1:1"), sighting("3.0.0.1:1", gone)] },
+      {
+        run: run(2),
+        sightings: [sighting("1.0.0.1:1", { version: 170_191 }), sighting("2.0.0.1:1", gone), sighting("3.0.0.1:1")]
+      }
+    )
+    const { arrived, changed, departed } = changes
+    assert.deepStrictEqual(
+      [arrived.map(({ host }) => host), departed.map(({ host }) => host), changed.map(({ after }) => after.host)],
+      [["3.0.0.1"], ["2.0.0.1"], ["1.0.0.1"]]
+    )
+    assert.deepStrictEqual(text.changes(changes).slice(1), [
+      "1 arrived, 1 departed, 1 changed",
+      "+ 3.0.0.1:1 170190 /Zebra:15.0.0/",
+      "- 2.0.0.1:1 170190 /Zebra:15.0.0/",
+      "~ 1.0.0.1:1 170190 /Zebra:15.0.0/ -> 170191 /Zebra:15.0.0/"
+    ])
+  })
+})
+
+describe("an export", () => {
+  it("is inert in a spreadsheet and keeps a line a host, whatever an agent is called", () => {
+    const lines = text.csv([
+      sighting("1.0.0.1:1", { userAgent: '=1+1,"x"' }),
+      sighting("2.0.0.1:1", { ...gone, at: 1.5 })
+    ])
+    assert.deepStrictEqual(lines, [
+      "runId,host,group,address,at,how,isReached,reason,code,version,services,userAgent,height,clockOffset,latency,told",
+      `1,1.0.0.1,1.0,1.0.0.1:1,3605,Explored,true,,,170190,1,"'=1+1,""x""",3600000,0,10,5`,
+      "1,2.0.0.1,2.0,2.0.0.1:1,1.5,Explored,false,Refused,,,1,,,0,10,5"
+    ])
+  })
+})
