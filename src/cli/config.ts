@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Console, Effect, FileSystem, type PlatformError } from "effect"
+import { Console, Effect, FileSystem, Path, type PlatformError } from "effect"
 import { Argument, Command } from "effect/cli"
 import { mainnet, testnet } from "../chain/ChainParams.ts"
 import { jsonFlag } from "./remote.ts"
@@ -24,19 +24,27 @@ export const readFile = (path: string, as: string) =>
     )
   )
 
+/** A file as somebody in this directory names it, in whole only when it is elsewhere. */
+export const shortName = (file: string) =>
+  Effect.map(Path.Path, (path) => {
+    const fromHere = path.relative(path.resolve("."), file)
+    return fromHere === "" || fromHere.startsWith("..") || path.isAbsolute(fromHere) ? file : fromHere
+  })
+
 const check = Command.make(
   "check",
   {
-    file: Argument.String("file").pipe(Argument.withDescription("A settings file, in the form of a zebrad.toml")),
+    file: Argument.File("file").pipe(Argument.withDescription("A settings file, in the form of a zebrad.toml")),
     json: jsonFlag
   },
   ({ file, json }) =>
     explained("")(
       Effect.gen(function* () {
-        const text = yield* readFile(file, file)
+        const name = yield* shortName(file)
+        const text = yield* readFile(file, name)
         const settings = yield* Effect.fromResult(
           SettingsFile.load({
-            file: { name: file, text },
+            file: { name, text },
             environment: {},
             flags: {},
             platform: { home: "~", xdgCacheHome: undefined, os: "linux", cwd: "." }
@@ -44,11 +52,11 @@ const check = Command.make(
         )
         if (json) {
           const { chain, notes, targetPeers, warnings } = settings
-          const answer = { file, network: chain.name, targetPeers, notes: [...warnings, ...notes] }
+          const answer = { file: name, network: chain.name, targetPeers, notes: [...warnings, ...notes] }
           return yield* Console.log(JSON.stringify(answer))
         }
         for (const note of [...settings.warnings, ...settings.notes]) yield* Console.log(`note: ${note}`)
-        yield* Console.log(`${file} is fine: ${settings.chain.name}, ${settings.targetPeers} initial peers`)
+        yield* Console.log(`${name} is fine: ${settings.chain.name}, ${settings.targetPeers} initial peers`)
       })
     )
 ).pipe(

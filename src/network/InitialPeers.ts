@@ -90,6 +90,8 @@ function* make() {
 
   // -- who there is --------------------------------------------------------------------------
 
+  /** Those that the operator named are candidates for ever. */
+  const configured = new Set(seeds.literals.map(PeerSocketAddress.format))
   /** The latest answers, by address. */
   let named = new Map<string, Address>()
   let atHand = new Map<string, Address>()
@@ -131,7 +133,10 @@ function* make() {
       )
       yield* hasStarted ? limitedLog("ignored", line) : line
     }
-    for (const address of yield* inOrder(unique.values())) yield* book.record({ _tag: "NewInitial", address })
+    for (const address of yield* inOrder(unique.values())) {
+      const isConfigured = configured.has(PeerSocketAddress.format(address))
+      yield* book.record({ _tag: isConfigured ? "NewConfigured" : "NewInitial", address })
+    }
     return unique
   })
 
@@ -166,8 +171,6 @@ function* make() {
   const gather = Effect.gen(function* () {
     gatheredMillis = yield* Monotonic.millis
     for (const [text, millis] of dialledAt) if (gatheredMillis - millis >= delayMillis) dialledAt.delete(text)
-    // Candidates for ever, whatever comes of their first dials.
-    for (const address of seeds.literals) yield* book.record({ _tag: "NewConfigured", address })
     yield* askNames
     const written = asking === undefined ? [] : seeds.literals
     const found = [...written, ...(chain.kind === "regtest" ? [] : yield* cache.load)]

@@ -410,6 +410,54 @@ describe("a node without an outbound connection", () => {
     }).pipe(Effect.scoped, Effect.provide(world(log, addresses(1))), quietly)
   })
 
+  it.effect("dials whom its operator named for ever, after the one retry of a start each 119 s at most", () => {
+    const log = emptyLog()
+    const patient = { crawlInterval: Duration.days(100) }
+    return Effect.gen(function* () {
+      yield* elapse("5 days", "1 hour")
+      log.dials.length = 0
+      yield* elapse("10 minutes", "1 second")
+      assert.isAtLeast(log.dials.length, 4)
+      for (const [i, { atMillis }] of log.dials.entries()) {
+        if (i > 0) assert.isAbove(atMillis - log.dials[i - 1]!.atMillis, 119_000)
+      }
+    }).pipe(
+      Effect.provide(
+        Dialer.layer.pipe(
+          Layer.provideMerge(worldOf(log, { resolve: Effect.never, literals: addresses(1) }, { policy: patient }))
+        )
+      ),
+      quietly
+    )
+  })
+
+  it.effect("dials whom its operator named also when others are there", () => {
+    const log = emptyLog()
+    const [named, other] = addresses(2)
+    const text = PeerSocketAddress.format(named!)
+    return Effect.gen(function* () {
+      yield* (yield* AddressBook).addPeer(other!)
+      yield* elapse("1 minute", "1 second")
+      assert.strictEqual(log.held.size, 1)
+      log.dials.length = 0
+      yield* elapse("10 minutes", "1 second")
+      assert.isAtLeast(log.dials.filter(({ address }) => address === text).length, 3)
+    }).pipe(
+      Effect.provide(
+        Dialer.layer.pipe(
+          Layer.provideMerge(
+            worldOf(
+              log,
+              { resolve: Effect.never, literals: [named!] },
+              { outcome: (address) => (address === text ? "fails" : "stays") }
+            )
+          )
+        )
+      ),
+      quietly
+    )
+  })
+
   it.effect("dials whom it met once, however long ago, and tells the book of it (addresses Q25)", () => {
     const log = emptyLog()
     const [met] = addresses(1)
