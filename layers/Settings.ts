@@ -4,7 +4,7 @@
  * @module
  */
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
-import { readFile, shortName } from "../src/cli/config.ts"
+import { InForce, readFile, shortName } from "../src/cli/config.ts"
 import { DoctorSettings } from "../src/cli/doctor.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
@@ -71,19 +71,26 @@ export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
 const failing = (change: string) => (cause: Cause.Cause<Failure>) =>
   Layer.effectContext(explained(change)(Effect.failCause(cause)))
 
+const loadWithoutPeers = (flags: Pick<StartFlags, "network" | "listen">) =>
+  load({
+    network: Option.getOrUndefined(flags.network),
+    listen: Option.getOrUndefined(flags.listen),
+    peers: [],
+    userAgent: undefined
+  })
+
 /** What `doctor` looks at, with these flags. */
 export const layerDoctor = (flags: Pick<StartFlags, "network" | "listen">) =>
   Layer.effect(
     DoctorSettings,
-    Effect.map(
-      load({
-        network: Option.getOrUndefined(flags.network),
-        listen: Option.getOrUndefined(flags.listen),
-        peers: [],
-        userAgent: undefined
-      }),
-      ({ options }) => DoctorSettings.of(options)
-    )
+    Effect.map(loadWithoutPeers(flags), ({ options }) => DoctorSettings.of(options))
+  ).pipe(Layer.catchCause(failing("")))
+
+/** What `config show` prints, with these flags. */
+export const layerInForce = (flags: Pick<StartFlags, "network" | "listen">) =>
+  Layer.effect(
+    InForce,
+    Effect.map(loadWithoutPeers(flags), ({ options }) => InForce.of(options))
   ).pipe(Layer.catchCause(failing("")))
 
 /** The node that `start` runs with these flags, and its status interface. */
