@@ -101,17 +101,18 @@ const run = Effect.fnUntraced(function* (options: RunOptions, output: Queue.Queu
   for (const address of options.from) frontier.add(address)
 
   const progress = (end: End | null) =>
-    Effect.suspend(() =>
-      Queue.offer(
+    Effect.suspend(() => {
+      const { groups: _, ...counts } = frontier.counts()
+      return Queue.offer(
         output,
         Finding.Progress({
-          ...frontier.counts(),
+          ...counts,
           atMillis: clock.currentTimeMillisUnsafe(),
           elapsedMillis: now() - startedAt,
           end
         })
       )
-    )
+    })
 
   const visit = Effect.fnUntraced(function* (visit: Visit) {
     const { address, how } = visit

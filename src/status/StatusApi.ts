@@ -267,7 +267,7 @@ class Reads extends HttpApiGroup.make("reads", { topLevel: true })
     ),
     HttpApiEndpoint.get("events", "/events", { success: HttpApiSchema.StreamSse({ data: NetworkEvent }) }).annotate(
       OpenApi.Description,
-      "What happens, as it happens. A reader that is too slow loses the oldest and is told how many."
+      "What happens, as it happens: the latest first, or what came after `Last-Event-ID`. A reader that is too slow loses the oldest and is told how many."
     ),
     HttpApiEndpoint.get("metrics", "/metrics", {
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))

@@ -238,13 +238,14 @@ const reads = HttpApiBuilder.group(
     const otherNodes = yield* OtherNodes
     const thisNode = yield* Effect.context<ListedNode>()
 
-    const events = HttpServerResponse.stream(yield* EventFeed.make(network.events), {
-      contentType: "text/event-stream",
-      headers: { "cache-control": "no-store" }
-    })
+    const feed = yield* EventFeed.make(network.events)
 
     return handlers
-      .handleRaw("events", () => Effect.succeed(events))
+      .handleRaw("events", ({ request }) =>
+        Effect.succeed(
+          HttpServerResponse.stream(feed(request.headers["last-event-id"]), { contentType: "text/event-stream" })
+        )
+      )
       .handleAll({
         ready: Effect.fnUntraced(function* () {
           const counts = yield* peerSet.counts

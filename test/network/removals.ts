@@ -199,9 +199,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ],
     [
       edit(
-        "peer/Connection",
-        "AddressCache.take($KNOWN, $FRESH, addressesPerAnswer, $$$OTHERS)",
-        "AddressCache.take($KNOWN, $FRESH, addressCacheCapacity, $$$OTHERS)"
+        "peer/ConnectionMachine",
+        "AddressCache.take($KNOWN, $FRESH, limits.addressesPerAnswer, $$$OTHERS)",
+        "AddressCache.take($KNOWN, $FRESH, limits.addressCacheCapacity, $$$OTHERS)"
       )
     ]
   ],
@@ -239,9 +239,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S46: [[edit("routing/Membership", "duration: policy.requestTimeout", 'duration: "1 hour"')]],
   S47: [noRecheck],
   S48: [
-    [
-      edit("peer/Connection", "this.#outbox.putAdvert(hash, advertQueueCapacity)", "this.#outbox.putAdvert(hash, 1000)")
-    ],
+    [edit("peer/ConnectionMachine", "this.#adverts.length < this.#options.limits.advertQueueCapacity", "true")],
     [edit("network/BlockAdvertiser", "Semaphore.make(policy.advertsUnderWay)", "Semaphore.make(1000)")],
     [edit("network/BlockAdvertiser", "failed.push({ connection: peer.id, error })", "error")]
   ],
@@ -393,11 +391,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C22: [[edit("network/StatusLog", "...metrics.getUnsafe()", "...(yield* (yield* AddressBook).entries)")]],
   C23: [
     [
-      edit(
-        "peer/Connection",
-        "for (const each of this.#outbox.end(failure)) this.#settle(each, failure)",
-        "this.#outbox.end(failure)"
-      )
+      edit("peer/ConnectionMachine", "open.some($IS_PING)", "open.splice(0).length > 9"),
+      edit("peer/Waiters", "for (const id of this.#entries.keys()) this.settle(id, failure, nowNanos)")
     ]
   ],
   C24: [
@@ -427,9 +422,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C28: [
     [
       edit(
-        "peer/Connection",
-        "const sinceMillis = this.#nowMillis()",
-        "const sinceMillis = Number(asked.askedAtNanos) / 1_000_000"
+        "peer/ConnectionMachine",
+        "deadlineNanos: this.#now + this.#requestNanos",
+        "deadlineNanos: this.#now + this.#requestNanos / 2n"
       )
     ]
   ],
