@@ -2,9 +2,9 @@
  * What a node is made of. What `network-effect start` runs.
  *
  *     network        Network, and what watches over all
- *     listening      Listener
  *     dialling       Connector, InitialPeers, Dialer, ManualPeers
  *     crawler        Crawler                                          replaceable
+ *     listening      Listener
  *     peers          PeerSet, PeerAdmission, BlockAdvertiser, Handshake, InventoryRegistry
  *     answers        InboundRequests                                  replaceable
  *     misbehavior, peerCache, seeds                                   replaceable
@@ -120,19 +120,7 @@ export const diallingFrom = (
   )
 
 /** Who may connect to us. Accepts nobody when there is no port. */
-export const listening: Layer.Layer<
-  Listener,
-  TaskNameTaken,
-  | BackgroundTasks
-  | BanList
-  | ChainParams
-  | ConnectionSlots
-  | Handshake
-  | ListeningPort
-  | NetworkEvents
-  | OwnAddress
-  | PeerAdmission
-> = Listener.layer
+export const listening: typeof Listener.layer = Listener.layer
 
 // -- what depends on them ---------------------------------------------------------------------------------------------
 
@@ -313,9 +301,10 @@ export const compose = <Tip, Bans, Book, Reports, Cache, Seeds, Answering, Crawl
 
   // Bottom up: each line provides what those above it need, and closes after them.
   const composed = Layer.mergeAll(Network.layer, StatusLog.layer).pipe(
-    Layer.provideMerge(listening),
     Layer.provideMerge(dials),
     Layer.provideMerge(named("crawler", parts.crawler)),
+    // Before anybody is dialled: whom we dial may dial back.
+    Layer.provideMerge(listening),
     Layer.provideMerge(peers),
     Layer.provideMerge(named("answers", parts.answers)),
     Layer.provideMerge(

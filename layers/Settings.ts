@@ -4,7 +4,7 @@
  * @module
  */
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
-import { readFile } from "../src/cli/config.ts"
+import { readFile, shortName } from "../src/cli/config.ts"
 import { DoctorSettings } from "../src/cli/doctor.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
@@ -43,7 +43,7 @@ const environment = Effect.gen(function* () {
 export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
   const { config } = yield* root
   const path = yield* Path.Path
-  const name = Option.getOrUndefined(config)
+  const name = Option.isNone(config) ? undefined : yield* shortName(config.value)
   const file = name === undefined ? undefined : { name, text: yield* readFile(name, `--config ${name}`) }
   const settings = yield* Effect.fromResult(
     SettingsFile.load({

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
+import type { SQLInputValue, StatementSync } from "node:sqlite"
 import { Context, Effect, Fiber, Layer, Scope, Semaphore, Stream } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient, SqlError, Statement } from "effect/sql"
@@ -35,6 +35,9 @@ const execute = (statement: StatementSync, parameters: ReadonlyArray<unknown>): 
 }
 
 const make = Effect.fnUntraced(function* (filename: string, busyMillis: number) {
+  // Not before it is wanted: Node 22 says with the import, to whoever runs any command, that it is an experiment. And at once,
+  // so that it can be had in virtual time.
+  const { DatabaseSync } = process.getBuiltinModule("node:sqlite")
   const database = yield* Effect.acquireRelease(
     Effect.try({
       try: () => {

@@ -9,7 +9,16 @@
  * the working tree alone: the copies are in temporary folders, which are removed in the end.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative } from "node:path"
 import { parseArgs } from "node:util"
@@ -189,6 +198,8 @@ const outcomesOf = async (
   const report = join(copy, "report.json")
   rmSync(report, { force: true })
   if ((await runTests(copy, tests, report, patienceMillis)) === "endless") return () => "endless"
+  // The tests could not even be started.
+  if (!existsSync(report)) return () => "absent"
   const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report
   return ({ file, title }) =>
     outcomeOf(

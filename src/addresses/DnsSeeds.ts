@@ -32,13 +32,30 @@ export class DnsSeeds extends Context.Service<
     Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: Effect.succeed(peers), literals: peers }))
 }
 
-/** `host:port` taken apart; `undefined` when it has no port in 1..65535 or no host. */
+/** A name that DNS can carry: labels of 1 to 63 letters, digits, `-` and `_`, 253 bytes in all; a dot may end it. */
+const isName = (host: string): boolean => {
+  const labels = host.replace(/\.+$/, "").split(".")
+  return (
+    host.length <= 254 &&
+    labels.every((label) => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i.test(label)) &&
+    // Else it was meant to be an IPv4 address, and is none.
+    !/^\d+$/.test(labels.at(-1) ?? "")
+  )
+}
+
+/**
+ * `host:port` taken apart; `undefined` when it has no port in 1..65535, or its host is neither an IP nor a name that DNS
+ * can carry.
+ */
 export const parseSeed = (seed: string): { readonly host: string; readonly port: number } | undefined => {
   const colon = seed.lastIndexOf(":")
   const port = seed.slice(colon + 1)
-  const host = seed.slice(0, Math.max(colon, 0)).replace(/^\[(.*)\]$/, "$1")
-  if (host === "" || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined
-  return { host, port: Number(port) }
+  if (colon < 1 || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return undefined
+  const host = seed.slice(0, colon)
+  const bare = host.replace(/^\[(.*)\]$/, "$1")
+  return Result.isSuccess(NetAddress.ipFromString(bare)) || isName(host)
+    ? { host: bare, port: Number(port) }
+    : undefined
 }
 
 /** What stands for this host on a private network. */

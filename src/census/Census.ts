@@ -16,16 +16,16 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import * as Monotonic from "../Monotonic.ts"
-import { defaultUserAgent as nodeUserAgent } from "../peer/Handshake.ts"
 import { Policy } from "../Policy.ts"
 import { OutboundTransport } from "../transport/Transport.ts"
+import { version } from "../version.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
 import { type End, Finding } from "./Finding.ts"
 import { Frontier, type Visit } from "./Frontier.ts"
 import * as Visits from "./Visit.ts"
 
 /** What a census calls itself unless told otherwise. */
-export const defaultUserAgent = nodeUserAgent.replace(/^\/network-effect/, "/network-effect-census")
+export const defaultUserAgent = `/network-effect-census:${version}/`
 
 /** What a run is told. */
 export interface RunOptions {

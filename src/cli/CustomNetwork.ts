@@ -10,7 +10,7 @@
  */
 import { Result } from "effect"
 import { type ChainParamsShape, mainnet, regtest, testnet, type Upgrade, upgrades } from "../chain/ChainParams.ts"
-import { isTable, nearMiss, type Source, type Table, SettingsError } from "./SettingsSource.ts"
+import { isTable, nearMiss, Problems, type Source, type Table, SettingsError } from "./SettingsSource.ts"
 
 export interface CustomNetwork {
   readonly chain: ChainParamsShape
@@ -89,43 +89,45 @@ const heightsOf = (
   path: ReadonlyArray<string>
 ): Result.Result<Partial<Record<Upgrade, number>>, SettingsError> => {
   if (!isTable(given)) return fail(`${source.whereIs(path)}: activation_heights has to be a table`)
+  const problems = new Problems()
   const heights: Partial<Record<Upgrade, number>> = {}
   for (const [name, height] of Object.entries(given)) {
     const where = source.whereIs([...path, name])
     const upgrade = namedUpgrades.find((upgrade) => upgrade === name)
-    if (upgrade === undefined) return fail(`${where}: ${name} is no upgrade${nearMiss(name, namedUpgrades)}`)
-    if (!Number.isInteger(height) || (height as number) < 1 || (height as number) > maxHeight) {
-      return fail(`${where}: the height of ${name} has to be a number from 1 to ${maxHeight}`)
-    }
-    heights[upgrade] = height as number
+    if (upgrade === undefined) problems.add(`${where}: ${name} is no upgrade${nearMiss(name, namedUpgrades)}`)
+    else if (!Number.isInteger(height) || (height as number) < 1 || (height as number) > maxHeight) {
+      problems.add(`${where}: the height of ${name} has to be a number from 1 to ${maxHeight}`)
+    } else heights[upgrade] = height as number
   }
   let before: { readonly name: string; readonly height: number } = { name: "Genesis", height: 0 }
   for (const name of namedUpgrades) {
     const height = heights[name]
     if (height === undefined) continue
     if (height < before.height) {
-      return fail(
+      problems.add(
         `${source.whereIs([...path, name])}: ${name} at ${height} comes before ${before.name} at ${before.height}: ` +
           "upgrades activate in their order"
       )
     }
     before = { name, height }
   }
-  return Result.succeed({ Genesis: 0, ...heights })
+  return problems.result({ Genesis: 0, ...heights })
 }
 
 const checkKeys = (params: Table, source: Source, path: ReadonlyArray<string>): Result.Result<void, SettingsError> => {
+  const problems = new Problems()
   for (const [key, value] of Object.entries(params)) {
     const where = source.whereIs([...path, key])
     const kind = keys[key]
-    if (kind === undefined) return fail(`${where}: unknown network parameter ${key}${nearMiss(key, Object.keys(keys))}`)
+    if (kind === undefined)
+      problems.add(`${where}: unknown network parameter ${key}${nearMiss(key, Object.keys(keys))}`)
     if (kind === "integer" && (!Number.isInteger(value) || (value as number) < 0)) {
-      return fail(`${where}: ${key} has to be a whole number`)
+      problems.add(`${where}: ${key} has to be a whole number`)
     }
-    if (kind === "text" && typeof value !== "string") return fail(`${where}: ${key} has to be a text in quotes`)
-    if (kind === "boolean" && typeof value !== "boolean") return fail(`${where}: ${key} has to be true or false`)
+    if (kind === "text" && typeof value !== "string") problems.add(`${where}: ${key} has to be a text in quotes`)
+    if (kind === "boolean" && typeof value !== "boolean") problems.add(`${where}: ${key} has to be true or false`)
   }
-  return Result.void
+  return problems.result(undefined)
 }
 
 /** Regtest with the heights that are given. */
@@ -177,7 +179,7 @@ const magicOf = (
 const hostOf = (seed: string): string =>
   seed
     .slice(0, Math.max(0, seed.lastIndexOf(":")))
-    .replace(/\.$/, "")
+    .replace(/\.+$/, "")
     .toLowerCase()
 
 const publicHosts = new Set([...mainnet.seeds, ...testnet.seeds].map(hostOf))
@@ -190,35 +192,40 @@ export const makeTestnet = (
   path: ReadonlyArray<string>
 ): Result.Result<CustomNetwork, SettingsError> =>
   Result.gen(function* () {
-    yield* checkKeys(params, source, path)
+    const problems = new Problems()
+    problems.or(checkKeys(params, source, path), undefined)
     if ("should_allow_unshielded_coinbase_spends" in params) {
-      return yield* fail(
+      problems.add(
         `${source.whereIs([...path, "should_allow_unshielded_coinbase_spends"])}: ` +
           "should_allow_unshielded_coinbase_spends is for Regtest only: take it out"
       )
     }
-    const name = params["network_name"] as string | undefined
-    if (name !== undefined) {
+    const { genesis_hash: givenHash, network_name: name } = params
+    if (typeof name === "string") {
       const where = source.whereIs([...path, "network_name"])
       if (!/^[\p{L}\p{N}_]+$/u.test(name) || Buffer.byteLength(name) > maxNameBytes) {
-        return yield* fail(`${where}: network_name has to be at most ${maxNameBytes} bytes of letters, digits and _`)
+        problems.add(`${where}: network_name has to be at most ${maxNameBytes} bytes of letters, digits and _`)
+      } else if (reservedNames.has(name.toLowerCase())) {
+        problems.add(`${where}: the name ${name} is taken: choose another`)
       }
-      if (reservedNames.has(name.toLowerCase()))
-        return yield* fail(`${where}: the name ${name} is taken: choose another`)
     }
     const magic =
-      params["network_magic"] === undefined ? testnet.magic : yield* magicOf(params["network_magic"], source, path)
-    const genesisHash = (params["genesis_hash"] as string | undefined) ?? testnet.genesisHash
+      params["network_magic"] === undefined
+        ? testnet.magic
+        : problems.or(magicOf(params["network_magic"], source, path), testnet.magic)
+    const genesisHash = typeof givenHash === "string" ? givenHash : testnet.genesisHash
     if (!/^[0-9a-fA-F]{64}$/.test(genesisHash)) {
-      return yield* fail(`${source.whereIs([...path, "genesis_hash"])}: genesis_hash has to be 64 hexadecimal digits`)
+      problems.add(`${source.whereIs([...path, "genesis_hash"])}: genesis_hash has to be 64 hexadecimal digits`)
     }
     const activationHeights =
       params["activation_heights"] === undefined
         ? testnet.activationHeights
         : {
             BeforeOverwinter: 1,
-            ...(yield* heightsOf(params["activation_heights"], source, [...path, "activation_heights"]))
+            ...problems.or(heightsOf(params["activation_heights"], source, [...path, "activation_heights"]), {})
           }
+    // Whether it is the public one can be told only when every parameter makes sense.
+    yield* problems.result(undefined)
 
     const isPublicMagic = magic.every((byte, i) => byte === testnet.magic[i])
     const isCompatible =
@@ -243,12 +250,12 @@ export const makeTestnet = (
         )
       }
     }
-    const isChanged = !isCompatible || name !== undefined
+    const isChanged = !isCompatible || typeof name === "string"
     if (!isChanged) return { chain: testnet, warnings: [] }
     return {
       chain: {
         ...testnet,
-        name: name ?? "UnknownTestnet",
+        name: typeof name === "string" ? name : "UnknownTestnet",
         custom: true,
         magic,
         genesisHash: genesisHash.toLowerCase(),

@@ -20,6 +20,7 @@ import {
   fromToml,
   isTable,
   nearMiss,
+  Problems,
   SettingsError,
   type Source,
   type Table
@@ -50,6 +51,8 @@ export interface Settings {
   readonly connectionsPerGroup: number
   /** What was accepted, and is not as it was meant. */
   readonly warnings: ReadonlyArray<string>
+  /** What was accepted and is not used, as other parts of Zebra read it: for whoever checks a file. */
+  readonly notes: ReadonlyArray<string>
 }
 
 export interface Input {
@@ -65,27 +68,36 @@ export interface Input {
   }
 }
 
-/** Milliseconds of each unit. Source: the `humantime` format that zebrad reads. */
-const units: ReadonlyArray<readonly [RegExp, number]> = [
-  [/^(ms|msec|millis)$/, 1],
-  [/^(s|sec|secs|second|seconds)$/, 1000],
-  [/^(m|min|mins|minute|minutes)$/, 60_000],
-  [/^(h|hr|hrs|hour|hours)$/, 3_600_000],
-  [/^(d|day|days)$/, 86_400_000],
-  [/^(w|week|weeks)$/, 604_800_000]
+/** Nanoseconds of each unit, whose names are in no other case. Source: the `humantime` format that zebrad reads. */
+const units: ReadonlyArray<readonly [RegExp, bigint]> = [
+  [/^(nanos|nsec|ns)$/, 1n],
+  [/^(usec|us|µs|μs)$/, 1000n],
+  [/^(millis|msec|ms)$/, 1_000_000n],
+  [/^(seconds|second|secs|sec|s)$/, 1_000_000_000n],
+  [/^(minutes|minute|mins|min|m)$/, 60_000_000_000n],
+  [/^(hours|hour|hrs|hr|h)$/, 3_600_000_000_000n],
+  [/^(days|day|d)$/, 86_400_000_000_000n],
+  [/^(weeks|week|wks|wk|w)$/, 604_800_000_000_000n],
+  // 30.44 days and 365.25 days.
+  [/^(months|month|M)$/, 2_630_016_000_000_000n],
+  [/^(years|year|yrs|yr|y)$/, 31_557_600_000_000_000n]
 ]
 
-/** `61s`, `1m 1s`, `1500ms`; `undefined` for anything else. */
+/** Longest time that is taken, 2^64 seconds there: here what a number of milliseconds holds exactly. */
+const maxNanos = BigInt(Number.MAX_SAFE_INTEGER) * 1_000_000n
+
+/** `61s`, `1m 1s`, `1500ms`, `2 weeks`; `undefined` for anything else. */
 export const parseDuration = (text: string): Duration.Duration | undefined => {
-  let millis = 0
-  const parts = [...text.trim().matchAll(/(\d{1,12})\s*([a-z]+)\s*/gy)]
+  let nanos = 0n
+  const parts = [...text.trim().matchAll(/(\d{1,18})\s*([a-zµμ]+)\s*/giy)]
   if (parts.length === 0 || parts.map(([part]) => part).join("") !== text.trim()) return undefined
   for (const [, amount = "", unit = ""] of parts) {
     const factor = units.find(([pattern]) => pattern.test(unit))?.[1]
     if (factor === undefined) return undefined
-    millis += Number(amount) * factor
+    nanos += BigInt(amount) * factor
   }
-  return Duration.millis(millis)
+  if (nanos > maxNanos) return undefined
+  return nanos % 1_000_000n === 0n ? Duration.millis(Number(nanos / 1_000_000n)) : Duration.nanos(nanos)
 }
 
 /** Sections of a zebrad.toml that other parts of Zebra read; accepted here, and not used. */
@@ -148,167 +160,217 @@ const merged = (file: Source, environment: Source) => {
 }
 
 const checkSections = (source: Source): Result.Result<void, SettingsError> => {
+  const problems = new Problems()
   for (const [name, section] of Object.entries(source.table)) {
     const where = source.whereIs([name])
-    if (!sections.includes(name)) return fail(`${where}: unknown section ${name}${nearMiss(name, sections)}`)
-    if (!isTable(section)) return fail(`${where}: ${name} has to be a section: [${name}]`)
+    if (!sections.includes(name)) problems.add(`${where}: unknown section ${name}${nearMiss(name, sections)}`)
+    else if (!isTable(section)) problems.add(`${where}: ${name} has to be a section: [${name}]`)
   }
   const { network } = source.table
   for (const key of isTable(network) ? Object.keys(network) : []) {
     if (!networkKeys.includes(key)) {
-      return fail(`${source.whereIs(["network", key])}: unknown key ${key} in [network]${nearMiss(key, networkKeys)}`)
+      problems.add(`${source.whereIs(["network", key])}: unknown key ${key} in [network]${nearMiss(key, networkKeys)}`)
     }
   }
-  return Result.void
+  return problems.result(undefined)
 }
 
 const nothing: Source = { table: {}, whereIs: () => "" }
 
-/** Everything a node is started with. */
-export const load = ({ environment, file, flags, platform }: Input): Result.Result<Settings, SettingsError> =>
-  Result.gen(function* () {
-    const fromFile = file === undefined ? nothing : yield* fromToml(file.name, file.text)
-    const fromVariables = yield* fromEnvironment(environment)
-    yield* checkSections(fromFile)
-    yield* checkSections(fromVariables)
-    const settings = merged(fromFile, fromVariables)
-    const warnings: Array<string> = []
+/** What is wrong with a peer, for the end of a sentence. */
+const seedProblem = (seed: string, key: string): string | undefined => {
+  if (parseSeed(seed) !== undefined) return undefined
+  const [, host = "", port = "0"] = /^(.*):(\d{1,5})$/.exec(seed) ?? []
+  if (host === "" || Number(port) < 1 || Number(port) > 65_535) {
+    return `${seed} in ${key} needs a host and a port: say host:port`
+  }
+  if (/\s/.test(seed)) return `${seed} in ${key} has a blank: put a comma between peers`
+  if (host.includes("://"))
+    return `${seed} in ${key} is a URL: say host:port, without ${host.replace(/:\/\/.*$/, "://")}`
+  if (/^\[.*%.*\]$/.test(host)) {
+    return `${seed} in ${key} has a zone, which only this machine knows: name an address that needs none`
+  }
+  return `${host} in ${key} is neither a name nor an IP: say host:port, ip:port or [ip6]:port`
+}
 
-    const textOf = function* (key: string) {
-      const setting = settings.find(key)
-      if (setting === undefined) return undefined
-      if (typeof setting.value !== "string") return yield* fail(`${setting.where}: ${key} has to be a text in quotes`)
-      return { value: setting.value, where: setting.where }
-    }
+/** Everything a node is started with, or all that is wrong with it. */
+export const load = ({ environment, file, flags, platform }: Input): Result.Result<Settings, SettingsError> => {
+  const problems = new Problems()
+  const fromFile = file === undefined ? nothing : problems.or(fromToml(file.name, file.text), nothing)
+  const fromVariables = fromEnvironment(environment, problems)
+  problems.or(checkSections(fromFile), undefined)
+  problems.or(checkSections(fromVariables), undefined)
+  const settings = merged(fromFile, fromVariables)
+  const warnings: Array<string> = []
 
-    const integerOf = function* (key: string, fallback: number) {
-      const setting = settings.find(key)
-      if (setting === undefined) return fallback
-      if (!Number.isInteger(setting.value) || (setting.value as number) < 0) {
-        return yield* fail(`${setting.where}: ${key} has to be a whole number`)
-      }
-      if (setting.value !== 0) return setting.value as number
-      warnings.push(`${setting.where}: ${key} = 0 makes no sense, ${fallback} is used`)
+  const textOf = (key: string) => {
+    const setting = settings.find(key)
+    if (setting === undefined) return undefined
+    const { value, where } = setting
+    if (typeof value === "string") return { value, where }
+    problems.add(`${where}: ${key} has to be a text in quotes`)
+    return undefined
+  }
+
+  const integerOf = (key: string, fallback: number): number => {
+    const setting = settings.find(key)
+    if (setting === undefined) return fallback
+    const { value, where } = setting
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 0) {
+      problems.add(`${where}: ${key} has to be a whole number`)
       return fallback
     }
+    if (value !== 0) return value
+    warnings.push(`${where}: ${key} = 0 makes no sense, ${fallback} is used`)
+    return fallback
+  }
 
-    const seedsOf = function* (key: string, fallback: ReadonlyArray<string>) {
-      const setting = settings.find(key)
-      if (setting === undefined) return fallback
-      // A variable has no list; commas make one.
-      const list =
-        typeof setting.value === "string" ? setting.value.split(",").map((entry) => entry.trim()) : setting.value
-      const isList = Array.isArray(list) && list.every((entry) => typeof entry === "string")
-      if (!isList) return yield* fail(`${setting.where}: ${key} has to be a list of texts in quotes`)
-      const seeds = (list as ReadonlyArray<string>).filter((entry) => entry !== "")
-      for (const seed of seeds) {
-        if (parseSeed(seed) === undefined) {
-          return yield* fail(`${setting.where}: ${seed} in ${key} needs a host and a port: say host:port`)
-        }
+  const seedsOf = (key: string, fallback: ReadonlyArray<string>): ReadonlyArray<string> => {
+    const setting = settings.find(key)
+    if (setting === undefined) return fallback
+    const { value, where } = setting
+    // A variable has no list; commas make one.
+    const list: unknown = typeof value === "string" ? value.split(",").map((entry) => entry.trim()) : value
+    if (!Array.isArray(list) || !list.every((entry): entry is string => typeof entry === "string")) {
+      problems.add(`${where}: ${key} has to be a list of texts in quotes`)
+      return fallback
+    }
+    const seeds = list.filter((entry) => entry !== "")
+    for (const seed of seeds) {
+      const problem = seedProblem(seed, key)
+      if (problem !== undefined) problems.add(`${where}: ${problem}`)
+    }
+    return [...new Set(seeds)]
+  }
+
+  const mainnetSeeds = seedsOf("initial_mainnet_peers", mainnet.seeds)
+  const testnetSeeds = seedsOf("initial_testnet_peers", testnet.seeds)
+
+  const chainOf = (): Result.Result<CustomNetwork.CustomNetwork, SettingsError> => {
+    if (flags.network !== undefined && !["mainnet", "testnet", "regtest"].includes(flags.network)) {
+      return fail(`--network ${flags.network} is not a network: say mainnet, testnet or regtest`)
+    }
+    const setting = settings.find("network")
+    const parameters = settings.find("testnet_parameters")
+    if (parameters !== undefined && !isTable(parameters.value)) {
+      return fail(`${parameters.where}: testnet_parameters has to be a table`)
+    }
+    const legacy = isTable(parameters?.value) ? parameters.value : {}
+    const legacySource = settings.sourceOf("testnet_parameters")
+    const legacyPath = ["network", "testnet_parameters"]
+    const flagNames: Readonly<Record<string, string>> = { mainnet: "Mainnet", testnet: "Testnet", regtest: "Regtest" }
+    const value = flags.network === undefined ? (setting?.value ?? "Mainnet") : flagNames[flags.network]
+    if (isTable(value)) {
+      const source = settings.sourceOf("network")
+      const path = ["network", "network"]
+      if (value["regtest"] !== true) return CustomNetwork.makeTestnet(value, testnetSeeds, source, path)
+      const params = value["params"]
+      return CustomNetwork.makeRegtest(isTable(params) ? params : {}, source, [...path, "params"])
+    }
+    switch (value) {
+      case "Mainnet":
+        return Result.succeed({ chain: mainnet, warnings: [] })
+      case "Testnet":
+        return CustomNetwork.makeTestnet(legacy, testnetSeeds, legacySource, legacyPath)
+      case "Regtest":
+        return CustomNetwork.makeRegtest(legacy, legacySource, legacyPath)
+      default: {
+        const names = ["Mainnet", "Testnet", "Regtest"]
+        return fail(
+          `${setting?.where ?? ""}: network ${JSON.stringify(value)} is none of ${names.join(", ")}` +
+            nearMiss(String(value), names)
+        )
       }
-      return [...new Set(seeds)]
     }
+  }
+  const custom = problems.or(chainOf(), { chain: mainnet, warnings: [] })
+  const { chain } = custom
+  warnings.push(...custom.warnings)
 
-    const mainnetSeeds = yield* seedsOf("initial_mainnet_peers", mainnet.seeds)
-    const testnetSeeds = yield* seedsOf("initial_testnet_peers", testnet.seeds)
+  const listen = flags.listen === undefined ? textOf("listen_addr") : { value: flags.listen, where: "--listen" }
+  const listenAddress = PeerSocketAddress.fromText(listen?.value ?? "[::]", chain.defaultPort)
+  if (listenAddress === undefined) {
+    const { value = "", where = "" } = listen ?? {}
+    const what = where === "--listen" ? `--listen ${value}` : `${where}: listen_addr ${value}`
+    problems.add(`${what} is not an address: ${addressForms}`)
+  }
+  const external = textOf("external_addr")
+  const externalAddress =
+    external === undefined ? undefined : PeerSocketAddress.fromText(external.value, chain.defaultPort)
+  if (external !== undefined && externalAddress === undefined) {
+    problems.add(`${external.where}: external_addr ${external.value} is not an address: ${addressForms}`)
+  }
 
-    const chainOf = function* () {
-      if (flags.network !== undefined && !["mainnet", "testnet", "regtest"].includes(flags.network)) {
-        return yield* fail(`--network ${flags.network} is not a network: say mainnet, testnet or regtest`)
-      }
-      const setting = settings.find("network")
-      const parameters = settings.find("testnet_parameters")
-      if (parameters !== undefined && !isTable(parameters.value)) {
-        return yield* fail(`${parameters.where}: testnet_parameters has to be a table`)
-      }
-      const legacy = isTable(parameters?.value) ? parameters.value : {}
-      const legacySource = settings.sourceOf("testnet_parameters")
-      const legacyPath = ["network", "testnet_parameters"]
-      const flagNames: Readonly<Record<string, string>> = { mainnet: "Mainnet", testnet: "Testnet", regtest: "Regtest" }
-      const value = flags.network === undefined ? (setting?.value ?? "Mainnet") : flagNames[flags.network]
-      if (isTable(value)) {
-        const source = settings.sourceOf("network")
-        const path = ["network", "network"]
-        if (value["regtest"] !== true) return yield* CustomNetwork.makeTestnet(value, testnetSeeds, source, path)
-        const params = value["params"]
-        return yield* CustomNetwork.makeRegtest(isTable(params) ? params : {}, source, [...path, "params"])
-      }
-      switch (value) {
-        case "Mainnet":
-          return { chain: mainnet, warnings: [] }
-        case "Testnet":
-          return yield* CustomNetwork.makeTestnet(legacy, testnetSeeds, legacySource, legacyPath)
-        case "Regtest":
-          return yield* CustomNetwork.makeRegtest(legacy, legacySource, legacyPath)
-        default: {
-          const names = ["Mainnet", "Testnet", "Regtest"]
-          return yield* fail(
-            `${setting?.where ?? ""}: network ${JSON.stringify(value)} is none of ${names.join(", ")}` +
-              nearMiss(String(value), names)
-          )
-        }
-      }
-    }
-    const custom = yield* chainOf()
-    const { chain } = custom
-    warnings.push(...custom.warnings)
+  const peers: Array<PeerSocketAddress.PeerSocketAddress> = []
+  for (const peer of flags.peers ?? []) {
+    const address = PeerSocketAddress.fromText(peer)
+    if (address === undefined) problems.add(`--peer ${peer} is not an address: say ip:port or [ip6]:port`)
+    else peers.push(address)
+  }
+  if (flags.userAgent !== undefined && Buffer.byteLength(flags.userAgent) > maxUserAgentBytes) {
+    problems.add(`--user-agent is longer than ${maxUserAgentBytes} bytes: choose a shorter one`)
+  }
 
-    const listen =
-      flags.listen === undefined ? yield* textOf("listen_addr") : { value: flags.listen, where: "--listen" }
-    const listenAddress = PeerSocketAddress.fromText(listen?.value ?? "[::]", chain.defaultPort)
-    if (listenAddress === undefined) {
-      const { value = "", where = "" } = listen ?? {}
-      const what = where === "--listen" ? `--listen ${value}` : `${where}: listen_addr ${value}`
-      return yield* fail(`${what} is not an address: ${addressForms}`)
-    }
-    const external = yield* textOf("external_addr")
-    const externalAddress =
-      external === undefined ? undefined : PeerSocketAddress.fromText(external.value, chain.defaultPort)
-    if (external !== undefined && externalAddress === undefined) {
-      return yield* fail(`${external.where}: external_addr ${external.value} is not an address: ${addressForms}`)
-    }
+  const deprecated = settings.find("new_peer_interval")
+  if (deprecated !== undefined) {
+    warnings.push(`${deprecated.where}: new_peer_interval is now called crawl_new_peer_interval`)
+  }
+  const interval = textOf("crawl_new_peer_interval") ?? textOf("new_peer_interval")
+  const crawlInterval = interval === undefined ? defaults.crawlInterval : parseDuration(interval.value)
+  if (interval !== undefined && (crawlInterval === undefined || Duration.isZero(crawlInterval))) {
+    problems.add(`${interval.where}: crawl_new_peer_interval "${interval.value}" is not a time: say 61s or 1m 1s`)
+  }
 
-    const peers: Array<PeerSocketAddress.PeerSocketAddress> = []
-    for (const peer of flags.peers ?? []) {
-      const address = PeerSocketAddress.fromText(peer)
-      if (address === undefined) return yield* fail(`--peer ${peer} is not an address: say ip:port or [ip6]:port`)
-      peers.push(address)
-    }
-    if (flags.userAgent !== undefined && Buffer.byteLength(flags.userAgent) > maxUserAgentBytes) {
-      return yield* fail(`--user-agent is longer than ${maxUserAgentBytes} bytes: choose a shorter one`)
-    }
+  const cache = settings.find("cache_dir") ?? { value: true, where: "" }
+  if (typeof cache.value !== "boolean" && (typeof cache.value !== "string" || cache.value === "")) {
+    problems.add(`${cache.where}: cache_dir has to be true, false or a directory in quotes`)
+  }
 
-    const deprecated = settings.find("new_peer_interval")
-    if (deprecated !== undefined) {
-      warnings.push(`${deprecated.where}: new_peer_interval is now called crawl_new_peer_interval`)
+  const configured = settings.find("initial_testnet_peers")
+  if (chain.kind === "regtest" && configured !== undefined) {
+    const elsewhere = testnetSeeds.filter((seed) => !isOfThisMachine(seed))
+    if (elsewhere.length > 0) {
+      warnings.push(
+        `${configured.where}: on Regtest only peers of this machine are dialled, not ${elsewhere.join(", ")}`
+      )
     }
-    const interval = (yield* textOf("crawl_new_peer_interval")) ?? (yield* textOf("new_peer_interval"))
-    const crawlInterval = interval === undefined ? defaults.crawlInterval : parseDuration(interval.value)
-    if (crawlInterval === undefined || Duration.toMillis(crawlInterval) === 0) {
-      const { value, where } = interval ?? { value: "", where: "" }
-      return yield* fail(`${where}: crawl_new_peer_interval "${value}" is not a time: say 61s or 1m 1s`)
-    }
+  }
 
-    const cache = settings.find("cache_dir") ?? { value: true, where: "" }
-    if (typeof cache.value !== "boolean" && (typeof cache.value !== "string" || cache.value === "")) {
-      return yield* fail(`${cache.where}: cache_dir has to be true, false or a directory in quotes`)
-    }
-
-    return {
-      chain,
-      listenAddress,
-      externalAddress,
-      peers: peers.length === 0 ? undefined : peers,
-      seeds: chain.kind === "mainnet" ? mainnetSeeds : testnetSeeds,
-      cacheDirectory:
-        typeof cache.value === "string" ? cache.value : cache.value ? defaultCacheDirectory(platform) : undefined,
-      userAgent: flags.userAgent,
-      targetPeers: yield* integerOf("peerset_initial_target_size", defaults.targetPeers),
-      crawlInterval,
-      connectionsPerGroup: yield* integerOf("max_connections_per_ip", defaults.connectionsPerGroup),
-      warnings
-    }
+  return problems.result({
+    chain,
+    listenAddress: listenAddress ?? PeerSocketAddress.unspecified,
+    externalAddress,
+    peers: peers.length === 0 ? undefined : peers,
+    seeds: chain.kind === "mainnet" ? mainnetSeeds : testnetSeeds,
+    cacheDirectory:
+      typeof cache.value === "string" ? cache.value : cache.value ? defaultCacheDirectory(platform) : undefined,
+    userAgent: flags.userAgent,
+    targetPeers: integerOf("peerset_initial_target_size", defaults.targetPeers),
+    crawlInterval: crawlInterval ?? defaults.crawlInterval,
+    connectionsPerGroup: integerOf("max_connections_per_ip", defaults.connectionsPerGroup),
+    warnings,
+    notes: [...notesOf(fromFile, chain), ...notesOf(fromVariables, chain)]
   })
+}
+
+/** Whether a peer is dialled on Regtest: this host, by its name or an IP. */
+const isOfThisMachine = (seed: string): boolean => {
+  const { host = "" } = parseSeed(seed) ?? {}
+  const address = PeerSocketAddress.fromText(host, 1)
+  return host === "localhost" || (address !== undefined && PeerSocketAddress.isLocalhost(address))
+}
+
+/** What a source says that this node does not use. */
+const notesOf = (source: Source, chain: ChainParamsShape): ReadonlyArray<string> => {
+  const notes = foreignSections
+    .filter((name) => name in source.table)
+    .map((name) => `${source.whereIs([name])}: [${name}] is for other parts of Zebra, and is not used`)
+  const { network } = source.table
+  const hasParameters = isTable(network) && "testnet_parameters" in network
+  return chain.kind === "mainnet" && hasParameters
+    ? [...notes, `${source.whereIs(["network", "testnet_parameters"])}: testnet_parameters is not used on Mainnet`]
+    : notes
+}
 
 /** Zebra's own, so that both find each other's cache. Source: Zebra config/cache_dir.rs. */
 const defaultCacheDirectory = ({ cwd, home, os, xdgCacheHome }: Input["platform"]): string => {

@@ -6,7 +6,7 @@
 import { Data, Result } from "effect"
 import * as Toml from "effect/encoding/Toml"
 
-/** A setting that makes no sense. The message is one sentence that says what to change, and where. */
+/** Settings that make no sense. The message has a line for each thing to change: one sentence, which says where. */
 export class SettingsError extends Data.TaggedError("SettingsError")<{ readonly message: string }> {}
 
 export type Table = Readonly<Record<string, unknown>>
@@ -19,6 +19,31 @@ export interface Source {
   readonly table: Table
   /** Where a key stands, for the beginning of a sentence: `zebrad.toml line 3`, `ZEBRA_NETWORK__NETWORK`. */
   readonly whereIs: (path: ReadonlyArray<string>) => string
+}
+
+/** What is wrong with settings, gathered so that all of it is said at once. */
+export class Problems {
+  readonly #found: Array<string> = []
+
+  /** One sentence that says what to change, and where. */
+  add(message: string): void {
+    if (!this.#found.includes(message)) this.#found.push(message)
+  }
+
+  /** The value, or what to go on with after its problems were noted. */
+  or<A, B>(result: Result.Result<A, SettingsError>, otherwise: B): A | B {
+    if (Result.isSuccess(result)) return result.success
+    for (const message of result.failure.message.split("\n")) this.add(message)
+    return otherwise
+  }
+
+  /** The value when nothing was wrong. Else all problems: those of a file by its lines, and then the others. */
+  result<A>(value: A): Result.Result<A, SettingsError> {
+    if (this.#found.length === 0) return Result.succeed(value)
+    const lineOf = (message: string) => Number(/ line (\d+): /.exec(message)?.[1] ?? Infinity)
+    const sorted = this.#found.toSorted((a, b) => (lineOf(a) === lineOf(b) ? 0 : lineOf(a) - lineOf(b)))
+    return Result.fail(new SettingsError({ message: sorted.join("\n") }))
+  }
 }
 
 /** A file in the form of a zebrad.toml. */
@@ -70,22 +95,20 @@ const sensitive = /(password|secret|token|cookie|private_key)$/i
 const prefix = "ZEBRA_"
 
 /**
- * The variables of the environment that begin with `ZEBRA_`, nested at `__`. Other variables are left alone.
+ * The variables of the environment that begin with `ZEBRA_`, nested at `__`. Other variables are left alone; one that may not
+ * be there is a problem, and is left out.
  *
  * Source: Zebra zebrad/src/config.rs.
  */
-export const fromEnvironment = (
-  environment: Readonly<Record<string, string>>
-): Result.Result<Source, SettingsError> => {
+export const fromEnvironment = (environment: Readonly<Record<string, string>>, problems: Problems): Source => {
   const table: Record<string, unknown> = {}
   const names = new Map<string, string>()
   for (const [name, value] of Object.entries(environment).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     if (!name.startsWith(prefix)) continue
     const path = name.slice(prefix.length).toLowerCase().split("__")
     if (sensitive.test(path.at(-1) ?? "")) {
-      return Result.fail(
-        new SettingsError({ message: `${name} is a sensitive key: take it out of the environment and into the file` })
-      )
+      problems.add(`${name} is a sensitive key: take it out of the environment and into the file`)
+      continue
     }
     let parent = table
     for (const segment of path.slice(0, -1)) {
@@ -95,10 +118,10 @@ export const fromEnvironment = (
     parent[path.at(-1) ?? ""] = valueOf(value)
     names.set(path.join("."), name)
   }
-  return Result.succeed({
+  return {
     table,
     whereIs: (path) => names.get(path.join(".")) ?? `${prefix}${path.join("__").toUpperCase()}`
-  })
+  }
 }
 
 /** A boolean in any case, a number, or else the text itself. */

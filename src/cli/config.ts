@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Console, Effect, FileSystem, type PlatformError } from "effect"
+import { Console, Effect, FileSystem, Path, type PlatformError } from "effect"
 import { Argument, Command } from "effect/cli"
 import { mainnet, testnet } from "../chain/ChainParams.ts"
 import { jsonFlag } from "./remote.ts"
@@ -24,34 +24,43 @@ export const readFile = (path: string, as: string) =>
     )
   )
 
+/** A file as somebody in this directory names it, in whole only when it is elsewhere. */
+export const shortName = (file: string) =>
+  Effect.map(Path.Path, (path) => {
+    const fromHere = path.relative(path.resolve("."), file)
+    return fromHere === "" || fromHere.startsWith("..") || path.isAbsolute(fromHere) ? file : fromHere
+  })
+
 const check = Command.make(
   "check",
   {
-    file: Argument.String("file").pipe(Argument.withDescription("A settings file, in the form of a zebrad.toml")),
+    file: Argument.File("file").pipe(Argument.withDescription("A settings file, in the form of a zebrad.toml")),
     json: jsonFlag
   },
   ({ file, json }) =>
     explained("")(
       Effect.gen(function* () {
-        const text = yield* readFile(file, file)
+        const name = yield* shortName(file)
+        const text = yield* readFile(file, name)
         const settings = yield* Effect.fromResult(
           SettingsFile.load({
-            file: { name: file, text },
+            file: { name, text },
             environment: {},
             flags: {},
             platform: { home: "~", xdgCacheHome: undefined, os: "linux", cwd: "." }
           })
         )
         if (json) {
-          const { chain, targetPeers, warnings } = settings
-          return yield* Console.log(JSON.stringify({ file, network: chain.name, targetPeers, notes: warnings }))
+          const { chain, notes, targetPeers, warnings } = settings
+          const answer = { file: name, network: chain.name, targetPeers, notes: [...warnings, ...notes] }
+          return yield* Console.log(JSON.stringify(answer))
         }
-        for (const warning of settings.warnings) yield* Console.log(`note: ${warning}`)
-        yield* Console.log(`${file} is fine: ${settings.chain.name}, ${settings.targetPeers} initial peers`)
+        for (const note of [...settings.warnings, ...settings.notes]) yield* Console.log(`note: ${note}`)
+        yield* Console.log(`${name} is fine: ${settings.chain.name}, ${settings.targetPeers} initial peers`)
       })
     )
 ).pipe(
-  Command.withDescription("Say that a settings file is fine, or what is wrong with it"),
+  Command.withDescription("Say that a settings file is fine, or all that is wrong with it, by line"),
   Command.withExamples([
     { command: "network-effect config check zebrad.toml", description: "Check a file before a start" }
   ])

@@ -7,11 +7,12 @@ import { Console, Context, Effect, FileSystem, Option, Path } from "effect"
 import { CliError, Command } from "effect/cli"
 import { Dns } from "effect/net"
 import { fileStem } from "../addresses/AddressBookFile.ts"
+import { parseSeed } from "../addresses/DnsSeeds.ts"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Health, PeerInfo } from "../status/StatusApi.ts"
 import { InboundTransport } from "../transport/Transport.ts"
-import { clientOf, isAbsent, jsonFlag, nodeFlag, whileSaying } from "./remote.ts"
+import { clientOf, isAbsent, jsonFlag, nodeFlag, placeOf, whileSaying } from "./remote.ts"
 import { settingsFlags } from "./start.ts"
 import * as tables from "./tables.ts"
 
@@ -84,20 +85,30 @@ const checkDns = Effect.gen(function* () {
   const dns = yield* Dns.Dns
   const answers = yield* Effect.forEach(
     seeds,
-    (seed) =>
-      dns.lookup(seed.replace(/:\d+$/, "")).pipe(
+    (seed) => {
+      const host = parseSeed(seed)?.host ?? seed
+      // An IP needs no answer.
+      if (PeerSocketAddress.fromText(host, 1) !== undefined) return Effect.succeed(1)
+      return dns.lookup(host).pipe(
         Effect.timeout("8 seconds"),
         Effect.map(({ length }) => length),
         Effect.catch(() => Effect.succeed(0))
-      ),
+      )
+    },
     { concurrency: "unbounded" }
   )
+  if (seeds.length === 0) return finding("dns", "skipped", "no seeds are set", "")
   const answered = answers.filter((count) => count > 0).length
   const total = answers.reduce((sum, count) => sum + count, 0)
   const text = `${answered} of ${seeds.length} seeds answered, with ${total} addresses`
   return answered > 0
     ? finding("dns", "ok", text)
-    : finding("dns", "failure", text, "check the network connection and the name server, or name peers with --peer")
+    : finding(
+        "dns",
+        "failure",
+        text,
+        "check the network connection and the name server, or start the node with --peer ip:port"
+      )
 })
 
 const noNode = "no node answers, so its peers cannot be asked"
@@ -180,10 +191,7 @@ export const doctor = Command.make(
       Effect.catch((error) =>
         isAbsent(error)
           ? Effect.succeed(undefined)
-          : Effect.as(
-              Console.error(`the node at ${PeerSocketAddress.format(node)} cannot be asked: ${error.message}`),
-              undefined
-            )
+          : Effect.as(Console.error(`the node at ${placeOf(node)} cannot be asked: ${error.message}`), undefined)
       )
     )
     const inTime = <R>(check: string, effect: Effect.Effect<Finding, never, R>) =>

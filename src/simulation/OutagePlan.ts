@@ -15,7 +15,7 @@ const day = 24 * hour
 
 /** Hosts where nobody ever is. The first of them is one that an operator may have named. */
 export const absent = 90
-export const absentHosts: ReadonlyArray<number> = Array.from({ length: 6 }, (_, i) => absent + i)
+export const absentHosts: ReadonlyArray<number> = [absent, absent + 1]
 
 /** Guests are the hosts from this one on. */
 export const firstGuest = 100
@@ -85,8 +85,8 @@ export const draw = (seed: SeededRandom.Seed, hosts: number, longestMillis: numb
   const ends = leadMillis + outageMillis
   const during = () => leadMillis + Math.floor(next() * outageMillis)
   // Dials in vain and the keep-alive of guests are what a long world costs.
-  const most = outageMillis < 12 * hour ? hosts : Math.min(3, hosts)
-  const all = Array.from({ length: whole(Math.min(2, most), most) }, (_, i) => i + 2)
+  const most = Math.min(hosts, outageMillis < 12 * hour ? hosts : outageMillis < 2 * day ? 3 : 2)
+  const all = Array.from({ length: whole(Math.min(most, outageMillis < 12 * hour ? 3 : 2), most) }, (_, i) => i + 2)
 
   const ways = whole(1, 7)
   const configured = (ways & 1) === 0 ? [] : [...some(all, whole(1, 2)), ...(chance(0.3) ? [absent] : [])]
@@ -110,7 +110,7 @@ export const draw = (seed: SeededRandom.Seed, hosts: number, longestMillis: numb
     ...namesKnown.flatMap(({ isGoneFromOutage, resolvesTo }) => (isGoneFromOutage ? [] : resolvesTo))
   ]
   const stays = oneOf(2, ...known.filter((index) => index !== absent))
-  const gone = all.filter((index) => index !== stays && chance(0.3))
+  const gone = all.filter((index) => index !== stays && chance(0.25))
 
   const possible = [
     "link",
@@ -122,7 +122,7 @@ export const draw = (seed: SeededRandom.Seed, hosts: number, longestMillis: numb
   const what = oneOf("hosts", ...possible)
 
   const mostGuests = outageMillis < 6 * hour ? 8 : outageMillis < 2 * day ? 3 : 1
-  const guests = chance(0.3) ? 0 : whole(1, mostGuests)
+  const guests = chance(0.4) ? 0 : whole(1, mostGuests)
 
   const jump = () => (chance(0.5) ? 1 : -1) * logUniform(minute, 8 * 365 * day)
   const moments = [() => Math.floor(next() * leadMillis), during, () => ends + Math.floor(next() * 200_000)]
@@ -139,7 +139,7 @@ export const draw = (seed: SeededRandom.Seed, hosts: number, longestMillis: numb
     leadMillis,
     outageMillis,
     what,
-    losesNames: what === "link" || what === "names" || chance(0.4),
+    losesNames: what === "link" || what === "names" || chance(0.5),
     manner: oneOf("leave", "crash", "silence"),
     namesManner: oneOf("hangs", "fails"),
     company: outageMillis < 2 * hour && chance(0.4) ? "nodes" : "scripts",
@@ -161,7 +161,11 @@ export const draw = (seed: SeededRandom.Seed, hosts: number, longestMillis: numb
           downMillis: logUniform(1000, 5 * minute)
         })).toSorted((a, b) => a.at - b.at),
     clock: [...jumps, ...setRight].map(({ at, by }) => ({ at, byMillis: by })).toSorted((a, b) => a.at - b.at),
-    namesBackMillis: chance(0.4) ? 0 : logUniform(1000, 10 * minute),
+    namesBackMillis: oneOf(
+      () => 0,
+      () => logUniform(1000, 10 * minute),
+      () => whole(2 * minute, 10 * minute)
+    )(),
     hostsBackMillis: all.map(() => (chance(0.5) ? 0 : logUniform(1000, 10 * minute)))
   }
 }

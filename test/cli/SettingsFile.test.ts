@@ -130,7 +130,14 @@ download_concurrency_limit = 50
 buffer_limit = 128000
 use_color = true
 `
-    assert.deepStrictEqual(settings(text), settings(""))
+    const { notes, ...used } = settings(text)
+    const { notes: none, ...defaults } = settings("")
+    assert.deepStrictEqual(used, defaults)
+    assert.isEmpty(none)
+    // Every section that is there for others, by its line.
+    assert.strictEqual(notes.length, 8)
+    assert.strictEqual(notes[0], "zebrad.toml line 2: [consensus] is for other parts of Zebra, and is not used")
+    assert.strictEqual(notes[7], "zebrad.toml line 49: [tracing] is for other parts of Zebra, and is not used")
   })
 
   it("gives way to the environment, and that to flags (NB-10)", () => {
@@ -178,12 +185,45 @@ use_color = true
       ["1m 1s", 61],
       ["1m1s", 61],
       ["2 hours", 7200],
-      ["1500ms", 1.5]
+      ["1500ms", 1.5],
+      ["5nsec 5nanos 990ns", 0.000_001],
+      ["1usec 1us 1µs", 0.000_003],
+      ["1millis 1msec 1ms", 0.003],
+      ["1second 1seconds 1sec 1secs", 4],
+      ["1minute 1minutes 1min 1mins 1m", 300],
+      ["1hour 1hours 1hr 1hrs 1h", 18_000],
+      ["1day 1days 1d", 259_200],
+      ["1week 1weeks 1wk 1wks 1w", 3_024_000],
+      // 30.44 and 365.25 days.
+      ["1month 1months 1M", 7_890_048],
+      ["1year 1years 1yr 1yrs 1y", 157_788_000]
     ] as const) {
       const duration = parseDuration(text)
       assert.strictEqual(duration === undefined ? undefined : Duration.toSeconds(duration), seconds, text)
     }
-    for (const text of ["", "61", "s", "1 fortnight", "-1s", "1s x"]) assert.isUndefined(parseDuration(text), text)
+    for (const text of ["", "61", "s", "1 fortnight", "-1s", "1s x", "1H", "1.5h", "999999999999y"]) {
+      assert.isUndefined(parseDuration(text), text)
+    }
+  })
+
+  it("of Regtest says which of its peers are not dialled", () => {
+    const peers = '["127.0.0.1:1", "[::1]:2", "localhost:3", "peer.example:4", "192.0.2.1:5"]'
+    const regtestFile = `[network]\nnetwork = "Regtest"\ninitial_testnet_peers = ${peers}\n`
+    assert.deepStrictEqual(settings(regtestFile).warnings, [
+      "zebrad.toml line 3: on Regtest only peers of this machine are dialled, not peer.example:4, 192.0.2.1:5"
+    ])
+    assert.deepStrictEqual(settings('[network]\nnetwork = "Regtest"\n').warnings, [])
+  })
+
+  it("says which parameters are not used on Mainnet", () => {
+    assert.deepStrictEqual(settings("[network]\n[network.testnet_parameters]\ndisable_pow = true\n").notes, [
+      "zebrad.toml line 2: testnet_parameters is not used on Mainnet"
+    ])
+  })
+
+  it("has peers by name and by IP", () => {
+    const peers = ["a.example:1", "A-b_c.example.:65535", "192.0.2.1:3", "[2001:db8::1]:4", "localhost:5"]
+    assert.deepStrictEqual(settings(`[network]\ninitial_mainnet_peers = ${JSON.stringify(peers)}\n`).seeds, peers)
   })
 })
 
@@ -323,6 +363,26 @@ describe("a broken settings file is told what to change, and where", () => {
       "[network]\ninitial_testnet_peers = ['a:0']\n",
       "zebrad.toml line 2: a:0 in initial_testnet_peers needs a host and a port: say host:port"
     ],
+    ...(
+      [
+        [
+          "http://seed.example:18233",
+          "http://seed.example:18233 in initial_testnet_peers is a URL: say host:port, without http://"
+        ],
+        ["999.0.0.1:18233", "999.0.0.1 in initial_testnet_peers is neither a name nor an IP: say "],
+        ["-:18233", "- in initial_testnet_peers is neither a name nor an IP: say "],
+        ["a..b:18233", "a..b in initial_testnet_peers is neither a name nor an IP: say "],
+        ["a:1 b:2", "a:1 b:2 in initial_testnet_peers has a blank: put a comma between peers"],
+        [
+          "[fe80::1%eth0]:18233",
+          "[fe80::1%eth0]:18233 in initial_testnet_peers has a zone, which only this machine knows"
+        ],
+        ["a:65536", "a:65536 in initial_testnet_peers needs a host and a port: say host:port"]
+      ] as const
+    ).map(
+      ([peer, sentence]) =>
+        [`[network]\ninitial_testnet_peers = ["${peer}"]\n`, `zebrad.toml line 2: ${sentence}`] as const
+    ),
     ["[network]\ncache_dir = 3\n", "zebrad.toml line 2: cache_dir has to be true, false or a directory in quotes"],
     [
       "[network]\npeerset_initial_target_size = 2.5\n",
@@ -362,6 +422,38 @@ describe("a broken settings file is told what to change, and where", () => {
       assert.notInclude(message, "\n")
     })
   }
+
+  it("of everything at once, by line, and then of what is in no file", () => {
+    const text = `[netwrok]
+[network]
+network = "Testnet"
+max_connections_per_ip = "1"
+listen_addr = 1
+initial_testnet_peers = ["a", "http://b:1"]
+crawl_new_peer_interval = "soon"
+foo = 1
+cache_dir = 3
+[network.testnet_parameters]
+network_name = "Main net"
+genesis_hash = "ab"
+moon = 1
+[network.testnet_parameters.activation_heights]
+NU8 = 5
+NU5 = 0
+`
+    const found = problem(
+      text,
+      { ZEBRA_NETWORK__EXTERNAL_ADDR: "x", ZEBRA_RPC__PASSWORD: "x" },
+      { peers: ["y"], userAgent: "z".repeat(257) }
+    ).split("\n")
+    assert.deepStrictEqual(
+      found.map((message) => message.replace(/^zebrad\.toml line (\d+): .*$/, "$1").replace(/[:,. ].*$/, "")),
+      [
+        ...["1", "4", "5", "6", "6", "7", "8", "9", "11", "12", "13", "15", "16"],
+        ...["ZEBRA_RPC__PASSWORD", "ZEBRA_NETWORK__EXTERNAL_ADDR", "--peer", "--user-agent"]
+      ]
+    )
+  })
 
   it("in the environment too (NB-10)", () => {
     assert.strictEqual(

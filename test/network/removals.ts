@@ -137,7 +137,12 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit("network/Dialer", "Effect.asVoid(peerSet.demand.offer)", "Effect.void", { within: "dialOrCrawl" })],
     [
       edit("addresses/PeerAddress", "!isRecentlyUpdated(entry, now, policy)", "true"),
-      edit("addresses/ReferenceBook", "now.monotonicMillis - entry.lastAttemptMillis <= delayMillis", "false")
+      edit(
+        "addresses/PeerAddress",
+        "isWithin(entry.lastAttemptMillis, now.monotonicMillis, Duration.toMillis(policy.reconnectDelay))",
+        "false",
+        { within: "isRecentlyAttempted" }
+      )
     ]
   ],
   S15: [[edit("network/Connector", "(yield* Monotonic.millis) + intervalMillis", "Number.NEGATIVE_INFINITY")], noTurns],

