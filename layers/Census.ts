@@ -83,12 +83,15 @@ export const layerExistingStore = ({ store }: { readonly store: string }) =>
     })
   )
 
-interface RunFlags {
+interface SourceFlags {
   readonly network: Option.Option<string>
-  readonly store: string
   readonly peers: ReadonlyArray<string>
-  readonly maxRate: number
   readonly contact: Option.Option<string>
+}
+
+interface RunFlags extends SourceFlags {
+  readonly store: string
+  readonly maxRate: number
 }
 
 /** Most addresses taken from a node's cache. */
@@ -105,7 +108,7 @@ const agentOf = (contact: Option.Option<string>) => {
 }
 
 /** Whoever is named, else what the seeds and a node's cache on this machine say. */
-const layerSource = (flags: RunFlags) =>
+const layerSource = (flags: SourceFlags) =>
   Layer.effect(
     CensusSource,
     Effect.gen(function* () {
@@ -151,16 +154,20 @@ const layerSource = (flags: RunFlags) =>
     })
   )
 
-/** Everything `census run` needs. */
-export const layerRun = (flags: RunFlags) => {
+/** The network of this machine, and where to begin on it. */
+export const layerWatch = (flags: SourceFlags) => {
   const source = layerSource(flags).pipe(Layer.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)))
   const chain = Layer.effect(
     ChainParams,
     Effect.map(CensusSource, ({ chain }) => chain)
   )
-  const census = Census.layer.pipe(
-    Layer.provide(Layer.mergeAll(TcpTransport.layer, NodeCrypto.layerSecureRandom, chain)),
-    Layer.provideMerge(CensusPolicy.layer({ maxRate: rateOf(flags.maxRate) }))
-  )
-  return census.pipe(Layer.provideMerge(source), Layer.provideMerge(layerStore(flags.store)))
+  return Layer.mergeAll(TcpTransport.layer, NodeCrypto.layerSecureRandom, chain).pipe(Layer.provideMerge(source))
 }
+
+/** Everything `census run` needs. */
+export const layerRun = (flags: RunFlags) =>
+  Census.layer.pipe(
+    Layer.provideMerge(CensusPolicy.layer({ maxRate: rateOf(flags.maxRate) })),
+    Layer.provideMerge(layerWatch(flags)),
+    Layer.provideMerge(layerStore(flags.store))
+  )

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
-import { readFile } from "../src/cli/config.ts"
+import { InForce, readFile, shortName } from "../src/cli/config.ts"
 import { DoctorSettings } from "../src/cli/doctor.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
@@ -45,7 +45,7 @@ const environment = Effect.gen(function* () {
 export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
   const { config } = yield* root
   const path = yield* Path.Path
-  const name = Option.getOrUndefined(config)
+  const name = Option.isNone(config) ? undefined : yield* shortName(config.value)
   const file = name === undefined ? undefined : { name, text: yield* readFile(name, `--config ${name}`) }
   const settings = yield* Effect.fromResult(
     SettingsFile.load({
@@ -73,19 +73,26 @@ export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
 const failing = (change: string) => (cause: Cause.Cause<Failure>) =>
   Layer.effectContext(explained(change)(Effect.failCause(cause)))
 
+const loadWithoutPeers = (flags: Pick<StartFlags, "network" | "listen">) =>
+  load({
+    network: Option.getOrUndefined(flags.network),
+    listen: Option.getOrUndefined(flags.listen),
+    peers: [],
+    userAgent: undefined
+  })
+
 /** What `doctor` looks at, with these flags. */
 export const layerDoctor = (flags: Pick<StartFlags, "network" | "listen">) =>
   Layer.effect(
     DoctorSettings,
-    Effect.map(
-      load({
-        network: Option.getOrUndefined(flags.network),
-        listen: Option.getOrUndefined(flags.listen),
-        peers: [],
-        userAgent: undefined
-      }),
-      ({ options }) => DoctorSettings.of(options)
-    )
+    Effect.map(loadWithoutPeers(flags), ({ options }) => DoctorSettings.of(options))
+  ).pipe(Layer.catchCause(failing("")))
+
+/** What `config show` prints, with these flags. */
+export const layerInForce = (flags: Pick<StartFlags, "network" | "listen">) =>
+  Layer.effect(
+    InForce,
+    Effect.map(loadWithoutPeers(flags), ({ options }) => InForce.of(options))
   ).pipe(Layer.catchCause(failing("")))
 
 /** As whoever stops the process from outside, so that everything is closed in order. */

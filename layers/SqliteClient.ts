@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
+import type { SQLInputValue, StatementSync } from "node:sqlite"
 import { Context, Effect, Fiber, Layer, Scope, Semaphore, Stream } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient, SqlError, Statement } from "effect/sql"
@@ -15,8 +15,8 @@ import type { Connection } from "effect/sql/SqlConnection"
 /** Statements kept prepared: more than a program of ours has. */
 const preparedStatements = 100
 
-/** Time SQLite itself waits for another process, in milliseconds: this one does nothing else meanwhile. */
-const busyMillis = 100
+/** Time SQLite itself waits for another process, in milliseconds, unless told: this one does nothing else meanwhile. */
+const defaultBusyMillis = 100
 
 /** SQLite's own number of an error, where `classifySqliteError` looks for it. */
 const failed = (operation: string) => (cause: unknown) => {
@@ -34,7 +34,10 @@ const execute = (statement: StatementSync, parameters: ReadonlyArray<unknown>): 
   return []
 }
 
-const make = Effect.fnUntraced(function* (filename: string) {
+const make = Effect.fnUntraced(function* (filename: string, busyMillis: number) {
+  // Not before it is wanted: Node 22 says with the import, to whoever runs any command, that it is an experiment. And at once,
+  // so that it can be had in virtual time.
+  const { DatabaseSync } = process.getBuiltinModule("node:sqlite")
   const database = yield* Effect.acquireRelease(
     Effect.try({
       try: () => {
@@ -134,5 +137,8 @@ const make = Effect.fnUntraced(function* (filename: string) {
 })
 
 /** The database in this file, which is made when it is not there; `:memory:` for one that nobody else sees. */
-export const layer = (filename: string): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> =>
-  Layer.effect(SqlClient.SqlClient, make(filename)).pipe(Layer.provide(Reactivity.layer))
+export const layer = (
+  filename: string,
+  busyMillis: number = defaultBusyMillis
+): Layer.Layer<SqlClient.SqlClient, SqlError.SqlError> =>
+  Layer.effect(SqlClient.SqlClient, make(filename, busyMillis)).pipe(Layer.provide(Reactivity.layer))

@@ -9,6 +9,7 @@ import { Otlp } from "effect/observability"
 import { ShowAddresses } from "../src/chain/PeerSocketAddress.ts"
 import { explained, root } from "../src/cli/root.ts"
 import { nearMiss, SettingsError } from "../src/cli/SettingsSource.ts"
+import { bounded } from "./Standard.ts"
 import * as CollectorClient from "../src/status/CollectorClient.ts"
 import { LogLevelControl, make as makeControl } from "../src/status/LogLevelControl.ts"
 
@@ -56,7 +57,9 @@ export const layer = Layer.unwrap(
       const { logFormat, otlp, showAddresses } = yield* root
       const level = yield* initialLevel
       const control = makeControl(level)
-      const chosen = Option.isNone(logFormat) ? yield* defaultLogger : logFormat.value === "pretty" ? pretty : json
+      const chosen = bounded(
+        Option.isNone(logFormat) ? yield* defaultLogger : logFormat.value === "pretty" ? pretty : json
+      )
       const collected = Option.isNone(otlp) ? Layer.empty : yield* collector(otlp.value)
       const references = Layer.mergeAll(
         Logger.layer([control.filtered(chosen)]),

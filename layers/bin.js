@@ -18,9 +18,40 @@ const isEnough = (version) => {
   return differing < 0 || Number(parts[differing]) > Number(needed[differing])
 }
 
+/**
+ * What each signal ends with. To be told to stop is no failure; to be interrupted is what shells call 130.
+ *
+ * @type {Readonly<Record<string, number>>}
+ */
+const codes = { SIGINT: 130, SIGTERM: 0, SIGHUP: 0 }
+
+/** Ends what runs, in order; there once something runs. @type {((code: number) => void) | undefined} */
+let stop
+let isStopping = false
+
+for (const [signal, code] of Object.entries(codes)) {
+  process.on(signal, () => {
+    // Before anything runs there is nothing to close, and who asks twice does not want to wait.
+    if (stop === undefined || isStopping) process.exit(code)
+    isStopping = true
+    stop(code)
+  })
+}
+
+// Whoever read what we print has gone, which is how `| head -1` says that it is enough: end in order.
+process.stdout.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
+  if (error.code === "EPIPE") process.kill(process.pid, "SIGTERM")
+})
+// Logs that nobody can read are no reason to end.
+process.stderr.on("error", () => {})
+
 if (isEnough(process.versions.node)) {
   // A failure of its own has its own words; what is thrown here is a broken installation, which Node reports.
-  void import("./main.ts")
+  void import("./main.ts").then(({ run }) =>
+    run((stopping) => {
+      stop = stopping
+    })
+  )
 } else {
   process.stderr.write(
     `network-effect: Node ${process.versions.node} is too old: install ${needed.join(".")} or later, see https://nodejs.org\n`

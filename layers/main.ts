@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { NodeDns, NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Effect, Layer } from "effect"
+import { NodeDns, NodeServices } from "@effect/platform-node"
+import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
 import * as census from "../src/cli/census.ts"
-import { config } from "../src/cli/config.ts"
+import { watch } from "../src/cli/censusWatch.ts"
+import * as config from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
 import { doctor } from "../src/cli/doctor.ts"
 import * as remote from "../src/cli/remote.ts"
@@ -20,12 +21,14 @@ import { version } from "../src/version.ts"
 import * as Census from "./Census.ts"
 import * as Devnet from "./Devnet.ts"
 import * as Settings from "./Settings.ts"
+import * as Standard from "./Standard.ts"
 import * as Telemetry from "./Telemetry.ts"
 
 const program = root.pipe(
   Command.withSubcommands([
     start.pipe(
       Command.provide((flags) => Settings.layerNode(flags)),
+      Command.provide(({ json }) => Standard.layerOutput(json)),
       Command.provide(Telemetry.layer)
     ),
     devnet.pipe(Command.provide(Devnet.layer), Command.provide(Telemetry.layer)),
@@ -37,16 +40,27 @@ const program = root.pipe(
         ),
         census.report.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
-        census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags)))
+        census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        watch.pipe(
+          Command.provide((flags) => Census.layerWatch(flags)),
+          Command.provide(Telemetry.layer)
+        )
       ])
     ),
-    config,
+    config.config.pipe(
+      Command.withSubcommands([
+        config.check,
+        config.show.pipe(Command.provide((flags) => Settings.layerInForce(flags))),
+        config.printDefault
+      ])
+    ),
     remote.peers,
     remote.addresses,
     remote.bans,
     remote.ban,
     remote.unban,
     remote.connect,
+    remote.logLevel,
     top,
     doctor.pipe(
       Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))
@@ -59,7 +73,19 @@ const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClien
   Layer.provideMerge(NodeServices.layer)
 )
 
-// Whoever read what we print has gone: end as if stopped, so that everything is closed in order.
-process.stdout.on("error", () => process.kill(process.pid, "SIGTERM"))
-
-NodeRuntime.runMain(program.pipe(Effect.provide(platform)))
+/** Runs the command. `onStart` is given what ends it in order, with an exit code. */
+export const run = (onStart: (stop: (code: number) => void) => void): void => {
+  let stoppedWith: number | undefined
+  Runtime.makeRunMain(({ fiber, teardown }) => {
+    onStart((code) => {
+      stoppedWith = code
+      fiber.interruptUnsafe(fiber.id)
+    })
+    fiber.addObserver((exit) =>
+      teardown(exit, (code) => {
+        const wasStopped = stoppedWith !== undefined && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+        process.exit(wasStopped ? stoppedWith : code)
+      })
+    )
+  })(program.pipe(Effect.provide(platform)))
+}

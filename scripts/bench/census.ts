@@ -5,6 +5,9 @@
  *
  *     npm run bench -- census [--listeners 500] [--told 100]
  *     npm run bench -- census --worlds 1..10 [--nodes 5000]
+ *     npm run bench -- census --watches 1..1000
+ *
+ * --watches watches an honest node and a stale one among Sybils, ten minutes each: false alarms, and when the truth is told.
  *
  * Needs loopback addresses 127.77.0.0/16, writes nothing.
  */
@@ -28,6 +31,7 @@ import {
 import { ScriptedPeer } from "network-effect/simulation"
 import { defaults } from "../../src/census/CensusPolicy.ts"
 import { Frontier } from "../../src/census/Frontier.ts"
+import { watch } from "../../test/census/watchWorld.ts"
 import { twoRuns } from "../../test/census/world.ts"
 
 /** Not imported: it is what imports this. */
@@ -135,8 +139,29 @@ const table = Effect.fnUntraced(function* (
   )
 }, Effect.scoped)
 
-const worlds = (range: string, nodes: number): void => {
+const boundsOf = (range: string): readonly [number, number] => {
   const [first = 1, last = first] = range.split("..").map(Number)
+  return [first, last]
+}
+
+const watches = (range: string): void => {
+  const [first, last] = boundsOf(range)
+  const counts = { looks: 0, falseAlarms: 0, unknown: 0, staleAtOnce: 0, staleMissed: 0 }
+  for (let seed = first; seed <= last; seed++) {
+    for (const { verdict } of watch(seed, { height: (tip) => tip }, 10)) {
+      counts.looks++
+      if (verdict === "Unknown") counts.unknown++
+      else if (verdict !== "WithQuorum") counts.falseAlarms++
+    }
+    const stale = watch(seed, { height: () => 4990 }, 10)
+    if (stale[0]?.verdict === "Behind") counts.staleAtOnce++
+    if (stale.every(({ verdict }) => verdict !== "Behind")) counts.staleMissed++
+  }
+  console.log(JSON.stringify({ seeds: last - first + 1, ...counts }))
+}
+
+const worlds = (range: string, nodes: number): void => {
+  const [first, last] = boundsOf(range)
   const widths: Array<number> = []
   const rows = Array.from({ length: last - first + 1 }, (_, index) => {
     const seed = first + index
@@ -187,14 +212,14 @@ export const run = (args: ReadonlyArray<string>): Promise<void> => {
       told: { type: "string", default: "100" },
       serve: { type: "boolean", default: false },
       worlds: { type: "string" },
+      watches: { type: "string" },
       nodes: { type: "string", default: "5000" }
     }
   })
   const [listeners, told] = [Number(values.listeners), Number(values.told)]
-  if (values.worlds !== undefined) {
-    worlds(values.worlds, Number(values.nodes))
-    return Promise.resolve()
-  }
+  if (values.worlds !== undefined) worlds(values.worlds, Number(values.nodes))
+  if (values.watches !== undefined) watches(values.watches)
+  if (values.worlds !== undefined || values.watches !== undefined) return Promise.resolve()
   const services = Census.layer.pipe(
     Layer.provideMerge(
       Layer.mergeAll(TcpTransport.layer, Layer.succeed(ChainParams, regtest), SecureRandom.layerWebCrypto)

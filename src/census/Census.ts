@@ -18,13 +18,14 @@ import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import * as Monotonic from "../Monotonic.ts"
 import { Policy } from "../Policy.ts"
 import { OutboundTransport } from "../transport/Transport.ts"
+import { version } from "../version.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
 import { type End, Finding } from "./Finding.ts"
 import { Frontier, type Visit } from "./Frontier.ts"
 import * as Visits from "./Visit.ts"
 
 /** What a census calls itself unless told otherwise. */
-export const defaultUserAgent = "/network-effect-census:0.0.0/"
+export const defaultUserAgent = `/network-effect-census:${version}/`
 
 /** What a run is told. */
 export interface RunOptions {
@@ -100,17 +101,18 @@ const run = Effect.fnUntraced(function* (options: RunOptions, output: Queue.Queu
   for (const address of options.from) frontier.add(address)
 
   const progress = (end: End | null) =>
-    Effect.suspend(() =>
-      Queue.offer(
+    Effect.suspend(() => {
+      const { groups: _, ...counts } = frontier.counts()
+      return Queue.offer(
         output,
         Finding.Progress({
-          ...frontier.counts(),
+          ...counts,
           atMillis: clock.currentTimeMillisUnsafe(),
           elapsedMillis: now() - startedAt,
           end
         })
       )
-    )
+    })
 
   const visit = Effect.fnUntraced(function* (visit: Visit) {
     const { address, how } = visit

@@ -405,7 +405,7 @@ const make = Effect.gen(function* () {
           while: (error) => error.isRetryable,
           schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: patience }))
         }),
-        explained
+        Effect.mapError(failed)
       )
     },
 

@@ -99,6 +99,7 @@ export class Frontier {
   counts() {
     return {
       known: this.#hosts.size + this.#forgotten,
+      groups: this.#groups.size,
       waiting: this.#waiting + this.#left,
       doubtful: this.#doubted.size + this.#forgotten,
       underWay: this.#underWay,

@@ -41,9 +41,18 @@ export interface Options {
   readonly asks: boolean
 }
 
+/** Nobody said `version`. */
+export interface Unreached {
+  readonly _tag: "Unreachable"
+  readonly reason: UnreachableReason
+  readonly code: string
+}
+
+type Needs = ChainParams | OutboundTransport | SecureRandom.SecureRandom | Scope.Scope
+
 /** What a visit found. */
 export type Outcome =
-  | { readonly _tag: "Unreachable"; readonly reason: UnreachableReason; readonly code: string }
+  | Unreached
   | {
       readonly _tag: "Reached"
       readonly version: Version
@@ -65,13 +74,14 @@ const maxHeight = 2 ** 31 - 1
 export const heightOf = ({ startHeight }: Version): number | null =>
   startHeight === 0 || startHeight > maxHeight ? null : startHeight
 
-const unreachable = (reason: UnreachableReason, code = ""): Outcome => ({ _tag: "Unreachable", reason, code })
+const unreachable = (reason: UnreachableReason, code = ""): Unreached => ({ _tag: "Unreachable", reason, code })
 
-const ofDial = ({ code }: DialError): Outcome => unreachable(code === "ECONNREFUSED" ? "Refused" : "NoConnection", code)
+const ofDial = ({ code }: DialError): Unreached =>
+  unreachable(code === "ECONNREFUSED" ? "Refused" : "NoConnection", code)
 
 const ourVersion = Effect.fnUntraced(function* (
   address: PeerSocketAddress.PeerSocketAddress,
-  { protocolVersion, userAgent }: Options
+  { protocolVersion, userAgent }: Pick<Options, "protocolVersion" | "userAgent">
 ) {
   const chain = yield* ChainParams
   const random = yield* SecureRandom.SecureRandom
@@ -91,11 +101,21 @@ const ourVersion = Effect.fnUntraced(function* (
   })
 })
 
-/** Dials, asks and leaves. Never fails; all of it within the times of `CensusPolicy`. */
-export const visit = Effect.fnUntraced(function* (
+/** A peer that said `version`, and has not heard our `verack` yet. The stream is the scope's. */
+export interface Greeted {
+  readonly _tag: "Greeted"
+  readonly messages: MessageStream
+  readonly version: Version
+  /** The one of our `version`: pings carry it too. */
+  readonly nonce: bigint
+  readonly bytesRead: () => number
+}
+
+/** Dials and exchanges `version`, within the times of `CensusPolicy`. Never fails. */
+export const greet = Effect.fnUntraced(function* (
   address: PeerSocketAddress.PeerSocketAddress,
-  options: Options
-): Effect.fn.Return<Outcome, never, ChainParams | OutboundTransport | SecureRandom.SecureRandom | Scope.Scope> {
+  options: Pick<Options, "protocolVersion" | "userAgent">
+): Effect.fn.Return<Greeted | Unreached, never, Needs> {
   const numbers = yield* CensusPolicy
   const transport = yield* OutboundTransport
   const dialled = yield* transport.dial(address).pipe(Effect.result, Effect.timeoutOption(numbers.connectTimeout))
@@ -121,21 +141,28 @@ export const visit = Effect.fnUntraced(function* (
   }
   const version = greeted.value.success
   if (version.nonce === ours.nonce) return unreachable("Echo")
+  messages.agree(Math.min(options.protocolVersion, version.version))
+  return { _tag: "Greeted", messages, version, nonce: ours.nonce, bytesRead: () => stream.bytesRead() }
+})
 
+/** Dials, asks and leaves. Never fails; all of it within the times of `CensusPolicy`. */
+export const visit = Effect.fnUntraced(function* (
+  address: PeerSocketAddress.PeerSocketAddress,
+  options: Options
+): Effect.fn.Return<Outcome, never, Needs> {
+  const numbers = yield* CensusPolicy
+  const greeted = yield* greet(address, options)
+  if (greeted._tag === "Unreachable") return greeted
   const nowSeconds = (yield* Clock.currentTimeMillis) / 1000
   const answers = new Answers(address)
-  messages.agree(Math.min(options.protocolVersion, version.version))
-  yield* ask(messages, answers, ours.nonce, options.asks, () => stream.bytesRead()).pipe(
-    Effect.ignore,
-    Effect.timeoutOption(numbers.answerTimeout)
-  )
+  yield* ask(greeted, answers, options.asks).pipe(Effect.ignore, Effect.timeoutOption(numbers.answerTimeout))
   return {
     _tag: "Reached",
-    version,
-    clockOffsetSeconds: Math.round(Number(version.timestamp) - nowSeconds),
+    version: greeted.version,
+    clockOffsetSeconds: Math.round(Number(greeted.version.timestamp) - nowSeconds),
     latencyMillis: answers.latencyMillis,
     told: answers.told,
-    addresses: answers.addresses(chain, numbers.addressesPerVisit)
+    addresses: answers.addresses(yield* ChainParams, numbers.addressesPerVisit)
   }
 })
 
@@ -179,13 +206,7 @@ class Answers {
 }
 
 /** Ends when everything asked for is here; its limits are reached; or with the connection. */
-const ask = Effect.fnUntraced(function* (
-  messages: MessageStream,
-  answers: Answers,
-  nonce: bigint,
-  asks: boolean,
-  bytesRead: () => number
-) {
+const ask = Effect.fnUntraced(function* ({ bytesRead, messages, nonce }: Greeted, answers: Answers, asks: boolean) {
   const { addressesPerVisit, bytesPerVisit, messagesPerVisit } = yield* CensusPolicy
   yield* messages.send(Message.Verack())
   let isAsked = false

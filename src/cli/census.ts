@@ -28,7 +28,8 @@ export class CensusSource extends Context.Service<
   }
 >()("network-effect/cli/census/CensusSource") {}
 
-const durationFlag = (name: string) =>
+/** A time like `30s` or `2h`. */
+export const durationFlag = (name: string) =>
   Flag.String(name).pipe(
     Flag.withMetavar("TIME"),
     Flag.filterMap(
@@ -57,15 +58,25 @@ const networkFlag = Flag.String("network").pipe(
 
 const jsonFlag = Flag.Boolean("json").pipe(Flag.withDescription("JSON on stdout"), Flag.withDefault(false))
 
-/** Flags of `census run`. */
-export const runFlags = {
+/** Which network, and where one begins. */
+export const sourceFlags = {
   network: networkFlag,
-  store: storeFlag,
   peers: Flag.String("peer").pipe(
     Flag.withDescription("A peer to start with, ip:port; may be repeated, replaces seeds and cache"),
     Flag.withMetavar("ADDR"),
     Flag.between(0, 1000)
   ),
+  contact: Flag.String("contact").pipe(
+    Flag.withDescription("Who runs this census, for the operators of the nodes: in its user agent"),
+    Flag.withMetavar("TEXT"),
+    Flag.optional
+  )
+}
+
+/** Flags of `census run`. */
+export const runFlags = {
+  ...sourceFlags,
+  store: storeFlag,
   for: durationFlag("for").pipe(
     Flag.withDescription("Longest time it dials; it ends before when nothing new is found"),
     Flag.optional
@@ -78,11 +89,6 @@ export const runFlags = {
       (rate) => rate >= 0,
       (rate) => `Expected a number of dials that is not negative, got ${rate}`
     )
-  ),
-  contact: Flag.String("contact").pipe(
-    Flag.withDescription("Who runs this census, for the operators of the nodes: in its user agent"),
-    Flag.withMetavar("TEXT"),
-    Flag.optional
   ),
   protocolVersion: Flag.Int("protocol-version").pipe(
     Flag.withDescription("The protocol version to say; nodes newer than it may refuse us"),
@@ -334,9 +340,6 @@ export const exports = Command.make(
     for (const line of lines) yield* Console.log(line)
   }, explained)
 ).pipe(Command.withDescription("Everything a run saw, a line for each host"))
-
-/** What `--for` was, for whoever composes a run. */
-export type RunFlags = Command.Command.Config.Infer<typeof runFlags>
 
 /** A rate of dials as a policy has it. */
 export const rateOf = (maxRate: number): number => (maxRate === 0 ? Number.POSITIVE_INFINITY : maxRate)

@@ -19,7 +19,6 @@ import {
   Random,
   References,
   Schedule,
-  Schema,
   Scope,
   Stdio,
   Stream
@@ -36,7 +35,7 @@ import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListedNode } from "../status/StatusHandlers.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as DevnetView from "./DevnetView.ts"
-import { explained, optionalStatusFlag, statusListening, urlOf } from "./root.ts"
+import { explained, numberFlag, optionalStatusFlag, statusListening, urlOf } from "./root.ts"
 import { draw } from "./screen.ts"
 import { parseDuration } from "./SettingsFile.ts"
 
@@ -100,13 +99,8 @@ const openSlots = ({ slots }: DevnetNode): number =>
   slots.open("outbound") + slots.open("inbound") + slots.open("trusted")
 
 const flags = {
-  nodes: Flag.Int("nodes").pipe(
+  nodes: numberFlag("nodes", { minimum: 1, maximum: maxNodes }).pipe(
     Flag.withDescription(`How many nodes, 1 to ${maxNodes}`),
-    Flag.withSchema(
-      Schema.Int.check(
-        Schema.isBetween({ minimum: 1, maximum: maxNodes }, { message: `expected a number from 1 to ${maxNodes}` })
-      )
-    ),
     Flag.withDefault(12)
   ),
   duration: Flag.String("for").pipe(
@@ -117,20 +111,12 @@ const flags = {
     ),
     Flag.optional
   ),
-  churn: Flag.Finite("churn").pipe(
+  churn: numberFlag("churn", { minimum: 0, maximum: 1, integer: false }).pipe(
     Flag.withDescription("Chance, each second, that a node stops or comes back, 0 to 1"),
-    Flag.withSchema(
-      Schema.Number.check(Schema.isBetween({ minimum: 0, maximum: 1 }, { message: "expected a number from 0 to 1" }))
-    ),
     Flag.withDefault(0)
   ),
-  port: Flag.Int("port").pipe(
+  port: numberFlag("port", { minimum: 0, maximum: 65_535 }).pipe(
     Flag.withDescription("Port of the nodes; 0 takes free ones, also for the status page unless --status says where"),
-    Flag.withSchema(
-      Schema.Int.check(
-        Schema.isBetween({ minimum: 0, maximum: 65_535 }, { message: "expected a port from 0 to 65535" })
-      )
-    ),
     Flag.withDefault(regtest.defaultPort)
   ),
   status: optionalStatusFlag,

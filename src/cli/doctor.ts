@@ -12,7 +12,7 @@ import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Health, PeerInfo } from "../status/StatusApi.ts"
 import { InboundTransport } from "../transport/Transport.ts"
-import { clientOf, isAbsent, jsonFlag, nodeFlag, whileSaying } from "./remote.ts"
+import { clientOf, isAbsent, jsonFlag, nodeFlag, placeOf, whileSaying } from "./remote.ts"
 import { settingsFlags } from "./start.ts"
 import * as tables from "./tables.ts"
 
@@ -191,10 +191,7 @@ export const doctor = Command.make(
       Effect.catch((error) =>
         isAbsent(error)
           ? Effect.succeed(undefined)
-          : Effect.as(
-              Console.error(`the node at ${PeerSocketAddress.format(node)} cannot be asked: ${error.message}`),
-              undefined
-            )
+          : Effect.as(Console.error(`the node at ${placeOf(node)} cannot be asked: ${error.message}`), undefined)
       )
     )
     const inTime = <R>(check: string, effect: Effect.Effect<Finding, never, R>) =>

@@ -6,22 +6,40 @@
 import { Clock, Config, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { HttpClientError } from "effect/http"
+import { parseSeed } from "../addresses/DnsSeeds.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import { maxBanSeconds, maxEntries } from "../status/StatusApi.ts"
+import { LogLevelName, maxBanSeconds, maxEntries } from "../status/StatusApi.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import * as StatusClient from "../status/StatusClient.ts"
+import { numberFlag } from "./root.ts"
 import { parseDuration } from "./SettingsFile.ts"
 import * as tables from "./tables.ts"
 
-/** Which node is asked. */
+/**
+ * Where a node's status interface is, as an origin: `ip`, `ip:port`, `[ip6]:port`, `name`, `name:port` or an http(s) URL, whose
+ * path is kept. `undefined` for anything else.
+ */
+export const nodeUrl = (text: string): string | undefined => {
+  const address = PeerSocketAddress.fromText(text, StatusAddress.defaultPort)
+  if (address !== undefined) return `http://${PeerSocketAddress.format(address)}`
+  if (/^https?:\/\//i.test(text)) {
+    const url = URL.parse(text)
+    const isPlain = url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === ""
+    return isPlain ? `${url.origin}${url.pathname.replace(/\/+$/, "")}` : undefined
+  }
+  const named = parseSeed(/:\d+$/.test(text) ? text : `${text}:${StatusAddress.defaultPort}`)
+  return named === undefined || text === "off" ? undefined : `http://${named.host.toLowerCase()}:${named.port}`
+}
+
+/** Which node is asked: the URL of its status interface. */
 export const nodeFlag = Flag.String("node").pipe(
-  Flag.withDescription("Where the node's status interface is: ip:port"),
+  Flag.withDescription("Where the node's status interface is: ip:port, name:port or a URL"),
   Flag.withMetavar("ADDR"),
   Flag.withFallbackConfig(Config.String("NETWORK_EFFECT_STATUS")),
   Flag.withDefault(PeerSocketAddress.format(StatusAddress.defaultAddress)),
   Flag.filterMap(
-    (text) => Option.fromUndefinedOr(PeerSocketAddress.fromText(text, StatusAddress.defaultPort)),
-    (text) => `Expected ip:port or [ip6]:port, got ${text}`
+    (text) => Option.fromUndefinedOr(nodeUrl(text)),
+    (text) => `Expected ip:port, [ip6]:port, name:port or a URL, got ${tables.harmless(text)}`
   )
 )
 
@@ -35,8 +53,11 @@ export const jsonFlag = Flag.Boolean("json").pipe(
 export const isAbsent = (error: unknown): boolean =>
   HttpClientError.isHttpClientError(error) && error.reason._tag === "TransportError"
 
-const sentenceOf = (node: PeerSocketAddress.PeerSocketAddress, error: unknown): string => {
-  const at = PeerSocketAddress.format(node)
+/** `127.0.0.1:8234` for its URL, which is what one has said. */
+export const placeOf = (node: string): string => node.replace(/^http:\/\//, "")
+
+const sentenceOf = (node: string, error: unknown): string => {
+  const at = placeOf(node)
   if (CliError.isCliError(error)) return error.message
   if (isAbsent(error)) return `no node answers at ${at}: start one, or say where it is with --node.`
   if (Schema.isSchemaError(error) || HttpClientError.isHttpClientError(error)) {
@@ -54,7 +75,7 @@ export const whileSaying =
     )
 
 /** A client of the node, with the token of `NETWORK_EFFECT_STATUS_TOKEN`. */
-export const clientOf = Effect.fnUntraced(function* (node: PeerSocketAddress.PeerSocketAddress) {
+export const clientOf = Effect.fnUntraced(function* (node: string) {
   const token = yield* Effect.orDie(StatusAddress.token)
   if (Option.isSome(token) && !/^[\x21-\x7e ]*$/.test(Redacted.value(token.value))) {
     return yield* new CliError.UserError({
@@ -63,21 +84,18 @@ export const clientOf = Effect.fnUntraced(function* (node: PeerSocketAddress.Pee
     })
   }
   return yield* StatusClient.make({
-    url: `http://${PeerSocketAddress.format(node)}`,
+    url: node,
     token: Option.getOrUndefined(token)
   })
 })
 
 /** Asks the node; what goes wrong is one sentence, and exit code 1. */
-export const ask = <A, E, R>(
-  node: PeerSocketAddress.PeerSocketAddress,
-  question: (client: StatusClient.StatusClient) => Effect.Effect<A, E, R>
-) =>
+export const ask = <A, E, R>(node: string, question: (client: StatusClient.StatusClient) => Effect.Effect<A, E, R>) =>
   clientOf(node).pipe(
     Effect.flatMap(question),
     Effect.timeout("30 seconds"),
     Effect.mapError((error) => new CliError.UserError({ cause: error, userMessage: sentenceOf(node, error) })),
-    whileSaying(`waiting for the node at ${PeerSocketAddress.format(node)}`)
+    whileSaying(`waiting for the node at ${placeOf(node)}`)
   )
 
 const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => millis / 1000)
@@ -101,12 +119,7 @@ export const peers = Command.make(
 )
 
 const count = (name: string, maximum: number, fallback: number) =>
-  Flag.Int(name).pipe(
-    Flag.withSchema(
-      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }, { message: `expected a number from 0 to ${maximum}` }))
-    ),
-    Flag.withDefault(fallback)
-  )
+  numberFlag(name, { minimum: 0, maximum }).pipe(Flag.withDefault(fallback))
 
 export const addresses = Command.make(
   "addresses",
@@ -233,5 +246,30 @@ export const connect = Command.make(
   Command.withExamples([
     { command: "network-effect connect 192.0.2.10:8233", description: "Once; says why when it fails" },
     { command: "network-effect connect 192.0.2.10:8233 --keep", description: "From now on" }
+  ])
+)
+
+export const logLevel = Command.make(
+  "log-level",
+  {
+    // As `--log-level` spells them.
+    level: Argument.ChoiceWithValue(
+      "level",
+      LogLevelName.literals.map((level) => [level.toLowerCase(), level] as const)
+    ).pipe(Argument.withDescription("The new level; without it the level is told"), Argument.optional),
+    node: nodeFlag,
+    json: jsonFlag
+  },
+  Effect.fnUntraced(function* ({ json, level, node }) {
+    const answer = yield* ask(node, (client) =>
+      Option.isSome(level) ? client.setLogLevel({ payload: { level: level.value } }) : client.logLevel()
+    )
+    yield* print(json, answer, (answer) => [`logs are from level ${answer.level.toLowerCase()}`])
+  })
+).pipe(
+  Command.withDescription("Tell or change the level of a running node's logs"),
+  Command.withExamples([
+    { command: "network-effect log-level", description: "What it is" },
+    { command: "network-effect log-level debug", description: "To look for a fault; info is the usual one" }
   ])
 )

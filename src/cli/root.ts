@@ -16,7 +16,7 @@ import type { SettingsError } from "./SettingsFile.ts"
 /** `network-effect`. Shared flags are accepted before and after the subcommand. */
 export const root = Command.make("network-effect").pipe(
   Command.withSharedFlags({
-    config: Flag.String("config").pipe(
+    config: Flag.File("config").pipe(
       Flag.withAlias("c"),
       Flag.withDescription("Settings file, in the form of a zebrad.toml"),
       Flag.withMetavar("FILE"),
@@ -73,6 +73,27 @@ export const statusListening = (address: PeerSocketAddress.PeerSocketAddress) =>
     url: urlOf(address)
   }))
 
+/** A number in these bounds; a whole one unless told. Outside of them one sentence says what they are. */
+export const numberFlag = (
+  name: string,
+  {
+    integer = true,
+    maximum,
+    minimum
+  }: { readonly minimum: number; readonly maximum: number; readonly integer?: boolean }
+) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("N"),
+    Flag.filterMap(
+      (text) => {
+        const number = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+        const fits = number >= minimum && number <= maximum && (!integer || Number.isInteger(number))
+        return fits ? Option.some(number) : Option.none()
+      },
+      () => `Expected a ${integer ? "whole " : ""}number from ${minimum} to ${maximum}`
+    )
+  )
+
 /** Where a browser finds the status page. */
 export const urlOf = (address: PeerSocketAddress.PeerSocketAddress): string =>
   `http://${PeerSocketAddress.format(address)}/`
@@ -97,8 +118,16 @@ export const layerOutput = Layer.merge(
 /** Each line for itself, as settings have one for each thing that is wrong. */
 const lines = (message: string): string => message.replace(/^/gm, "network-effect: ")
 
+/** `Expected: "pretty" | "json"` as one says it: `Expected pretty or json`. */
+const inWords = (message: string): string =>
+  message.replace(/Expected: ("[^"]*"(?: \| "[^"]*")*)/, (_, choices: string) => {
+    const words = choices.split(" | ").map((choice) => choice.slice(1, -1))
+    const last = words.pop() ?? ""
+    return `Expected ${words.length === 0 ? last : `${words.join(", ")} or ${last}`}`
+  })
+
 const firstSentence = (message: string): string => {
-  const [line = ""] = message.split("\n")
+  const [line = ""] = inWords(message).split("\n")
   return line.endsWith(".") || line.endsWith("?") ? line : `${line}.`
 }
 

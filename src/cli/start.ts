@@ -7,8 +7,10 @@ import { Console, Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Network } from "../network/Network.ts"
+import type { NetworkEvent } from "../network/NetworkEvents.ts"
 import { StatusListening } from "../status/StatusAddress.ts"
 import { describe } from "./DevnetView.ts"
+import { Output } from "./Output.ts"
 import { explained, statusFlag, statusListening, urlOf } from "./root.ts"
 
 /**
@@ -16,9 +18,8 @@ import { explained, statusFlag, statusListening, urlOf } from "./root.ts"
  * environment.
  */
 export const settingsFlags = {
-  network: Flag.String("network").pipe(
-    Flag.withDescription("mainnet, testnet or regtest; mainnet unless the settings say otherwise"),
-    Flag.withMetavar("NAME"),
+  network: Flag.Literals("network", ["mainnet", "testnet", "regtest"]).pipe(
+    Flag.withDescription("Which network; mainnet unless the settings say otherwise"),
     Flag.optional
   ),
   listen: Flag.String("listen").pipe(
@@ -57,6 +58,17 @@ const flags = {
   )
 }
 
+/** About peers and the node. What peers advertise and tell is for `--json`, the page and metrics. */
+const isNews = ({ _tag }: NetworkEvent): boolean => _tag !== "InventoryAdvertised" && _tag !== "AddressesLearned"
+
+/** As logs say addresses: the family and the port. Our own is in full. */
+const withoutIps = (event: NetworkEvent): NetworkEvent => {
+  if (event._tag === "PeerBanned" || event._tag === "BanEnded") return { ...event, group: "redacted" }
+  if (event._tag === "Listening" || !("address" in event)) return event
+  const address = PeerSocketAddress.fromText(event.address, 0)
+  return { ...event, address: address === undefined ? "redacted" : PeerSocketAddress.redacted(address) }
+}
+
 export const start = Command.make(
   "start",
   flags,
@@ -70,8 +82,12 @@ export const start = Command.make(
       const { value } = status
       yield* Console.log(json ? JSON.stringify(yield* statusListening(value)) : `status page: ${urlOf(value)}`)
     }
+    const output = yield* Output
+    const show = yield* PeerSocketAddress.ShowAddresses
     yield* network.events.pipe(
-      Stream.runForEach((event) => Console.log(json ? JSON.stringify(event) : describe(event))),
+      Stream.filter((event) => json || isNews(event)),
+      Stream.map((event) => (show ? event : withoutIps(event))),
+      Stream.runForEach((event) => output.line(event._tag, json ? JSON.stringify(event) : describe(event))),
       Effect.forkChild({ startImmediately: true })
     )
     return yield* explained("")(network.awaitEnd)

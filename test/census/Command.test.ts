@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, SubscriptionRef } from "effect"
 import * as Node from "../../layers/Node.ts"
+import { defaultUserAgent } from "../../src/census/Census.ts"
 import { ChainParams, regtest } from "../../src/chain/ChainParams.ts"
 import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
 import type { BlockHash } from "../../src/chain/Hash.ts"
@@ -78,7 +79,7 @@ describe("network-effect census", () => {
         assert.deepStrictEqual([report.reachable, report.low, report.high], [5, null, null])
         assert.match(report.reason, /first run/)
         assert.deepStrictEqual(report.versions, { "170013": 1, "170150": 1, "170190": 2, "170191": 1 })
-        assert.strictEqual(report.run.userAgent, "/network-effect-census:0.0.0 (ops@example.org)/")
+        assert.strictEqual(report.run.userAgent, defaultUserAgent.replace(/\/$/, " (ops@example.org)/"))
         const exported = yield* census("export", "--store", store)
         const heights = exported.output
           .trimEnd()
@@ -97,6 +98,35 @@ describe("network-effect census", () => {
         const csv = yield* census("export", "--store", store, "--format", "csv")
         assert.strictEqual(csv.output.trimEnd().split("\n").length, 7)
         assert.match(csv.output, /Rechecked/)
+      }).pipe(Effect.scoped),
+    180_000
+  )
+})
+
+describe("network-effect census watch", () => {
+  it.live(
+    "says in one line that a node is behind, with exit code 2, and with 4 that nobody knows",
+    () =>
+      Effect.gen(function* () {
+        const others = yield* Effect.forEach([1, 2, 3, 4, 5], (n) => scripted(`127.8${n}.0.1`, 170_190, 500))
+        const node = yield* scripted("127.80.0.1", 170_190, 77)
+        const peers = others.flatMap((peer) => ["--peer", peer])
+        const behind = yield* census("watch", "--network", "regtest", "--node", node, ...peers)
+        assert.deepStrictEqual([behind.code, behind.errors], [2, []])
+        assert.match(behind.output, /^the node is behind: at 77, .*; 5 of 5 groups say so, .*\n$/)
+        const unknown = yield* census(
+          "watch",
+          "--network",
+          "regtest",
+          "--node",
+          node,
+          "--peer",
+          "127.0.0.1:1",
+          "--for",
+          "10s",
+          "--json"
+        )
+        assert.deepStrictEqual([unknown.code, JSON.parse(unknown.output).verdict], [4, "Unknown"])
       }).pipe(Effect.scoped),
     180_000
   )

@@ -1,7 +1,9 @@
 /** The command as a process: what it prints, how it ends, and how it is ended. */
-import * as net from "node:net"
+import { execFile } from "node:child_process"
 import { writeFileSync } from "node:fs"
+import * as net from "node:net"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { isListening, makeHome, outcomeOf, startIn, until } from "../support/process.ts"
 
@@ -39,7 +41,7 @@ describe.concurrent("a command that can't do what it was told says so in one sen
     [
       "an unknown network",
       ["start", "--network", "moonnet"],
-      "network-effect: --network moonnet is not a network: say mainnet, testnet or regtest"
+      'network-effect: Invalid value for flag --network: "moonnet". Expected mainnet, testnet or regtest. See network-effect start --help.'
     ],
     [
       "an address of another machine",
@@ -50,6 +52,21 @@ describe.concurrent("a command that can't do what it was told says so in one sen
       "a time that is none",
       ["devnet", "--for", "soon"],
       'network-effect: Invalid value for flag --for: "soon". Expected a time such as 20s or 1m 30s, got soon. See network-effect devnet --help.'
+    ],
+    [
+      "a number out of bounds",
+      ["devnet", "--nodes", "0"],
+      'network-effect: Invalid value for flag --nodes: "0". Expected a whole number from 1 to 200. See network-effect devnet --help.'
+    ],
+    [
+      "a number that is none",
+      ["devnet", "--churn", "often"],
+      'network-effect: Invalid value for flag --churn: "often". Expected a number from 0 to 1. See network-effect devnet --help.'
+    ],
+    [
+      "a word that is none of a few",
+      ["devnet", "--log-format", "xml"],
+      'network-effect: Invalid value for flag --log-format: "xml". Expected pretty or json. See network-effect devnet --help.'
     ],
     [
       "a file that is not there",
@@ -63,6 +80,29 @@ describe.concurrent("a command that can't do what it was told says so in one sen
       assert.deepStrictEqual({ code, errors, output }, { code: 1, errors: [sentence], output: "" })
     })
   }
+
+  it("a file with several mistakes, one sentence for each", async () => {
+    const file = join(directory, "broken.toml")
+    writeFileSync(file, '[network]\nlisten_addr = "x"\ncache_dir = 3\n')
+    for (const args of [
+      ["start", "--config", file],
+      ["doctor", "--config", file, "--node", "127.0.0.1:1"],
+      ["config", "check", file]
+    ]) {
+      const { code, errors, output } = await failure(...args)
+      assert.deepStrictEqual(
+        { code, errors, output },
+        {
+          code: 1,
+          errors: [
+            `network-effect: ${file} line 2: listen_addr x is not an address: say ip, ip:port or [ip6]:port`,
+            `network-effect: ${file} line 3: cache_dir has to be true, false or a directory in quotes`
+          ],
+          output: ""
+        }
+      )
+    }
+  })
 
   it("a port that is taken", async () => {
     const { address, close } = await takePort()
@@ -91,9 +131,13 @@ describe.concurrent("a node that was started", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as { readonly _tag: string; readonly at: number })
+    // Whichever comes first.
     assert.deepStrictEqual(
-      events.slice(0, 2).map(({ _tag }) => _tag),
-      ["Listening", "InitialPeersFound"]
+      events
+        .slice(0, 2)
+        .map(({ _tag }) => _tag)
+        .toSorted(),
+      ["InitialPeersFound", "Listening"]
     )
     for (const { at } of events) assert.isAbove(at, 0)
   })
@@ -162,5 +206,37 @@ describe("a local network", () => {
     const { code } = await run.ended
     assert.strictEqual(code, 130)
     assert.match(run.output(), /\n2 nodes ran for [\d.]+ s\.\nEvery node had found all 1 others? after/)
+  })
+})
+
+describe("completions for bash", () => {
+  /** What a Tab after this line offers. */
+  const offered = async (script: string, line: string): Promise<ReadonlyArray<string>> => {
+    const words = line.split(" ")
+    const program = [
+      // Of the bash-completion package, which not every system has: without it the script brings its own.
+      `source ${script}`,
+      `COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})`,
+      `COMP_CWORD=${words.length - 1}`,
+      `COMP_LINE='${line}'`,
+      "COMP_POINT=${#COMP_LINE}",
+      `complete -p network-effect | sed 's/.*-F \\([^ ]*\\).*/\\1/' > ${script}.name`,
+      `$(cat ${script}.name) network-effect '${words.at(-1)}' '${words.at(-2)}'`,
+      'printf "%s\\n" "${COMPREPLY[@]}"'
+    ].join("\n")
+    const { stdout } = await promisify(execFile)("bash", ["--norc", "-c", program], { cwd: directory })
+    return stdout.trim().split("\n").toSorted()
+  }
+
+  it("offer commands, flags, values and files", { timeout: 30_000 }, async () => {
+    const script = join(directory, "completions.bash")
+    writeFileSync(script, (await outcomeOf(start("--completions", "bash"))).output)
+    writeFileSync(join(directory, "zebrad-test.toml"), "")
+    assert.deepStrictEqual(await offered(script, "network-effect log"), ["log-level"])
+    assert.include(await offered(script, "network-effect devnet --p"), "--port")
+    assert.deepStrictEqual(await offered(script, "network-effect start --network "), ["mainnet", "regtest", "testnet"])
+    assert.deepStrictEqual(await offered(script, "network-effect log-level d"), ["debug"])
+    assert.deepStrictEqual(await offered(script, "network-effect start --config zebrad-t"), ["zebrad-test.toml"])
+    assert.deepStrictEqual(await offered(script, "network-effect config check zebrad-t"), ["zebrad-test.toml"])
   })
 })

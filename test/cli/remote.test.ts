@@ -3,6 +3,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { writeFileSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
+import { nodeUrl } from "../../src/cli/remote.ts"
 import { isListening, makeHome, outcomeOf, type Run, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
@@ -100,6 +101,20 @@ describe("a running node", () => {
     )
   })
 
+  it("is found by its address, its name and its URL", async () => {
+    const [, port = ""] = status.split(":")
+    for (const node of [status, `localhost:${port}`, `LOCALHOST:${port}`, `http://${status}`, `http://${status}/`]) {
+      assert.deepStrictEqual(await answer("bans", "--node", node), ["nobody is banned"], node)
+    }
+  })
+
+  it("tells the level of its logs, and changes it", async () => {
+    assert.deepStrictEqual(await answer("log-level"), ["logs are from level info"])
+    assert.deepStrictEqual(await answer("log-level", "debug"), ["logs are from level debug"])
+    assert.deepStrictEqual(await answer("log-level", "--json"), ['{"level":"Debug"}'])
+    assert.deepStrictEqual(await answer("log-level", "info"), ["logs are from level info"])
+  })
+
   it("bans and unbans", async () => {
     const [text = ""] = await answer("ban", "198.51.100.9", "--for", "2h", "--reason", "a test")
     assert.match(text, /^198\.51\.100\.9 is banned until \d{4}-\d\d-\d\dT[\d:.]+Z: a test$/)
@@ -167,9 +182,24 @@ describe("a running node", () => {
       "network-effect: no node answers at 127.0.0.1:1: start one, or say where it is with --node."
     ],
     [
+      "a level that is none",
+      ["log-level", "loud"],
+      'network-effect: Invalid value for argument <level>: "loud". Expected all, trace, debug, info, warn, error, fatal or none. See network-effect log-level --help.'
+    ],
+    [
+      "a page that is too long",
+      ["addresses", "--limit", "1001"],
+      'network-effect: Invalid value for flag --limit: "1001". Expected a whole number from 0 to 1000. See network-effect addresses --help.'
+    ],
+    [
+      "a URL with a password",
+      ["peers", "--node", "http://me:secret@127.0.0.1"],
+      'network-effect: Invalid value for flag --node: "http://me:secret@127.0.0.1". Expected ip:port, [ip6]:port, name:port or a URL, got http://me:secret@127.0.0.1. See network-effect peers --help.'
+    ],
+    [
       "a node at no address",
       ["peers", "--node", "off"],
-      'network-effect: Invalid value for flag --node: "off". Expected ip:port or [ip6]:port, got off. See network-effect peers --help.'
+      'network-effect: Invalid value for flag --node: "off". Expected ip:port, [ip6]:port, name:port or a URL, got off. See network-effect peers --help.'
     ]
   ] as const) {
     it.concurrent(`says in one sentence what is wrong with ${name}`, async () => {
@@ -177,6 +207,34 @@ describe("a running node", () => {
       if (typeof sentence === "string") assert.deepStrictEqual(errors, [sentence])
       else assert.match(errors.join("\n"), sentence)
     })
+  }
+})
+
+describe("where a node is", () => {
+  for (const [text, url] of [
+    ["127.0.0.1", "http://127.0.0.1:8234"],
+    ["127.0.0.1:1", "http://127.0.0.1:1"],
+    ["[::1]:1", "http://[::1]:1"],
+    ["::1", "http://[::1]:8234"],
+    ["zebra", "http://zebra:8234"],
+    ["Zebra.example:1", "http://zebra.example:1"],
+    ["http://zebra", "http://zebra"],
+    ["https://zebra.example/status/", "https://zebra.example/status"],
+    ["off", undefined],
+    ["", undefined],
+    ["-", undefined],
+    ["a b", undefined],
+    ["zebra:0", undefined],
+    ["zebra:99999", undefined],
+    ["999.0.0.1:1", undefined],
+    ["ftp://zebra", undefined],
+    ["http://me:secret@zebra", undefined],
+    ["http://me@zebra", undefined],
+    ["http://a?b", undefined],
+    ["http://a#b", undefined],
+    ["http://", undefined]
+  ] as const) {
+    it(`is ${url ?? "nowhere"} for ${JSON.stringify(text)}`, () => assert.strictEqual(nodeUrl(text), url))
   }
 })
 
@@ -190,6 +248,17 @@ describe("a settings file", () => {
     const [checked, printed] = await Promise.all([ask("check", file), ask("default")])
     assert.deepStrictEqual(JSON.parse(checked.output), { file, network: "Testnet", targetPeers: 25, notes: [] })
     assert.match((JSON.parse(printed.output) as { readonly toml: string }).toml, /^\[network\]$/m)
+
+    // What is in force is printed in a form that loads as the same.
+    const show = (...args: ReadonlyArray<string>) =>
+      outcomeOf(startIn(home.directory, { ZEBRA_NETWORK__CACHE_DIR: "false" })("config", "show", ...args))
+    const inForce = await show("-c", file, "--listen", "127.0.0.1:7")
+    assert.deepStrictEqual([inForce.code, inForce.errors], [0, []])
+    for (const line of ['network = "Testnet"', 'listen_addr = "127.0.0.1:7"', "cache_dir = false"]) {
+      assert.include(inForce.output.split("\n"), line)
+    }
+    writeFileSync(file, inForce.output)
+    assert.strictEqual((await show("-c", file)).output, inForce.output)
   })
 })
 

@@ -1,5 +1,5 @@
 /** The command as a process. */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, spawn, type StdioOptions } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -22,9 +22,9 @@ export interface Run {
 
 /** Starts the command with its home in `directory`, without a status interface unless `env` says otherwise. */
 export const startIn =
-  (directory: string, env: Readonly<Record<string, string>> = {}) =>
+  (directory: string, env: Readonly<Record<string, string>> = {}, stdio: StdioOptions = ["ignore", "pipe", "pipe"]) =>
   (...args: ReadonlyArray<string>): Run => {
-    const child = spawn(process.execPath, ["layers/main.ts", ...args], {
+    const child = spawn(process.execPath, ["layers/bin.js", ...args], {
       env: {
         PATH: process.env["PATH"] ?? "",
         HOME: directory,
@@ -33,11 +33,11 @@ export const startIn =
         NODE_COMPILE_CACHE: compiled,
         ...env
       },
-      stdio: ["ignore", "pipe", "pipe"]
+      stdio
     })
     let [output, errors] = ["", ""]
-    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()))
-    child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()))
+    child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()))
+    child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()))
     return {
       child,
       output: () => output,

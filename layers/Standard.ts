@@ -1,0 +1,67 @@
+/**
+ * The standard streams of this process, as what a node tells needs them: neither can hold it up or end it.
+ *
+ * @module
+ */
+import { fstatSync, writeSync } from "node:fs"
+import { Layer, Logger } from "effect"
+import { type LineSink, maxWaitingBytes, Output } from "../src/cli/Output.ts"
+
+/** What lines were left out, as an event like the others. */
+const omittedEvent = (kind: string, count: number): string => JSON.stringify({ _tag: "LinesOmitted", kind, count })
+
+const omittedText = (kind: string, count: number): string => `… and ${count} more of ${kind}`
+
+/**
+ * A file or a device. Written by its descriptor: a stream would be over for good with the first failure, and a disk that is
+ * full has room again some time.
+ */
+const fileSink = (descriptor: number): LineSink => {
+  /** The last line was written in part. */
+  let isTorn = false
+  return {
+    write: (line) => {
+      const bytes = Buffer.from(isTorn ? `\n${line}` : line)
+      let written = 0
+      try {
+        written = writeSync(descriptor, bytes)
+      } catch {
+        return false
+      }
+      isTorn = written > 0 && written < bytes.length
+      return written === bytes.length
+    },
+    waitingBytes: () => 0
+  }
+}
+
+/** A pipe or a terminal, which may be slow. Whoever closes it ends the process, as `bin.js` says. */
+const streamSink = (stream: NodeJS.WriteStream): LineSink => ({
+  write: (line) => {
+    if (!stream.writable) return false
+    stream.write(line)
+    return true
+  },
+  waitingBytes: () => stream.writableLength
+})
+
+const stdoutSink = (): LineSink => {
+  const { stdout } = process
+  try {
+    const stats = fstatSync(stdout.fd)
+    return stats.isFile() || (stats.isCharacterDevice() && !stdout.isTTY) ? fileSink(stdout.fd) : streamSink(stdout)
+  } catch {
+    // It was closed before we began.
+    return { write: () => false, waitingBytes: () => 0 }
+  }
+}
+
+/** Stdout, for `start`; `json` says how omitted lines are told. */
+export const layerOutput = (json: boolean): Layer.Layer<Output> =>
+  Layer.suspend(() => Output.layer(stdoutSink(), json ? omittedEvent : omittedText))
+
+/** The same logger, which leaves out what stderr has no room for. */
+export const bounded = <A>(logger: Logger.Logger<unknown, A>): Logger.Logger<unknown, void> =>
+  Logger.make((options) => {
+    if (process.stderr.writableLength <= maxWaitingBytes) logger.log(options)
+  })
