@@ -4,7 +4,7 @@
  * @module
  */
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
-import { readFile, shortName } from "../src/cli/config.ts"
+import { InForce, readFile, shortName } from "../src/cli/config.ts"
 import { DoctorSettings } from "../src/cli/doctor.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
@@ -22,6 +22,8 @@ interface StartFlags {
   readonly peers: ReadonlyArray<string>
   readonly userAgent: Option.Option<string>
   readonly status: Option.Option<PeerSocketAddress>
+  readonly statusHosts: ReadonlyArray<string>
+  readonly rpcCookie: Option.Option<string>
 }
 
 /** Every variable of the environment that starts with `ZEBRA_`. */
@@ -71,20 +73,30 @@ export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
 const failing = (change: string) => (cause: Cause.Cause<Failure>) =>
   Layer.effectContext(explained(change)(Effect.failCause(cause)))
 
+const loadWithoutPeers = (flags: Pick<StartFlags, "network" | "listen">) =>
+  load({
+    network: Option.getOrUndefined(flags.network),
+    listen: Option.getOrUndefined(flags.listen),
+    peers: [],
+    userAgent: undefined
+  })
+
 /** What `doctor` looks at, with these flags. */
 export const layerDoctor = (flags: Pick<StartFlags, "network" | "listen">) =>
   Layer.effect(
     DoctorSettings,
-    Effect.map(
-      load({
-        network: Option.getOrUndefined(flags.network),
-        listen: Option.getOrUndefined(flags.listen),
-        peers: [],
-        userAgent: undefined
-      }),
-      ({ options }) => DoctorSettings.of(options)
-    )
+    Effect.map(loadWithoutPeers(flags), ({ options }) => DoctorSettings.of(options))
   ).pipe(Layer.catchCause(failing("")))
+
+/** What `config show` prints, with these flags. */
+export const layerInForce = (flags: Pick<StartFlags, "network" | "listen">) =>
+  Layer.effect(
+    InForce,
+    Effect.map(loadWithoutPeers(flags), ({ options }) => InForce.of(options))
+  ).pipe(Layer.catchCause(failing("")))
+
+/** As whoever stops the process from outside, so that everything is closed in order. */
+const stopProcess = Effect.sync(() => process.kill(process.pid, "SIGTERM"))
 
 /** The node that `start` runs with these flags, and its status interface. */
 export const layerNode = (flags: StartFlags) => {
@@ -103,10 +115,18 @@ export const layerNode = (flags: StartFlags) => {
       )
     )
   ).pipe(Layer.catchCause(failing("choose another with --listen")))
-  const status = Option.match(flags.status, {
-    onNone: () => Layer.succeed(StatusListening, { address: Option.none() }),
-    onSome: (address) =>
-      StatusServer.layer(address).pipe(Layer.catchCause(failing("choose another with --status, or --status off")))
+  return Option.match(flags.status, {
+    onNone: () => Layer.succeed(StatusListening, { address: Option.none() }).pipe(Layer.provideMerge(node)),
+    onSome: (address) => {
+      const change = failing("choose another with --status, or --status off")
+      const status = StatusServer.layer(address, {
+        hosts: flags.statusHosts,
+        rpcCookie: Option.getOrUndefined(flags.rpcCookie),
+        stop: stopProcess
+      }).pipe(Layer.catchCause(change))
+      // Before the node is built, which binds and dials.
+      const checked = Layer.effectDiscard(StatusServer.check(address)).pipe(Layer.catchCause(change))
+      return Layer.unwrap(Effect.as(Layer.build(checked), status.pipe(Layer.provideMerge(node))))
+    }
   })
-  return status.pipe(Layer.provideMerge(node))
 }

@@ -3,48 +3,70 @@
  *
  * @module
  */
-import { createServer } from "node:http"
 import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Option } from "effect"
+import { SecureRandom } from "effect/crypto"
 import { HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
+import { StatusAccess } from "../src/status/Guard.ts"
+import * as RpcCookie from "../src/status/RpcCookie.ts"
+import * as RpcMethods from "../src/status/RpcMethods.ts"
 import * as Routes from "../src/status/Routes.ts"
 import { StatusListening, StatusNeedsToken, token } from "../src/status/StatusAddress.ts"
+import * as StatusListener from "../src/status/StatusListener.ts"
 import { ListenError } from "../src/transport/Transport.ts"
 
-/** Clients at the same time, of which each may have an event stream open. One more is closed at once. */
-const maxClients = 2000
+/** What a status server is told besides its address. */
+export interface StatusServerOptions {
+  /** Names it may be asked by without a token, besides its IPs and `localhost`: those of a proxy or a service. */
+  readonly hosts?: ReadonlyArray<string> | undefined
+  /** Where a login for JSON-RPC is left; it then needs that one, or the token. */
+  readonly rpcCookie?: string | undefined
+  /** Ends the process in order: what JSON-RPC's `stop` does. There is no such method without. */
+  readonly stop?: Effect.Effect<void> | undefined
+}
 
-/** Enough for any request, whose body is at most 16 KiB; a client that trickles is let go. */
-const requestTimeoutMillis = 10_000
+/** Fails when others could reach the address and there is no token. To be asked before anything of a node is bound. */
+export const check = Effect.fnUntraced(function* (address: PeerSocketAddress.PeerSocketAddress) {
+  const secret = yield* Effect.orDie(token)
+  if (Option.isNone(secret) && !NetAddress.isLoopback(address.address)) {
+    return yield* new StatusNeedsToken({ address: PeerSocketAddress.format(address) })
+  }
+  return secret
+})
 
 /**
- * Serves until the scope closes, within half a second then, whoever listens to events. Needs the services of a node.
+ * Serves until the scope closes, at once then, whoever listens to events. Needs the services of a node.
  * Port 0 takes a free one: `StatusListening` says which.
  *
  * On an address others can reach it needs a token, else it fails with `StatusNeedsToken` and binds nothing.
  */
-export const layer = (address: PeerSocketAddress.PeerSocketAddress) =>
+export const layer = (
+  address: PeerSocketAddress.PeerSocketAddress,
+  { hosts = [], rpcCookie, stop }: StatusServerOptions = {}
+) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const secret = yield* Effect.orDie(token)
-      const text = PeerSocketAddress.format(address)
-      if (Option.isNone(secret) && !NetAddress.isLoopback(address.address)) {
-        return yield* new StatusNeedsToken({ address: text })
-      }
-      const server = createServer({ requestTimeout: requestTimeoutMillis, headersTimeout: requestTimeoutMillis })
-      server.maxConnections = maxClients
-      const listening = NodeHttpServer.layer(() => server, {
-        host: NetAddress.formatIp(address.address),
-        port: address.port,
-        gracefulShutdownTimeout: "200 millis"
-      }).pipe(
+      const secret = yield* check(address)
+      // After the port is bound, so that a second process leaves the file of the first one alone.
+      const access = Layer.merge(
+        Layer.effect(
+          StatusAccess,
+          Effect.gen(function* () {
+            yield* HttpServer.HttpServer
+            const rpcLogin = rpcCookie === undefined ? Option.none() : Option.some(yield* RpcCookie.make(rpcCookie))
+            return StatusAccess.of({ token: secret, rpcLogin, hosts: hosts.map((host) => host.toLowerCase()) })
+          })
+        ),
+        Layer.succeed(RpcMethods.StopNode, Option.fromUndefinedOr(stop))
+      ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+      const listening = StatusListener.layer(address).pipe(
         Layer.catchTag("ServeError", ({ cause }) =>
           Layer.effectContext(
             Effect.fail(
               new ListenError({
-                address: text,
+                address: PeerSocketAddress.format(address),
                 code: cause instanceof Error && "code" in cause ? String(cause.code) : "unknown",
                 cause
               })
@@ -52,8 +74,6 @@ export const layer = (address: PeerSocketAddress.PeerSocketAddress) =>
           )
         )
       )
-      // Closed first: event streams would keep the server from closing.
-      const closing = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
       const told = Layer.effect(
         StatusListening,
         Effect.gen(function* () {
@@ -65,11 +85,12 @@ export const layer = (address: PeerSocketAddress.PeerSocketAddress) =>
           return StatusListening.of({ address: Option.some(bound) })
         })
       )
-      return Layer.merge(closing, told).pipe(
+      return told.pipe(
         Layer.provideMerge(
-          HttpRouter.serve(Routes.layer(secret), { disableLogger: true, disableListenLog: true }).pipe(
-            Layer.provideMerge(listening)
-          )
+          HttpRouter.serve(Routes.layer.pipe(Layer.provide(access)), {
+            disableLogger: true,
+            disableListenLog: true
+          }).pipe(Layer.provideMerge(listening), Layer.provide(NodeHttpServer.layerHttpServices))
         )
       )
     })

@@ -9,7 +9,7 @@ import { Command } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
 import * as census from "../src/cli/census.ts"
 import { watch } from "../src/cli/censusWatch.ts"
-import { config } from "../src/cli/config.ts"
+import * as config from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
 import { doctor } from "../src/cli/doctor.ts"
 import * as remote from "../src/cli/remote.ts"
@@ -47,7 +47,13 @@ const program = root.pipe(
         )
       ])
     ),
-    config,
+    config.config.pipe(
+      Command.withSubcommands([
+        config.check,
+        config.show.pipe(Command.provide((flags) => Settings.layerInForce(flags))),
+        config.printDefault
+      ])
+    ),
     remote.peers,
     remote.addresses,
     remote.bans,

@@ -140,7 +140,7 @@ const connection = Effect.fnUntraced(function* (stream: ByteStream) {
     inbound,
     policy: defaults,
     nonce: Effect.succeed(1n),
-    logDefect: Effect.logError
+    log: (_kind, line) => line
   })
 })
 

@@ -76,7 +76,8 @@ export class BookEntries {
 
   /** After the wall clock went back: no time lies ahead of it, and what was too old to be told may not be. */
   wallClockWentBack(wallSeconds: number): void {
-    for (const entry of [...this.order]) {
+    const entries = [...this.order]
+    for (const entry of entries) {
       const right = PeerAddress.notAhead(entry, wallSeconds)
       if (right === entry) this.gossip.add(entry)
       else {

@@ -1,11 +1,15 @@
 /**
  * Service: the first addresses, from names that a chain's community keeps up.
  *
+ * A lookup of the system's resolver cannot be taken back: it occupies a thread until it is over, which may be long after
+ * anybody waits for it, and file access needs these threads too. So a name is looked up once at a time, whoever asks again
+ * meanwhile, and goes on when nobody waits any more.
+ *
  * Source: Zebra config.rs, `resolve_peers` and `resolve_host`.
  *
  * @module
  */
-import { Context, Duration, Effect, Layer, Metric, Result } from "effect"
+import { Context, Duration, Effect, Fiber, FiberMap, Layer, Metric, Option, Result } from "effect"
 import { Dns, NetAddress } from "effect/net"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -16,20 +20,25 @@ export class DnsSeeds extends Context.Service<
   DnsSeeds,
   {
     /**
-     * Every address the seeds give, each once. Waits until there is one, for as long as it takes; answers nothing at once
-     * when there are no seeds.
+     * Those that are written as addresses: known without asking anybody. The operator named them, so they are told to the book
+     * as such (`NewConfigured`).
+     */
+    readonly literals: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+    /**
+     * Every address there is, the literals too, each once. Waits `Policy.dnsTimeout` for each name, and until there is
+     * an address at all, for as long as it takes; answers nothing at once when there are no seeds. May be raced, interrupted
+     * and asked again by anybody at any time: what is under way is shared.
      */
     readonly resolve: Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>
-    /** Those of `resolve` that are written as addresses, for whoever does not want to wait for the names beside them. */
-    readonly literals: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
   }
 >()("network-effect/addresses/DnsSeeds") {
   /** Resolves `host:port` entries: those given, or else the seeds of the chain. On Regtest no name is resolved. */
-  static readonly layer = (seeds?: ReadonlyArray<string>) => Layer.effect(DnsSeeds, make(seeds))
+  static readonly layer = (seeds?: ReadonlyArray<string>): Layer.Layer<DnsSeeds, never, ChainParams | Dns.Dns> =>
+    Layer.effect(DnsSeeds, make(seeds))
 
   /** These and no others; nothing is resolved. */
   static readonly layerPeers = (peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>): Layer.Layer<DnsSeeds> =>
-    Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: Effect.succeed(peers), literals: peers }))
+    Layer.succeed(DnsSeeds, DnsSeeds.of({ literals: peers, resolve: Effect.succeed(peers) }))
 }
 
 /** A name that DNS can carry: labels of 1 to 63 letters, digits, `-` and `_`, 253 bytes in all; a dot may end it. */
@@ -61,21 +70,40 @@ export const parseSeed = (seed: string): { readonly host: string; readonly port:
 /** What stands for this host on a private network. */
 const loopback = ["127.0.0.1", "::1"]
 
-const make = Effect.fnUntraced(function* (configured: ReadonlyArray<string> | undefined) {
+/** An entry, with its address when it names one. */
+interface Seed {
+  readonly text: string
+  readonly host: string
+  readonly port: number
+  readonly literal: PeerSocketAddress.PeerSocketAddress | undefined
+}
+
+const seedOf = (text: string, host: string, port: number): Seed => {
+  const ip = NetAddress.ipFromString(host)
+  return { text, host, port, literal: Result.isSuccess(ip) ? PeerSocketAddress.fromIp(ip.success, port) : undefined }
+}
+
+/**
+ * Time after which a lookup that is still under way is given up and may begin again, as a multiple of `Policy.dnsTimeout`:
+ * one minute. The system's resolver gives up by itself after about half of that.
+ */
+const longestLookup = 12
+
+const make = Effect.fnUntraced(function* (given: ReadonlyArray<string> | undefined) {
   const policy = yield* Policy
   const chain = yield* ChainParams
   const dns = yield* Dns.Dns
   const isRegtest = chain.kind === "regtest"
-  const seeds = (configured ?? chain.seeds).flatMap((text) => {
-    const seed = parseSeed(text)
-    if (seed === undefined) return []
-    if (!isRegtest) return [{ text, ...seed }]
-    if (seed.host === "localhost") return loopback.map((host) => ({ text, host, port: seed.port }))
-    const literal = NetAddress.ipFromString(seed.host)
-    const isOurs =
-      Result.isSuccess(literal) && PeerSocketAddress.isLocalhost(PeerSocketAddress.fromIp(literal.success, seed.port))
-    return isOurs ? [{ text, ...seed }] : []
+  const seeds = (given ?? chain.seeds).flatMap((text) => {
+    const parsed = parseSeed(text)
+    if (parsed === undefined) return []
+    const { host, port } = parsed
+    if (!isRegtest) return [seedOf(text, host, port)]
+    if (host === "localhost") return loopback.map((ip) => seedOf(text, ip, port))
+    const seed = seedOf(text, host, port)
+    return seed.literal !== undefined && PeerSocketAddress.isLocalhost(seed.literal) ? [seed] : []
   })
+  const lookups = yield* FiberMap.make<string, ReadonlyArray<NetAddress.IpAddress>, Dns.DnsError>()
 
   const found = (seed: string, addresses: number) =>
     Metric.update(
@@ -89,53 +117,70 @@ const make = Effect.fnUntraced(function* (configured: ReadonlyArray<string> | un
       addresses
     )
 
-  /** The addresses of one seed; none when it does not answer in time, which is no reason to worry. */
-  const resolveOne = Effect.fnUntraced(function* ({ host, port, text }: (typeof seeds)[number]) {
-    const literal = NetAddress.ipFromString(host)
-    const addresses = Result.isSuccess(literal)
-      ? [literal.success]
-      : yield* dns.lookup(host).pipe(
-          Effect.timeoutOrElse({
-            duration: policy.dnsTimeout,
-            orElse: () => Effect.fail(new Dns.DnsError({ reason: "Timeout", method: "lookup", hostname: host }))
-          }),
-          Effect.catch((error) =>
-            Effect.as(
-              Effect.logInfo("a seed did not answer").pipe(Effect.annotateLogs({ seed: text, reason: error.reason })),
-              []
-            )
-          )
-        )
-    yield* found(text, addresses.length)
-    return addresses.map((ip) => PeerSocketAddress.fromIp(ip, port))
+  const timeout = (host: string) =>
+    Effect.fail(new Dns.DnsError({ reason: "Timeout", method: "lookup", hostname: host }))
+
+  /** Waits for the one lookup of a name, for a while; that goes on. */
+  const lookUp = Effect.fnUntraced(function* (host: string) {
+    const underWay = yield* FiberMap.get(lookups, host)
+    const lookup = dns.lookup(host).pipe(
+      Effect.timeoutOrElse({
+        duration: Duration.times(policy.dnsTimeout, longestLookup),
+        orElse: () => timeout(host)
+      })
+    )
+    const fiber = Option.isSome(underWay) ? underWay.value : yield* FiberMap.run(lookups, host, lookup)
+    return yield* Effect.timeoutOrElse(Fiber.join(fiber), { duration: policy.dnsTimeout, orElse: () => timeout(host) })
   })
 
-  const resolveAll = Effect.map(
-    Effect.forEach(seeds, resolveOne, { concurrency: "unbounded" }).pipe(Effect.withSpan("DnsSeeds.resolve")),
-    (addresses) => [
-      ...new Map(addresses.flat().map((address) => [PeerSocketAddress.format(address), address])).values()
-    ]
-  )
+  /** The addresses of one seed; none when it does not answer in time, which is no reason to worry. */
+  const resolveOne = Effect.fnUntraced(function* ({ host, literal, port, text }: Seed, isFirstTry: boolean) {
+    const addresses =
+      literal === undefined
+        ? yield* lookUp(host).pipe(
+            Effect.map((ips) => ips.map((ip) => PeerSocketAddress.fromIp(ip, port))),
+            Effect.catch(({ reason }) =>
+              (isFirstTry ? Effect.logInfo : Effect.logDebug)("a seed did not answer").pipe(
+                Effect.annotateLogs({ seed: text, reason }),
+                Effect.as([])
+              )
+            )
+          )
+        : [literal]
+    yield* found(text, addresses.length)
+    return addresses
+  })
+
+  const resolveAll = (isFirstTry: boolean) =>
+    Effect.map(
+      Effect.forEach(seeds, (seed) => resolveOne(seed, isFirstTry), { concurrency: "unbounded" }).pipe(
+        Effect.withSpan("DnsSeeds.resolve")
+      ),
+      (addresses) => unique(addresses.flat())
+    )
 
   const resolve = Effect.gen(function* () {
     if (seeds.length === 0) {
       yield* (isRegtest ? Effect.logInfo : Effect.logWarning)("there are no seeds, so others have to find this node")
       return []
     }
-    for (let attempt = 0; ; attempt++) {
-      const addresses = yield* resolveAll
+    for (let isFirstTry = true; ; isFirstTry = false) {
+      const addresses = yield* resolveAll(isFirstTry)
       if (addresses.length > 0) return addresses
-      yield* (attempt === 0 ? Effect.logInfo : Effect.logDebug)("no seed has answered: trying again").pipe(
+      yield* (isFirstTry ? Effect.logInfo : Effect.logDebug)("no seed has answered: trying again").pipe(
         Effect.annotateLogs({ seeds: seeds.length, again: Duration.format(policy.dnsTimeout) })
       )
       yield* Effect.sleep(policy.dnsTimeout)
     }
   })
 
-  const literals = seeds.flatMap(({ host, port }) => {
-    const literal = NetAddress.ipFromString(host)
-    return Result.isSuccess(literal) ? [PeerSocketAddress.fromIp(literal.success, port)] : []
+  return DnsSeeds.of({
+    literals: unique(seeds.flatMap(({ literal }) => (literal === undefined ? [] : [literal]))),
+    resolve
   })
-
-  return DnsSeeds.of({ resolve, literals })
 })
+
+/** Each address once, in order. */
+const unique = (addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) => [
+  ...new Map(addresses.map((address) => [PeerSocketAddress.format(address), address])).values()
+]

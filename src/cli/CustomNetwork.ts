@@ -142,15 +142,14 @@ export const makeRegtest = (
     const warnings = ignored.length === 0 ? [] : [`on Regtest these settings are ignored: ${ignored.join(", ")}`]
     if (params["activation_heights"] === undefined) return { chain: regtest, warnings }
     const given = yield* heightsOf(params["activation_heights"], source, [...path, "activation_heights"])
-    // Up to Canopy each activates with the one before it unless it is given; later ones only if they are.
+    // Up to Canopy each activates with the one before it unless it is given; later ones only if they are, and the first one
+    // only if nothing comes after it.
     const heights: Partial<Record<Upgrade, number>> = { Genesis: 0 }
-    let before = given.BeforeOverwinter ?? 1
-    for (const name of ["BeforeOverwinter", "Overwinter", "Sapling", "Blossom", "Heartwood", "Canopy"] as const) {
-      before =
-        given[name] ??
-        (given.BeforeOverwinter === undefined && given.Overwinter !== undefined && name === "BeforeOverwinter"
-          ? 1
-          : before)
+    const first = given.BeforeOverwinter ?? (given.Overwinter === undefined ? 1 : undefined)
+    if (first !== undefined) heights.BeforeOverwinter = first
+    let before = first ?? 1
+    for (const name of ["Overwinter", "Sapling", "Blossom", "Heartwood", "Canopy"] as const) {
+      before = given[name] ?? before
       heights[name] = before
     }
     const later = namedUpgrades.slice(namedUpgrades.indexOf("Canopy") + 1)
@@ -183,6 +182,9 @@ const hostOf = (seed: string): string =>
     .toLowerCase()
 
 const publicHosts = new Set([...mainnet.seeds, ...testnet.seeds].map(hostOf))
+
+/** Whether a seed, in any spelling, is one of Mainnet or the public Testnet. */
+export const isPublicSeed = (seed: string): boolean => publicHosts.has(hostOf(seed))
 
 /** A Testnet with these parameters; without any it is the public one. */
 export const makeTestnet = (
@@ -235,7 +237,7 @@ export const makeTestnet = (
       Object.entries(publicValues).every(([key, value]) => !(key in params) || sameValue(params[key], value)) &&
       neverPublic.every((key) => !(key in params))
     if (!isCompatible) {
-      const publicSeed = seeds.find((seed) => publicHosts.has(hostOf(seed)))
+      const publicSeed = seeds.find(isPublicSeed)
       const remedy =
         "for the public Testnet take the parameters out; for another one give it a network_magic and peers of its own"
       if (publicSeed !== undefined) {

@@ -328,7 +328,10 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
 
   const configured = settings.find("initial_testnet_peers")
   if (chain.kind === "regtest" && configured !== undefined) {
-    const elsewhere = testnetSeeds.filter((seed) => !isOfThisMachine(seed))
+    const elsewhere = testnetSeeds.filter(
+      // A file of defaults names the public ones, and nobody expects them here.
+      (seed) => !isOfThisMachine(seed) && !CustomNetwork.isPublicSeed(seed)
+    )
     if (elsewhere.length > 0) {
       warnings.push(
         `${configured.where}: on Regtest only peers of this machine are dialled, not ${elsewhere.join(", ")}`

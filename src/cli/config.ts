@@ -1,14 +1,16 @@
 /**
- * `network-effect config`: checks a settings file, or prints one with every default.
+ * `network-effect config`: checks a settings file, or prints the one in force or one with every default.
  *
  * @module
  */
-import { Console, Effect, FileSystem, Path, type PlatformError } from "effect"
+import { Console, Context, Effect, FileSystem, Path, type PlatformError } from "effect"
 import { Argument, Command } from "effect/cli"
 import { mainnet, testnet } from "../chain/ChainParams.ts"
 import { jsonFlag } from "./remote.ts"
 import { explained } from "./root.ts"
 import * as SettingsFile from "./SettingsFile.ts"
+import { toToml } from "./SettingsWriter.ts"
+import { settingsFlags } from "./start.ts"
 
 /** A file's text, or one sentence why there is none. `as` names it. */
 export const readFile = (path: string, as: string) =>
@@ -31,7 +33,7 @@ export const shortName = (file: string) =>
     return fromHere === "" || fromHere.startsWith("..") || path.isAbsolute(fromHere) ? file : fromHere
   })
 
-const check = Command.make(
+export const check = Command.make(
   "check",
   {
     file: Argument.File("file").pipe(Argument.withDescription("A settings file, in the form of a zebrad.toml")),
@@ -102,11 +104,29 @@ export const defaultFile = `# Settings of network-effect, in the form of a zebra
 # max_connections_per_ip = 1
 `
 
-const printDefault = Command.make("default", { json: jsonFlag }, ({ json }) =>
+export const printDefault = Command.make("default", { json: jsonFlag }, ({ json }) =>
   Console.log(json ? JSON.stringify({ toml: defaultFile }) : defaultFile.trimEnd())
 ).pipe(Command.withDescription("Print a settings file with every default, commented"))
 
+/** What a node would be started with: from flags, the environment and the file of `--config`. */
+export class InForce extends Context.Service<InForce, SettingsFile.Settings>()("network-effect/cli/config/InForce") {}
+
+/** Needs `InForce`, which whoever composes the command provides. */
+export const show = Command.make(
+  "show",
+  { ...settingsFlags, json: jsonFlag },
+  Effect.fnUntraced(function* ({ json }) {
+    const toml = toToml(yield* InForce)
+    yield* Console.log(json ? JSON.stringify({ toml }) : toml.trimEnd())
+  })
+).pipe(
+  Command.withDescription("Print the settings in force, as a file that loads as the same settings"),
+  Command.withExamples([
+    { command: "network-effect config show", description: "From the environment, and the defaults" },
+    { command: "network-effect config show -c zebrad.toml --network testnet", description: "What a start would use" }
+  ])
+)
+
 export const config = Command.make("config").pipe(
-  Command.withSubcommands([check, printDefault]),
-  Command.withDescription("Check a settings file, or print one with every default")
+  Command.withDescription("Check a settings file, or print the one in force or one with every default")
 )

@@ -21,7 +21,6 @@ import { PeerCache } from "../addresses/AddressBookFile.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
-import * as PeerAddress from "../addresses/PeerAddress.ts"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -91,6 +90,8 @@ function* make() {
 
   // -- who there is --------------------------------------------------------------------------
 
+  /** Those that the operator named are candidates for ever. */
+  const configured = new Set(seeds.literals.map(PeerSocketAddress.format))
   /** The latest answers, by address. */
   let named = new Map<string, Address>()
   let atHand = new Map<string, Address>()
@@ -132,7 +133,10 @@ function* make() {
       )
       yield* hasStarted ? limitedLog("ignored", line) : line
     }
-    for (const address of yield* inOrder(unique.values())) yield* book.record({ _tag: "NewInitial", address })
+    for (const address of yield* inOrder(unique.values())) {
+      const isConfigured = configured.has(PeerSocketAddress.format(address))
+      yield* book.record({ _tag: isConfigured ? "NewConfigured" : "NewInitial", address })
+    }
     return unique
   })
 
@@ -174,15 +178,6 @@ function* make() {
     atHand = yield* learn(found)
     answers++
   })
-
-  /** Those of the book that were connected once and may serve blocks. */
-  const once = Effect.map(book.entries, (entries) =>
-    entries.flatMap((entry) =>
-      entry.lastResponseSeconds !== undefined && !entry.isInbound && PeerAddress.isValidForOutbound(entry, chain)
-        ? [entry.address]
-        : []
-    )
-  )
 
   // -- who is dialled ------------------------------------------------------------------------
 
@@ -305,7 +300,7 @@ function* make() {
     const ready = yield* book.readyCount
     if (ready > 0) return yield* demand(policy.fillSpareSlots ? ready : 1)
     if ((yield* Monotonic.millis) - gatheredMillis >= delayMillis) yield* gather
-    const known = yield* once
+    const known = yield* book.recoverable
     // As at the start, but for the first one's moment: another may be connected now.
     if (isAlone()) yield* dialDue(known, () => slots.open("outbound") < policy.targetPeers)
   }).pipe(Effect.delay(policy.recoveryInterval), Effect.forever)

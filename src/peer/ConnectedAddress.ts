@@ -58,6 +58,30 @@ export const isInbound = (connected: ConnectedAddress): boolean =>
 export const isOutbound = (connected: ConnectedAddress): boolean =>
   connected._tag === "OutboundDirect" || connected._tag === "OutboundProxy"
 
+/** The kind in a word, as the reference writes it. */
+export const shortLabel = ({ _tag }: ConnectedAddress): "Out" | "In" | "ProxOut" | "ProxIn" | "Isol" => {
+  switch (_tag) {
+    case "OutboundDirect":
+      return "Out"
+    case "InboundDirect":
+      return "In"
+    case "OutboundProxy":
+      return "ProxOut"
+    case "InboundProxy":
+      return "ProxIn"
+    case "Isolated":
+      return "Isol"
+  }
+}
+
+/** For people who debug: the kind, and where the connection goes to, without the IP. */
+export const describe = (connected: ConnectedAddress): string => {
+  const address = transientAddress(connected)
+  return address === undefined
+    ? shortLabel(connected)
+    : `${shortLabel(connected)}("${PeerSocketAddress.redacted(address)}")`
+}
+
 /** What logs and spans say: never the IP. */
 export const label = (connected: ConnectedAddress): string => {
   const address = transientAddress(connected)

@@ -3,16 +3,15 @@
  *
  *     us                                    them
  *      ├── version ──────────────────────────▶│     whoever dialled: nobody waits for the other to begin
- *      │◀────────────── anything, ignored ────┤
- *      │◀───────────────────────── version ───┤
- *      │ 1. our own nonce?  2. too old?  3. useless while we catch up?
+ *      │◀────────── anything, ignored; version┤
+ *      │  1. our own nonce?  2. too old?  3. useless while we catch up?
  *      ├── verack ───────────────────────────▶│
- *      │◀────────────── anything, ignored ────┤
- *      │◀────────────────────────── verack ───┤
+ *      │◀─────────── anything, ignored; verack┤
  *      ▼
  *     Connection
  *
- * On a failed check nothing is sent; the stream just ends.
+ * `HandshakeMachine` decides; here are the stream, the time, the chain and the nonces. On a failed check nothing is sent;
+ * the stream just ends.
  *
  * **Security**
  *
@@ -42,33 +41,24 @@ import { Message, type Version } from "../wire/Message.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as Connection from "./Connection.ts"
 import * as ConnectionMetrics from "./ConnectionMetrics.ts"
+import { type Action, HandshakeMachine, type Met, type Refusal } from "./HandshakeMachine.ts"
 import { InboundRequests } from "./InboundRequests.ts"
 import { MessageStream } from "./MessageStream.ts"
 import type { ConnectionClosed, ConnectionHost, Peer, Serialization } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
 
-/** The remote's nonce is one of ours: we talk to ourselves, or to somebody who echoes. */
-export class RemoteNonceReuse extends Data.TaggedError("RemoteNonceReuse")<{}> {}
+export { MissingRequiredServices, ObsoleteVersion, RemoteNonceReuse } from "./HandshakeMachine.ts"
+export type { Met, Refusal }
+
 /** The nonce we drew is in use. Chance, once in 2^64; another try draws another. */
 export class LocalDuplicateNonce extends Data.TaggedError("LocalDuplicateNonce")<{}> {}
-/** The peer speaks a protocol older than the chain's state demands. */
-export class ObsoleteVersion extends Data.TaggedError("ObsoleteVersion")<{
-  readonly version: number
-  readonly minimumVersion: number
-}> {}
-/** We dialled to catch up, and the peer serves no blocks. It may be useful later, so this says nothing about its address. */
-export class MissingRequiredServices extends Data.TaggedError("MissingRequiredServices")<{
-  readonly services: bigint
-}> {}
 /** No agreement within `Policy.handshakeTimeout`. */
 export class HandshakeTimeout extends Data.TaggedError("HandshakeTimeout")<{}> {}
 
 /** Why there was no agreement. */
 export type HandshakeReason =
-  | RemoteNonceReuse
+  | Refusal
   | LocalDuplicateNonce
-  | ObsoleteVersion
-  | MissingRequiredServices
   | HandshakeTimeout
   /** The remote ended the stream between two messages. */
   | ConnectionClosed
@@ -122,6 +112,15 @@ export class Handshake extends Context.Service<
       host: ConnectionHost
     ) => Effect.Effect<Peer, HandshakeError, Scope.Scope>
 
+    /**
+     * Shakes hands on `stream` to see who is there, and starts no connection: peers that a node refuses are met too, and
+     * `Met.refusal` says why. All of it within `Policy.handshakeTimeout`. What comes next on the stream is the caller's.
+     */
+    readonly meet: (
+      stream: ByteStream,
+      connected: ConnectedAddress.ConnectedAddress
+    ) => Effect.Effect<Met & { readonly messages: MessageStream }, HandshakeError>
+
     /** Nonces remembered; at most as many as there may be connections. */
     readonly nonceCount: Effect.Effect<number>
   }
@@ -145,10 +144,7 @@ function* make() {
   const span = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
   yield* PeerMetrics.initial
 
-  const limited = LimitedLog.make(policy.statusLogInterval)
-  // Peers may repeat what sets a bug off.
-  const logDefect: Connection.Options["logDefect"] = (message, cause) =>
-    limited(message, Effect.logError(message, cause))
+  const log = LimitedLog.make(policy.statusLogInterval)
   const nonces = new Set<bigint>()
   let connections = 0
 
@@ -191,49 +187,71 @@ function* make() {
     })
   }
 
-  const check = (
-    theirs: Version,
-    connected: ConnectedAddress.ConnectedAddress,
-    oldest: number,
-    isSyncing: boolean
-  ): RemoteNonceReuse | ObsoleteVersion | MissingRequiredServices | undefined => {
-    if (nonces.has(theirs.nonce)) return new RemoteNonceReuse()
-    if (theirs.version < oldest) return new ObsoleteVersion({ version: theirs.version, minimumVersion: oldest })
-    if (isSyncing && ConnectedAddress.isOutbound(connected) && (theirs.services & NODE_NETWORK) === 0n) {
-      return new MissingRequiredServices({ services: theirs.services })
-    }
-    return undefined
-  }
-
-  /** The exchange alone. */
-  const negotiate = Effect.fnUntraced(function* (
-    messages: MessageStream,
-    connected: ConnectedAddress.ConnectedAddress,
-    counts: ConnectionMetrics.HandshakeCount
-  ) {
-    const nonce = yield* rememberedNonce
-    const nowMillis = yield* Clock.currentTimeMillis
-    const atStart = yield* tip.get
-    const isSyncing = !isNearTip(atStart, nowMillis / 1000, policy.nearTipAge)
-    yield* messages.send(ourVersion(connected, nonce, nowMillis, atStart))
-
-    const theirs = yield* expect(messages, "Version")
-    yield* counts.versionReceived(theirs)
+  const look = Effect.fnUntraced(function* (theirs: Version) {
     if (theirs.services !== theirs.addressFrom.services) {
       yield* Effect.logDebug("a peer states two kinds of services").pipe(
         Effect.annotateLogs({ services: theirs.services, ofAddress: theirs.addressFrom.services })
       )
     }
     const height = Option.match(yield* tip.get, { onNone: () => 0, onSome: ({ height }) => height })
-    const oldest = minimumVersion(chain, height)
-    const refusal = check(theirs, connected, oldest, isSyncing)
-    if (refusal !== undefined) return yield* refusal
-    const negotiatedVersion = Math.min(ourProtocolVersion, theirs.version)
-    yield* counts.accepted(theirs.version, negotiatedVersion, oldest)
+    return { isOurNonce: nonces.has(theirs.nonce), minimumVersion: minimumVersion(chain, height) }
+  })
 
-    yield* messages.send(Message.Verack())
-    yield* expect(messages, "Verack")
-    return { connectedAddress: connected, remote: theirs, negotiatedVersion }
+  /** The exchange alone. */
+  const negotiate = Effect.fnUntraced(function* (
+    messages: MessageStream,
+    connected: ConnectedAddress.ConnectedAddress,
+    counts: ConnectionMetrics.HandshakeCount | undefined
+  ) {
+    const nonce = yield* rememberedNonce
+    const nowMillis = yield* Clock.currentTimeMillis
+    const atStart = yield* tip.get
+    const machine = new HandshakeMachine({
+      ours: ourVersion(connected, nonce, nowMillis, atStart),
+      isSyncing: !isNearTip(atStart, nowMillis / 1000, policy.nearTipAge),
+      isOutbound: ConnectedAddress.isOutbound(connected),
+      isRefusing: counts !== undefined
+    })
+    let actions = machine.begin
+    for (;;) {
+      const event = yield* perform(actions, messages, counts)
+      if (event._tag === "End") return event.met
+      actions = machine.step(event)
+    }
+  })
+
+  /** Does all of it; the last one says what comes next. */
+  const perform = Effect.fnUntraced(function* (
+    actions: ReadonlyArray<Action>,
+    messages: MessageStream,
+    counts: ConnectionMetrics.HandshakeCount | undefined
+  ) {
+    for (const action of actions) {
+      switch (action._tag) {
+        case "Send":
+          yield* messages.send(action.message)
+          break
+        case "Accept": {
+          const { negotiatedVersion, remote } = action.met
+          if (counts !== undefined) yield* counts.accepted(remote.version, negotiatedVersion, action.minimumVersion)
+          break
+        }
+        case "Read":
+          return { _tag: "Message", message: yield* messages.receive } as const
+        case "Look":
+          if (counts !== undefined) yield* counts.versionReceived(action.theirs)
+          return { _tag: "Looked", facts: yield* look(action.theirs) } as const
+        case "End":
+          return action
+      }
+    }
+    return yield* Effect.die(new Error("a handshake that does not know what comes next"))
+  })
+
+  /** The limit of a whole handshake. */
+  const inTime = Effect.timeoutOrElse({
+    duration: policy.handshakeTimeout,
+    orElse: () => Effect.fail(new HandshakeTimeout())
   })
 
   const run = Effect.fnUntraced(function* (
@@ -244,13 +262,15 @@ function* make() {
     const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
     const counts = yield* ConnectionMetrics.handshake(chain, connected)
     const info = yield* negotiate(messages, connected, counts).pipe(
+      Effect.flatMap(({ negotiatedVersion, refusal, remote }) =>
+        refusal === undefined
+          ? Effect.succeed({ connectedAddress: connected, remote, negotiatedVersion })
+          : Effect.fail(refusal)
+      ),
       // Both limits are ours; a peer that does not read fails the handshake, whichever is shorter.
       Effect.catchTag("ConnectionSendTimeout", () => Effect.fail(new HandshakeTimeout())),
       (exchange) => Effect.onExit(exchange, counts.exchanged),
-      Effect.timeoutOrElse({
-        duration: policy.handshakeTimeout,
-        orElse: () => Effect.fail(new HandshakeTimeout())
-      }),
+      inTime,
       (exchange) => Effect.onExit(exchange, counts.decided),
       Effect.mapError((reason) => new HandshakeError({ reason })),
       Spans.within("negotiator", { attributes: { peer: ConnectedAddress.label(connected) } })
@@ -258,26 +278,25 @@ function* make() {
     messages.agree(info.negotiatedVersion)
     const id = ++connections
     return yield* Effect.updateContext(
-      Connection.make({ id, info, messages, host, inbound, policy, nonce, logDefect }),
+      Connection.make({ id, info, messages, host, inbound, policy, nonce, log }),
       besideTheDial
     )
   })
 
+  const meet = Effect.fnUntraced(function* (stream: ByteStream, connected: ConnectedAddress.ConnectedAddress) {
+    const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
+    const met = yield* negotiate(messages, connected, undefined).pipe(
+      Effect.catchTag("ConnectionSendTimeout", () => Effect.fail(new HandshakeTimeout())),
+      inTime,
+      Effect.mapError((reason) => new HandshakeError({ reason }))
+    )
+    messages.agree(met.negotiatedVersion)
+    return { ...met, messages }
+  })
+
   return Handshake.of({
     run,
+    meet,
     nonceCount: Effect.sync(() => nonces.size)
   })
 }
-
-/** The next message of a kind; everything else before it is ignored, however often it comes. The budget ends that. */
-const expect = Effect.fnUntraced(function* <Tag extends Message["_tag"]>(messages: MessageStream, tag: Tag) {
-  for (;;) {
-    const message = yield* messages.receive
-    if (isTagged(message, tag)) return message
-  }
-})
-
-const isTagged = <Tag extends Message["_tag"]>(
-  message: Message,
-  tag: Tag
-): message is Extract<Message, { _tag: Tag }> => message._tag === tag

@@ -29,10 +29,10 @@ export interface Options {
   readonly userAgent: string
 }
 
-/** Hears nothing, and lets no advert pass. */
+/** Hears nothing, and forbids nothing: a program that advertises a block through such a connection means to. */
 const nobody: ConnectionHost = {
   report: () => Effect.void,
-  mayAdvertise: () => Effect.succeed(false)
+  mayAdvertise: () => Effect.succeed(true)
 }
 
 /**

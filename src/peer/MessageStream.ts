@@ -50,6 +50,8 @@ export class MessageStream {
   readonly #clock: Clock.Clock
   readonly #received = new Map<string, number>()
   readonly #sent = new Map<string, number>()
+  /** Of the bytes that were announced. */
+  #counted = 0
   #lastReceivedMillis: number | undefined
   #lastSentMillis: number | undefined
   #negotiatedVersion = ourProtocolVersion
@@ -103,9 +105,9 @@ export class MessageStream {
   poll(): Result.Result<Wire.Message | undefined, Serialization> {
     for (;;) {
       const frame = this.#decoder.next()
+      this.#countAnnounced()
       if (Result.isFailure(frame)) return failed(frame.failure)
       if (frame.success === undefined) return nothingYet
-      PeerMetrics.bytesReceived.updateUnsafe(headerBytes + frame.success.end - frame.success.start, this.#context)
       const message = Wire.decode(frame.success, { negotiatedVersion: this.#negotiatedVersion })
       if (Result.isFailure(message)) return failed(message.failure)
       if (message.success === undefined) continue
@@ -163,6 +165,14 @@ export class MessageStream {
         orElse: () => Effect.fail(new ConnectionSendTimeout())
       })
     )
+  }
+
+  /** Counted when the header is read, as the reference does: a body that never comes is in the count. */
+  #countAnnounced(): void {
+    const announced = this.#decoder.announcedBytes()
+    if (announced === this.#counted) return
+    PeerMetrics.bytesReceived.updateUnsafe(announced - this.#counted, this.#context)
+    this.#counted = announced
   }
 
   #endOf(closed: StreamClosed): ReceiveError {

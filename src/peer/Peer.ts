@@ -20,6 +20,8 @@ export class ConnectionDropped extends Data.TaggedError("ConnectionDropped")<{}>
 export class ClientDropped extends Data.TaggedError("ClientDropped")<{}> {}
 /** The connection's fiber ended without saying why. */
 export class ConnectionTaskExited extends Data.TaggedError("ConnectionTaskExited")<{}> {}
+/** The heartbeat was told to stop, for we end the connection. Nobody else hears this. */
+export class ClientCancelledHeartbeatTask extends Data.TaggedError("ClientCancelledHeartbeatTask")<{}> {}
 /** The heartbeat ended: its exchange took longer than `Policy.pingTimeout`. */
 export class HeartbeatTaskExited extends Data.TaggedError("HeartbeatTaskExited")<{ readonly message: string }> {}
 /** A message could not be written in time: the peer does not read. */
@@ -55,6 +57,7 @@ export type PeerError =
   | ConnectionDropped
   | ClientDropped
   | ConnectionTaskExited
+  | ClientCancelledHeartbeatTask
   | HeartbeatTaskExited
   | ConnectionSendTimeout
   | ConnectionReceiveTimeout

@@ -9,6 +9,7 @@
  */
 import { Effect, Metric } from "effect"
 import { commandOf, commands, type Message } from "../wire/Message.ts"
+import type { Count } from "./ConnectionMachine.ts"
 import type { InboundRequest, Ping, Request, Response } from "./Request.ts"
 
 export type Counter = Metric.Counter<number>
@@ -88,6 +89,26 @@ export const closedForOverload = counter("pool.closed.loadshed", "connections cl
 export const closedForTimeout = counter("pool.closed.inbound.timeout", "connections closed because we were too slow")
 export const ignoredForOverload = counter("pool.ignored.loadshed", "requests shed because we were overloaded")
 export const ignoredForTimeout = counter("pool.ignored.inbound.timeout", "requests given up because we were too slow")
+
+const overload = { closedForOverload, closedForTimeout, ignoredForOverload, ignoredForTimeout }
+
+/** What the machine of a connection counts, as a counter. */
+export const counterOf = (count: Count): Counter => {
+  switch (count.of) {
+    case "requestSent":
+      return requestSent[count.kind]
+    case "requestCanceled":
+      return requestCanceled[count.kind]
+    case "requestReceived":
+      return requestReceived[count.kind]
+    case "responseSent":
+      return responseSent[count.kind]
+    case "responseReceived":
+      return responseReceived[count.kind]
+    default:
+      return overload[count.of]
+  }
+}
 
 /** Sets what rarely happens to zero: whoever watches a rate needs the value before the first change. */
 export const initial: Effect.Effect<void> = Effect.forEach(

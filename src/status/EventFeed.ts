@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Effect, PubSub, Stream } from "effect"
+import { Clock, Effect, PubSub, Stream } from "effect"
 import { type NetworkEvent, replayedEvents } from "../network/NetworkEvents.ts"
 
 /** Pieces the slowest reader may be behind. */
@@ -36,18 +36,41 @@ interface Piece {
 
 const encode = (event: NetworkEvent): string => `data: ${JSON.stringify(event)}\n\n`
 
-/** One stream of server-sent events for as many readers as run it. Reads `events` until the scope closes. */
+/**
+ * One stream of server-sent events for as many readers as run it. Reads `events` until the scope closes.
+ *
+ * A reader gets the latest `replayedEvents` first, or, when it names the last one it had (`Last-Event-ID`), those after
+ * that; if there were more, it is told how many it missed. An id of another process is as none.
+ */
 export const make = Effect.fnUntraced(function* (events: Stream.Stream<NetworkEvent>) {
+  // An id is of this feed only: numbers begin anew with each process.
+  const feed = (yield* Clock.currentTimeMillis).toString(36)
   const bus = yield* PubSub.sliding<Piece>(waitingPieces)
   let recent: ReadonlyArray<string> = []
   let next = 0
+  let latestAt = 0
+
+  /** What a reader gets at once that had events before number `from`. */
+  const since = (from: number): string => {
+    const kept = next - recent.length
+    const lost = Math.max(0, kept - from)
+    const missed = lost === 0 ? "" : encode({ _tag: "EventsLost", at: latestAt, count: lost })
+    return missed + recent.slice(Math.max(0, from - kept)).join("")
+  }
+
+  /** Number of the event after the one with this id, when that has been. */
+  const after = (id: string | undefined): number | undefined => {
+    const [, of, number] = /^([0-9a-z]+)-(\d{1,15})$/.exec(id ?? "") ?? []
+    return of === feed && Number(number) < next ? Number(number) + 1 : undefined
+  }
 
   yield* events.pipe(
     Stream.groupedWithin(maxGroup, interval),
     Stream.runForEach((group) =>
       Effect.suspend(() => {
-        const texts = group.map(encode)
+        const texts = group.map((event, index) => `id: ${feed}-${next + index}\n${encode(event)}`)
         recent = [...recent, ...texts].slice(-replayedEvents)
+        latestAt = group.at(-1)?.at ?? latestAt
         const pieces: Array<Piece> = []
         let open: Array<string> = []
         let length = 0
@@ -66,21 +89,22 @@ export const make = Effect.fnUntraced(function* (events: Stream.Stream<NetworkEv
     Effect.forkScoped({ startImmediately: true })
   )
 
-  return Stream.unwrap(
-    Effect.gen(function* () {
-      const subscription = yield* PubSub.subscribe(bus)
-      let expected = next
-      const start = Buffer.from(recent.join(""))
-      // One at a time: what a reader holds by itself is a piece and what its socket has room for.
-      const rest = Stream.fromEffectRepeat(PubSub.take(subscription)).pipe(
-        Stream.map(({ at, bytes, count, first }) => {
-          const lost = first - expected
-          expected = first + count
-          if (lost === 0) return bytes
-          return Buffer.concat([Buffer.from(encode({ _tag: "EventsLost", at, count: lost })), bytes])
-        })
-      )
-      return Stream.concat(Stream.succeed<Uint8Array>(start), rest)
-    })
-  )
+  return (lastEventId?: string) =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const subscription = yield* PubSub.subscribe(bus)
+        let expected = next
+        const start = Buffer.from(since(after(lastEventId) ?? next - recent.length))
+        // One at a time: what a reader holds by itself is a piece and what its socket has room for.
+        const rest = Stream.fromEffectRepeat(PubSub.take(subscription)).pipe(
+          Stream.map(({ at, bytes, count, first }) => {
+            const lost = first - expected
+            expected = first + count
+            if (lost === 0) return bytes
+            return Buffer.concat([Buffer.from(encode({ _tag: "EventsLost", at, count: lost })), bytes])
+          })
+        )
+        return Stream.concat(Stream.succeed<Uint8Array>(start), rest)
+      })
+    )
 })

@@ -234,15 +234,15 @@ class Liveness extends HttpApiGroup.make("liveness", { topLevel: true }).add(
   HttpApiEndpoint.get("health", "/health", { success: Health }).annotate(
     OpenApi.Description,
     "Answers while the process lives. Needs no token."
+  ),
+  HttpApiEndpoint.get("ready", "/ready", { success: Ready, error: NotReady }).annotate(
+    OpenApi.Description,
+    "200 when the node has half the peers it wants; else 503, and why. Needs no token."
   )
 ) {}
 
 class Reads extends HttpApiGroup.make("reads", { topLevel: true })
   .add(
-    HttpApiEndpoint.get("ready", "/ready", { success: Ready, error: NotReady }).annotate(
-      OpenApi.Description,
-      "200 when the node has half the peers it wants; else 503, and why."
-    ),
     HttpApiEndpoint.get("peers", "/peers", { success: Schema.Array(PeerInfo) }),
     HttpApiEndpoint.get("addresses", "/addresses", {
       query: {
@@ -267,7 +267,7 @@ class Reads extends HttpApiGroup.make("reads", { topLevel: true })
     ),
     HttpApiEndpoint.get("events", "/events", { success: HttpApiSchema.StreamSse({ data: NetworkEvent }) }).annotate(
       OpenApi.Description,
-      "What happens, as it happens. A reader that is too slow loses the oldest and is told how many."
+      "What happens, as it happens: the latest first, or what came after `Last-Event-ID`. A reader that is too slow loses the oldest and is told how many."
     ),
     HttpApiEndpoint.get("metrics", "/metrics", {
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))

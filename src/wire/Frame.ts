@@ -150,6 +150,7 @@ export class FrameDecoder {
   /** What `next` says without a further look: nothing yet, or the error. Without one there is something to decode. */
   #answer: Result.Result<undefined, FrameError> | undefined = nothingYet
   #copied = 0
+  #announced = 0
   /** Of the latest `#peek`. */
   #peekedAt = 0
 
@@ -167,6 +168,11 @@ export class FrameDecoder {
   bufferedBytes(): number {
     this.#takeArrived()
     return this.#bytesTaken()
+  }
+
+  /** Bytes of all messages so far whose header was accepted: header and body, whether the body is here or not. */
+  announcedBytes(): number {
+    return this.#announced
   }
 
   /** Bytes copied so far to gather short chunks and to join bodies. */
@@ -291,6 +297,7 @@ export class FrameDecoder {
       this.#command = command
       this.#checksum = u32At(header, at + 20)
       this.#inBody = true
+      this.#announced += headerBytes + length
       this.#consume(headerBytes)
       this.#waitFor(length)
       // Nothing of a body is here before its header is.

@@ -25,10 +25,13 @@ const resolver = (
       })) as never
   })
 
+const seedsOf = (seeds: ReadonlyArray<string>, dns: Layer.Layer<Dns.Dns>, chain: ChainParamsShape = mainnet) =>
+  DnsSeeds.layer(seeds).pipe(Layer.provide([dns, Layer.succeed(ChainParams, chain)]))
+
 const resolve = (seeds: ReadonlyArray<string>, dns: Layer.Layer<Dns.Dns>, chain: ChainParamsShape = mainnet) =>
   Effect.flatMap(DnsSeeds, (seeds) => seeds.resolve).pipe(
     Effect.map((addresses) => addresses.map(PeerSocketAddress.format)),
-    Effect.provide(DnsSeeds.layer(seeds).pipe(Layer.provide([dns, Layer.succeed(ChainParams, chain)])))
+    Effect.provide(seedsOf(seeds, dns, chain))
   )
 
 describe("seeds", () => {
@@ -95,6 +98,131 @@ describe("seeds", () => {
       assert.deepStrictEqual(yield* linesOn(mainnet), [`Warn: ${words}`])
       // On Regtest the public ones are left out, and nobody has to be warned.
       assert.deepStrictEqual(yield* linesOn(regtest), [`Info: ${words}`])
+    })
+  )
+
+  it.effect("hold nobody up: what the others gave is there in five seconds, however long one takes (EX-10)", () =>
+    Effect.gen(function* () {
+      // Not even a lookup that cannot be interrupted.
+      const dns = resolver((host) =>
+        host === "stuck.example"
+          ? Effect.uninterruptible(Effect.delay(Effect.succeed(["10.0.0.9"]), "1 hour"))
+          : Effect.succeed(["10.0.0.1"])
+      )
+      yield* Effect.gen(function* () {
+        const { resolve } = yield* DnsSeeds
+        for (let round = 0; round < 3; round++) {
+          const resolving = yield* Effect.forkChild(resolve, { startImmediately: true })
+          yield* elapse("5 seconds", "1 second")
+          assert.deepStrictEqual((yield* Fiber.join(resolving)).map(PeerSocketAddress.format), ["10.0.0.1:1"])
+        }
+        yield* elapse("1 hour", "1 minute")
+      }).pipe(Effect.provide(seedsOf(["stuck.example:1", "good.example:1"], dns)))
+    })
+  )
+
+  it.effect("are looked up once at a time, whoever asks, is interrupted and asks again; a late answer counts", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      let underWay = 0
+      const dns = resolver(
+        () =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => underWay++),
+            // As the system's: on the way for half a minute.
+            () => Effect.delay(Effect.succeed(["10.0.0.1"]), "32 seconds"),
+            () => Effect.sync(() => underWay--)
+          ),
+        asked
+      )
+      yield* Effect.gen(function* () {
+        const { resolve } = yield* DnsSeeds
+        // Raced and lost, twice.
+        for (const wait of ["1 second", "7 seconds"] as const) {
+          const racing = yield* Effect.forkChild(Effect.raceFirst(resolve, Effect.sleep(wait)))
+          yield* elapse(wait, "1 second")
+          yield* Fiber.join(racing)
+        }
+        const both = yield* Effect.forkChild(Effect.all([resolve, resolve], { concurrency: 2 }))
+        yield* elapse("23 seconds", "1 second")
+        assert.deepStrictEqual([asked, underWay], [["a.example"], 1])
+        assert.isUndefined(both.pollUnsafe())
+        yield* elapse("1 second")
+        for (const addresses of yield* Fiber.join(both)) {
+          assert.deepStrictEqual(addresses.map(PeerSocketAddress.format), ["10.0.0.1:1", "10.0.0.1:2"])
+        }
+        assert.deepStrictEqual([asked, underWay], [["a.example"], 0])
+      }).pipe(Effect.provide(seedsOf(["a.example:1", "a.example:2"], dns)))
+    })
+  )
+
+  it.effect("are looked up anew when a lookup has not ended in a minute, and no more when nobody is left to wait", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      let underWay = 0
+      const dns = resolver(
+        () =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => underWay++),
+            () => (asked.length === 1 ? Effect.never : Effect.succeed(["10.0.0.1"])),
+            () => Effect.sync(() => underWay--)
+          ),
+        asked
+      )
+      yield* Effect.gen(function* () {
+        const resolving = yield* Effect.forkChild(Effect.flatMap(DnsSeeds, ({ resolve }) => resolve))
+        yield* elapse("59 seconds", "1 second")
+        assert.deepStrictEqual([asked.length, underWay], [1, 1])
+        yield* elapse("6 seconds", "1 second")
+        assert.deepStrictEqual((yield* Fiber.join(resolving)).map(PeerSocketAddress.format), ["10.0.0.1:1"])
+        assert.deepStrictEqual([asked.length, underWay], [2, 0])
+      }).pipe(Effect.provide(seedsOf(["a.example:1"], dns)))
+      asked.length = 0
+      // One more that never ends goes with the layer.
+      yield* Effect.flatMap(DnsSeeds, ({ resolve }) => Effect.raceFirst(resolve, Effect.yieldNow)).pipe(
+        Effect.provide(seedsOf(["a.example:1"], dns))
+      )
+      assert.strictEqual(underWay, 0)
+    })
+  )
+
+  it.effect("that do not answer are named once, and then only to who looks closely", () =>
+    Effect.gen(function* () {
+      const dns = resolver(() => Effect.fail("NotFound"))
+      const lines = yield* linesOf(
+        Effect.gen(function* () {
+          const resolving = yield* Effect.forkChild(resolve(["a.example:1", "b.example:1"], dns))
+          yield* elapse("12 seconds", "1 second")
+          yield* Fiber.interrupt(resolving)
+        })
+      )
+      const round = (level: string) => [
+        `${level}: a seed did not answer`,
+        `${level}: a seed did not answer`,
+        `${level}: no seed has answered: trying again`
+      ]
+      assert.deepStrictEqual(lines, [...round("Info"), ...round("Debug"), ...round("Debug")])
+    })
+  )
+
+  it.effect("that are addresses are known without asking, as what the operator named (Q25)", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const literals = (layer: Layer.Layer<DnsSeeds>) =>
+        Effect.flatMap(DnsSeeds, (seeds) => Effect.succeed(seeds.literals.map(PeerSocketAddress.format))).pipe(
+          Effect.provide(layer)
+        )
+      const dns = resolver(() => Effect.never, asked)
+      const entries = ["a.example:8233", "192.0.2.1:8233", "[::ffff:192.0.2.1]:8233", "[2001:db8::1]:1"]
+      assert.deepStrictEqual(yield* literals(seedsOf(entries, dns)), ["192.0.2.1:8233", "[2001:db8::1]:1"])
+      assert.deepStrictEqual(yield* literals(seedsOf(["localhost:18233", "192.0.2.1:1"], dns, regtest)), [
+        "127.0.0.1:18233",
+        "[::1]:18233"
+      ])
+      const peers = [PeerSocketAddress.fromStringUnsafe("192.0.2.7:1")]
+      assert.deepStrictEqual(yield* literals(DnsSeeds.layerPeers(peers)), ["192.0.2.7:1"])
+      assert.isEmpty(yield* literals(DnsSeeds.layer().pipe(Layer.provide([dns, Layer.succeed(ChainParams, mainnet)]))))
+      assert.isEmpty(asked)
     })
   )
 

@@ -6,6 +6,7 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { minimumVersion } from "../../src/chain/ProtocolVersion.ts"
 import { defaultFile } from "../../src/cli/config.ts"
 import { type Flags, load, parseDuration, type Settings } from "../../src/cli/SettingsFile.ts"
+import { toToml } from "../../src/cli/SettingsWriter.ts"
 import { defaults, inboundLimit, outboundLimit } from "../../src/Policy.ts"
 
 const platform = { home: "/h", xdgCacheHome: undefined, os: "linux", cwd: "/c" }
@@ -266,7 +267,7 @@ describe("a Testnet of one's own", () => {
     const { chain } = settings(
       '[network]\nnetwork = "Regtest"\n[network.testnet_parameters.activation_heights]\nOverwinter = 10\nNU7 = 10\n'
     )
-    assert.deepStrictEqual([upgradeAt(chain, 9), upgradeAt(chain, 10)], ["BeforeOverwinter", "NU7"])
+    assert.deepStrictEqual([upgradeAt(chain, 9), upgradeAt(chain, 10)], ["Genesis", "NU7"])
     assert.strictEqual(minimumVersion(chain, 10), 170_180)
   })
 
@@ -290,7 +291,7 @@ describe("a Testnet of one's own", () => {
     }
     assert.isTrue(settings(custom(orchard, '["127.0.0.1:18233"]')).chain.custom)
     assert.strictEqual(settings(custom("", seed, publicMagic)).chain, testnet)
-    for (const alias of ["DNSSEED.TESTNET.Z.CASH:18233", "dnsseed.testnet.z.cash.:18233", "DNSSEED.Z.CASH.:8233"]) {
+    for (const alias of ["DNSSEED.TESTNET.Z.CASH:18233", "dnsseed.testnet.z.cash.:18233", "DNSSEED.Z.CASH...:8233"]) {
       assert.match(problem(custom("disable_pow = true", `["${alias}"]`)), /is a seed of a public network/)
     }
     const withoutNu7 = Object.entries(testnet.activationHeights)
@@ -324,6 +325,65 @@ describe("a Testnet of one's own", () => {
     assert.deepStrictEqual(settings(text).warnings, [
       "on Regtest these settings are ignored: network_name, disable_pow"
     ])
+  })
+})
+
+describe("settings that are written", () => {
+  const heights = (network: string) =>
+    `[network]\nnetwork = "${network}"\n[network.testnet_parameters.activation_heights]\n`
+  for (const [name, text] of [
+    ["the defaults", ""],
+    ["of the public Testnet (CF-13)", '[network]\nnetwork = "Testnet"\n'],
+    ["of Regtest", '[network]\nnetwork = "Regtest"\n'],
+    ["of a Testnet with a magic of its own and no seeds (CF-3)", custom("disable_pow = true")],
+    ["of a Testnet with funding streams of its own (CF-5, CF-9)", custom("funding_streams = []")],
+    [
+      "of a Testnet with a soft fork of its own (CF-6)",
+      custom("temporary_orchard_disabling_soft_fork_height = 2_000_000")
+    ],
+    ["of a Testnet with a name of its own (CF-13)", custom("network_name = 'MyTestnet'", "[]", "")],
+    [
+      "of a Testnet with heights and a first block of its own",
+      custom(
+        `genesis_hash = "${"a".repeat(64)}"\n[network.testnet_parameters.activation_heights]\nOverwinter = 5\nNU5 = 7\n`
+      )
+    ],
+    [
+      "of Regtest that forbids unshielded spends of coinbases (CF-7)",
+      '[network]\nnetwork = "Regtest"\n[network.testnet_parameters]\nshould_allow_unshielded_coinbase_spends = false\n'
+    ],
+    ["of Regtest with upgrades at one height (CF-11)", `${heights("Regtest")}Overwinter = 10\nNU7 = 10\n`],
+    ["of Regtest with an upgrade before the first", `${heights("Regtest")}BeforeOverwinter = 2\nCanopy = 4\n`],
+    [
+      "of everything else",
+      `[network]
+listen_addr = "[2001:db8::1]:1"
+external_addr = "192.0.2.1:2"
+initial_mainnet_peers = ["a.example:3", "[::1]:4"]
+cache_dir = '/with "quotes", \\ and ü'
+peerset_initial_target_size = 7
+crawl_new_peer_interval = "1m 500ms"
+max_connections_per_ip = 3
+`
+    ],
+    [
+      "of a time of nanoseconds, and nothing on disk",
+      "[network]\ncrawl_new_peer_interval = '1500us'\ncache_dir = false\n"
+    ]
+  ] as const) {
+    it(`load as they were: ${name}`, () => {
+      const { notes: _, warnings: __, ...before } = settings(text)
+      const written = toToml(settings(text))
+      const { notes, warnings, ...after } = settings(written)
+      assert.deepStrictEqual(after, before, written)
+      assert.deepStrictEqual([notes, warnings], [[], []])
+      assert.strictEqual(toToml(settings(written)), written)
+    })
+  }
+
+  it("say on Regtest when nothing has begun (CF-11)", () => {
+    const { chain } = settings(toToml(settings(`${heights("Regtest")}Overwinter = 10\nNU7 = 10\n`)))
+    assert.deepStrictEqual([upgradeAt(chain, 9), upgradeAt(chain, 10)], ["Genesis", "NU7"])
   })
 })
 
@@ -449,9 +509,9 @@ NU5 = 0
     assert.deepStrictEqual(
       found.map((message) => message.replace(/^zebrad\.toml line (\d+): .*$/, "$1").replace(/[:,. ].*$/, "")),
       [
-        ...["1", "4", "5", "6", "6", "7", "8", "9", "11", "12", "13", "15", "16"],
-        ...["ZEBRA_RPC__PASSWORD", "ZEBRA_NETWORK__EXTERNAL_ADDR", "--peer", "--user-agent"]
-      ]
+        ["1", "4", "5", "6", "6", "7", "8", "9", "11", "12", "13", "15", "16"],
+        ["ZEBRA_RPC__PASSWORD", "ZEBRA_NETWORK__EXTERNAL_ADDR", "--peer", "--user-agent"]
+      ].flat()
     )
   })
 

@@ -228,6 +228,8 @@ describe("where a node is", () => {
     ["zebra:99999", undefined],
     ["999.0.0.1:1", undefined],
     ["ftp://zebra", undefined],
+    ["http://me:secret@zebra", undefined],
+    ["http://me@zebra", undefined],
     ["http://a?b", undefined],
     ["http://a#b", undefined],
     ["http://", undefined]
@@ -246,6 +248,17 @@ describe("a settings file", () => {
     const [checked, printed] = await Promise.all([ask("check", file), ask("default")])
     assert.deepStrictEqual(JSON.parse(checked.output), { file, network: "Testnet", targetPeers: 25, notes: [] })
     assert.match((JSON.parse(printed.output) as { readonly toml: string }).toml, /^\[network\]$/m)
+
+    // What is in force is printed in a form that loads as the same.
+    const show = (...args: ReadonlyArray<string>) =>
+      outcomeOf(startIn(home.directory, { ZEBRA_NETWORK__CACHE_DIR: "false" })("config", "show", ...args))
+    const inForce = await show("-c", file, "--listen", "127.0.0.1:7")
+    assert.deepStrictEqual([inForce.code, inForce.errors], [0, []])
+    for (const line of ['network = "Testnet"', 'listen_addr = "127.0.0.1:7"', "cache_dir = false"]) {
+      assert.include(inForce.output.split("\n"), line)
+    }
+    writeFileSync(file, inForce.output)
+    assert.strictEqual((await show("-c", file)).output, inForce.output)
   })
 })
 

@@ -154,7 +154,7 @@ describe("the initial peers", () => {
       assert.strictEqual(log.dials.length, 4)
       yield* elapse("5 seconds", "100 millis")
       assert.strictEqual(log.dials.length, 6)
-    }).pipe(Effect.provide(world(log, addresses(2))), quietly)
+    }).pipe(Effect.provide(worldOf(log, { resolve: Effect.succeed(addresses(2)) })), quietly)
   })
 
   it.effect("of Regtest come from nowhere but the seeds", () => {
@@ -370,7 +370,33 @@ describe("a node without an outbound connection", () => {
       yield* elapse("3 minutes", "1 second")
       assert.strictEqual(log.dials.length, 2)
       assert.isAtMost(log.dials[1]!.atMillis, 130_000)
-    }).pipe(Effect.provide(world(log, addresses(1))), quietly)
+    }).pipe(Effect.provide(worldOf(log, { resolve: Effect.succeed(addresses(1)) })), quietly)
+  })
+
+  it.effect("dials whom the operator named for ever, though another connection is open (addresses Q25)", () => {
+    const log = emptyLog()
+    const [named, other] = addresses(2)
+    return Effect.gen(function* () {
+      yield* elapse("1 second", "100 millis")
+      yield* Effect.flatMap((yield* ConnectionSlots).reserve("outbound"), ({ markOpen }) => markOpen)
+      yield* elapse("1 hour", "1 second")
+      const timesOf = (address: PeerSocketAddress.PeerSocketAddress) =>
+        log.dials.filter((dial) => dial.address === PeerSocketAddress.format(address)).map(({ atMillis }) => atMillis)
+      // The initial dial, and the crawler's one retry; then nobody asks for the one that a name gave.
+      assert.strictEqual(timesOf(other!).length, 2)
+      // With each tick of the crawler's timer after 119 s.
+      const times = timesOf(named!).slice(1)
+      assert.isAtLeast(times.length, Math.floor(3600 / (119 + 61)))
+      for (const [i, at] of times.entries()) if (i > 0) assert.isAbove(at - times[i - 1]!, 119_000)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Dialer.layer.pipe(
+          Layer.provideMerge(worldOf(log, { resolve: Effect.succeed([named!, other!]), literals: [named!] }))
+        )
+      ),
+      quietly
+    )
   })
 
   it.effect("is not one that has another, and dials none of them then", () => {
@@ -382,6 +408,54 @@ describe("a node without an outbound connection", () => {
       yield* elapse("10 minutes", "1 second")
       assert.strictEqual(log.dials.length, 1)
     }).pipe(Effect.scoped, Effect.provide(world(log, addresses(1))), quietly)
+  })
+
+  it.effect("dials whom its operator named for ever, after the one retry of a start each 119 s at most", () => {
+    const log = emptyLog()
+    const patient = { crawlInterval: Duration.days(100) }
+    return Effect.gen(function* () {
+      yield* elapse("5 days", "1 hour")
+      log.dials.length = 0
+      yield* elapse("10 minutes", "1 second")
+      assert.isAtLeast(log.dials.length, 4)
+      for (const [i, { atMillis }] of log.dials.entries()) {
+        if (i > 0) assert.isAbove(atMillis - log.dials[i - 1]!.atMillis, 119_000)
+      }
+    }).pipe(
+      Effect.provide(
+        Dialer.layer.pipe(
+          Layer.provideMerge(worldOf(log, { resolve: Effect.never, literals: addresses(1) }, { policy: patient }))
+        )
+      ),
+      quietly
+    )
+  })
+
+  it.effect("dials whom its operator named also when others are there", () => {
+    const log = emptyLog()
+    const [named, other] = addresses(2)
+    const text = PeerSocketAddress.format(named!)
+    return Effect.gen(function* () {
+      yield* (yield* AddressBook).addPeer(other!)
+      yield* elapse("1 minute", "1 second")
+      assert.strictEqual(log.held.size, 1)
+      log.dials.length = 0
+      yield* elapse("10 minutes", "1 second")
+      assert.isAtLeast(log.dials.filter(({ address }) => address === text).length, 3)
+    }).pipe(
+      Effect.provide(
+        Dialer.layer.pipe(
+          Layer.provideMerge(
+            worldOf(
+              log,
+              { resolve: Effect.never, literals: [named!] },
+              { outcome: (address) => (address === text ? "fails" : "stays") }
+            )
+          )
+        )
+      ),
+      quietly
+    )
   })
 
   it.effect("dials whom it met once, however long ago, and tells the book of it (addresses Q25)", () => {
@@ -418,7 +492,7 @@ describe("a node without an outbound connection", () => {
       yield* (yield* AddressBook).record({ _tag: "UpdateAttempt", address: other! })
       yield* elapse("1 minute", "100 millis")
       assert.strictEqual(log.dials.length, 3)
-    }).pipe(Effect.provide(world(log, pair)), quietly)
+    }).pipe(Effect.provide(worldOf(log, { resolve: Effect.succeed(pair) })), quietly)
   })
 
   it.effect("has a candidate dialled within ten seconds of when it is one, and does not start over", () => {

@@ -16,7 +16,9 @@ const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTime
 const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
 const noCrawlLimit = [edit("network/Crawler", "duration: policy.crawlTimeout", 'duration: "1 hour"')]
 const noTurns = [edit("network/Connector", "yield* takeTurn")]
-const noRecheck = [edit("peer/Connection", "this.#options.host.mayAdvertise(this.info)", "Effect.succeed(true)")]
+const noRecheck = [
+  edit("peer/ConnectionLoop", "this.#options.host.mayAdvertise(this.#options.info)", "Effect.succeed(true)")
+]
 /** Handshakes in the accept loop itself. */
 const oneHandshakeAtATime = [
   edit(
@@ -199,9 +201,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ],
     [
       edit(
-        "peer/Connection",
-        "AddressCache.take($KNOWN, $FRESH, addressesPerAnswer, $$$OTHERS)",
-        "AddressCache.take($KNOWN, $FRESH, addressCacheCapacity, $$$OTHERS)"
+        "peer/ConnectionMachine",
+        "AddressCache.take($KNOWN, $FRESH, limits.addressesPerAnswer, $$$OTHERS)",
+        "AddressCache.take($KNOWN, $FRESH, limits.addressCacheCapacity, $$$OTHERS)"
       )
     ]
   ],
@@ -239,9 +241,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S46: [[edit("routing/Membership", "duration: policy.requestTimeout", 'duration: "1 hour"')]],
   S47: [noRecheck],
   S48: [
-    [
-      edit("peer/Connection", "this.#outbox.putAdvert(hash, advertQueueCapacity)", "this.#outbox.putAdvert(hash, 1000)")
-    ],
+    [edit("peer/ConnectionMachine", "this.#adverts.length < this.#options.limits.advertQueueCapacity", "true")],
     [edit("network/BlockAdvertiser", "Semaphore.make(policy.advertsUnderWay)", "Semaphore.make(1000)")],
     [edit("network/BlockAdvertiser", "failed.push({ connection: peer.id, error })", "error")]
   ],
@@ -393,11 +393,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C22: [[edit("network/StatusLog", "...metrics.getUnsafe()", "...(yield* (yield* AddressBook).entries)")]],
   C23: [
     [
-      edit(
-        "peer/Connection",
-        "for (const each of this.#outbox.end(failure)) this.#settle(each, failure)",
-        "this.#outbox.end(failure)"
-      )
+      edit("peer/ConnectionMachine", "[...$CURRENT, ...this.#requests].filter(isWaitedFor)", "[]"),
+      edit("peer/Waiters", "for (const { id } of this.#entries) this.settle(id, failure, nowNanos)")
     ]
   ],
   C24: [
@@ -427,9 +424,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C28: [
     [
       edit(
-        "peer/Connection",
-        "const sinceMillis = this.#nowMillis()",
-        "const sinceMillis = Number(asked.askedAtNanos) / 1_000_000"
+        "peer/ConnectionMachine",
+        "deadlineNanos: this.#now + this.#requestNanos",
+        "deadlineNanos: this.#now + this.#requestNanos / 2n"
       )
     ]
   ],

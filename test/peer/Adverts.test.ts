@@ -4,6 +4,7 @@ import { PeerOverloaded } from "../../src/peer/Peer.ts"
 import * as PeerMetrics from "../../src/peer/PeerMetrics.ts"
 import type { Request } from "../../src/peer/Request.ts"
 import { Message } from "../../src/wire/Message.ts"
+import { StreamClosed } from "../../src/transport/Transport.ts"
 import { alice } from "../support/addresses.ts"
 import { blockItem, hash } from "./items.ts"
 import { pass, rig, settle, start, world } from "./rig.ts"
@@ -101,6 +102,28 @@ describe("a block advert", () => {
       assert.strictEqual(offered.result(), error)
       // Later ones fail at once.
       assert.strictEqual(yield* Effect.flip(peer.advertiseBlock(hash(2))), error)
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("whose write fails ends the connection, and all hear why (peer 95)", () =>
+    Effect.gen(function* () {
+      let isBroken = false
+      const { bob, ended, peer } = yield* rig({
+        stream: (stream) => ({
+          ...stream,
+          write: (bytes) =>
+            isBroken ? Effect.fail(new StreamClosed({ reason: "Reset", code: "EPIPE" })) : stream.write(bytes)
+        })
+      })
+      const request = yield* start(peer.request(peers))
+      yield* bob.hears
+      isBroken = true
+      const offered = yield* start(peer.advertiseBlock(hash(1)))
+      const behind = yield* start(peer.advertiseBlock(hash(2)))
+      const error = yield* ended
+      assert(error?._tag === "Serialization")
+      assert.deepStrictEqual(error.cause, new StreamClosed({ reason: "Reset", code: "EPIPE" }))
+      for (const each of [offered, behind, request]) assert.strictEqual(each.result(), error)
     }).pipe(Effect.provide(world))
   )
 
@@ -211,6 +234,30 @@ describe("a block advert", () => {
       assert.strictEqual(yield* ended, undefined)
       assert.deepStrictEqual(yield* bob.heard, [])
     }).pipe(Effect.provide(world))
+  )
+
+  it.effect("is given up after 20 s, though its write has begun, and the write goes on (2.12)", () =>
+    Effect.gen(function* () {
+      const { bob, ended, peer, stall } = yield* rig({
+        answer: () => Effect.as(Effect.sleep("4 seconds"), { _tag: "Nil" })
+      })
+      yield* bob.says(...Array.from({ length: 3 }, () => Message.Mempool()))
+      yield* settle
+      yield* stall
+      const offered = yield* start(peer.advertiseBlock(hash(1)))
+      // Its turn comes after 12 s, and then it is being written.
+      yield* pass("19999 millis")
+      assert.strictEqual(offered.result(), "pending")
+      yield* pass("1 millis")
+      const late = offered.result()
+      assert(typeof late === "object" && late._tag === "AdvertNotDelivered")
+      assert.strictEqual(late.reason, "timedOut")
+      assert.strictEqual(yield* ended, undefined)
+      yield* pass("11999 millis")
+      assert.strictEqual(yield* ended, undefined)
+      yield* pass("1 millis")
+      assert.strictEqual(tagOf(yield* ended), "ConnectionSendTimeout")
+    }).pipe(Effect.scoped, Effect.provide(world))
   )
 
   it.effect("behind a failure gets the error of the failure (peer 99)", () =>

@@ -6,8 +6,10 @@ import {
   inbound as ofInbound,
   isInbound,
   isOutbound,
+  describe as describeAddress,
   label,
   outbound as ofOutbound,
+  shortLabel,
   transientAddress
 } from "../../src/peer/ConnectedAddress.ts"
 import type { ConnectedAddress } from "../../src/peer/Peer.ts"
@@ -25,17 +27,20 @@ const isolated: ConnectedAddress = { _tag: "Isolated" }
 
 describe("how a connection came about", () => {
   it.each([
-    [outbound, "198.51.100.2:8233", false, true, "v4redacted:8233"],
-    [inbound, "198.51.100.2:50123", true, false, "v4redacted:50123"],
-    [outboundProxy, "203.0.113.3:8233", false, true, "v4redacted:8233"],
-    [inboundProxy, "203.0.113.3:8233", true, false, "v4redacted:8233"],
-    [isolated, undefined, false, false, "isolated"]
-  ] as const)("$0._tag has its key, direction and label (peer 70)", (connected, key, inward, outward, text) => {
+    [outbound, "198.51.100.2:8233", false, true, "v4redacted:8233", "Out", 'Out("v4redacted:8233")'],
+    [inbound, "198.51.100.2:50123", true, false, "v4redacted:50123", "In", 'In("v4redacted:50123")'],
+    [outboundProxy, "203.0.113.3:8233", false, true, "v4redacted:8233", "ProxOut", 'ProxOut("v4redacted:8233")'],
+    [inboundProxy, "203.0.113.3:8233", true, false, "v4redacted:8233", "ProxIn", 'ProxIn("v4redacted:8233")'],
+    [isolated, undefined, false, false, "isolated", "Isol", "Isol"]
+  ] as const)("$0._tag has its key, direction and label (peer 70)", (...row) => {
+    const [connected, key, inward, outward, text, short, described] = row
     const transient = transientAddress(connected)
     assert.strictEqual(transient === undefined ? undefined : PeerSocketAddress.format(transient), key)
     assert.strictEqual(isInbound(connected), inward)
     assert.strictEqual(isOutbound(connected), outward)
     assert.strictEqual(label(connected), text)
+    assert.strictEqual(shortLabel(connected), short)
+    assert.strictEqual(describeAddress(connected), described)
   })
 
   it("is told by the stream: direct, or through a proxy", () => {

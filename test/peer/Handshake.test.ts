@@ -22,7 +22,9 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { minimumVersion, ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import { defaultUserAgent, Handshake, HandshakeError, LocalNode } from "../../src/peer/Handshake.ts"
 import { InboundRequests } from "../../src/peer/InboundRequests.ts"
+import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectedAddress, ConnectionHost, PeerReport } from "../../src/peer/Peer.ts"
+import type { Request } from "../../src/peer/Request.ts"
 import { defaults, totalLimit } from "../../src/Policy.ts"
 import * as LinkRule from "../../src/simulation/LinkRule.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
@@ -156,6 +158,42 @@ describe("shaking hands", () => {
       const heard = yield* all.bob.heard
       assert.deepStrictEqual(heard.at(-1), Message.Pong({ nonce: 3n }))
     }).pipe(Effect.provide(node()))
+  )
+
+  it.effect.each([
+    ["getblocks", { _tag: "FindBlocks", known: [], stop: undefined }],
+    ["getheaders", { _tag: "FindHeaders", known: [], stop: undefined }]
+  ] as ReadonlyArray<[string, Request]>)("states the lower version in %s (wire 2.7)", ([command, request]) =>
+    Effect.gen(function* () {
+      const all = yield* shake()
+      yield* all.bob.says(bobsVersion({ version: 170_160 }), Message.Verack())
+      const peer = yield* all.peer
+      yield* all.bob.hears
+      yield* all.bob.hears
+      yield* start(peer.request(request))
+      const frame = Buffer.from(yield* all.bob.stream.read)
+      assert.strictEqual(frame.toString("latin1", 4, 4 + command.length), command)
+      assert.strictEqual(frame.readUInt32LE(Frame.headerBytes), 170_160)
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("says nothing long before that: not a byte of it (peer 78)", () =>
+    Effect.gen(function* () {
+      const { alices } = yield* streams
+      const messages = new MessageStream(alices, regtest.magic, defaults, yield* Effect.context<never>())
+      const addr = (count: number) =>
+        Message.Addr({
+          addresses: Array.from({ length: count }, () => ({ address: alice, services: 0n, lastSeenSeconds: 0 }))
+        })
+      // 30 bytes each, and one for how many there are.
+      yield* messages.send(addr(34))
+      const error = yield* Effect.flip(messages.send(addr(35)))
+      assert(error._tag === "Serialization" && error.cause._tag === "BodyTooLong")
+      assert.deepStrictEqual([error.cause.length, error.cause.limit], [1051, 1024])
+      assert.strictEqual(alices.bytesWritten(), 24 + 1021)
+      messages.agree(ourProtocolVersion)
+      yield* messages.send(addr(35))
+    }).pipe(Effect.provide(world))
   )
 
   it.effect("loses nothing that came with the verack", () =>
@@ -340,6 +378,48 @@ describe("a peer of another time", () => {
   )
 })
 
+describe("a peer that is only met", () => {
+  const meet = Effect.fnUntraced(function* (connected: ConnectedAddress = outbound) {
+    const { alices, bobs } = yield* streams
+    const run = yield* start((yield* Handshake).meet(alices, connected))
+    return { bob: remoteEnd(bobs), run }
+  })
+
+  it.effect.each([
+    ["ObsoleteVersion", { version: 170_100 }],
+    ["MissingRequiredServices", { services: 0n }]
+  ] as const)("is a value, though a node refuses it: %s", ([refusal, remote]) =>
+    Effect.gen(function* () {
+      const { bob, run } = yield* meet()
+      yield* bob.says(bobsVersion(remote), Message.Verack())
+      assert.strictEqual((yield* bob.heard).at(-1)?._tag, "Verack")
+      const met = run.result()
+      assert(typeof met === "object" && !(met instanceof HandshakeError))
+      assert.deepStrictEqual(met.remote, bobsVersion(remote))
+      assert.strictEqual(met.refusal?._tag, refusal)
+      assert.strictEqual(met.negotiatedVersion, bobsVersion(remote).version)
+      // The stream is the caller's, as after an agreement.
+      yield* met.messages.send(Message.GetAddr())
+      assert.deepStrictEqual(yield* bob.heard, [Message.GetAddr()])
+      yield* bob.says(Message.Addr({ addresses: [] }))
+      assert.deepStrictEqual(yield* met.messages.receive, Message.Addr({ addresses: [] }))
+    }).pipe(Effect.provide(node()))
+  )
+
+  it.effect("has the time of any handshake", () =>
+    Effect.gen(function* () {
+      const { bob, run } = yield* meet()
+      yield* bob.says(bobsVersion({ version: 1 }))
+      yield* pass("2999 millis")
+      assert.strictEqual(run.result(), "pending")
+      yield* pass("1 millis")
+      const error = run.result()
+      assert(error instanceof HandshakeError)
+      assert.strictEqual(error.reason._tag, "HandshakeTimeout")
+    }).pipe(Effect.provide(node()))
+  )
+})
+
 describe("a peer that is ourselves", () => {
   it.effect("shows our nonce, while we shake hands and ever after (peer 69)", () =>
     Effect.gen(function* () {
@@ -384,6 +464,29 @@ describe("a peer that is ourselves", () => {
           assert.strictEqual(yield* handshake.nonceCount, Math.min(attempt, 24))
         }
       }).pipe(Effect.provide(node().pipe(Layer.provide(policyWith({ targetPeers: 3 })))))
+  )
+
+  it.effect("is forgotten by age alone: the oldest of our nonces goes first (peer 63)", () =>
+    Effect.gen(function* () {
+      const nonces: Array<bigint> = []
+      const shakeAndLeave = Effect.gen(function* () {
+        const all = yield* shake(outbound)
+        nonces.push((yield* hearVersion(all)).nonce)
+        yield* all.closeBob
+        yield* settle
+      })
+      for (let attempt = 1; attempt <= 24; attempt++) yield* shakeAndLeave
+      const shows = Effect.fnUntraced(function* (nonce: bigint) {
+        const { bob, outcome } = yield* shake(outbound)
+        yield* bob.says(bobsVersion({ nonce }), Message.Verack())
+        return tagOf(yield* outcome)
+      })
+      // Each look is a handshake of its own, and pushes out the oldest that is left.
+      assert.strictEqual(yield* shows(nonces[23]!), "RemoteNonceReuse")
+      assert.strictEqual(yield* shows(nonces[2]!), "RemoteNonceReuse")
+      assert.strictEqual(yield* shows(nonces[0]!), "agreed")
+      assert.strictEqual(yield* shows(nonces[23]!), "RemoteNonceReuse")
+    }).pipe(Effect.provide(node().pipe(Layer.provide(policyWith({ targetPeers: 3 })))))
   )
 
   it("has as many nonces as connections (peer 63)", () => {
@@ -589,6 +692,11 @@ describe("the time of a handshake", () => {
           yield* bob.says(Message.Verack())
           yield* pass("10 seconds")
           assert.deepStrictEqual(reports, [])
+          const outcomes = (yield* Metric.snapshot).filter(
+            ({ attributes }) => attributes?.["outcome"] !== undefined && attributes["outcome"] !== "success"
+          )
+          assert.isNotEmpty(outcomes)
+          for (const { attributes } of outcomes) assert.strictEqual(attributes?.["outcome"], "canceled")
           yield* closeAlice
           assert.strictEqual((yield* bob.end).reason, "Eof")
         })

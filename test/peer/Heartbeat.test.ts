@@ -43,6 +43,20 @@ describe("the heartbeat (peer 71)", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("comes every 59 s, however long the answers take", () =>
+    Effect.gen(function* () {
+      const { bob } = yield* rig({ connected })
+      yield* pass("59 seconds")
+      const first = yield* pingHeard(bob)
+      yield* pass("5 seconds")
+      yield* bob.says(Message.Pong({ nonce: first }))
+      yield* pass("53999 millis")
+      assert.deepStrictEqual(yield* bob.heard, [])
+      yield* pass("1 millis")
+      yield* pingHeard(bob)
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("is timed by a clock that nobody sets", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("1 hour")
@@ -195,17 +209,40 @@ describe("the heartbeat (peer 71)", () => {
     }).pipe(Effect.provide(world))
   )
 
-  it.effect("stops with the connection, and then a ping without an answer is no failure", () =>
+  it.effect.each([
+    ["is in flight", false],
+    ["waits for its turn", true]
+  ] as const)("that %s when the peer hangs up has failed (4.4)", ([, isQueued]) =>
     Effect.gen(function* () {
-      const { bob, closeBob, ended, reports } = yield* rig({ connected })
-      yield* pass("59 seconds")
-      yield* pingHeard(bob)
+      const { bob, closeBob, ended, peer, reports } = yield* rig({ connected })
+      yield* pass("58 seconds")
+      if (isQueued) {
+        yield* start(peer.request({ _tag: "MempoolTransactionIds" }))
+        yield* bob.hears
+      }
+      yield* pass("1 second")
+      if (!isQueued) yield* pingHeard(bob)
       yield* closeBob
       assert.strictEqual((yield* ended)?._tag, "ConnectionClosed")
       yield* pass("10 minutes")
+      assert.deepStrictEqual(reports.slice(1), [
+        { _tag: "PingSent", sentAtMillis: 59_000 },
+        { _tag: "Failed", services: undefined }
+      ])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("has not failed when none is under way as the peer hangs up", () =>
+    Effect.gen(function* () {
+      const { bob, closeBob, ended, reports } = yield* rig({ connected })
+      yield* pass("59 seconds")
+      yield* bob.says(Message.Pong({ nonce: yield* pingHeard(bob) }))
+      yield* settle
+      yield* closeBob
+      assert.strictEqual((yield* ended)?._tag, "ConnectionClosed")
       assert.deepStrictEqual(
         reports.map(({ _tag }) => _tag),
-        ["Connected", "PingSent"]
+        ["Connected", "PingSent", "Responded"]
       )
     }).pipe(Effect.provide(world))
   )

@@ -1,14 +1,28 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Logger, Metric, Option, References, Scope, SubscriptionRef } from "effect"
+import {
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  Metric,
+  Option,
+  Random,
+  References,
+  Scope,
+  SubscriptionRef
+} from "effect"
 import { ChainParams, regtest } from "../../src/chain/ChainParams.ts"
 import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
+import * as LimitedLog from "../../src/LimitedLog.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { Handshake } from "../../src/peer/Handshake.ts"
 import { AnswerFailed, InboundRequests, Overloaded } from "../../src/peer/InboundRequests.ts"
-import { PeerOverloaded } from "../../src/peer/Peer.ts"
+import { ClientDropped } from "../../src/peer/Peer.ts"
 import * as PeerMetrics from "../../src/peer/PeerMetrics.ts"
 import type { Request } from "../../src/peer/Request.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
+import * as Frame from "../../src/wire/Frame.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob as bobAddress } from "../support/addresses.ts"
 import { block, blockItem, hash, txId, txItem } from "./items.ts"
@@ -122,6 +136,33 @@ describe("what a connection counts", () => {
       assert.deepStrictEqual(yield* counts("zcash.net.out.messages"), { getdata: 1, pong: 1, inv: 1 })
       assert.deepStrictEqual(yield* counts("zcash.net.out.bytes.total"), { "": peer.bytesWritten() })
       assert.deepStrictEqual(yield* counts("zcash.net.in.bytes.total"), { "": peer.bytesRead() })
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("counts the bytes of a message when its header is here (8.1)", () =>
+    Effect.gen(function* () {
+      const { bob } = yield* rig()
+      const message = Frame.encode(regtest.magic, { command: "ping", body: new Uint8Array(8) })
+      yield* bob.sayBytes(message.subarray(0, 23))
+      yield* settle
+      assert.deepStrictEqual(yield* counts("zcash.net.in.bytes.total"), {})
+      yield* bob.sayBytes(message.subarray(23, 24))
+      yield* settle
+      assert.deepStrictEqual(yield* counts("zcash.net.in.bytes.total"), { "": 32 })
+      yield* bob.sayBytes(message.subarray(24))
+      yield* settle
+      assert.deepStrictEqual(yield* counts("zcash.net.in.bytes.total"), { "": 32 })
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("counts no byte of a body that is refused by its header (8.1)", () =>
+    Effect.gen(function* () {
+      const { bob, ended } = yield* rig()
+      const message = Frame.encode(regtest.magic, { command: "ping", body: new Uint8Array(8) })
+      message.fill(255, 16, 20)
+      yield* bob.sayBytes(message)
+      assert.strictEqual((yield* ended)?._tag, "Serialization")
+      assert.deepStrictEqual(yield* counts("zcash.net.in.bytes.total"), {})
     }).pipe(Effect.provide(world))
   )
 
@@ -267,13 +308,43 @@ describe("what a peer can read of others, or write into our logs and labels (pee
       const { layer, lines } = captured()
       yield* Effect.gen(function* () {
         const { closeAlice, peer } = yield* rig({ connected })
-        yield* peer.close(new PeerOverloaded())
+        yield* peer.close(new ClientDropped())
         yield* closeAlice
       }).pipe(Effect.provide(layer))
       assert.strictEqual(lines.length, 1)
       assert.include(lines[0]?.text, "peer=v4redacted:8233")
-      assert.include(lines[0]?.text, "error=PeerOverloaded")
+      assert.include(lines[0]?.text, "error=ClientDropped")
       assert.strictEqual(lines[0]?.level, "Debug")
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("is told at info level when we had no time for it, and then only now and then (2.10)", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = captured()
+      const log = LimitedLog.make(Duration.minutes(1))
+      const overload = Effect.gen(function* () {
+        const { bob, closeAlice, ended } = yield* rig({
+          connected,
+          log,
+          answer: () => Effect.fail(new Overloaded())
+        })
+        yield* bob.says(Message.GetAddr())
+        assert.strictEqual((yield* ended)?._tag, "PeerOverloaded")
+        yield* closeAlice
+      })
+      yield* Effect.gen(function* () {
+        for (let i = 0; i < 5; i++) yield* overload
+        yield* pass("1 minute")
+        yield* overload
+      }).pipe(
+        Effect.provide(layer),
+        Effect.provideService(Random.Random, { nextDoubleUnsafe: () => 0, nextIntUnsafe: () => 0 })
+      )
+      const shown = lines.filter(({ level }) => level === "Info")
+      assert.strictEqual(shown.length, 2)
+      for (const { text } of shown) assert.include(text, "peer=v4redacted:8233")
+      assert.include(shown[1]?.text, "leftOut=4")
+      assert.strictEqual(lines.length, 2)
     }).pipe(Effect.provide(world))
   )
 })

@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { type ChainParamsShape, regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
+import type { LimitedLog } from "../../src/LimitedLog.ts"
 import * as Connection from "../../src/peer/Connection.ts"
 import type { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
@@ -128,6 +129,9 @@ export interface RigOptions {
   readonly report?: (report: PeerReport) => Effect.Effect<void>
   readonly mayAdvertise?: Effect.Effect<boolean>
   readonly id?: number
+  readonly log?: LimitedLog
+  /** Between the connection and the network. */
+  readonly stream?: (stream: ByteStream) => ByteStream
 }
 
 /** One stream between Alice and Bob; each end closes with a scope of its own. */
@@ -162,7 +166,12 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
       ),
     mayAdvertise: () => options.mayAdvertise ?? Effect.succeed(true)
   }
-  const messages = new MessageStream(alices, regtest.magic, policy, yield* Effect.context<never>())
+  const messages = new MessageStream(
+    options.stream?.(alices) ?? alices,
+    regtest.magic,
+    policy,
+    yield* Effect.context<never>()
+  )
   messages.agree(ourProtocolVersion)
   const inbound = {
     answer: (request: InboundRequest) =>
@@ -171,9 +180,10 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
         Effect.suspend(() => options.answer?.(request) ?? Effect.succeed({ _tag: "Nil" } as const))
       )
   }
+  const log: LimitedLog = options.log ?? ((_kind, line) => line)
   const nonce = Effect.map(Random.nextInt, (n) => BigInt(Math.abs(n)))
   const peer = yield* Scope.provide(
-    Connection.make({ id: options.id ?? 1, info, messages, host, inbound, policy, nonce, logDefect: Effect.logError }),
+    Connection.make({ id: options.id ?? 1, info, messages, host, inbound, policy, nonce, log }),
     alicesScope
   )
   return {

@@ -33,7 +33,7 @@ describe("the feed of events", () => {
     Effect.gen(function* () {
       const { feed, happens } = yield* world
       for (let n = 1; n <= 40; n++) yield* happens(event(n))
-      const pull = yield* Stream.toPull(feed)
+      const pull = yield* Stream.toPull(feed())
       assert.deepStrictEqual(parse(yield* pull), counted(9, 40))
       yield* happens(event(41), event(42))
       assert.deepStrictEqual(parse(yield* pull), counted(41, 42))
@@ -42,10 +42,29 @@ describe("the feed of events", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("goes on after the event a reader had last, and says how many are lost for good", () =>
+    Effect.gen(function* () {
+      const { feed, happens } = yield* world
+      for (let n = 1; n <= 40; n++) yield* happens(event(n))
+      const all = Buffer.concat([...(yield* yield* Stream.toPull(feed()))]).toString()
+      const ids = [...all.matchAll(/^id: (.*)$/gm)].map(([, id = ""]) => id)
+      assert.lengthOf(new Set(ids), 32)
+      const from = (id: string) => Effect.flatMap(Stream.toPull(feed(id)), Effect.map(parse))
+      assert.deepStrictEqual(yield* from(ids[29] ?? ""), counted(39, 40))
+      assert.deepStrictEqual(yield* from(ids[31] ?? ""), [])
+      // The eighth event is one more than is kept; numbers are from 0.
+      const early = (ids[0] ?? "").replace(/\d+$/, "4")
+      assert.deepStrictEqual(yield* from(early), [{ _tag: "EventsLost", at: 0, count: 3 }, ...counted(9, 40)])
+      for (const foreign of ["", "other-3", (ids[0] ?? "").replace(/\d+$/, "40"), "x".repeat(5000)]) {
+        assert.deepStrictEqual(yield* from(foreign), counted(9, 40), foreign)
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("tells who was too slow how many are missing, and keeps no more than the ring", () =>
     Effect.gen(function* () {
       const { feed, happens } = yield* world
-      const pull = yield* Stream.toPull(feed)
+      const pull = yield* Stream.toPull(feed())
       assert.isEmpty(parse(yield* pull))
       const pieces = EventFeed.waitingPieces + 10
       for (let n = 1; n <= pieces; n++) yield* happens(event(2 * n - 1), event(2 * n))

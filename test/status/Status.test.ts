@@ -104,15 +104,19 @@ describe("the status interface", () => {
       const { client, services } = yield* withStatus("127.0.7.8", { policy: { dialInterval: Duration.hours(1) } })
       const book = Context.get(services, AddressBook)
       for (let n = 1; n <= 5; n++) yield* book.addPeer(PeerSocketAddress.fromStringUnsafe(`127.0.7.20${n}:1`))
-      const first = yield* client.addresses({ query: { limit: 2 } })
+      // A dial that ends between the two changes their order.
+      const pages = Effect.all([client.addresses({ query: { limit: 2 } }), client.addresses({ query: { offset: 2 } })])
+      const shown = (answer: Effect.Success<typeof pages>) =>
+        answer.flatMap(({ entries }) => entries.map(({ address }) => address))
+      const answer = yield* until(pages, (answer) => new Set(shown(answer)).size === 5)
+      const [first] = answer
       const { attemptPending, failed, neverAttempted, responded } = first.counts
       // It may be dialling them already.
       assert.strictEqual(neverAttempted + attemptPending + failed + responded, 5)
       assert.deepInclude(first.counts, { total: 5, limit: 5000 })
-      const rest = yield* client.addresses({ query: { offset: 2 } })
-      const all = [...first.entries, ...rest.entries].map(({ address }) => address)
+      assert.lengthOf(first.entries, 2)
       assert.deepStrictEqual(
-        all.toSorted(),
+        shown(answer).toSorted(),
         [1, 2, 3, 4, 5].map((n) => `127.0.7.20${n}:1`)
       )
       assert.deepInclude(first.entries[0], { inbound: false, lastResponse: null })
@@ -134,7 +138,9 @@ describe("the status interface", () => {
       const gone = yield* Effect.flip(client.disconnect({ params }))
       assert.strictEqual(gone.message, `No peer has the number ${params.id}.`)
 
-      yield* client.connect({ payload })
+      // Alice may have come first: Bob is in her book.
+      yield* Effect.ignore(client.connect({ payload }))
+      yield* until(client.peers(), (peers) => peers.length === 1)
       const ban = yield* client.ban({ payload: { address: "127.0.7.10", seconds: 60, reason: "a test" } })
       assert.deepInclude(ban, { group: "127.0.7.10", reason: "a test" })
       yield* until(client.peers(), (peers) => peers.length === 0)

@@ -1,5 +1,17 @@
 /** Nodes over TCP, one of them with a status server, and a client that asks it. */
-import { ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, References, Schedule } from "effect"
+import { connect, type Socket } from "node:net"
+import {
+  ConfigProvider,
+  Context,
+  Duration,
+  Effect,
+  Layer,
+  Option,
+  Redacted,
+  References,
+  Schedule,
+  type Scope
+} from "effect"
 import { FetchHttpClient } from "effect/http"
 import {
   ChainTip,
@@ -13,6 +25,7 @@ import {
   TcpTransport
 } from "network-effect"
 import { Node, StatusServer } from "network-effect/layers"
+import { StatusLimits } from "../../src/status/StatusListener.ts"
 
 /** As on Mainnet, but for what would make a test wait. Ready with two peers. */
 const quick: Policy = {
@@ -25,7 +38,7 @@ const quick: Policy = {
 }
 
 /** A port nobody listens on. */
-const freePort = (ip: string) =>
+export const freePort = (ip: string) =>
   Effect.flatMap(InboundTransport, (transport) => transport.listen(PeerSocketAddress.fromStringUnsafe(`${ip}:0`))).pipe(
     Effect.map((listener) => listener.address),
     Effect.scoped,
@@ -56,12 +69,27 @@ export const listenAddress = (context: Context.Context<Network>) =>
 /** A node with a status server until the scope closes: its services, where the server is, and a client of it. */
 export const withStatus = Effect.fnUntraced(function* (
   ip: string,
-  { token, ...options }: NodeSettings & { readonly token?: string } = {}
+  {
+    limits,
+    server,
+    token,
+    ...options
+  }: NodeSettings & {
+    readonly token?: string
+    readonly server?: StatusServer.StatusServerOptions
+    readonly limits?: Partial<StatusLimits>
+  } = {}
 ) {
   const at = yield* freePort(ip)
   const settings = token === undefined ? {} : { NETWORK_EFFECT_STATUS_TOKEN: token }
   const services = yield* Layer.build(
-    StatusServer.layer(at).pipe(
+    StatusServer.layer(at, server).pipe(
+      Layer.provide(
+        Layer.effect(
+          StatusLimits,
+          Effect.map(StatusLimits, (usual) => ({ ...usual, ...limits }))
+        )
+      ),
       Layer.provideMerge(node(ip, options)),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))
     )
@@ -83,6 +111,67 @@ export const raw = Effect.fnUntraced(function* (url: string, init: RequestInit =
     body: yield* Effect.promise(() => response.json() as Promise<Record<string, unknown>>)
   }
 })
+
+/** What a socket said so far, and its end. */
+export interface Talk {
+  readonly socket: Socket
+  readonly text: () => string
+  readonly closed: Effect.Effect<void>
+}
+
+/** Sends bytes as they are over a connection of their own, from an IP of choice, and keeps what comes back. */
+export const talk = (
+  at: PeerSocketAddress.PeerSocketAddress,
+  bytes: string,
+  { from }: { readonly from?: string } = {}
+): Effect.Effect<Talk, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<Talk>((resume) => {
+      const { host, port } = hostAndPort(at)
+      const socket = connect({ host, port, ...(from === undefined ? {} : { localAddress: from }) })
+      const pieces: Array<Buffer> = []
+      let isClosed = false
+      socket.on("error", () => undefined)
+      socket.on("data", (piece) => pieces.push(piece))
+      socket.on("close", () => {
+        isClosed = true
+      })
+      const closed = Effect.callback<void>((resume) => {
+        if (isClosed) resume(Effect.void)
+        else socket.once("close", () => resume(Effect.void))
+      }).pipe(Effect.timeout("10 seconds"), Effect.orDie)
+      socket.on("connect", () => {
+        socket.write(bytes)
+        resume(Effect.succeed({ socket, text: () => Buffer.concat(pieces).toString(), closed }))
+      })
+    }),
+    ({ socket }) => Effect.sync(() => socket.destroy())
+  )
+
+const hostAndPort = (at: PeerSocketAddress.PeerSocketAddress) => {
+  const text = PeerSocketAddress.format(at)
+  return { host: text.slice(0, text.lastIndexOf(":")), port: at.port }
+}
+
+/** The head and body of one answer to one request, whatever its headers say. */
+export const answerTo = (
+  at: PeerSocketAddress.PeerSocketAddress,
+  bytes: string,
+  options?: { readonly from?: string }
+) =>
+  Effect.gen(function* () {
+    const { closed, text } = yield* talk(at, bytes, options)
+    yield* closed
+    const [head = "", ...body] = text().split("\r\n\r\n")
+    const [, status = "0"] = /^HTTP\/1\.1 (\d+)/.exec(head) ?? []
+    const headers = Object.fromEntries(
+      head
+        .split("\r\n")
+        .slice(1)
+        .map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 2)])
+    )
+    return { status: Number(status), headers, body: body.join("\r\n\r\n") }
+  }).pipe(Effect.scoped)
 
 /** Real sockets need real time. */
 export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>

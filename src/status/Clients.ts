@@ -1,0 +1,174 @@
+/**
+ * Who is connected to the status server, and who has to go when there is no room.
+ *
+ * A client is a peer group (`AddressRules.limitKey`), so that who owns a /64 is one client. At a limit the connection that
+ * waits longest without a request makes room: connections are cheap to open and cheap to open again. Only when nobody waits,
+ * the newcomer is turned away.
+ *
+ * **Security**
+ *
+ * On loopback is the operator. Some places are for loopback only, and a newcomer from there is never turned away while
+ * anybody waits, or while anybody from elsewhere is there at all.
+ *
+ * @module
+ */
+
+/** Numbers the server goes by. */
+export interface ClientLimits {
+  /** Connections in all. */
+  readonly connections: number
+  /** Of these, how many only loopback may have. */
+  readonly keptForLoopback: number
+  /** Connections of one client that is not on loopback. */
+  readonly connectionsPerClient: number
+  /** Requests under way in all, event streams among them. */
+  readonly requests: number
+  /** Requests under way of one client that is not on loopback. */
+  readonly requestsPerClient: number
+  /** Requests under way on one connection. Browsers, scrapers and our own tools have one. */
+  readonly requestsPerConnection: number
+}
+
+/** One client, and how much of the server it has. */
+export interface Client {
+  readonly key: string
+  readonly isLoopback: boolean
+}
+
+interface Held {
+  readonly client: Client
+  /** Requests under way. */
+  requests: number
+}
+
+/** What happens to a newcomer, and to whom it costs the place. */
+export type Entry<C> =
+  | { readonly _tag: "Admitted"; readonly instead: C | undefined }
+  /** It is turned away. */
+  | { readonly _tag: "Full" }
+
+/** What happens to a request. */
+export type Start =
+  | "Admitted"
+  /** The client has as many under way as it may have. */
+  | "ClientBusy"
+  /** All clients together have. */
+  | "ServerBusy"
+  /** The connection has: nobody who means well sends so many without reading. */
+  | "TooMany"
+
+/** Connections of type `C`, each with its client and the requests it has under way. */
+export class Clients<C> {
+  readonly #limits: ClientLimits
+  readonly #held = new Map<C, Held>()
+  /** Those without a request under way, who waits longest first: by loopback and not. */
+  readonly #waiting = { loopback: new Set<C>(), elsewhere: new Set<C>() }
+  readonly #connections = new Map<string, Set<C>>()
+  readonly #requests = new Map<string, number>()
+  #elsewhere = 0
+  #underWay = 0
+
+  constructor(limits: ClientLimits) {
+    this.#limits = limits
+  }
+
+  /** Connections held. */
+  get size(): number {
+    return this.#held.size
+  }
+
+  /** Requests under way. */
+  get underWay(): number {
+    return this.#underWay
+  }
+
+  /** A new connection. The one that is to go `instead` has left already. */
+  enter(connection: C, client: Client): Entry<C> {
+    const { connections, connectionsPerClient, keptForLoopback } = this.#limits
+    let instead: C | undefined
+    const own = this.#connections.get(client.key)
+    if (!client.isLoopback && (own?.size ?? 0) >= connectionsPerClient) {
+      instead = first(own, (connection) => this.#held.get(connection)?.requests === 0)
+      if (instead === undefined) return { _tag: "Full" }
+    } else if (this.#held.size >= connections) {
+      instead = first(this.#waiting.elsewhere)
+      if (instead === undefined && client.isLoopback) {
+        instead = first(this.#waiting.loopback) ?? first(this.#held.keys(), (other) => this.#isElsewhere(other))
+      }
+      if (instead === undefined) return { _tag: "Full" }
+    } else if (!client.isLoopback && this.#elsewhere >= connections - keptForLoopback) {
+      instead = first(this.#waiting.elsewhere)
+      if (instead === undefined) return { _tag: "Full" }
+    }
+    if (instead !== undefined) this.leave(instead)
+    this.#held.set(connection, { client, requests: 0 })
+    this.#waitingOf(client).add(connection)
+    const connectionsOfClient = this.#connections.get(client.key)
+    if (connectionsOfClient === undefined) this.#connections.set(client.key, new Set([connection]))
+    else connectionsOfClient.add(connection)
+    if (!client.isLoopback) this.#elsewhere++
+    return { _tag: "Admitted", instead }
+  }
+
+  /** The connection is over, with all that was under way on it. Does nothing the second time. */
+  leave(connection: C): void {
+    const held = this.#held.get(connection)
+    if (held === undefined) return
+    const { client, requests } = held
+    this.#held.delete(connection)
+    this.#waitingOf(client).delete(connection)
+    const own = this.#connections.get(client.key)
+    own?.delete(connection)
+    if (own?.size === 0) this.#connections.delete(client.key)
+    if (!client.isLoopback) this.#elsewhere--
+    this.#count(client, -requests)
+  }
+
+  /** A request has come in. When it is admitted, `end` is to be called once. */
+  start(connection: C): Start {
+    const held = this.#held.get(connection)
+    if (held === undefined) return "TooMany"
+    const { requests, requestsPerClient, requestsPerConnection } = this.#limits
+    if (held.requests >= requestsPerConnection) return "TooMany"
+    if (!held.client.isLoopback && (this.#requests.get(held.client.key) ?? 0) >= requestsPerClient) return "ClientBusy"
+    if (this.#underWay >= requests) return "ServerBusy"
+    held.requests++
+    this.#waitingOf(held.client).delete(connection)
+    this.#count(held.client, 1)
+    return "Admitted"
+  }
+
+  /** An admitted request has been answered, or given up. */
+  end(connection: C): void {
+    const held = this.#held.get(connection)
+    if (held === undefined || held.requests === 0) return
+    held.requests--
+    if (held.requests === 0) this.#waitingOf(held.client).add(connection)
+    this.#count(held.client, -1)
+  }
+
+  /** Whether a request is under way on it. */
+  isBusy(connection: C): boolean {
+    return (this.#held.get(connection)?.requests ?? 0) > 0
+  }
+
+  #isElsewhere(connection: C): boolean {
+    return this.#held.get(connection)?.client.isLoopback === false
+  }
+
+  #waitingOf({ isLoopback }: Client): Set<C> {
+    return isLoopback ? this.#waiting.loopback : this.#waiting.elsewhere
+  }
+
+  #count({ key }: Client, change: number): void {
+    this.#underWay += change
+    const requests = (this.#requests.get(key) ?? 0) + change
+    if (requests === 0) this.#requests.delete(key)
+    else this.#requests.set(key, requests)
+  }
+}
+
+const first = <A>(values: Iterable<A> | undefined, holds: (value: A) => boolean = () => true): A | undefined => {
+  for (const value of values ?? []) if (holds(value)) return value
+  return undefined
+}

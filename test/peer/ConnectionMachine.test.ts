@@ -1,0 +1,91 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Exit } from "effect"
+import * as Machine from "../../src/peer/ConnectionMachine.ts"
+import { ClientDropped } from "../../src/peer/Peer.ts"
+import { Message } from "../../src/wire/Message.ts"
+import { bob } from "../support/addresses.ts"
+import { hash } from "./items.ts"
+import { limits, lives } from "./machineWorld.ts"
+
+const machine = () =>
+  new Machine.ConnectionMachine({ limits, source: undefined, services: 1n, addresses: [], random: () => 0.5 })
+
+const tags = (actions: ReadonlyArray<Machine.Action>) =>
+  actions.flatMap(({ _tag }) => (_tag === "Count" || _tag === "Unasked" ? [] : [_tag]))
+
+describe("any order of events", () => {
+  it.each([1, 1001, 2001, 3001])("keeps what must hold, from seed %d", (seed) => {
+    const { actions, endings, events } = lives(seed, 5_000)
+    assert.isAtLeast(events, 5_000)
+    // All that a machine can do has happened.
+    assert.deepStrictEqual(
+      ["Ask", "Close", "Count", "Permit", "Read", "Report", "Send", "SetAlarm", "Settle", "Unasked", "Yield"].filter(
+        (tag) => !actions.has(tag)
+      ),
+      []
+    )
+    assert.isAtLeast(endings.size, 4)
+  })
+})
+
+describe("the order of work", () => {
+  it("is a message, an advert, a request", () => {
+    const alice = machine()
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Request", waiter: 1, request: { _tag: "Peers" } }, 0n)), ["Read"])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Advert", waiter: 2, hash: hash(1) }, 0n)), ["Read"])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Message", message: Message.Ping({ nonce: 1n }) }, 0n)), ["Send"])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Written" }, 0n)), ["Read"])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Quiet" }, 0n)), ["Permit"])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Permitted", isAllowed: true }, 0n)), ["Send"])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Written" }, 0n)), ["Settle", "Read"])
+    const [, sent] = alice.step({ _tag: "Quiet" }, 0n)
+    assert.deepStrictEqual(sent, { _tag: "Send", message: Message.GetAddr(), waiter: 1 })
+  })
+
+  it("is the time limit before a message, while an answer is awaited", () => {
+    const alice = machine()
+    alice.step({ _tag: "Request", waiter: 1, request: { _tag: "MempoolTransactionIds" } }, 0n)
+    alice.step({ _tag: "Quiet" }, 0n)
+    alice.step({ _tag: "Written" }, 0n)
+    assert.deepStrictEqual(alice.step({ _tag: "Quiet" }, 0n), [{ _tag: "SetAlarm", atNanos: 20_000_000_000n }])
+    const [late, ...others] = alice.step({ _tag: "Message", message: Message.Inv({ items: [] }) }, 20_000_000_000n)
+    assert(late?._tag === "Settle" && Exit.isFailure(late.exit))
+    assert.deepStrictEqual(tags(others), ["Read"])
+  })
+
+  it("takes nothing from the peer while one of its requests is answered", () => {
+    const alice = machine()
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Message", message: Message.GetAddr() }, 0n)), ["Ask"])
+    assert.deepStrictEqual(alice.step({ _tag: "Alarm" }, 0n), [])
+    assert.deepStrictEqual(alice.step({ _tag: "Request", waiter: 1, request: { _tag: "Peers" } }, 0n), [])
+    assert.throws(() => alice.step({ _tag: "Message", message: Message.GetAddr() }, 0n), "Message in the phase Asking")
+  })
+})
+
+describe("what a second addr does", () => {
+  it("is to wait in the cache, behind the first", () => {
+    const alice = machine()
+    const addr = Message.Addr({ addresses: [{ address: bob, services: 1n, lastSeenSeconds: 0 }] })
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Message", message: addr }, 0n)), ["Read"])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Message", message: addr }, 0n)), ["Read"])
+    assert.strictEqual(alice.held.addresses, 2)
+  })
+})
+
+describe("the end", () => {
+  it("tells a ping to stop when it is ours, and calls it failed when it is not", () => {
+    const pinging = () => {
+      const alice = machine()
+      alice.step({ _tag: "Request", waiter: 1, request: { _tag: "Ping", nonce: 1n } }, 0n)
+      return alice
+    }
+    const error = new ClientDropped()
+    const ours = pinging().step({ _tag: "Close", error, failure: Exit.fail(error) }, 0n)
+    assert.deepStrictEqual(tags(ours), ["Settle", "Close"])
+    const [settled] = ours
+    assert(settled?._tag === "Settle")
+    assert.include(String(settled.exit), "ClientCancelledHeartbeatTask")
+    const theirs = pinging().step({ _tag: "Message", message: Message.Verack() }, 0n)
+    assert.deepStrictEqual(tags(theirs), ["Report", "Settle", "Close"])
+  })
+})
