@@ -107,7 +107,7 @@ export const layerOver = Layer.effect(
               }
             },
             // The policy is this file's, and the node is the usual one.
-            Effect.catchTag(["InvalidSetting", ...Node.madeByHand], Effect.die)
+            Effect.catchTag(["InvalidSetting", "RpcCookieUnwritable", ...Node.madeByHand], Effect.die)
           )
         }
       }, Effect.provideContext(services))

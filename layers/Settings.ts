@@ -22,6 +22,8 @@ interface StartFlags {
   readonly peers: ReadonlyArray<string>
   readonly userAgent: Option.Option<string>
   readonly status: Option.Option<PeerSocketAddress>
+  readonly statusHosts: ReadonlyArray<string>
+  readonly rpcCookie: Option.Option<string>
 }
 
 /** Every variable of the environment that starts with `ZEBRA_`. */
@@ -93,6 +95,9 @@ export const layerInForce = (flags: Pick<StartFlags, "network" | "listen">) =>
     Effect.map(loadWithoutPeers(flags), ({ options }) => InForce.of(options))
   ).pipe(Layer.catchCause(failing("")))
 
+/** As whoever stops the process from outside, so that everything is closed in order. */
+const stopProcess = Effect.sync(() => process.kill(process.pid, "SIGTERM"))
+
 /** The node that `start` runs with these flags, and its status interface. */
 export const layerNode = (flags: StartFlags) => {
   const node = Layer.unwrap(
@@ -110,10 +115,18 @@ export const layerNode = (flags: StartFlags) => {
       )
     )
   ).pipe(Layer.catchCause(failing("choose another with --listen")))
-  const status = Option.match(flags.status, {
-    onNone: () => Layer.succeed(StatusListening, { address: Option.none() }),
-    onSome: (address) =>
-      StatusServer.layer(address).pipe(Layer.catchCause(failing("choose another with --status, or --status off")))
+  return Option.match(flags.status, {
+    onNone: () => Layer.succeed(StatusListening, { address: Option.none() }).pipe(Layer.provideMerge(node)),
+    onSome: (address) => {
+      const change = failing("choose another with --status, or --status off")
+      const status = StatusServer.layer(address, {
+        hosts: flags.statusHosts,
+        rpcCookie: Option.getOrUndefined(flags.rpcCookie),
+        stop: stopProcess
+      }).pipe(Layer.catchCause(change))
+      // Before the node is built, which binds and dials.
+      const checked = Layer.effectDiscard(StatusServer.check(address)).pipe(Layer.catchCause(change))
+      return Layer.unwrap(Effect.as(Layer.build(checked), status.pipe(Layer.provideMerge(node))))
+    }
   })
-  return status.pipe(Layer.provideMerge(node))
 }

@@ -35,8 +35,9 @@ const execute = (statement: StatementSync, parameters: ReadonlyArray<unknown>): 
 }
 
 const make = Effect.fnUntraced(function* (filename: string, busyMillis: number) {
-  // Not before it is wanted: Node 22 says with the import, to whoever runs any command, that it is an experiment.
-  const { DatabaseSync } = yield* Effect.tryPromise({ try: () => import("node:sqlite"), catch: failed("load") })
+  // Not before it is wanted: Node 22 says with the import, to whoever runs any command, that it is an experiment. And at once,
+  // so that it can be had in virtual time.
+  const { DatabaseSync } = process.getBuiltinModule("node:sqlite")
   const database = yield* Effect.acquireRelease(
     Effect.try({
       try: () => {

@@ -5,10 +5,13 @@
  */
 import { NodeHttpServer, NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Option } from "effect"
+import { SecureRandom } from "effect/crypto"
 import { HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
 import { StatusAccess } from "../src/status/Guard.ts"
+import * as RpcCookie from "../src/status/RpcCookie.ts"
+import * as RpcMethods from "../src/status/RpcMethods.ts"
 import * as Routes from "../src/status/Routes.ts"
 import { StatusListening, StatusNeedsToken, token } from "../src/status/StatusAddress.ts"
 import * as StatusListener from "../src/status/StatusListener.ts"
@@ -18,6 +21,10 @@ import { ListenError } from "../src/transport/Transport.ts"
 export interface StatusServerOptions {
   /** Names it may be asked by without a token, besides its IPs and `localhost`: those of a proxy or a service. */
   readonly hosts?: ReadonlyArray<string> | undefined
+  /** Where a login for JSON-RPC is left; it then needs that one, or the token. */
+  readonly rpcCookie?: string | undefined
+  /** Ends the process in order: what JSON-RPC's `stop` does. There is no such method without. */
+  readonly stop?: Effect.Effect<void> | undefined
 }
 
 /** Fails when others could reach the address and there is no token. To be asked before anything of a node is bound. */
@@ -35,14 +42,25 @@ export const check = Effect.fnUntraced(function* (address: PeerSocketAddress.Pee
  *
  * On an address others can reach it needs a token, else it fails with `StatusNeedsToken` and binds nothing.
  */
-export const layer = (address: PeerSocketAddress.PeerSocketAddress, { hosts = [] }: StatusServerOptions = {}) =>
+export const layer = (
+  address: PeerSocketAddress.PeerSocketAddress,
+  { hosts = [], rpcCookie, stop }: StatusServerOptions = {}
+) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const access = Layer.succeed(StatusAccess, {
-        token: yield* check(address),
-        rpcLogin: Option.none(),
-        hosts: hosts.map((host) => host.toLowerCase())
-      })
+      const secret = yield* check(address)
+      // After the port is bound, so that a second process leaves the file of the first one alone.
+      const access = Layer.merge(
+        Layer.effect(
+          StatusAccess,
+          Effect.gen(function* () {
+            yield* HttpServer.HttpServer
+            const rpcLogin = rpcCookie === undefined ? Option.none() : Option.some(yield* RpcCookie.make(rpcCookie))
+            return StatusAccess.of({ token: secret, rpcLogin, hosts: hosts.map((host) => host.toLowerCase()) })
+          })
+        ),
+        Layer.succeed(RpcMethods.StopNode, Option.fromUndefinedOr(stop))
+      ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
       const listening = StatusListener.layer(address).pipe(
         Layer.catchTag("ServeError", ({ cause }) =>
           Layer.effectContext(

@@ -22,6 +22,7 @@ interface Manifest {
   readonly bin: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
+  readonly optionalDependencies: Readonly<Record<string, string>>
   readonly keywords?: ReadonlyArray<string>
   readonly repository?: unknown
   readonly homepage?: string
@@ -29,6 +30,9 @@ interface Manifest {
 
 /** A program has one `effect`, and what runs it: with a copy of ours beside its own, services would not find each other. */
 const peers = ["effect", "@effect/platform-node"]
+
+/** Loaded only by what asks for it, which says so when it is not there. */
+const optionalPeers = ["@effect/sql-pg"]
 
 /** `./src/index.ts` as it is in `dist`. */
 const built = (path: string, extension: string): string =>
@@ -58,7 +62,11 @@ export const packedManifest = (checkout: Manifest) => ({
   files: checkout.files,
   dependencies: Object.fromEntries(Object.entries(checkout.dependencies).filter(([name]) => !peers.includes(name))),
   // Any version that keeps the promises of the one this was tested with.
-  peerDependencies: Object.fromEntries(peers.map((name) => [name, `^${checkout.dependencies[name]}`])),
+  peerDependencies: Object.fromEntries([
+    ...peers.map((name) => [name, `^${checkout.dependencies[name]}`]),
+    ...optionalPeers.map((name) => [name, `^${checkout.optionalDependencies[name]}`])
+  ]),
+  peerDependenciesMeta: Object.fromEntries(optionalPeers.map((name) => [name, { optional: true }])),
   publishConfig: { access: "public", provenance: true }
 })
 

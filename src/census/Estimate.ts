@@ -19,7 +19,9 @@
  *    there or gone, so the upper end takes them for missed and the lower one for gone;
  * 2. chance in coming and going between a dial and the middle, two Poisson counts of that rate;
  * 3. what cannot be seen of it. Nodes that came in place of those who left before the middle were heard of or not: the upper
- *    end adds them. Nodes dialled after the middle may have come after it: the lower end takes them out.
+ *    end adds them. Nodes dialled after the middle may have come after it: the lower end takes them out;
+ * 4. who has only just come. Nodes keep an answer to `getaddr` for ten minutes, so what they tell is five minutes old in the
+ *    mean, and a newcomer of these minutes is told of by nobody: the upper end adds as many as have gone in that time.
  *
  * **When it does not hold**
  *
@@ -84,6 +86,17 @@ export const churnRate = ({
 }: Pick<Counts, "before" | "gone" | "secondsBetween">): number =>
   secondsBetween <= 0 ? 0 : -Math.log(1 - (gone + 0.5) / (before + 1)) / secondsBetween
 
+/**
+ * Mean age in seconds of what a node tells.
+ *
+ * Source: half of zebrad components/inbound/cached_peer_addr_response.rs, `CACHED_ADDRS_REFRESH_INTERVAL`.
+ */
+const hearsay = 300
+
+/** The share of all nodes that comes in that time, as many as go. */
+const newcomers = ({ before, gone, secondsBetween }: Counts): number =>
+  gone === 0 || secondsBetween <= 0 ? 0 : 1 - (1 - Math.min(gone, before - 0.5) / before) ** (hearsay / secondsBetween)
+
 /** `undefined` when no marked node was found again, for then nothing is known. */
 export const reachable = (counts: Counts): Estimate | undefined => {
   const { again, distances, missed, undialled } = counts
@@ -103,6 +116,6 @@ export const reachable = (counts: Counts): Estimate | undefined => {
   return {
     estimate: Math.round(estimate),
     low: Math.max(0, Math.floor(estimate - came - Math.hypot(Math.max(0, estimate - atLeast), chance))),
-    high: Math.ceil(estimate + left + Math.hypot(Math.max(0, atMost - estimate), chance))
+    high: Math.ceil(estimate * (1 + newcomers(counts)) + left + Math.hypot(Math.max(0, atMost - estimate), chance))
   }
 }

@@ -8,6 +8,7 @@ import { CliError, CliOutput, Command, Flag } from "effect/cli"
 import type { NetworkEnd, TaskNameTaken } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { InvalidSetting } from "../network/Network.ts"
+import type { RpcCookieUnwritable } from "../status/RpcCookie.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import type { SettingsError } from "./SettingsFile.ts"
@@ -152,6 +153,7 @@ const sentenceOf = (error: Failure, change: string): string => {
       return `${error.setting} is ${error.value} and has to be ${error.expected}: change it in the settings file.`
     case "BackgroundTaskExited":
       return `the node stopped because its ${error.task} ended, which is a bug: ${String(error.cause)}.`
+    case "RpcCookieUnwritable":
     case "NodeOutdated":
     case "TaskNameTaken":
       return error.message
@@ -164,6 +166,7 @@ const sentenceOf = (error: Failure, change: string): string => {
 export type Failure =
   | ListenError
   | StatusAddress.StatusNeedsToken
+  | RpcCookieUnwritable
   | SettingsError
   | InvalidSetting
   | NetworkEnd

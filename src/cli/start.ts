@@ -42,6 +42,16 @@ const flags = {
     Flag.optional
   ),
   status: statusFlag,
+  statusHosts: Flag.String("status-host").pipe(
+    Flag.withDescription("A name the status interface is also asked by, such as that of a proxy; may be repeated"),
+    Flag.withMetavar("NAME"),
+    Flag.between(0, 20)
+  ),
+  rpcCookie: Flag.String("rpc-cookie").pipe(
+    Flag.withDescription("Leaves a login for JSON-RPC in this file, as zcashd does for its tools"),
+    Flag.withMetavar("FILE"),
+    Flag.optional
+  ),
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Events as JSON on stdout, one per line; logs go to stderr"),
     Flag.withDefault(false)

@@ -139,11 +139,11 @@ class Connection implements Peers.Peer {
     return Effect.gen({ self: this }, function* () {
       const scope = yield* Effect.scope
       const fiber = yield* Effect.forkIn(Effect.provideService(this.#traced, CurrentTask, "connection"), scope)
-      this.#loop.started(() => fiber.interruptUnsafe())
+      this.#loop.started(fiber)
       // Added last and so the first to run: whoever waits hears why before anything is taken apart.
       yield* Scope.addFinalizer(
         scope,
-        Effect.flatMap(this.close(new Peers.ConnectionDropped()), () => this.#logEnd)
+        Effect.suspend(() => Effect.flatMap(this.close(new Peers.ConnectionDropped()), () => this.#logEnd))
       )
     })
   }

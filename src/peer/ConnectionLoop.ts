@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Random, Result, Tracer } from "effect"
+import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, type Fiber, Random, Result, Tracer } from "effect"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { LimitedLog } from "../LimitedLog.ts"
 import type { Policy } from "../Policy.ts"
@@ -30,7 +30,7 @@ import {
   type PeerReport
 } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
-import type { ConnectionId, InboundRequest } from "./Request.ts"
+import type { ConnectionId, InboundRequest, Ping, Request } from "./Request.ts"
 import { Waiters } from "./Waiters.ts"
 
 export interface Options {
@@ -59,8 +59,9 @@ export class ConnectionLoop {
   readonly #context: Context.Context<never>
   #error: PeerError | undefined
   #failure: Exit.Exit<never, PeerError> | undefined
-  #interrupt: (() => void) | undefined
-  #state: PeerMetrics.StateName | undefined
+  #fiber: Fiber.Fiber<void> | undefined
+  /** What the gauge of states has this connection as. */
+  #shown: (Request | Ping)["_tag"] | "idle" | undefined
   /** The machine wants to go on. */
   #isPoked = true
   #wake: ((continuation: Effect.Effect<void>) => void) | undefined
@@ -105,7 +106,7 @@ export class ConnectionLoop {
     return this.#clock.monotonicTimeNanosUnsafe()
   }
 
-  /** Goes on until it is interrupted, which is what `interrupt` has to do. */
+  /** Goes on until it is interrupted. */
   run(beside: Effect.Effect<void>): Effect.Effect<void> {
     return this.#guarded(
       Effect.flatMap(Effect.forkChild(this.#guarded(beside)), () =>
@@ -114,9 +115,9 @@ export class ConnectionLoop {
     )
   }
 
-  /** To be called before anything happens. */
-  started(interrupt: () => void): void {
-    this.#interrupt = interrupt
+  /** To be called before anything happens: the fiber is interrupted at the end. */
+  started(fiber: Fiber.Fiber<void>): void {
+    this.#fiber = fiber
     this.#showState()
   }
 
@@ -155,7 +156,7 @@ export class ConnectionLoop {
     this.#error = error
     this.#failure = failure
     this.#showState()
-    this.#interrupt?.()
+    this.#fiber?.interruptUnsafe()
     this.#options.messages.release()
     this.waiters.end(failure, this.now())
     Deferred.doneUnsafe(this.closed, Exit.succeed(error))
@@ -176,7 +177,10 @@ export class ConnectionLoop {
     if (Result.isFailure(polled)) return this.#perform(this.#inputEnds(polled.failure))
     if (polled.success !== undefined) return this.#receive(polled.success)
     if (this.#inputEnd !== undefined) return this.#perform(this.#inputEnds(this.#inputEnd))
-    if (this.#isReading) return this.#perform(this.#step({ _tag: "Quiet" }))
+    if (this.#isReading) {
+      const actions = this.#step({ _tag: "Quiet" })
+      return actions.length === 0 ? this.#change : this.#perform(actions)
+    }
     // Done at once if the transport has it: that comes before what we want to say.
     this.#isPoked = true
     this.#isReading = true
@@ -236,6 +240,7 @@ export class ConnectionLoop {
         const attributes = { msg: commandOf(action.message) }
         return Spans.within("msg_as_req", { attributes })(Effect.suspend(() => this.#perform(actions, i + 1)))
       }
+      if (action._tag === "Send") return this.#send(action.message, action.waiter)
       const work = this.#do(action)
       if (work === undefined) continue
       return Effect.flatMap(work, (event) =>
@@ -257,6 +262,8 @@ export class ConnectionLoop {
         return void this.waiters.settle(action.waiter, action.exit, this.now())
       case "Close":
         return void this.#end(action.error, action.failure)
+      // Only the loop sends, and knows what for.
+      case "Send":
       case "Unasked":
         return undefined
       case "Yield":
@@ -270,26 +277,28 @@ export class ConnectionLoop {
           _tag: "Permitted",
           isAllowed
         }))
-      case "Send":
-        return this.#send(action.message, action.waiter)
       case "Ask":
         return this.#ask(action.request)
     }
   }
 
-  #send(message: Message, waiter: Waiter | undefined): Effect.Effect<Event> {
+  /** Writes it, and does what follows from that. */
+  #send(message: Message, waiter: Waiter | undefined): Effect.Effect<unknown> {
     const entry = this.waiters.get(waiter)
     if (entry !== undefined) entry.sentNanos = this.now()
     this.#count(PeerMetrics.messageSent(message))
-    const sending = Effect.match(this.#options.messages.send(message), {
-      onSuccess: () => isWritten,
-      onFailure: (error): Event => ({ _tag: "WriteFailed", error })
-    })
-    return this.#for(waiter, this.isTracedInDetail ? Spans.within("outbound_metric")(sending) : sending)
+    const sending = this.#options.messages.send(message)
+    return Effect.matchEffect(
+      this.#for(waiter, this.isTracedInDetail ? Spans.within("outbound_metric")(sending) : sending),
+      {
+        onSuccess: () => this.#perform(this.#step(isWritten)),
+        onFailure: (error) => this.#perform(this.#step({ _tag: "WriteFailed", error }))
+      }
+    )
   }
 
   /** In traces, what is done for whoever waits belongs to them. */
-  #for<A>(waiter: Waiter | undefined, effect: Effect.Effect<A>): Effect.Effect<A> {
+  #for<A, E>(waiter: Waiter | undefined, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
     const span = this.waiters.get(waiter)?.span
     return span === undefined ? effect : Effect.provideService(effect, Tracer.ParentSpan, span)
   }
@@ -317,18 +326,20 @@ export class ConnectionLoop {
     return Effect.as(Effect.forkChild(alarm, { startImmediately: true }), undefined)
   }
 
+  /** Most events change nothing that is shown. */
   #showState(): void {
-    const awaited = this.machine.awaited
-    const state =
-      this.#error !== undefined
-        ? undefined
-        : awaited === undefined
-          ? "AwaitingRequest"
-          : PeerMetrics.awaitingResponse(awaited)
-    if (this.#state === state) return
-    if (this.#state !== undefined) PeerMetrics.connectionsInState[this.#state].modifyUnsafe(-1, this.#context)
-    if (state !== undefined) PeerMetrics.connectionsInState[state].modifyUnsafe(1, this.#context)
-    this.#state = state
+    const shown = this.#error === undefined ? (this.machine.awaited ?? "idle") : undefined
+    if (shown === this.#shown) return
+    this.#changeGauge(-1)
+    this.#shown = shown
+    this.#changeGauge(1)
+  }
+
+  #changeGauge(by: number): void {
+    const shown = this.#shown
+    if (shown === undefined) return
+    const state = shown === "idle" ? "AwaitingRequest" : PeerMetrics.awaitingResponse(shown)
+    PeerMetrics.connectionsInState[state].modifyUnsafe(by, this.#context)
   }
 
   #count(counter: PeerMetrics.Counter): void {

@@ -248,6 +248,12 @@ function* make() {
     return yield* Effect.die(new Error("a handshake that does not know what comes next"))
   })
 
+  /** The limit of a whole handshake. */
+  const inTime = Effect.timeoutOrElse({
+    duration: policy.handshakeTimeout,
+    orElse: () => Effect.fail(new HandshakeTimeout())
+  })
+
   const run = Effect.fnUntraced(function* (
     stream: ByteStream,
     connected: ConnectedAddress.ConnectedAddress,
@@ -264,10 +270,7 @@ function* make() {
       // Both limits are ours; a peer that does not read fails the handshake, whichever is shorter.
       Effect.catchTag("ConnectionSendTimeout", () => Effect.fail(new HandshakeTimeout())),
       (exchange) => Effect.onExit(exchange, counts.exchanged),
-      Effect.timeoutOrElse({
-        duration: policy.handshakeTimeout,
-        orElse: () => Effect.fail(new HandshakeTimeout())
-      }),
+      inTime,
       (exchange) => Effect.onExit(exchange, counts.decided),
       Effect.mapError((reason) => new HandshakeError({ reason })),
       Spans.within("negotiator", { attributes: { peer: ConnectedAddress.label(connected) } })
@@ -283,11 +286,8 @@ function* make() {
   const meet = Effect.fnUntraced(function* (stream: ByteStream, connected: ConnectedAddress.ConnectedAddress) {
     const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
     const met = yield* negotiate(messages, connected, undefined).pipe(
-      Effect.timeoutOrElse({
-        duration: policy.handshakeTimeout,
-        orElse: () => Effect.fail(new HandshakeTimeout())
-      }),
       Effect.catchTag("ConnectionSendTimeout", () => Effect.fail(new HandshakeTimeout())),
+      inTime,
       Effect.mapError((reason) => new HandshakeError({ reason }))
     )
     messages.agree(met.negotiatedVersion)

@@ -27,7 +27,8 @@ export interface Entry {
 }
 
 export class Waiters {
-  readonly #entries = new Map<Waiter, Entry>()
+  /** A handful, replaced, not changed: while nobody waits, nothing is kept. */
+  #entries: ReadonlyArray<Entry> = none
   readonly #decayNanos: number
   #room: ReadonlyArray<Deferred.Deferred<void, PeerError>> = none
   #estimate: PeerLoad.Estimate
@@ -48,20 +49,20 @@ export class Waiters {
       sentNanos: undefined,
       span: undefined
     }
-    this.#entries.set(entry.id, entry)
+    this.#entries = [...this.#entries, entry]
     if (isRequest) this.#unfinished++
     return entry
   }
 
   get(id: Waiter | undefined): Entry | undefined {
-    return id === undefined ? undefined : this.#entries.get(id)
+    return id === undefined ? undefined : this.#entries.find((entry) => entry.id === id)
   }
 
   /** Ends a wait. Does nothing when it is over. */
   settle(id: Waiter, exit: Settled, nowNanos: bigint): void {
-    const entry = this.#entries.get(id)
+    const entry = this.get(id)
     if (entry === undefined) return
-    this.#entries.delete(id)
+    this.#entries = this.#entries.length === 1 ? none : this.#entries.filter((each) => each !== entry)
     if (entry.isRequest) {
       this.#unfinished--
       const took = Number(nowNanos - entry.sinceNanos)
@@ -94,7 +95,7 @@ export class Waiters {
 
   /** Whoever is left hears this. */
   end(failure: Exit.Exit<never, PeerError>, nowNanos: bigint): void {
-    for (const id of this.#entries.keys()) this.settle(id, failure, nowNanos)
+    for (const { id } of this.#entries) this.settle(id, failure, nowNanos)
     const waiting = this.#room
     this.#room = none
     for (const room of waiting) Deferred.doneUnsafe(room, failure)

@@ -91,7 +91,10 @@ const isOurHost = (host: string, hosts: ReadonlyArray<string>): boolean => {
 }
 
 /** Why a request gets no answer, in one sentence, whatever it asks for. */
-export const refusal = (headers: Headers.Headers, access: StatusAccess["Service"]): string | undefined => {
+export const refusal = (
+  { headers, method }: Pick<HttpServerRequest.HttpServerRequest, "headers" | "method">,
+  access: StatusAccess["Service"]
+): string | undefined => {
   if (hasToken(headers, access)) return undefined
   const { host = "", origin } = headers
   if (!isOurHost(host, access.hosts) && !hasLogin(headers, access)) {
@@ -99,7 +102,9 @@ export const refusal = (headers: Headers.Headers, access: StatusAccess["Service"
   }
   const isOwn = origin === undefined || origin === `http://${host}` || origin === `https://${host}`
   if (!isOwn) return `Pages of ${origin} may not ask this server.`
-  return headers["sec-fetch-site"] === "cross-site" && headers["sec-fetch-mode"] !== "navigate"
+  // Following a link from there to here is no question of that page: it does not see the answer.
+  const isLink = method === "GET" && headers["sec-fetch-mode"] === "navigate"
+  return headers["sec-fetch-site"] === "cross-site" && !isLink
     ? "Pages of other sites may not ask this server."
     : undefined
 }

@@ -15,6 +15,7 @@ import {
 import { HttpApiBuilder } from "effect/http-api"
 import * as Documents from "./Documents.ts"
 import * as Guard from "./Guard.ts"
+import * as RpcRoutes from "./RpcRoutes.ts"
 import { StatusApi } from "./StatusApi.ts"
 import * as StatusHandlers from "./StatusHandlers.ts"
 
@@ -60,8 +61,8 @@ const everywhere = HttpRouter.middleware(
     Guard.StatusAccess,
     (access) =>
       <E, R>(answer: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
-        Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
-          const refusal = Guard.refusal(headers, access)
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+          const refusal = Guard.refusal(request, access)
           return Effect.map(
             refusal === undefined ? told(answer) : Effect.succeed(problem(403, "Forbidden", refusal)),
             (response) => HttpServerResponse.setHeaders(response, { ...Guard.securityHeaders, ...response.headers })
@@ -78,5 +79,6 @@ export const layer = Layer.mergeAll(
     Layer.provide([Guard.layerAccess, Guard.layerProblems])
   ),
   Documents.layer,
+  RpcRoutes.layer,
   everywhere
 ).pipe(Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBody)))

@@ -234,15 +234,15 @@ class Liveness extends HttpApiGroup.make("liveness", { topLevel: true }).add(
   HttpApiEndpoint.get("health", "/health", { success: Health }).annotate(
     OpenApi.Description,
     "Answers while the process lives. Needs no token."
+  ),
+  HttpApiEndpoint.get("ready", "/ready", { success: Ready, error: NotReady }).annotate(
+    OpenApi.Description,
+    "200 when the node has half the peers it wants; else 503, and why. Needs no token."
   )
 ) {}
 
 class Reads extends HttpApiGroup.make("reads", { topLevel: true })
   .add(
-    HttpApiEndpoint.get("ready", "/ready", { success: Ready, error: NotReady }).annotate(
-      OpenApi.Description,
-      "200 when the node has half the peers it wants; else 503, and why."
-    ),
     HttpApiEndpoint.get("peers", "/peers", { success: Schema.Array(PeerInfo) }),
     HttpApiEndpoint.get("addresses", "/addresses", {
       query: {

@@ -23,6 +23,7 @@ import { LocalNode } from "../peer/Handshake.ts"
 import type { Peer } from "../peer/Peer.ts"
 import { inboundLimit, outboundLimit, Policy } from "../Policy.ts"
 import * as EventFeed from "./EventFeed.ts"
+import * as ProcessMetrics from "./ProcessMetrics.ts"
 import { LogLevelControl } from "./LogLevelControl.ts"
 import {
   AddressCounts,
@@ -141,7 +142,7 @@ const listenText = ({ listenAddress }: Network["Service"]): string | null =>
   Option.getOrNull(Option.map(listenAddress, PeerSocketAddress.format))
 
 /** Bytes and messages of all connections, as they are counted for `/metrics`. */
-const totals = Effect.map(Metric.snapshot, (metrics) => {
+export const totals = Effect.map(Metric.snapshot, (metrics) => {
   const bytes = { "zcash.net.in.bytes.total": 0, "zcash.net.out.bytes.total": 0 }
   const messages: Record<"zcash.net.in.messages" | "zcash.net.out.messages", Record<string, number>> = {
     "zcash.net.in.messages": {},
@@ -200,27 +201,42 @@ const liveness = HttpApiBuilder.group(
     const slots = yield* ConnectionSlots
     const policy = yield* Policy
     const { userAgent } = yield* LocalNode
-    return handlers.handle("health", () =>
-      Effect.map(
-        peerSet.counts,
-        (peers) =>
-          new Health({
-            status: "live",
-            network: chain.name,
-            userAgent,
-            protocolVersion: ourProtocolVersion,
-            listen: listenText(network),
-            wanted: wantedPeers(policy),
-            peers,
-            slots: {
-              inbound: slots.used("inbound") + slots.used("trusted"),
-              inboundLimit: inboundLimit(policy),
-              outbound: slots.used("outbound"),
-              outboundLimit: outboundLimit(policy)
-            }
-          })
+
+    const ready = Effect.gen(function* () {
+      const counts = yield* peerSet.counts
+      const peers = counts.ready + counts.busy
+      const wanted = wantedPeers(policy)
+      if (peers >= wanted) return new Ready({ peers, wanted })
+      return yield* new NotReady({
+        detail: `${peers} of the ${wanted} peers that make this node ready are connected.`,
+        peers,
+        wanted
+      })
+    })
+
+    return handlers
+      .handle("ready", () => ready)
+      .handle("health", () =>
+        Effect.map(
+          peerSet.counts,
+          (peers) =>
+            new Health({
+              status: "live",
+              network: chain.name,
+              userAgent,
+              protocolVersion: ourProtocolVersion,
+              listen: listenText(network),
+              wanted: wantedPeers(policy),
+              peers,
+              slots: {
+                inbound: slots.used("inbound") + slots.used("trusted"),
+                inboundLimit: inboundLimit(policy),
+                outbound: slots.used("outbound"),
+                outboundLimit: outboundLimit(policy)
+              }
+            })
+        )
       )
-    )
   })
 )
 
@@ -228,7 +244,6 @@ const reads = HttpApiBuilder.group(
   StatusApi,
   "reads",
   Effect.fnUntraced(function* (handlers) {
-    const policy = yield* Policy
     const peerSet = yield* PeerSet
     const book = yield* AddressBook
     const bans = yield* BanList
@@ -238,6 +253,7 @@ const reads = HttpApiBuilder.group(
     const otherNodes = yield* OtherNodes
     const thisNode = yield* Effect.context<ListedNode>()
 
+    const ofProcess = yield* ProcessMetrics.make(peerSet.peersUnsafe, () => HashMap.size(bans.bans.getUnsafe()))
     const feed = yield* EventFeed.make(network.events)
 
     return handlers
@@ -247,17 +263,6 @@ const reads = HttpApiBuilder.group(
         )
       )
       .handleAll({
-        ready: Effect.fnUntraced(function* () {
-          const counts = yield* peerSet.counts
-          const peers = counts.ready + counts.busy
-          const wanted = wantedPeers(policy)
-          if (peers >= wanted) return new Ready({ peers, wanted })
-          return yield* new NotReady({
-            detail: `${peers} of the ${wanted} peers that make this node ready are connected.`,
-            peers,
-            wanted
-          })
-        }),
         peers: Effect.fnUntraced(function* () {
           const nowNanos = yield* Clock.monotonicTimeNanos
           return (yield* peerSet.peers).map((peer) => peerInfo(peer, nowNanos))
@@ -280,7 +285,7 @@ const reads = HttpApiBuilder.group(
         added: () => Effect.map(manual.list, (added) => added.map(PeerSocketAddress.format)),
         totals: () => totals,
         network: () => Effect.sync(() => [thisNode, ...otherNodes()].map(nodeInfo)),
-        metrics: () => PrometheusMetrics.format(),
+        metrics: () => Effect.zipWith(PrometheusMetrics.format(), ofProcess, (counted, now) => `${counted}\n${now}`),
         logLevel: () => Effect.map(logLevel.get, (level) => ({ level }))
       })
   })

@@ -168,6 +168,8 @@ describe("a census", () => {
       "20.0.0.6:6": "NoConnection"
     })
     assert.strictEqual(open, 0)
+    // One dial a second of this group, five seconds for a connection and eight for a version.
+    assert.isAtMost(of(findings, "Progress").at(-1)?.elapsedMillis ?? Infinity, 14_000)
   })
 
   it("keeps what a host said whose answers never end, and leaves it in time", () => {
@@ -241,6 +243,30 @@ describe("a census", () => {
     const { dials, findings } = census([], { from: slow, for: Duration.seconds(10) })
     assert.isAtMost(dials.length, 11)
     assert.strictEqual(of(findings, "Progress").at(-1)?.end, "OutOfTime")
+  })
+
+  it("has no more connections at a time than it may", () => {
+    const silent = Array.from({ length: 30 }, (_, n) => `${20 + n}.0.0.1:1`)
+    const { dials } = census([], { from: silent }, { maxUnderWay: 4 }, [LinkRule.behindNat(silent.map(at))])
+    assert.strictEqual(dials.length, 30)
+    const most = Math.max(
+      ...dials.map(({ from }) => dials.filter((dial) => dial.from <= from && from < dial.until).length)
+    )
+    assert.strictEqual(most, 4)
+  })
+
+  it("lets visits under way end when its time is over, for ten seconds", () => {
+    const { dials, findings } = census(
+      [["20.0.0.1:1", ScriptedPeer.compose(telling(), ScriptedPeer.slow("1 second"))]],
+      { from: ["20.0.0.1:1"], for: Duration.millis(500) }
+    )
+    assert.deepStrictEqual(reachedOf(findings), ["20.0.0.1:1"])
+    const patient = { connectTimeout: Duration.hours(1) }
+    const late = census([], { from: ["20.0.0.2:2"], for: Duration.seconds(1) }, patient, [
+      LinkRule.behindNat([at("20.0.0.2:2")])
+    ])
+    assert.deepStrictEqual([dials.length, late.open], [1, 0])
+    assert.isAtMost(of(late.findings, "Progress").at(-1)?.elapsedMillis ?? Infinity, 11_000)
   })
 
   it("does not ask a node of an earlier run that nobody tells of, and says that it was there", () => {

@@ -30,6 +30,34 @@ if (url === undefined) {
   storeContract("PostgreSQL", Layer.fresh(emptied))
 }
 
+describe("SQLite", () => {
+  it.effect("has one transaction at a time, and what is written beside it waits", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE words (word TEXT)`
+      const slow = sql.withTransaction(
+        Effect.andThen(
+          sql`INSERT INTO words VALUES ('taken back')`,
+          Effect.andThen(Effect.sleep("1 second"), Effect.fail("no"))
+        )
+      )
+      const first = yield* Effect.forkChild(Effect.exit(slow), { startImmediately: true })
+      const second = yield* Effect.forkChild(sql`INSERT INTO words VALUES ('kept')`, { startImmediately: true })
+      const third = yield* Effect.forkChild(sql.withTransaction(sql`INSERT INTO words VALUES ('kept too')`), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(first)
+      yield* Fiber.join(second)
+      yield* Fiber.join(third)
+      assert.deepStrictEqual(
+        (yield* sql<{ readonly word: string }>`SELECT word FROM words`).map(({ word }) => word),
+        ["kept", "kept too"]
+      )
+    }).pipe(Effect.provide(SqliteClient.layer(":memory:")))
+  )
+})
+
 describe("a census in a file", () => {
   const directory = mkdtempSync(join(tmpdir(), "network-effect-census-"))
   afterAll(() => rmSync(directory, { recursive: true }))

@@ -142,6 +142,19 @@ describe("a report", () => {
     assert.strictEqual(count(Filter.not(Filter.agentHas("zebra"))), 1)
   })
 
+  it("estimates only what passes its filter", () => {
+    const nodes = Array.from({ length: 40 }, (_, n) =>
+      sighting(`${n}.0.0.1:1`, {
+        userAgent: n % 2 === 0 ? "/Flux:1.0/" : "/Zebra:15.0.0/",
+        how: n === 38 ? "Rechecked" : "Explored"
+      })
+    )
+    const all = made(nodes, [nodes])
+    const some = made(nodes, [nodes], { filter: Filter.notForeign })
+    assert.deepStrictEqual([all.reachable, all.estimate], [40, 40])
+    assert.deepStrictEqual([some.reachable, some.estimate], [20, 20])
+  })
+
   it("names tellers of whose word almost nobody answers, and clocks that are wrong", () => {
     const report = made(
       [sighting("1.0.0.1:1", { clockOffset: -900 }), sighting("2.0.0.1:1", { clockOffset: 300 })],

@@ -125,6 +125,8 @@ export const storeContract = (name: string, client: Layer.Layer<SqlClient.SqlCli
         const id = yield* store.begin(run)
         yield* store.record(id, "Regtest", [reached("192.0.2.1:1", { height: 5 }), unreachable("192.0.2.1:1")])
         yield* store.record(id, "Regtest", [unreachable("192.0.2.1:1")])
+        const [still] = yield* store.sightings(id)
+        assert.deepStrictEqual([still?.isReached, still?.height, still?.at], [true, 5, 5])
         yield* store.record(id, "Regtest", [reached("192.0.2.1:1", { height: null, atMillis: 8000 })])
         const [only] = yield* store.sightings(id)
         assert.deepStrictEqual([only?.isReached, only?.height, only?.at], [true, 5, 8])

@@ -228,6 +228,8 @@ describe("where a node is", () => {
     ["zebra:99999", undefined],
     ["999.0.0.1:1", undefined],
     ["ftp://zebra", undefined],
+    ["http://me:secret@zebra", undefined],
+    ["http://me@zebra", undefined],
     ["http://a?b", undefined],
     ["http://a#b", undefined],
     ["http://", undefined]

@@ -373,6 +373,32 @@ describe("a node without an outbound connection", () => {
     }).pipe(Effect.provide(worldOf(log, { resolve: Effect.succeed(addresses(1)) })), quietly)
   })
 
+  it.effect("dials whom the operator named for ever, though another connection is open (addresses Q25)", () => {
+    const log = emptyLog()
+    const [named, other] = addresses(2)
+    return Effect.gen(function* () {
+      yield* elapse("1 second", "100 millis")
+      yield* Effect.flatMap((yield* ConnectionSlots).reserve("outbound"), ({ markOpen }) => markOpen)
+      yield* elapse("1 hour", "1 second")
+      const timesOf = (address: PeerSocketAddress.PeerSocketAddress) =>
+        log.dials.filter((dial) => dial.address === PeerSocketAddress.format(address)).map(({ atMillis }) => atMillis)
+      // The initial dial, and the crawler's one retry; then nobody asks for the one that a name gave.
+      assert.strictEqual(timesOf(other!).length, 2)
+      // With each tick of the crawler's timer after 119 s.
+      const times = timesOf(named!).slice(1)
+      assert.isAtLeast(times.length, Math.floor(3600 / (119 + 61)))
+      for (const [i, at] of times.entries()) if (i > 0) assert.isAbove(at - times[i - 1]!, 119_000)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Dialer.layer.pipe(
+          Layer.provideMerge(worldOf(log, { resolve: Effect.succeed([named!, other!]), literals: [named!] }))
+        )
+      ),
+      quietly
+    )
+  })
+
   it.effect("is not one that has another, and dials none of them then", () => {
     const log = emptyLog()
     return Effect.gen(function* () {

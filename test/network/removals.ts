@@ -16,7 +16,9 @@ const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTime
 const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
 const noCrawlLimit = [edit("network/Crawler", "duration: policy.crawlTimeout", 'duration: "1 hour"')]
 const noTurns = [edit("network/Connector", "yield* takeTurn")]
-const noRecheck = [edit("peer/Connection", "this.#options.host.mayAdvertise(this.info)", "Effect.succeed(true)")]
+const noRecheck = [
+  edit("peer/ConnectionLoop", "this.#options.host.mayAdvertise(this.#options.info)", "Effect.succeed(true)")
+]
 /** Handshakes in the accept loop itself. */
 const oneHandshakeAtATime = [
   edit(
@@ -391,8 +393,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C22: [[edit("network/StatusLog", "...metrics.getUnsafe()", "...(yield* (yield* AddressBook).entries)")]],
   C23: [
     [
-      edit("peer/ConnectionMachine", "open.some($IS_PING)", "open.splice(0).length > 9"),
-      edit("peer/Waiters", "for (const id of this.#entries.keys()) this.settle(id, failure, nowNanos)")
+      edit("peer/ConnectionMachine", "[...$CURRENT, ...this.#requests].filter(isWaitedFor)", "[]"),
+      edit("peer/Waiters", "for (const { id } of this.#entries) this.settle(id, failure, nowNanos)")
     ]
   ],
   C24: [

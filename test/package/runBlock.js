@@ -12,6 +12,8 @@ const [, , file = ""] = process.argv
 
 /** @param {unknown} value */
 const outcomeOf = (value) => {
+  // The class of a service is an effect too, which asks for the service.
+  if (typeof value === "function") return "function"
   if (Effect.isEffect(value)) {
     const effect = /** @type {Effect.Effect<unknown, unknown>} */ (value)
     return Effect.runPromise(Effect.map(Effect.timeout(effect, "90 seconds"), (answer) => answer ?? "done"))

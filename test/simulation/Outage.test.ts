@@ -17,7 +17,7 @@ const worst = [1790, 108, 161, 100, 234, 87, 149, 129, 27, 51]
 const { hours, nodes } = outage.size
 const plans = worst.map((seed) => OutagePlan.draw(seed, nodes, hours * 3_600_000))
 
-describe("a node that has lost everybody", () => {
+describe("a node that has lost everybody", { timeout: 600_000 }, () => {
   for (const seed of worst) {
     it(`is connected again within three minutes of when one whom it knows answers: seed ${seed}`, () => {
       const { drawn, failure, measures } = run(seed)

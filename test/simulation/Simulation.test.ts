@@ -17,7 +17,7 @@ const run = (name: string, seed: number, size?: { readonly nodes?: number; reado
   Simulation.run({ scenario: scenarioNamed(name), seed, size, node: Simulated.worldNode })
 
 describe("a world", () => {
-  it("of 200 nodes is the same in two runs of one seed, and another with another seed", { timeout: 60_000 }, () => {
+  it("of 200 nodes is the same in two runs of one seed, and another with another seed", { timeout: 600_000 }, () => {
     const size = { nodes: 200, hours: 0.015 }
     const [first, again] = [run("bootstrap", 5, size), run("bootstrap", 5, size)]
     assert.strictEqual(again.hash, first.hash)

@@ -38,7 +38,7 @@ const quick: Policy = {
 }
 
 /** A port nobody listens on. */
-const freePort = (ip: string) =>
+export const freePort = (ip: string) =>
   Effect.flatMap(InboundTransport, (transport) => transport.listen(PeerSocketAddress.fromStringUnsafe(`${ip}:0`))).pipe(
     Effect.map((listener) => listener.address),
     Effect.scoped,
@@ -123,7 +123,7 @@ export interface Talk {
 export const talk = (
   at: PeerSocketAddress.PeerSocketAddress,
   bytes: string,
-  { from, reads = true }: { readonly from?: string; readonly reads?: boolean } = {}
+  { from }: { readonly from?: string } = {}
 ): Effect.Effect<Talk, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<Talk>((resume) => {
@@ -136,7 +136,6 @@ export const talk = (
       socket.on("close", () => {
         isClosed = true
       })
-      if (!reads) socket.pause()
       const closed = Effect.callback<void>((resume) => {
         if (isClosed) resume(Effect.void)
         else socket.once("close", () => resume(Effect.void))
