@@ -140,9 +140,8 @@ describe("a client that", () => {
   it.live("does not read is cut, and its place is free again", () =>
     Effect.gen(function* () {
       const { at } = yield* withStatus("127.0.11.7", { limits: { ...onePlace, stallTimeout: Duration.millis(500) } })
-      const { socket, text } = yield* talk(at, documents)
+      const { text } = yield* talk(at, documents, { stops: true })
       yield* until(Effect.sync(text), (text) => text !== "")
-      socket.pause()
       assert.isTrue(isRefused(yield* answerTo(at, health)))
       yield* until(answerTo(at, health), isAnswered)
     }).pipe(Effect.scoped)
@@ -153,9 +152,8 @@ describe("a client that", () => {
       const { at } = yield* withStatus("127.0.11.8", {
         limits: { ...onePlace, readTimeout: Duration.seconds(1), stallTimeout: Duration.hours(1) }
       })
-      const { socket, text } = yield* talk(at, documents)
+      const { socket, text } = yield* talk(at, documents, { stops: true })
       yield* until(Effect.sync(text), (text) => text !== "")
-      socket.pause()
       const sip = Effect.sync((): unknown => socket.read(1024))
       yield* Effect.forkScoped(Effect.repeat(sip, Schedule.spaced(5)))
       assert.isTrue(isRefused(yield* answerTo(at, health)))

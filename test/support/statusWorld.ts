@@ -119,11 +119,11 @@ export interface Talk {
   readonly closed: Effect.Effect<void>
 }
 
-/** Sends bytes as they are over a connection of their own, from an IP of choice, and keeps what comes back. */
+/** Sends bytes as they are over a connection of their own, from an IP of choice, and keeps what comes back: the first of it when it `stops` reading. */
 export const talk = (
   at: PeerSocketAddress.PeerSocketAddress,
   bytes: string,
-  { from }: { readonly from?: string } = {}
+  { from, stops = false }: { readonly from?: string; readonly stops?: boolean } = {}
 ): Effect.Effect<Talk, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<Talk>((resume) => {
@@ -132,7 +132,10 @@ export const talk = (
       const pieces: Array<Buffer> = []
       let isClosed = false
       socket.on("error", () => undefined)
-      socket.on("data", (piece) => pieces.push(piece))
+      socket.on("data", (piece) => {
+        pieces.push(piece)
+        if (stops) socket.pause()
+      })
       socket.on("close", () => {
         isClosed = true
       })
