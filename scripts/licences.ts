@@ -1,7 +1,7 @@
 /**
- * The licences of what comes with this package when it is installed, as THIRD-PARTY.md lists them.
+ * The licences of what comes with this package when it is installed, as scripts/THIRD-PARTY.md lists them.
  *
- *     npm run licences                writes THIRD-PARTY.md
+ *     npm run licences                writes scripts/THIRD-PARTY.md
  *     npm run licences -- --check     fails when it is not what would be written
  *
  * Read from the lock file and from the packages as they are installed here; nothing of them is in the package itself.
@@ -31,7 +31,7 @@ const copyrightOf = (folder: string): string => {
   )
 }
 
-/** THIRD-PARTY.md as it has to be. */
+/** scripts/THIRD-PARTY.md as it has to be. */
 export const thirdPartyText = (): string => {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
     readonly packages: Readonly<Record<string, Locked>>
@@ -56,11 +56,11 @@ export const thirdPartyText = (): string => {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const file = join(root, "THIRD-PARTY.md")
+  const file = join(root, "scripts/THIRD-PARTY.md")
   const text = thirdPartyText()
   if (!process.argv.includes("--check")) writeFileSync(file, text)
   else if (readFileSync(file, "utf8") !== text) {
-    console.error("THIRD-PARTY.md is not what is installed: run npm run licences")
+    console.error("scripts/THIRD-PARTY.md is not what is installed: run npm run licences")
     process.exit(1)
   }
 }

@@ -54,7 +54,7 @@ export const problemsOf = (facts: Facts): ReadonlyArray<string> => {
   if (facts.changes !== "") problems.push(`the tree is not clean: ${facts.changes.trim().split("\n").join(", ")}`)
   if (facts.tags.includes(`v${inManifest}`)) problems.push(`the tag v${inManifest} is taken: choose another version`)
   if (facts.thirdParty.written !== facts.thirdParty.found) {
-    problems.push("THIRD-PARTY.md is not what is installed: run npm run licences")
+    problems.push("scripts/THIRD-PARTY.md is not what is installed: run npm run licences")
   }
   if (!facts.hasRepository) problems.push("package.json has no repository: npm cannot state where the package was made")
   return problems
@@ -81,7 +81,7 @@ const release = (isDry: boolean): void => {
     changelog: readFileSync(join(root, "CHANGELOG.md"), "utf8"),
     changes: git("status", "--porcelain"),
     tags: git("tag", "--list").split("\n"),
-    thirdParty: { written: readFileSync(join(root, "THIRD-PARTY.md"), "utf8"), found: thirdPartyText() },
+    thirdParty: { written: readFileSync(join(root, "scripts/THIRD-PARTY.md"), "utf8"), found: thirdPartyText() },
     hasRepository: manifest.repository !== undefined
   })
   if (problems.length > 0) throw new Error(`not ready to be released:\n- ${problems.join("\n- ")}`)

@@ -92,7 +92,8 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
   })
 
   // Node asks again whenever bytes were written since, and not while the other end takes some.
-  server.setTimeout(Duration.toMillis(limits.stallTimeout), (connection: Connection) => {
+  server.timeout = Duration.toMillis(limits.stallTimeout)
+  server.on("timeout", (connection: Connection) => {
     if (!clients.isBusy(connection) || connection.writableLength > 0) connection.destroy()
   })
 

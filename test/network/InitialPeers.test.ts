@@ -486,6 +486,7 @@ describe("a node without an outbound connection", () => {
     return Effect.gen(function* () {
       yield* elapse("100 millis")
       yield* haveFailed(pair)
+      yield* elapse("119 seconds", "1 second")
       while (log.dials.length < 3) yield* elapse("10 millis")
       // One is dialled again; the other one's turn comes 100 ms after that.
       const [other] = pair.filter((address) => PeerSocketAddress.format(address) !== log.dials[2]?.address)

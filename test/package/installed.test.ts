@@ -140,10 +140,10 @@ describe.skipIf(!isWanted)("the installed package", () => {
         "CHANGELOG.md",
         "LICENSE",
         "README.md",
-        "THIRD-PARTY.md",
         "dist/llms.txt",
         "dist/src/status/page.html",
-        "package.json"
+        "package.json",
+        "scripts/THIRD-PARTY.md"
       ].map((path) => `package/${path}`)
     )
     assert.isBelow(readFileSync(tarball).length, limitBytes)

@@ -58,7 +58,7 @@ describe("a release", () => {
     [
       "licences of what was installed before",
       { thirdParty: { written: "list", found: "longer list" } },
-      "THIRD-PARTY.md is not what is installed: run npm run licences"
+      "scripts/THIRD-PARTY.md is not what is installed: run npm run licences"
     ],
     [
       "no word of where the source is",
@@ -84,7 +84,7 @@ describe("this package", () => {
   })
 
   it("lists the licences of what is installed with it", () => {
-    assert.strictEqual(read("THIRD-PARTY.md"), thirdPartyText())
+    assert.strictEqual(read("scripts/THIRD-PARTY.md"), thirdPartyText())
   })
 
   it("keeps its changelog in the form that a release reads", () => {

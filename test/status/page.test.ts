@@ -71,7 +71,7 @@ describe.skipIf(!hasBrowser)("the status page", () => {
     await page.getByText(/^connected to 127\.0\.10\.2:/).waitFor()
     assert.strictEqual(await page.locator("#graph .place").count(), 4)
     assert.strictEqual(await page.locator("#graph .edge.out").count(), 3)
-    assert.match((await rowOf("127.0.10.2").textContent()) ?? "", /outbound\/network-effect:0\.0\.0\/170190/)
+    assert.match((await rowOf("127.0.10.2").textContent()) ?? "", /outbound\/network-effect:0\.1\.0\/170190/)
     await page.waitForFunction(() => /ms/.test(document.querySelector("#peers tr td:nth-child(5)")?.textContent ?? ""))
   })
 
