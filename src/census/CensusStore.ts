@@ -80,6 +80,13 @@ export interface TellerCount {
   readonly reached: number
 }
 
+/** Nodes of one protocol version that a run reached. */
+export interface VersionCount {
+  readonly runId: number
+  readonly version: number
+  readonly nodes: number
+}
+
 /** Hosts kept of what one teller told in one run: enough for a share to within a tenth or so. */
 export const tellingsPerTeller = 64
 
@@ -122,6 +129,9 @@ export class CensusStore extends Context.Service<
 
     /** Tellers of a run by how few of those they told of answered; most first. */
     readonly tellers: (runId: number, limit: number) => Effect.Effect<ReadonlyArray<TellerCount>, CensusStoreError>
+
+    /** Nodes reached by run and protocol version, oldest run first: versions and readiness over time. */
+    readonly versions: (network: string) => Effect.Effect<ReadonlyArray<VersionCount>, CensusStoreError>
 
     /** Everything about a host; `undefined` when no run has dialled it. */
     readonly host: (network: string, host: string) => Effect.Effect<HostHistory | undefined, CensusStoreError>
@@ -445,6 +455,18 @@ const make = Effect.gen(function* () {
       ).pipe(
         Effect.map((rows) =>
           rows.map(({ reached, sampled, teller }) => ({ teller, sampled: Number(sampled), reached: Number(reached) }))
+        )
+      ),
+
+    versions: (network) =>
+      explained(
+        sql<{ readonly run_id: number; readonly version: number; readonly nodes: number }>`SELECT
+            run_id, version, COUNT(*) AS nodes FROM sightings
+          WHERE reached = 1 AND run_id IN (SELECT id FROM runs WHERE network = ${network})
+          GROUP BY run_id, version ORDER BY run_id, version`
+      ).pipe(
+        Effect.map((rows) =>
+          rows.map(({ nodes, run_id, version }) => ({ runId: Number(run_id), version, nodes: Number(nodes) }))
         )
       ),
 

@@ -165,6 +165,30 @@ export const storeContract = (name: string, client: Layer.Layer<SqlClient.SqlCli
       }).pipe(Effect.provide(store))
     )
 
+    it.effect("counts versions run by run, of those that answered", () =>
+      Effect.gen(function* () {
+        const store = yield* CensusStore
+        const first = yield* store.begin(run)
+        yield* store.record(first, "Regtest", [
+          reached("192.0.2.1:1", { version: 170_150 }),
+          reached("192.0.2.2:1", { version: 170_150 }),
+          unreachable("192.0.2.3:1")
+        ])
+        const second = yield* store.begin(run)
+        yield* store.record(second, "Regtest", [
+          reached("192.0.2.1:1", { version: 170_190 }),
+          reached("192.0.2.2:1", { version: 170_150 })
+        ])
+        const other = yield* store.begin({ ...run, network: "Mainnet" })
+        yield* store.record(other, "Mainnet", [reached("192.0.2.1:1")])
+        assert.deepStrictEqual(yield* store.versions("Regtest"), [
+          { runId: first, version: 170_150, nodes: 2 },
+          { runId: second, version: 170_150, nodes: 1 },
+          { runId: second, version: 170_190, nodes: 1 }
+        ])
+      }).pipe(Effect.provide(store))
+    )
+
     it.effect("says whose word leads nowhere, from a bounded sample", () =>
       Effect.gen(function* () {
         const store = yield* CensusStore
