@@ -407,7 +407,7 @@ describe("a node without an outbound connection", () => {
       yield* Effect.flatMap((yield* ConnectionSlots).reserve("outbound"), ({ markOpen }) => markOpen)
       yield* elapse("10 minutes", "1 second")
       assert.strictEqual(log.dials.length, 1)
-    }).pipe(Effect.scoped, Effect.provide(world(log, addresses(1))), quietly)
+    }).pipe(Effect.scoped, Effect.provide(worldOf(log, { resolve: Effect.succeed(addresses(1)) })), quietly)
   })
 
   it.effect("dials whom its operator named for ever, after the one retry of a start each 119 s at most", () => {
