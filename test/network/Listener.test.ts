@@ -134,7 +134,11 @@ const listenerWorld = (
   return run
 }
 
+/** Time in which nothing more may happen. */
 const observe = Effect.sleep("250 millis")
+
+/** Waits for something that has to happen, for as long as the test may take. */
+const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds })
 
 /** Hosts that knock one after the other as soon as somebody listens, or that much later. */
 const knocking = (
@@ -202,9 +206,10 @@ for (const { from, name, test } of kinds) {
         world({ targetPeers, perGroup: unlimited, outcome: "leaves" })((log) =>
           Effect.gen(function* () {
             yield* log.connect("127.0.0.92", 10 * targetPeers + 1)
-            yield* Effect.sleep(targetPeers === 1 ? "250 millis" : "2 seconds")
+            const slots = yield* ConnectionSlots
+            yield* until(() => log.welcomed > 5 * targetPeers)
+            yield* until(() => slots.used("inbound") === 0)
             assert.isAbove(log.welcomed, 5 * targetPeers)
-            assert.strictEqual((yield* ConnectionSlots).used("inbound"), 0)
           })
         ))
     }
@@ -218,6 +223,7 @@ for (const { from, name, test } of kinds) {
           yield* world({ targetPeers, outcome: "stays" })((log) =>
             Effect.gen(function* () {
               yield* log.connect("127.0.0.92", 2 * 5 * targetPeers + 1)
+              yield* until(() => log.welcomed > 0)
               yield* observe
               assert.strictEqual(log.welcomed, 1)
             })
@@ -225,7 +231,8 @@ for (const { from, name, test } of kinds) {
           yield* world({ targetPeers, perGroup: unlimited, outcome: "stays" })((log) =>
             Effect.gen(function* () {
               yield* log.connect("127.0.0.92", 2 * 5 * targetPeers + 1)
-              yield* Effect.sleep(targetPeers === 1 ? "250 millis" : "1500 millis")
+              yield* until(() => log.welcomed >= 5 * targetPeers)
+              yield* observe
               assert.strictEqual(log.welcomed, 5 * targetPeers)
               assert.strictEqual((yield* ConnectionSlots).used("inbound"), 5 * targetPeers)
             })
@@ -249,8 +256,9 @@ for (const { from, name, test } of kinds) {
       world({ perGroup: unlimited, trusted: ["::ffff:127.0.0.93"], outcome: "stays" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.93", 1)
-          yield* observe
-          assert.strictEqual((yield* ConnectionSlots).used("trusted"), 1)
+          const slots = yield* ConnectionSlots
+          yield* until(() => slots.used("trusted") > 0)
+          assert.strictEqual(slots.used("trusted"), 1)
         })
       ))
 
@@ -258,8 +266,9 @@ for (const { from, name, test } of kinds) {
       world({ trusted: ["127.0.0.93"], outcome: "leaves" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.93", 1)
-          yield* Effect.sleep("50 millis")
+          yield* until(() => log.welcomed === 1)
           yield* log.connect("127.0.0.93", 1)
+          yield* until(() => log.welcomed > 1)
           yield* observe
           assert.strictEqual(log.welcomed, 2)
         })
