@@ -251,7 +251,7 @@ export class ConnectionLoop {
   }
 
   /** Does one action, or says how, where that takes time; that may end in an event. */
-  #do(action: Action): Effect.Effect<Event | undefined | void> | undefined {
+  #do(action: Action): Effect.Effect<Event | undefined> | undefined {
     switch (action._tag) {
       case "Read":
         return void this.#poke()
@@ -267,9 +267,10 @@ export class ConnectionLoop {
       case "Unasked":
         return undefined
       case "Yield":
-        return Effect.yieldNow
+        return Effect.as(Effect.yieldNow, undefined)
+      // What a function without an answer gives back may be anything, and is no event.
       case "Report":
-        return this.#for(action.waiter, this.report(action.report))
+        return this.#for(action.waiter, Effect.as(this.report(action.report), undefined))
       case "SetAlarm":
         return this.#setAlarm(action.atNanos)
       case "Permit":

@@ -12,7 +12,7 @@ const node = ["start", "--network", "regtest", "--listen", "127.0.12.10:0", "--p
 /** What the log says of the one peer, who is not there. */
 const logOf = async (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) => {
   const run = startIn(directory, env)(...node, ...args)
-  await until(() => run.output().includes("could not reach 127.0.12.11:1"), "the dial to fail")
+  await until(() => run.output().includes("could not reach "), "the dial to fail")
   await until(() => run.errors().includes("initial peers dialled") || args.length > 0, "the log")
   run.child.kill("SIGTERM")
   await run.ended
