@@ -585,6 +585,25 @@ describe("a request of the peer", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("is handed on, and the connection goes on, whatever the report of it gives back", () =>
+    Effect.gen(function* () {
+      const counted: Array<string> = []
+      const { asked, bob } = yield* rig({
+        connected: { _tag: "OutboundDirect", address: bobAddress },
+        report: ({ _tag }) => Effect.sync(() => counted.push(_tag))
+      })
+      yield* bob.says(inv(block(1).hash))
+      yield* settle
+      assert.include(counted, "InventoryAvailable")
+      assert.deepStrictEqual(
+        asked.map(({ _tag }) => _tag),
+        ["AdvertiseBlock"]
+      )
+      yield* bob.says(Message.Ping({ nonce: 1n }))
+      assert.deepStrictEqual(yield* bob.heard, [Message.Pong({ nonce: 1n })])
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("keeps the connection when its answer fails, and gets none (peer 67; advisory P7)", () =>
     Effect.gen(function* () {
       const { asked, bob, ended } = yield* rig({ answer: () => Effect.fail(new AnswerFailed({ cause: "disk" })) })
