@@ -18,7 +18,7 @@ export interface PageDocument {
 }
 
 const importLine = /^import (\{[^}]*\}) from "\.\/([\w-]+)\.js"$/gm
-const exported = /^export (?:async )?(?:const|function|class) ([\w$]+)/gm
+const exported = /^export (?:\w+ )?(?:const|function|class) ([\w$]+)/gm
 
 /** What a module is called in the document; file names have no underscore. */
 const variable = (name: string): string => `_${name.replaceAll("-", "_")}`

@@ -19,7 +19,7 @@ const stateNames = {
   Failed: "failed"
 }
 
-const pageSize = 50
+const pageSize = 12
 /** The list is asked for again when the book has changed, at most this often; and when one has stopped typing. */
 const restMillis = 10_000
 const typingMillis = 250
@@ -134,7 +134,7 @@ export const startAddresses = () => {
     timer = setTimeout(loadAddresses, typingMillis)
   }
   $("more").onclick = () => {
-    shownCount += 4 * pageSize
+    shownCount += 100
     void loadAddresses()
   }
 }

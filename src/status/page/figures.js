@@ -39,8 +39,8 @@ const figures = [
   { id: "latency", name: "Median ping", of: (sample) => sample[columns.latency], say: ping, note: () => "" }
 ]
 
-/** How many samples fit into the width: the node keeps as many. */
-const places = { seconds: 300, minutes: 60 }
+/** Samples that fill the width at least: what is young is a short line, and not a long guess. */
+const leastPlaces = { seconds: 60, minutes: 10 }
 let span = "seconds"
 let latest
 
@@ -58,7 +58,11 @@ const draw = ({ kind, name, of, say, note, id }, state) => {
   const samples = state[span]
   const values = samples.map(of)
   const most = Math.max(0, ...values.filter((value) => value !== null))
-  const line = linePath(values, { most: most * 1.08 || 1, height: 30, places: places[span] })
+  const line = linePath(values, {
+    most: most * 1.08 || 1,
+    height: 30,
+    places: Math.max(leastPlaces[span], values.length)
+  })
   const [area, path] = box.querySelectorAll("path")
   set(path, { d: line })
   // Closed down to the floor where it is one piece.

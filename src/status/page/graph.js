@@ -79,13 +79,13 @@ const line = (from, to) => {
   return `M${from.x.toFixed(1)} ${from.y.toFixed(1)}L${end.x.toFixed(1)} ${end.y.toFixed(1)}`
 }
 
-/** With the point of an arrow where it ends. */
+/** With the point of an arrow half way, where it does not meet the others'. */
 const arrow = (from, to) => {
   const [dx, dy] = [to.x - from.x, to.y - from.y]
   const length = Math.hypot(dx, dy) || 1
   const [ux, uy] = [dx / length, dy / length]
-  const [x, y] = [to.x - ux * (to.r + 2), to.y - uy * (to.r + 2)]
-  const side = (turn) => `${(x - ux * 7 + turn * uy * 3.5).toFixed(1)} ${(y - uy * 7 - turn * ux * 3.5).toFixed(1)}`
+  const [x, y] = [from.x + dx * 0.55, from.y + dy * 0.55]
+  const side = (turn) => `${(x - ux * 6 + turn * uy * 3.5).toFixed(1)} ${(y - uy * 6 - turn * ux * 3.5).toFixed(1)}`
   return `${line(from, to)}M${side(1)}L${x.toFixed(1)} ${y.toFixed(1)}L${side(-1)}`
 }
 

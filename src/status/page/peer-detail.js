@@ -2,11 +2,18 @@
 import { json, sentence } from "./asking.js"
 import { drawing, element, set } from "./dom.js"
 import { isCounted, words, add } from "./feed-lines.js"
-import { clock, day, minute, ping, services } from "./format.js"
+import { age, clock, day, minute, ping, services } from "./format.js"
 import { linePath } from "./spark.js"
 
 /** It is asked again when the stream says that it moved, at most this often. */
 const restMillis = 2000
+
+/** Nodes round their time to five minutes, so that much says nothing. */
+const roundedTo = 300
+const clockOf = (offset) =>
+  Math.abs(offset) <= roundedTo
+    ? "as ours, within 5 min"
+    : `${age(Math.abs(offset))} ${offset > 0 ? "ahead" : "behind"}`
 
 const facts = (peer) => [
   ["Services", services(peer.services)],
@@ -14,10 +21,7 @@ const facts = (peer) => [
   ["Version", `${peer.version}, spoken ${peer.negotiated_version}`],
   ["Agent", peer.subver],
   ["Connected since", day(peer.conntime * 1000)],
-  [
-    "Its clock",
-    peer.timeoffset === 0 ? "as ours" : `${Math.abs(peer.timeoffset)} s ${peer.timeoffset > 0 ? "ahead" : "behind"}`
-  ],
+  ["Its clock", clockOf(peer.timeoffset)],
   ["It sees us as", peer.addrlocal],
   ["Transactions", peer.relaytxes ? "wants to hear of them" : "does not want them"],
   ["Last heard", peer.lastrecv === null ? "–" : clock(peer.lastrecv * 1000)],
