@@ -97,6 +97,31 @@ describe("what changed", () => {
     )
   })
 
+  it("is below 5 KB a second with 60 nodes that all talk, of which a page sees connections come and go", () => {
+    const look = (second: number): Look => ({
+      ...empty,
+      totals: [second * 100_000, second * 100_000],
+      book: counts(60 + (second % 7)),
+      peers: Array.from({ length: 59 }, (_, n) => ({
+        ...peer(n, second * 1000),
+        agent: "/network-effect:0.1.0/",
+        now: [n, 1_000_000 + second * 1000, 1_000_000 + second * 900, 100 + (second % 100) / 7, "Ready"]
+      })),
+      nodes: Array.from({ length: 60 }, (_, n) => [n, `127.0.0.${n}:18233`, "/network-effect:0.1.0/", 170_190]),
+      // Twenty of them end and twenty begin each second.
+      links: Array.from({ length: 800 }, (_, n) => [(n + 20 * second) % 60, Math.floor((n + 20 * second) / 60) % 60])
+    })
+    let { told } = difference(empty, look(0), 0)
+    let bytes = 0
+    for (let second = 1; second <= 60; second++) {
+      const next = difference(told, look(second), second)
+      told = next.told
+      bytes += JSON.stringify(next.changes).length
+    }
+    assert.isBelow(bytes / 60, 4000, "the rest is for the sample and the events")
+    assert.isAbove(bytes / 60, 1000)
+  })
+
   it("makes of what a page knew what there is now, over random lives", () => {
     // A small generator of its own: the same lives each time.
     let seed = 7
