@@ -21,6 +21,7 @@ import * as TcpTransport from "../src/transport/TcpTransport.ts"
 import { maxUserAgentBytes } from "../src/wire/HandshakeMessages.ts"
 import * as Settings from "./Settings.ts"
 import * as SqliteClient from "./SqliteClient.ts"
+import * as StatusServer from "./StatusServer.ts"
 
 const sentence = (userMessage: string, cause: unknown = userMessage) => new CliError.UserError({ cause, userMessage })
 
@@ -170,4 +171,19 @@ export const layerRun = (flags: RunFlags) =>
     Layer.provideMerge(CensusPolicy.layer({ maxRate: rateOf(flags.maxRate) })),
     Layer.provideMerge(layerWatch(flags)),
     Layer.provideMerge(layerStore(flags.store))
+  )
+
+interface ServeFlags {
+  readonly store: string
+  readonly listen: PeerSocketAddress.PeerSocketAddress
+  readonly statusHosts: ReadonlyArray<string>
+}
+
+/** The page of a store that is there. */
+export const layerServe = (flags: ServeFlags) =>
+  StatusServer.layerCensus(flags.listen, { hosts: flags.statusHosts }).pipe(
+    Layer.catchCause((cause) =>
+      Layer.effectContext(explained("choose another with --listen")(Effect.failCause(cause)))
+    ),
+    Layer.provide(layerExistingStore(flags))
   )
