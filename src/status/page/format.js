@@ -60,7 +60,7 @@ const codes = {
 /** A reason as one says it: `ConnectionClosed` is `connection closed`. @param {string} reason */
 export const inWords = (reason) =>
   codes[reason] ??
-  (/^[A-Z]?[a-z]+(?:[A-Z][a-z]+)+$/.test(reason) ? reason.replace(/(?!^)([A-Z])/g, " $1").toLowerCase() : reason)
+  (/^[A-Z][a-z]+(?:[A-Z][a-z]+)*$/.test(reason) ? reason.replace(/(?!^)([A-Z])/g, " $1").toLowerCase() : reason)
 
 /** Services of a `version` message that have a name. Source: zcashd src/protocol.h. */
 const serviceNames = ["network", "getutxo", "bloom"]
