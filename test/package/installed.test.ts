@@ -132,7 +132,8 @@ describe.skipIf(!isWanted)("the installed package", () => {
   })
 
   it("has what runs and what explains it, and nothing else", () => {
-    const others = packed.filter((path) => !/^package\/dist\/(src|layers)\/[\w/]+\.(js|js\.map|d\.ts)$/.test(path))
+    const code = /^package\/dist\/(src|layers)\/(?!status\/page\/)[\w/]+\.(js|js\.map|d\.ts)$/
+    const others = packed.filter((path) => !code.test(path))
     assert.deepStrictEqual(
       others.toSorted(),
       [
@@ -141,10 +142,12 @@ describe.skipIf(!isWanted)("the installed package", () => {
         "LICENSE",
         "README.md",
         "dist/llms.txt",
-        "dist/src/status/page.html",
+        ...readdirSync(join(root, "src/status/page")).map((name) => `dist/src/status/page/${name}`),
         "package.json",
         "scripts/THIRD-PARTY.md"
-      ].map((path) => `package/${path}`)
+      ]
+        .map((path) => `package/${path}`)
+        .toSorted()
     )
     assert.isBelow(readFileSync(tarball).length, limitBytes)
   })

@@ -3,7 +3,9 @@ import { $, drawing, element, set, text } from "./dom.js"
 import { many, ping } from "./format.js"
 import { place } from "./graph-layout.js"
 
-const labelled = 30
+/** Peers that have room for their names; fewer where others are around them. */
+const labelled = 20
+const labelledAmongOthers = 16
 const withArrows = 45
 
 let svg
@@ -171,7 +173,8 @@ export const showGraph = (state) => {
     set(edge, { d: draw(from, to), class: `edge ${kind}` })
   }
   for (const entry of others) dot(entry, where.get(entry.key), where, false)
-  for (const entry of peers) dot(entry, where.get(entry.key), where, peers.length <= labelled)
+  for (const entry of peers)
+    dot(entry, where.get(entry.key), where, peers.length <= (others.length === 0 ? labelled : labelledAmongOthers))
   dot({ ...middle, kind: "self" }, center, where, true)
   for (const [key, made] of shapes) {
     if (made.drawn === drawn) continue
