@@ -72,3 +72,10 @@ export const services = (hex) => {
   const rest = bits & ~((1n << BigInt(serviceNames.length)) - 1n)
   return [...names, ...(rest === 0n ? [] : [`0x${rest.toString(16)}`])].join(", ") || "none"
 }
+
+/** How often each value is there. @template A @param {Iterable<A>} values @returns {Map<A, number>} */
+export const counted = (values) => {
+  const counts = new Map()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return counts
+}
