@@ -33,12 +33,16 @@ const oneDialAtATime = [
 ]
 /** A slot only once it is known whom to dial. */
 const slotWhenDialled = [
-  edit("network/Connector", 'const slot = yield* Effect.catch(slots.reserve("outbound"), refused)'),
   edit(
     "network/Connector",
-    "Effect.catch(attempt(address, slot, why), refused)",
-    `Effect.flatMap(Effect.catch(slots.reserve("outbound"), refused), (slot) =>
-      Effect.catch(attempt(address, slot, why), refused)
+    'const slot = yield* slots.reserve("outbound").pipe(Scope.provide(scope), Effect.catch(refused))'
+  ),
+  edit(
+    "network/Connector",
+    "const connection = run(address, why, slot, scope, outcome)",
+    `const connection = Effect.flatMap(
+      slots.reserve("outbound").pipe(Scope.provide(scope), Effect.catch(refused)),
+      (slot) => run(address, why, slot, scope, outcome)
     )`
   )
 ]
@@ -281,16 +285,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  C6: [
-    [
-      edit(
-        "network/Connector",
-        "FiberSet.run(connections, connection, { startImmediately: true })",
-        "FiberSet.run(connections, connection, { startImmediately: false })"
-      )
-    ],
-    slotWhenDialled
-  ],
+  C6: [slotWhenDialled, slotWhenDialled],
   C7: [[edit("network/Listener", "Effect.forever(acceptOne)", 'Effect.timeout(Effect.forever(acceptOne), "1 hour")')]],
   C8: [
     [
