@@ -484,7 +484,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ],
     [
-      edit("BackgroundTasks", "Effect.raceFirst(awaitEnd, effect).pipe($RECOVER)", "Effect.raceFirst(awaitEnd, effect)")
+      edit("BackgroundTasks", "Effect.raceFirst(effect, awaitEnd).pipe($RECOVER)", "Effect.raceFirst(effect, awaitEnd)")
     ],
     [edit("network/PeerSet", "tasks.endedUnsafe() ?? closed", "closed")]
   ],
