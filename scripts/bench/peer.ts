@@ -15,6 +15,7 @@ import { Deferred, Effect, Exit, Result } from "effect"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
+import type { LimitedLog } from "../../src/LimitedLog.ts"
 import * as Connection from "../../src/peer/Connection.ts"
 import type { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
@@ -113,6 +114,8 @@ const inbound: InboundRequests["Service"] = {
   answer: () => Effect.succeed({ _tag: "TransactionIds", ids: [] })
 }
 
+const log: LimitedLog = (_kind, line) => line
+
 /** A connection as after a handshake. */
 const connection = Effect.fnUntraced(function* (stream: ByteStream) {
   const messages = new MessageStream(stream, regtest.magic, defaults, yield* Effect.context<never>())
@@ -140,7 +143,7 @@ const connection = Effect.fnUntraced(function* (stream: ByteStream) {
     inbound,
     policy: defaults,
     nonce: Effect.succeed(1n),
-    log: (_kind, line) => line
+    log
   })
 })
 

@@ -171,7 +171,6 @@ type Phase =
 /** What lives as long as a connection: its state, and how events change it. */
 export class ConnectionMachine {
   readonly #options: Options
-  readonly #requestNanos: bigint
   #phase: Phase = "Reading"
   /** Replaced, not changed: while nothing waits, nothing is kept. */
   #requests: ReadonlyArray<Asked> = none
@@ -194,7 +193,6 @@ export class ConnectionMachine {
   constructor(options: Options) {
     this.#options = options
     this.#addresses = options.addresses
-    this.#requestNanos = Duration.toNanosUnsafe(options.limits.requestTimeout)
   }
 
   get isClosed(): boolean {
@@ -459,7 +457,10 @@ export class ConnectionMachine {
     if (current === undefined) return
     if (matcher === undefined) this.#respond(current, { _tag: "Nil" })
     else if (current.isCancelled) this.#becomeIdle()
-    else this.#waiting = { matcher, sinceNanos: this.#now, deadlineNanos: this.#now + this.#requestNanos }
+    else {
+      const limitNanos = Duration.toNanosUnsafe(this.#options.limits.requestTimeout)
+      this.#waiting = { matcher, sinceNanos: this.#now, deadlineNanos: this.#now + limitNanos }
+    }
   }
 
   // -- what the peer says --------------------------------------------------------------------

@@ -420,8 +420,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "peer/ConnectionMachine",
-        "deadlineNanos: this.#now + this.#requestNanos",
-        "deadlineNanos: this.#now + this.#requestNanos / 2n"
+        "deadlineNanos: this.#now + limitNanos",
+        "deadlineNanos: this.#now + limitNanos / 2n"
       )
     ]
   ],
