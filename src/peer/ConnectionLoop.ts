@@ -30,6 +30,7 @@ import {
   type PeerReport
 } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
+import { type ConnectionRecord, Recording } from "./Recording.ts"
 import type { ConnectionId, InboundRequest, Ping, Request } from "./Request.ts"
 import { Waiters } from "./Waiters.ts"
 
@@ -57,6 +58,7 @@ export class ConnectionLoop {
   readonly #options: Options
   readonly #clock: Clock.Clock
   readonly #context: Context.Context<never>
+  readonly #record: ConnectionRecord | undefined
   #error: PeerError | undefined
   #failure: Exit.Exit<never, PeerError> | undefined
   #fiber: Fiber.Fiber<void> | undefined
@@ -79,13 +81,15 @@ export class ConnectionLoop {
     this.isTraced = Spans.isCollected("connection", context)
     this.isTracedInDetail = Spans.isCollected("heartbeat", context)
     const nowSeconds = Math.floor(this.#clock.currentTimeMillisUnsafe() / 1000)
-    this.machine = new ConnectionMachine({
+    const machineOptions = {
       limits: policy,
       source: address === undefined ? undefined : { connection: id, address },
       services: info.remote.services,
       addresses: ConnectedAddress.alternates(info.connectedAddress, info.remote.addressFrom.address, nowSeconds),
       random: () => random.nextDoubleUnsafe()
-    })
+    }
+    this.#record = Context.get(context, Recording)?.begin(id, info, machineOptions)
+    this.machine = new ConnectionMachine(this.#record?.options ?? machineOptions)
     const nanos = (duration: Duration.Duration) => Number(Duration.toNanosUnsafe(duration))
     const estimate = { answerNanos: nanos(policy.initialAnswerTime), updatedAtNanos: this.now() }
     this.waiters = new Waiters(estimate, nanos(policy.answerTimeDecay))
@@ -163,7 +167,8 @@ export class ConnectionLoop {
   }
 
   #step(event: Event): ReadonlyArray<Action> {
-    const actions = this.machine.step(event, this.now())
+    const now = this.now()
+    const actions = this.#record?.step(this.machine, event, now) ?? this.machine.step(event, now)
     this.waiters.tellRoom(this.machine.hasRoom && !this.machine.isClosed)
     this.#showState()
     return actions
