@@ -271,6 +271,10 @@ export class ConnectionMachine {
     this.#alarmNanos = from.alarmNanos
   }
 
+  get phase(): Phase {
+    return this.#phase
+  }
+
   get isClosed(): boolean {
     return this.#phase === "Closed"
   }

@@ -91,7 +91,7 @@ export class Recorder {
 
   /** Ends every segment. Nothing is recorded afterwards. */
   stop(): void {
-    for (const connection of [...this.#live]) connection.stop()
+    for (const connection of this.#live) connection.stop()
   }
 }
 

@@ -6,7 +6,7 @@
  * @module
  */
 import { crc32 } from "node:zlib"
-import { ConnectionMachine, type Action, type Event } from "../peer/ConnectionMachine.ts"
+import { type Action, ConnectionMachine, type Event, type Snapshot } from "../peer/ConnectionMachine.ts"
 import type * as Format from "./Format.ts"
 import * as Pseudonyms from "./Pseudonyms.ts"
 import * as Reading from "./Reading.ts"
@@ -24,12 +24,15 @@ export interface Step {
   /** As they are decided now. */
   readonly decided: ReadonlyArray<string>
   readonly actions: ReadonlyArray<Action>
+  /** The name of what the machine threw. */
+  readonly thrown: string | undefined
 }
 
 /** How machines are made; tests plant faults. */
 export type MakeMachine = (...args: ConstructorParameters<typeof ConnectionMachine>) => ConnectionMachine
 
-const makeMachine: MakeMachine = (options, from) => new ConnectionMachine(options, from)
+/** Those that decide for connections. */
+export const makeMachine: MakeMachine = (options, from) => new ConnectionMachine(options, from)
 
 /** Decided more by chance than was drawn in the record. */
 class NoMoreChance extends Error {
@@ -43,7 +46,7 @@ export class Replay {
   readonly transcript: Transcript
   readonly #make: MakeMachine
   #chance: Array<number> = []
-  #machine: ConnectionMachine
+  readonly #machine: ConnectionMachine
   #steps = 0
 
   /** At the beginning of a segment. Throws `Unreadable`. */
@@ -65,13 +68,7 @@ export class Replay {
     return this.#machine
   }
 
-  /** Goes back, or on, to where the machine was this. */
-  restore(at: { readonly snapshot: ConnectionMachine["snapshot"]; readonly steps: number }): void {
-    this.#machine = this.#made(at.snapshot)
-    this.#steps = at.steps
-  }
-
-  #made(snapshot: ConnectionMachine["snapshot"]): ConnectionMachine {
+  #made(snapshot: Snapshot): ConnectionMachine {
     const random = () => {
       const draw = this.#chance.shift()
       if (draw === undefined) throw new NoMoreChance()
@@ -88,15 +85,35 @@ export class Replay {
     this.#chance = [...(entry.chance ?? [])]
     let actions: ReadonlyArray<Action> = []
     let decided: ReadonlyArray<string>
+    let thrown: string | undefined
     try {
       actions = this.#machine.step(event, nowNanos)
       decided = actions.map((action) => this.transcript.action(action))
-    } catch (thrown) {
-      decided = [`defect ${nameOf(thrown)}`]
+    } catch (error) {
+      thrown = nameOf(error)
+      decided = [`defect ${thrown}`]
     }
     if (this.#chance.length > 0) decided = [...decided, `${this.#chance.length} draws less`]
-    return { number: ++this.#steps, entry, event, nowNanos, recorded, decided, actions }
+    return { number: ++this.#steps, entry, event, nowNanos, recorded, decided, actions, thrown }
   }
+}
+
+/** An event, with what the machine was before it and after it. */
+export interface Walked extends Step {
+  readonly before: Snapshot
+  readonly after: Snapshot
+}
+
+/** All of a segment, to go back and forth in. Throws `Unreadable`. */
+export const walked = (segment: Format.Segment, entries: ReadonlyArray<Format.Entry>): ReadonlyArray<Walked> => {
+  const replay = new Replay(segment)
+  let before = replay.machine.snapshot
+  return entries.map((entry) => {
+    const step = replay.step(entry)
+    const walked = { ...step, before, after: replay.machine.snapshot }
+    before = walked.after
+    return walked
+  })
 }
 
 /** How a replay ended. */
@@ -117,7 +134,7 @@ export interface Difference {
 }
 
 /** Events shown before the first difference. */
-const shownBefore = 8
+export const shownBefore = 8
 
 /** Whether two lists of texts are the same. */
 export const isSame = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>
@@ -167,14 +184,17 @@ export class SegmentLines {
 /** Replays lines one after the other, up to the first difference. */
 export class Replaying {
   readonly #make: MakeMachine | undefined
+  readonly #told: (step: Step) => void
   readonly #lines = new SegmentLines()
   #replay: Replay | undefined
   #recent: Array<Step> = []
   #difference: Difference | undefined
   #events = 0
 
-  constructor(make?: MakeMachine) {
+  /** `told` hears of each event that is replayed. */
+  constructor(make?: MakeMachine, told: (step: Step) => void = () => {}) {
     this.#make = make
+    this.#told = told
   }
 
   /** Throws `Unreadable`. */
@@ -187,6 +207,7 @@ export class Replaying {
     if (entry === undefined || this.#replay === undefined || this.#difference !== undefined) return
     const step = this.#replay.step(entry)
     this.#events++
+    this.#told(step)
     if (!isSame(step.recorded, step.decided)) this.#difference = { step, before: this.#recent }
     else {
       this.#recent.push(step)
