@@ -26,6 +26,7 @@ import * as Heartbeat from "./Heartbeat.ts"
 import type { InboundRequests } from "./InboundRequests.ts"
 import type { MessageStream } from "./MessageStream.ts"
 import * as Peers from "./Peer.ts"
+import { Recording } from "./Recording.ts"
 import type { ConnectionId, Ping, Request, Response, ResponseOf } from "./Request.ts"
 import type { Entry } from "./Waiters.ts"
 
@@ -76,7 +77,8 @@ class Connection implements Peers.Peer {
     this.isInbound = ConnectedAddress.isInbound(connectedAddress)
     this.connectedAtMillis = Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
     this.#options = options
-    this.#loop = new ConnectionLoop(options, machineOf(options, this.connectedAtMillis, context), context)
+    const { machine, record } = machineOf(options, this.connectedAtMillis, context)
+    this.#loop = new ConnectionLoop(options, machine, record, context)
   }
 
   // -- as others see it ----------------------------------------------------------------------
@@ -216,18 +218,20 @@ class Connection implements Peers.Peer {
   }
 }
 
-const machineOf = (options: Options, nowMillis: number, context: Context.Context<never>): ConnectionMachine => {
+const machineOf = (options: Options, nowMillis: number, context: Context.Context<never>) => {
   const { id, info, policy } = options
   const random = Context.get(context, Random.Random)
   const address = ConnectedAddress.transientAddress(info.connectedAddress)
   const stated = info.remote.addressFrom.address
-  return new ConnectionMachine({
+  const machineOptions = {
     limits: policy,
     source: address === undefined ? undefined : { connection: id, address },
     services: info.remote.services,
     addresses: ConnectedAddress.alternates(info.connectedAddress, stated, Math.floor(nowMillis / 1000)),
     random: () => random.nextDoubleUnsafe()
-  })
+  }
+  const record = Context.get(context, Recording)?.begin(id, info, machineOptions)
+  return { machine: new ConnectionMachine(record?.options ?? machineOptions), record }
 }
 
 /** What the answer of a cancelled request completes with; nobody waits for it. */

@@ -22,6 +22,7 @@ import { outcomeOf } from "./InboundRequests.ts"
 import { forever, type ReceiveError } from "./MessageStream.ts"
 import { ConnectionTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
+import type { ConnectionRecord } from "./Recording.ts"
 import type { InboundRequest } from "./Request.ts"
 import { type Ending, Waiters } from "./Waiters.ts"
 
@@ -33,6 +34,7 @@ export class ConnectionLoop {
   readonly #options: Options
   readonly #context: Context.Context<never>
   readonly #clock: Clock.Clock
+  readonly #record: ConnectionRecord | undefined
   #fiber: Fiber.Fiber<void> | undefined
   /** What the gauge of states has this connection as. */
   #shown: PeerMetrics.Shown | undefined
@@ -40,12 +42,18 @@ export class ConnectionLoop {
   #isPoked = true
   #wake: ((continuation: Effect.Effect<void>) => void) | undefined
 
-  constructor(options: Options, machine: ConnectionMachine, context: Context.Context<never>) {
+  constructor(
+    options: Options,
+    machine: ConnectionMachine,
+    record: ConnectionRecord | undefined,
+    context: Context.Context<never>
+  ) {
     this.machine = machine
     this.spans = ConnectionSpans.in(context)
     this.#options = options
     this.#context = context
     this.#clock = Context.get(context, Clock.Clock)
+    this.#record = record
     this.waiters = new Waiters(options.policy, this.now())
   }
 
@@ -115,7 +123,8 @@ export class ConnectionLoop {
   // -- events --------------------------------------------------------------------------------
 
   #step(event: Event): ReadonlyArray<Action> {
-    const actions = this.machine.step(event, this.now())
+    const now = this.now()
+    const actions = this.#record?.step(this.machine, event, now) ?? this.machine.step(event, now)
     this.waiters.tellRoom(this.machine.hasRoom && !this.machine.isClosed)
     this.#showState()
     return actions
