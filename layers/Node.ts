@@ -183,7 +183,7 @@ export const parts = ({
 }: Partial<NodeOptions>): {
   readonly chainTip: Layer.Layer<ChainTip>
   readonly bans: Layer.Layer<BanList, TaskNameTaken, BackgroundTasks | ChainParams | Files>
-  readonly addressBook: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress>
+  readonly addressBook: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress | SecureRandom.SecureRandom>
   readonly misbehavior: Layer.Layer<Misbehavior, TaskNameTaken, AddressBook | BackgroundTasks>
   readonly peerCache: Layer.Layer<PeerCache, TaskNameTaken, AddressBook | BackgroundTasks | ChainParams | Files>
   readonly seeds: Layer.Layer<DnsSeeds, never, ChainParams | Dns.Dns>

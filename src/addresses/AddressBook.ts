@@ -7,6 +7,7 @@
  * @module
  */
 import { Context, type Duration, type Effect, Layer, type Option, type Stream } from "effect"
+import type { SecureRandom } from "effect/crypto"
 import type { ChainParams } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import * as Mock from "../Mock.ts"
@@ -17,6 +18,7 @@ import type { AddressMetrics } from "./AddressMetrics.ts"
 import type { Ban, BanList } from "./BanList.ts"
 import type { Why } from "./Book.ts"
 import type { AddressChange, PeerAddress } from "./PeerAddress.ts"
+import * as HardenedBook from "./HardenedBook.ts"
 import * as ReferenceBook from "./ReferenceBook.ts"
 
 /** What changed in the book. */
@@ -90,8 +92,15 @@ export class AddressBook extends Context.Service<
     readonly changes: Stream.Stream<AddressBookChange>
   }
 >()("network-effect/addresses/AddressBook") {
+  /** A book that one attacker cannot fill: `HardenedBook.ts`. Keeps nothing on disk. */
+  static readonly layer: Layer.Layer<
+    AddressBook,
+    never,
+    BanList | ChainParams | OwnAddress | SecureRandom.SecureRandom
+  > = Layer.effect(AddressBook, HardenedBook.make())
+
   /** The reference's book: one list, in the order of `PeerAddress.compare`. */
-  static readonly layer: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress> = Layer.effect(
+  static readonly layerReference: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress> = Layer.effect(
     AddressBook,
     ReferenceBook.make
   )

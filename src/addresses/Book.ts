@@ -76,6 +76,8 @@ export interface Choice {
   readonly hasRoom: (address: PeerSocketAddress.PeerSocketAddress, now: PeerAddress.Now) => boolean
   /** Whom to dial before anybody else after a start, the best first. */
   readonly anchors: (now: PeerAddress.Now) => ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+  /** What the book begins with: entries that an earlier run kept, each once. */
+  readonly kept: (now: PeerAddress.Now) => ReadonlyArray<Entry>
   /** What speaks for and against an address. */
   readonly explain: (address: PeerSocketAddress.PeerSocketAddress, now: PeerAddress.Now) => Explained
 }
@@ -272,6 +274,11 @@ export const make = (choose: (known: Known) => Choice) =>
       }
     }
 
+    const begun = sample()
+    for (const entry of choice.kept(begun)) {
+      if (isBanned(entry.address, begun)) choice.removed(entry)
+      else entries.add(entry)
+    }
     const metrics = yield* SubscriptionRef.make(count(sample()))
 
     /** Tells an operator whose node answers nobody why, now and then. */

@@ -79,6 +79,7 @@ const choose = ({ chain, entries, isCandidate, policy }: Book.Known): Book.Choic
     victim,
     hasRoom: () => true,
     anchors: () => [],
+    kept: () => [],
     explain: (address) => ({
       group: AddressRules.networkKey(address),
       table: undefined,
