@@ -50,13 +50,13 @@ export class AddressBook extends Context.Service<
      */
     readonly takeFeeler: Effect.Effect<Option.Option<PeerAddress>>
     /**
-     * Whether one more outbound connection may be made to the part of the internet an address is in. For whoever dials what
-     * `takeCandidate` did not give, which looks at it itself.
+     * Whether the part of the internet an address is in has fewer outbound connections than it may have; dials under way do not
+     * count. For whoever dials what `takeCandidate` did not give, which looks at it itself.
      */
     readonly hasRoom: (address: PeerSocketAddress) => Effect.Effect<boolean>
     /**
      * The outbound peers of longest standing, of distinct parts of the internet; after a start those of the last run, until
-     * there are some. At most `Policy.anchors`, the longest first.
+     * there are some. At most four, the longest first.
      */
     readonly anchors: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
     /** What is known of an address, and why it is or is not dialled next. */

@@ -23,9 +23,10 @@
  *
  * @module
  */
-import { Duration, Effect } from "effect"
+import { Clock, Duration, Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as Monotonic from "../Monotonic.ts"
 import { outboundLimit } from "../Policy.ts"
 import * as AddressGroups from "./AddressGroups.ts"
 import * as AddressRules from "./AddressRules.ts"
@@ -73,8 +74,8 @@ export const allRules: Rules = {
 export interface SavedEntry {
   readonly address: PeerSocketAddress
   readonly table: Book.Table | undefined
-  /** Who told of it. */
-  readonly source: string
+  /** The group of who told of it; its own when nobody knows. */
+  readonly source: string | undefined
   readonly services: bigint | undefined
   readonly untrustedLastSeenSeconds: number | undefined
   readonly lastResponseSeconds: number | undefined
@@ -94,10 +95,7 @@ export interface Start {
 
 /** A choice, and what is kept of it. */
 export interface HardenedChoice extends Book.Choice {
-  readonly save: (now: Now) => {
-    readonly entries: ReadonlyArray<SavedEntry>
-    readonly anchors: ReadonlyArray<PeerSocketAddress>
-  }
+  readonly save: (now: Now) => Saved
 }
 
 /** What is known of an entry beyond what it says itself. */
@@ -745,7 +743,13 @@ export const choose =
       victim,
       hasRoom: (address, now) => {
         endSilent(now)
-        return roomIn(groupOf(address), AddressGroups.isExempt(address, chain), now) > 0
+        if (AddressGroups.isExempt(address, chain)) return true
+        const group = groupOf(address)
+        let connected = 0
+        for (const standing of busy) {
+          if (standing.connectedAtMillis !== undefined && standing.group === group) connected++
+        }
+        return connected < groupLimit(now)
       },
       anchors,
       explain,
@@ -761,10 +765,37 @@ export const choose =
     }
   }
 
+/** What is kept of a book. */
+export interface Saved {
+  readonly entries: ReadonlyArray<SavedEntry>
+  readonly anchors: ReadonlyArray<PeerSocketAddress>
+}
+
+/** A book, and what is kept of it as of now. */
+export const makeFrom = (start: Start) =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    let choice: HardenedChoice | undefined
+    const book = yield* Book.make((known) => {
+      choice = choose(start)(known)
+      return choice
+    })
+    const save = Effect.sync((): Saved => {
+      const wallSeconds = Math.floor(clock.currentTimeMillisUnsafe() / 1000)
+      return (
+        choice?.save({ wallSeconds, monotonicMillis: Monotonic.millisUnsafe(clock) }) ?? { entries: [], anchors: [] }
+      )
+    })
+    return { book, save }
+  })
+
+/** A secret for a book. */
+export const newKey = Effect.flatMap(SecureRandom.SecureRandom, ({ randomBytes }) => randomBytes(32))
+
 /** An empty book of its own secret. */
 export const make = (rules: Rules = allRules) =>
   Effect.gen(function* () {
-    const key = yield* (yield* SecureRandom.SecureRandom).randomBytes(32)
+    const key = yield* newKey
     const groups = yield* AddressGroups.AddressGroups
-    return yield* Book.make(choose({ key, groups, rules, saved: [], anchors: [] }))
+    return (yield* makeFrom({ key, groups, rules, saved: [], anchors: [] })).book
   })

@@ -17,7 +17,7 @@ import type { SortedList } from "./SortedList.ts"
 
 type Entry = PeerAddress.PeerAddress
 
-const choose = ({ chain, entries, isCandidate, policy }: Book.Known): Book.Choice => {
+const choose = ({ entries, isCandidate, policy }: Book.Known): Book.Choice => {
   /** Of entries alike in state and preference the recently attempted ones are the last: so many come before them. */
   const beforeRecent = (list: SortedList<Entry>, like: Entry, now: PeerAddress.Now): number =>
     list.countWhile((other) => {

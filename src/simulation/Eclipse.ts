@@ -19,8 +19,10 @@
  * @module
  */
 import { Clock, Duration, Effect, Exit, FiberSet, Layer, References, Scope } from "effect"
+import type { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import { AddressBook } from "../addresses/AddressBook.ts"
+import { byNetwork } from "../addresses/AddressGroups.ts"
 import { BanList } from "../addresses/BanList.ts"
 import * as HardenedBook from "../addresses/HardenedBook.ts"
 import { BackgroundTasks, type NetworkEnd } from "../BackgroundTasks.ts"
@@ -44,6 +46,8 @@ import { SimRuntime } from "./SimRuntime.ts"
 
 type Address = PeerSocketAddress.PeerSocketAddress
 
+type BookNeeds = BanList | ChainParams | OwnAddress | SecureRandom.SecureRandom
+
 /** Which book the node has. */
 export type BookName = "reference" | "hardened"
 
@@ -63,6 +67,16 @@ export interface Options {
   readonly world?: "distinct" | "crowded"
   /** Inbound connections that are the attacker's, of 65. */
   readonly hostileInbound?: number
+  /** Part of the first 25 addresses that is the attacker's. */
+  readonly hostileSeeds?: number
+  /** Where its hosts are: in `groups` IPv4 /16s unless given, or all in one network that is as large. */
+  readonly rented?: "ipv6/48" | "ipv4/24" | "ipv4/16"
+  /** What it tells: its own hosts, or addresses where nobody is, in all parts of the internet. */
+  readonly tells?: "itself" | "trash"
+  /** Whether the node restarts at the end, without names: with its book and cache file, and a quarter of an hour. */
+  readonly restarts?: boolean
+  /** Whether half of the honest hosts are out of reach for an hour, from half of the time on. */
+  readonly partition?: boolean
 }
 
 /** How it went. */
@@ -84,8 +98,14 @@ export interface Figures {
   readonly dials: number
   /** Part of the dials that met nobody. */
   readonly wasted: number
-  /** Least time between two dials of one address, in seconds. */
+  /** Least time between two dials of one address, in seconds; infinite when none was dialled twice. */
   readonly leastRedialSeconds: number
+  /** Honest part of the book. */
+  readonly honestOfBook: number
+  /** Honest outbound connections a minute after the restart. */
+  readonly honestAfterRestart: number | undefined
+  /** Seconds from the end of the partition until both sides were among the outbound connections. */
+  readonly secondsToMixed: number | undefined
 }
 
 const honestHosts = 140
@@ -123,7 +143,24 @@ export const crowds = (): ReadonlyArray<number> => {
   return sizes
 }
 
-const hostsOf = ({ groups, world }: Options, below: (limit: number) => number) => {
+/** Where the attacker's host `n` is. */
+const attackerIp = (n: number, { groups, rented }: Options): string => {
+  switch (rented ?? "groups") {
+    case "ipv6/48":
+      return `2a0e:97c0:1:${n.toString(16)}::1`
+    case "ipv4/24":
+      return `11.7.7.${n & 255}`
+    case "ipv4/16":
+      return `11.7.${n >> 8}.${n & 255}`
+    case "groups": {
+      const [group, place] = [n % groups, Math.floor(n / groups)]
+      return `${11 + (group >> 8)}.${group & 255}.${place >> 8}.${place & 255}`
+    }
+  }
+}
+
+const hostsOf = (options: Options, below: (limit: number) => number) => {
+  const { groups, rented, world } = options
   const honest =
     world === "crowded"
       ? crowds().flatMap((size, group) =>
@@ -133,9 +170,8 @@ const hostsOf = ({ groups, world }: Options, below: (limit: number) => number) =
   const dead = Array.from({ length: deadAddresses }, (_, n) =>
     hostAt("dead", `${60 + below(100)}.${below(256)}.${n >> 8}.${n & 255}`)
   )
-  const attackers = Array.from({ length: groups === 0 ? 0 : attackerHosts }, (_, n) =>
-    hostAt("attacker", `11.${n % groups}.${Math.floor(n / groups) >> 8}.${Math.floor(n / groups) & 255}`)
-  )
+  const count = groups === 0 ? 0 : rented === "ipv4/24" ? 256 : attackerHosts
+  const attackers = Array.from({ length: count }, (_, n) => hostAt("attacker", attackerIp(n, options)))
   return { honest, dead, attackers }
 }
 
@@ -191,6 +227,39 @@ const peerOf = (
   }
 }
 
+/** What an attacker does, by name. */
+export const scripts: Readonly<Record<string, Partial<Options>>> = {
+  /** X1: every answer of its own is of its own hosts, seen just now. */
+  "front-run": {},
+  /** X2: one of the first 25 peers is hostile; or so many of those that dialled us. */
+  "one-responder": { hostileInbound: 0, hostileSeeds: 0.04 },
+  "inbound-5": { hostileInbound: 5 },
+  "inbound-10": { hostileInbound: 10 },
+  /** X3: one machine, one rented network. */
+  "ipv6-48": { groups: 1, rented: "ipv6/48" },
+  "ipv4-24": { groups: 1, rented: "ipv4/24" },
+  "ipv4-16": { groups: 1, rented: "ipv4/16" },
+  /** X5: a restart after the attack, without names. */
+  restart: { restarts: true },
+  /** X6: a hostile seeder gave half of the first addresses. */
+  seeder: { hostileSeeds: 0.5 },
+  /** X7 and X8: addresses where nobody is, without end. */
+  trash: { tells: "trash" },
+  /** X10: weeks, with one hostile peer among those that dialled us. */
+  slow: { hostileInbound: 1, hours: 21 * 24 },
+  /** X11: no attacker, and half of the network gone for an hour. */
+  none: { groups: 0 },
+  partition: { groups: 0, hours: 6, partition: true },
+  /** A day without an attacker, and then one. */
+  settled: { cleanHours: 24 }
+}
+
+/** The value that so much of all values are below: 0.5 for the median. */
+export const quantile = (values: ReadonlyArray<number>, share: number): number => {
+  const ordered = values.toSorted((a, b) => a - b)
+  return ordered[Math.min(ordered.length - 1, Math.floor(share * ordered.length))] ?? Number.NaN
+}
+
 /** Plays one seed to its end. */
 export const run = (options: Options): Figures => {
   const runtime = new SimRuntime(startMillis)
@@ -201,7 +270,7 @@ export const run = (options: Options): Figures => {
       Effect.provideService(Policy, defaults),
       Effect.provideService(References.MinimumLogLevel, "None")
     ),
-    (hours + cleanHours + 1) * 3_600_000
+    (hours + cleanHours + 2) * 3_600_000
   )
   if (ending._tag !== "Done") throw new Error(`the world ${options.seed} did not end: ${ending._tag}`)
   if (ending.exit._tag === "Failure")
@@ -211,7 +280,8 @@ export const run = (options: Options): Figures => {
 
 const play = (options: Options) =>
   Effect.gen(function* () {
-    const { book: bookName, cleanHours = 0, hostileInbound = 25, hours = 24, rules, seed } = options
+    const { book: bookName, cleanHours = 0, hostileInbound = 25, hostileSeeds = 0, hours = 24, seed } = options
+    const rules = { ...HardenedBook.allRules, ...options.rules }
     const draw = SeededRandom.draws(seed, "world")
     const fraction = SeededRandom.fractions(draw)
     const below = (limit: number) => Math.floor(fraction() * limit)
@@ -226,6 +296,10 @@ const play = (options: Options) =>
     const now = () => clock.currentTimeMillisUnsafe() - startMillis
     const attackAt = cleanHours * 3_600_000
     const isAttacked = () => now() >= attackAt && hosts.attackers.length > 0
+    const wholeMillis = (hours + cleanHours) * 3_600_000
+    /** Half of the honest hosts are on the other side. */
+    const isApart = ({ kind, text }: Host) => kind === "honest" && text.charCodeAt(text.length - 9) % 2 === 1
+    const isCut = () => options.partition === true && now() >= wholeMillis / 2 && now() < wholeMillis / 2 + 3_600_000
     const fibers = yield* FiberSet.make<void>()
     const fork = yield* FiberSet.runtime(fibers)<never>()
 
@@ -244,7 +318,9 @@ const play = (options: Options) =>
       secondsTo8: undefined as number | undefined,
       secondsTo75: undefined as number | undefined,
       hoursToHalf: undefined as number | undefined,
-      hoursTo90: undefined as number | undefined
+      hoursTo90: undefined as number | undefined,
+      honestAfterRestart: undefined as number | undefined,
+      secondsToMixed: undefined as number | undefined
     }
     let [ids, dials, wasted, leastRedial] = [0, 0, 0, Number.POSITIVE_INFINITY]
     const dialledAt = new Map<string, number>()
@@ -268,11 +344,13 @@ const play = (options: Options) =>
       services: NODE_NETWORK,
       lastSeenSeconds
     })
+    const trash = (): Host => hostAt("dead", `${20 + below(180)}.${below(256)}.${below(256)}.${below(256)}`)
+    const hostileHost = () => (options.tells === "trash" ? trash() : oneOf(hosts.attackers))
     const answerOf = (peer: Peer): ReadonlyArray<GossipedAddress> => {
       const among = isAttacked() ? all.attacked : all.clean
       return Array.from({ length: policy.addressesPerAnswer }, () =>
         isHostile.has(peer.id) && isAttacked()
-          ? told(oneOf(hosts.attackers), nowSeconds())
+          ? told(hostileHost(), nowSeconds())
           : told(oneOf(among), nowSeconds() - 1800 * below(6))
       )
     }
@@ -318,7 +396,7 @@ const play = (options: Options) =>
             dials++
             leastRedial = Math.min(leastRedial, now() - (dialledAt.get(text) ?? Number.NEGATIVE_INFINITY))
             dialledAt.set(text, now())
-            if (host === undefined || host.kind === "dead" || outbound.has(text)) {
+            if (host === undefined || host.kind === "dead" || outbound.has(text) || (isCut() && isApart(host))) {
               wasted++
               yield* Effect.sleep(Duration.millis(failureMillis))
               yield* book.record({ _tag: "UpdateFailed", address, services: undefined })
@@ -355,74 +433,135 @@ const play = (options: Options) =>
       })
     )
 
-    const bookLayer =
+    const crawlerLayer = bookName === "reference" ? Crawler.layerReference : Crawler.layer
+    const node = (bookLayer: Layer.Layer<AddressBook, never, BookNeeds>) =>
+      Layer.mergeAll(crawlerLayer, connectorLayer).pipe(
+        Layer.provideMerge(Layer.mergeAll(peerSet, bookLayer)),
+        Layer.provideMerge(
+          Layer.mergeAll(BanList.layer, ConnectionSlots.layer, NetworkEvents.layer, OwnAddress.layerNone)
+        ),
+        Layer.provideMerge(Layer.mergeAll(BackgroundTasks.layer, SeededRandom.layer(seed, "node"))),
+        Layer.provideMerge(Layer.succeed(ChainParams, mainnet))
+      )
+
+    /** What the hardened book would have on disk, as it says itself; the reference has its cache file alone. */
+    let saved: Effect.Effect<HardenedBook.Saved> = Effect.succeed({ entries: [], anchors: [] })
+    const bookLayer = (from: HardenedBook.Saved): Layer.Layer<AddressBook, never, BookNeeds> =>
       bookName === "reference"
         ? AddressBook.layerReference
-        : Layer.effect(AddressBook, HardenedBook.make({ ...HardenedBook.allRules, ...rules }))
-    const crawlerLayer = bookName === "reference" ? Crawler.layerReference : Crawler.layer
-    const services = Layer.mergeAll(crawlerLayer, connectorLayer).pipe(
-      Layer.provideMerge(Layer.mergeAll(peerSet, bookLayer)),
-      Layer.provideMerge(
-        Layer.mergeAll(BanList.layer, ConnectionSlots.layer, NetworkEvents.layer, OwnAddress.layerNone)
-      ),
-      Layer.provideMerge(Layer.mergeAll(BackgroundTasks.layer, SeededRandom.layer(seed, "node"))),
-      Layer.provideMerge(Layer.succeed(ChainParams, mainnet))
-    )
+        : Layer.effect(
+            AddressBook,
+            Effect.gen(function* () {
+              const key = yield* HardenedBook.newKey
+              const made = yield* HardenedBook.makeFrom({
+                key,
+                groups: byNetwork,
+                rules,
+                saved: from.entries,
+                anchors: from.anchors
+              })
+              saved = made.save
+              return made.book
+            })
+          )
+
+    /** From the first dials on, for so long. */
+    const live = (first: ReadonlyArray<Address>, forMillis: number, look: Effect.Effect<void>) =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        const connector = yield* Connector
+        const crawler = yield* Crawler
+        for (const address of first) {
+          yield* book.record({ _tag: "NewInitial", address })
+          yield* Effect.forkScoped(Effect.ignore(connector.connect({ whom: address, why: "initial" })), {
+            startImmediately: true
+          })
+        }
+        yield* Effect.sleep("5 seconds")
+        yield* crawler.crawlOnce()
+        const beats = Effect.gen(function* () {
+          for (const { host } of outbound.values()) {
+            yield* book.record({ _tag: "UpdateResponded", address: host.address, roundTrip: undefined })
+          }
+        }).pipe(Effect.delay(Duration.millis(beatMillis)), Effect.forever)
+        const looks = Effect.forever(Effect.delay(look, "10 seconds"))
+        yield* Effect.raceFirst(
+          Effect.sleep(Duration.millis(forMillis - 5000)),
+          Effect.raceFirst(Effect.raceFirst(Effect.orDie(Dialer.run), beats), looks)
+        )
+      })
+
+    const shuffled = <A>(items: ReadonlyArray<A>): ReadonlyArray<A> => {
+      const left = [...items]
+      return items.map(() => left.splice(below(left.length), 1)[0]!)
+    }
+
+    const isMixed = () => {
+      const sides = new Set(
+        [...outbound.values()].filter(({ host }) => host.kind === "honest").map(({ host }) => isApart(host))
+      )
+      return sides.size === 2
+    }
+    let wasCut = false
+    const watch = Effect.gen(function* () {
+      if (isCut() && !wasCut) {
+        wasCut = true
+        for (const { end, host } of outbound.values()) if (isApart(host)) yield* end
+      }
+      if (wasCut && !isCut() && figures.secondsToMixed === undefined && isMixed()) {
+        figures.secondsToMixed = (now() - wholeMillis / 2) / 1000 - 3600
+      }
+    })
 
     const story = Effect.gen(function* () {
       const book = yield* AddressBook
-      const connector = yield* Connector
-      const crawler = yield* Crawler
       for (let n = 0; n < inboundPeers; n++) {
-        const hostile = n < hostileInbound && hosts.attackers.length > 0
-        const host = hostAt(
-          hostile ? "attacker" : "honest",
-          hostile ? `11.${n % options.groups}.250.${n}` : `200.${n}.1.1`
-        )
+        const isAttackers = n < hostileInbound && hosts.attackers.length > 0
+        const ip = isAttackers ? `11.${n % options.groups}.250.${n}` : `200.${n}.1.1`
         const id = ids++
-        if (hostile) isHostile.add(id)
-        inbound.push(peerOf(id, host.address, true, Effect.void, clock.currentTimeMillisUnsafe()))
+        if (isAttackers) isHostile.add(id)
+        inbound.push(peerOf(id, hostAt("honest", ip).address, true, Effect.void, clock.currentTimeMillisUnsafe()))
       }
-      const seeds = [...hosts.honest].slice(0, honestHosts)
-      for (let n = seeds.length - 1; n > 0; n--) {
-        const other = below(n + 1)
-        const host = seeds[n]!
-        seeds[n] = seeds[other]!
-        seeds[other] = host
-      }
-      for (const { address } of seeds.slice(0, policy.targetPeers)) {
-        yield* book.record({ _tag: "NewInitial", address })
-        yield* Effect.ignore(connector.connect({ whom: address, why: "initial" }))
-      }
-      yield* crawler.crawlOnce()
-      const beats = Effect.gen(function* () {
-        for (const { host } of outbound.values()) {
-          yield* book.record({ _tag: "UpdateResponded", address: host.address, roundTrip: undefined })
-        }
-        look()
-      }).pipe(Effect.delay(Duration.millis(beatMillis)), Effect.forever)
-      yield* Effect.raceFirst(
-        Effect.sleep(Duration.hours(hours + cleanHours)),
-        Effect.raceFirst(Effect.orDie(Dialer.run), beats)
-      )
+      const bad = Math.round(policy.targetPeers * hostileSeeds)
+      const first = [
+        ...shuffled(hosts.attackers).slice(0, bad),
+        ...shuffled(hosts.honest).slice(0, policy.targetPeers - bad)
+      ].map(({ address }) => address)
+      yield* live(shuffled(first), wholeMillis, watch)
       const entries = yield* book.entries
       const cache = yield* book.cacheable
-      const shareOf = (addresses: ReadonlyArray<Address>) =>
-        addresses.length === 0
-          ? 0
-          : addresses.filter((address) => byText.get(PeerSocketAddress.format(address))?.kind === "attacker").length /
-            addresses.length
+      const shareOf = (addresses: ReadonlyArray<Address>, kind: Host["kind"] = "attacker") =>
+        addresses.filter((address) => byText.get(PeerSocketAddress.format(address))?.kind === kind).length /
+        Math.max(1, addresses.length)
       return {
         attacker: counts.attacker,
         honest: counts.honest,
         share: counts.attacker / places,
         shareOfBook: shareOf(entries.map(({ address }) => address)),
         shareOfCache: shareOf(cache),
+        honestOfBook: shareOf(
+          entries.map(({ address }) => address),
+          "honest"
+        ),
         ...figures,
         dials,
         wasted: wasted / Math.max(1, dials),
-        leastRedialSeconds: leastRedial / 1000
+        leastRedialSeconds: leastRedial / 1000,
+        cache,
+        kept: yield* saved
       }
     })
-    return yield* Effect.provide(story, services)
+    const { cache, kept, ...result } = yield* Effect.scoped(
+      Effect.provide(story, node(bookLayer({ entries: [], anchors: [] })))
+    )
+    if (options.restarts === true) {
+      for (const { end } of outbound.values()) yield* end
+      const first = [...kept.anchors, ...shuffled(cache).slice(0, policy.targetPeers)]
+      const began = now()
+      const count = Effect.sync(() => {
+        if (now() - began >= 60_000) figures.honestAfterRestart ??= counts.honest
+      })
+      yield* Effect.scoped(Effect.provide(live(first, 90_000, count), node(bookLayer(kept))))
+    }
+    return { ...result, honestAfterRestart: figures.honestAfterRestart }
   })
