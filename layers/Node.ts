@@ -27,6 +27,7 @@ import type { Dns, NetAddress } from "effect/net"
 import { AddressBook } from "../src/addresses/AddressBook.ts"
 import { PeerCache } from "../src/addresses/AddressBookFile.ts"
 import * as BanFile from "../src/addresses/BanFile.ts"
+import * as BookFile from "../src/addresses/BookFile.ts"
 import { BanList } from "../src/addresses/BanList.ts"
 import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Misbehavior } from "../src/addresses/Misbehavior.ts"
@@ -183,7 +184,11 @@ export const parts = ({
 }: Partial<NodeOptions>): {
   readonly chainTip: Layer.Layer<ChainTip>
   readonly bans: Layer.Layer<BanList, TaskNameTaken, BackgroundTasks | ChainParams | Files>
-  readonly addressBook: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress>
+  readonly addressBook: Layer.Layer<
+    AddressBook,
+    TaskNameTaken,
+    BackgroundTasks | BanList | ChainParams | Files | OwnAddress | SecureRandom.SecureRandom
+  >
   readonly misbehavior: Layer.Layer<Misbehavior, TaskNameTaken, AddressBook | BackgroundTasks>
   readonly peerCache: Layer.Layer<PeerCache, TaskNameTaken, AddressBook | BackgroundTasks | ChainParams | Files>
   readonly seeds: Layer.Layer<DnsSeeds, never, ChainParams | Dns.Dns>
@@ -192,7 +197,7 @@ export const parts = ({
 } => ({
   chainTip: ChainTip.layerNone,
   bans: cacheDirectory === undefined ? BanList.layer : BanFile.layer(cacheDirectory),
-  addressBook: AddressBook.layer,
+  addressBook: cacheDirectory === undefined ? AddressBook.layer : BookFile.layer(cacheDirectory),
   misbehavior: Misbehavior.layer,
   peerCache: cacheDirectory === undefined ? PeerCache.layerNone : PeerCache.layer(cacheDirectory),
   seeds: peers === undefined ? DnsSeeds.layer(seeds) : DnsSeeds.layerPeers(peers),

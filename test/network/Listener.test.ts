@@ -93,7 +93,7 @@ const listenerWorld = (
   const listenAddress = PeerSocketAddress.fromStringUnsafe(options.listen ?? "127.0.0.91:0")
   const layer = Listener.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(handshake, admission, ConnectionSlots.layer, NetworkEvents.layer)),
-    Layer.provideMerge(AddressBook.layer.pipe(Layer.provideMerge(bans))),
+    Layer.provideMerge(AddressBook.layerReference.pipe(Layer.provideMerge(bans))),
     Layer.provideMerge(ListeningPort.layer(listenAddress)),
     Layer.provideMerge(BackgroundTasks.layer),
     Layer.provide(from("127.0.0.91")),

@@ -325,10 +325,10 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C14: [
     [
       edit(
-        "addresses/ReferenceBook",
+        "addresses/Book",
         "const takeCandidate = $STEP",
         `const takeCandidate = Effect.gen(function* () {
-          const candidate = yield* read(firstCandidate)
+          const candidate = yield* read(choice.next)
           yield* Effect.yieldNow
           if (candidate === undefined) return Option.none()
           return yield* record({ _tag: "UpdateAttempt", address: candidate.address })
@@ -351,7 +351,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C18: [
     [
       edit(
-        "addresses/ReferenceBook",
+        "addresses/Book",
         "Effect.suspend(() => { const now = sample(); $$$STEP })",
         "((now) => Effect.suspend(() => { $$$STEP }))(sample())"
       )
