@@ -3,16 +3,20 @@
  *
  * @module
  */
-import { NodeCrypto, NodeDns, NodeFileSystem, NodePath } from "@effect/platform-node"
-import { Effect, FileSystem, Layer, Option, Path, Redacted, Result } from "effect"
+import { NodeClusterSocket, NodeCrypto, NodeDns, NodeFileSystem, NodePath } from "@effect/platform-node"
+import { Duration, Effect, FileSystem, Layer, Option, Path, Redacted, Result } from "effect"
 import { CliError } from "effect/cli"
+import { MessageStorage, RunnerAddress, ShardingConfig, SqlRunnerStorage } from "effect/cluster"
 import { SqlClient, SqlError } from "effect/sql"
 import { fileStem } from "../src/addresses/AddressBookFile.ts"
 import * as CacheFile from "../src/addresses/CacheFile.ts"
 import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Census, defaultUserAgent } from "../src/census/Census.ts"
 import { CensusPolicy } from "../src/census/CensusPolicy.ts"
+import * as ClusterCensus from "../src/census/ClusterCensus.ts"
 import { CensusStore } from "../src/census/CensusStore.ts"
+import { KeptCensus } from "../src/census/KeptCensus.ts"
+import { SharedFrontier } from "../src/census/SharedFrontier.ts"
 import { ChainParams } from "../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
 import { CensusSource, rateOf, seedPatience } from "../src/cli/census.ts"
@@ -91,6 +95,8 @@ interface SourceFlags {
 
 interface RunFlags extends SourceFlags {
   readonly store: string
+  readonly cluster: boolean
+  readonly runner: { readonly host: string; readonly port: number }
   readonly maxRate: number
 }
 
@@ -166,8 +172,60 @@ export const layerWatch = (flags: SourceFlags) => {
 
 /** Everything `census run` needs. */
 export const layerRun = (flags: RunFlags) =>
-  Census.layer.pipe(
+  (flags.cluster ? layerCluster(flags) : KeptCensus.layer.pipe(Layer.provide(Census.layer))).pipe(
     Layer.provideMerge(CensusPolicy.layer({ maxRate: rateOf(flags.maxRate) })),
     Layer.provideMerge(layerWatch(flags)),
     Layer.provideMerge(layerStore(flags.store))
+  )
+
+/** Names of tables: each network has a cluster of its own, for a machine speaks of one chain. */
+const tablePrefix = (network: string): string => `census_${network.toLowerCase().replace(/[^a-z0-9]/g, "_")}`
+
+/** Times of the cluster: a machine that is killed is missed within half a minute, and its groups are another's. */
+const clusterTimes = {
+  shardLockRefreshInterval: Duration.seconds(3),
+  shardLockExpiration: Duration.seconds(15),
+  refreshAssignmentsInterval: Duration.seconds(1),
+  runnerHealthCheckInterval: Duration.seconds(10),
+  entityTerminationTimeout: Duration.seconds(5)
+}
+
+/**
+ * This machine's part of a census by several. Messages between them need no keeping: what is to be done is in the rows of
+ * `SharedFrontier`.
+ */
+const layerCluster = ({ runner, store }: RunFlags) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      if (!isUrl(store)) {
+        return yield* sentence(
+          "--cluster needs a database that all machines reach: --store postgres://user:password@host/database."
+        )
+      }
+      const { chain } = yield* CensusSource
+      const address = RunnerAddress.make(runner.host, runner.port)
+      const shardingConfig = {
+        ...clusterTimes,
+        runnerAddress: Option.some(address),
+        runnerListenAddress: Option.some(address),
+        simulateRemoteSerialization: false
+      }
+      const runners = SqlRunnerStorage.layerWith({ prefix: tablePrefix(chain.name) }).pipe(
+        Layer.provide(ShardingConfig.layer(shardingConfig))
+      )
+      const cluster = NodeClusterSocket.layer({ storage: "byo", shardingConfig }).pipe(
+        Layer.provide(Layer.mergeAll(runners, MessageStorage.layerNoop)),
+        failing((error) =>
+          sentence(
+            `other machines cannot reach this one at ${runner.host}:${runner.port} (${error.message}): see --runner.`,
+            error
+          )
+        )
+      )
+      return ClusterCensus.layer.pipe(
+        Layer.provide(cluster),
+        Layer.provide(SharedFrontier.layer),
+        Layer.provide(layerSql(store))
+      )
+    })
   )

@@ -148,7 +148,7 @@ export class CensusStore extends Context.Service<
 }
 
 /** Time a database may be away while a census runs, which waits as long: nothing more is dialled meanwhile. */
-const patience = Duration.minutes(5)
+export const patience = Duration.minutes(5)
 
 /** Another process writes: it is through in a moment. */
 const isLocked = (error: SqlError.SqlError): boolean => error.reason._tag === "LockTimeoutError"
@@ -162,7 +162,7 @@ const whileLocked = {
 const rowsPerInsert = 500
 
 /** Without what PostgreSQL takes for the end of a text, and what a terminal would obey. */
-const tidy = (text: string): string => text.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")
+export const tidy = (text: string): string => text.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -176,7 +176,8 @@ const innermost = (error: unknown): unknown => {
   return inner
 }
 
-const failed = (error: SqlError.SqlError): CensusStoreError => {
+/** What a database failed with, in a sentence. */
+export const failed = (error: SqlError.SqlError): CensusStoreError => {
   const words = tidy(textOf(innermost(error.reason)))
   if (/disk is full|No space left|disk full|SQLITE_FULL/i.test(`${words} ${textOf(error)}`)) {
     return new CensusStoreError({
@@ -303,7 +304,8 @@ const tellingsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyAr
   return [...rows.values()]
 }
 
-const isFilled = <A>(values: ReadonlyArray<A>): values is readonly [A, ...Array<A>] => values.length > 0
+/** Whether there is one at all, which an INSERT needs. */
+export const isFilled = <A>(values: ReadonlyArray<A>): values is readonly [A, ...Array<A>] => values.length > 0
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient

@@ -29,7 +29,7 @@ import { type DialError, OutboundTransport } from "../transport/Transport.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message, type Version } from "../wire/Message.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
-import { hostOf, type UnreachableReason } from "./Finding.ts"
+import { Finding, type How, hostOf, type UnreachableReason } from "./Finding.ts"
 
 /** What a visit is told. */
 export interface Options {
@@ -46,6 +46,31 @@ export interface Unreached {
   readonly _tag: "Unreachable"
   readonly reason: UnreachableReason
   readonly code: string
+}
+
+/** A node that said `version`, and what it told. */
+export type Reached = Extract<Outcome, { readonly _tag: "Reached" }>
+
+/** What such a visit adds to a census: the node, and whom it told of if it told of any. */
+export const findingsOf = (
+  address: PeerSocketAddress.PeerSocketAddress,
+  atMillis: number,
+  how: How,
+  { addresses, clockOffsetSeconds, latencyMillis, told, version }: Reached
+): ReadonlyArray<Finding> => {
+  const reached = Finding.Reached({
+    address,
+    atMillis,
+    how,
+    protocolVersion: version.version,
+    services: version.services,
+    userAgent: version.userAgent,
+    height: heightOf(version),
+    clockOffsetSeconds,
+    latencyMillis,
+    told
+  })
+  return addresses.length === 0 ? [reached] : [reached, Finding.Told({ teller: address, atMillis, addresses })]
 }
 
 type Needs = ChainParams | OutboundTransport | SecureRandom.SecureRandom | Scope.Scope

@@ -5,9 +5,9 @@
  */
 import { Console, Context, Duration, Effect, Option, Stdio, Stream, Terminal } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
-import { Census } from "../census/Census.ts"
 import { CensusPolicy, defaults } from "../census/CensusPolicy.ts"
 import { CensusStore, type CensusStoreError, defaultRetention, type Run } from "../census/CensusStore.ts"
+import { KeptCensus } from "../census/KeptCensus.ts"
 import * as Filter from "../census/Filter.ts"
 import { type Finding, toJson } from "../census/Finding.ts"
 import * as Report from "../census/Report.ts"
@@ -103,6 +103,26 @@ export const runFlags = {
     Flag.withDescription("Runs that began longer ago are forgotten; 400d unless told"),
     Flag.withDefault(defaultRetention)
   ),
+  cluster: Flag.Boolean("cluster").pipe(
+    Flag.withDescription("Make the run together with other machines that say the same, through a store in PostgreSQL"),
+    Flag.withDefault(false)
+  ),
+  runner: Flag.String("runner").pipe(
+    Flag.withDescription(
+      "With --cluster: where the other machines reach this one, a port that nobody else should reach"
+    ),
+    Flag.withMetavar("HOST:PORT"),
+    Flag.withDefault("127.0.0.1:34431"),
+    Flag.filterMap(
+      (text) => {
+        const [, host, port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? []
+        return host !== undefined && Number(port) >= 1 && Number(port) <= 65_535
+          ? Option.some({ host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) })
+          : Option.none()
+      },
+      (text) => `Expected host:port, got ${text}`
+    )
+  ),
   json: jsonFlag
 }
 
@@ -115,17 +135,13 @@ export const explained = <A, R>(
 ): Effect.Effect<A, CliError.UserError, R> =>
   Effect.catchTag(effect, "CensusStoreError", (error) => Effect.fail(sentence(error.message, error)))
 
-/** Findings that are written at once, and the longest time one waits for it. */
-const batchSize = 500
-const batchTime = "1 second"
-
 export const run = Command.make(
   "run",
   runFlags,
   Effect.fnUntraced(function* (flags) {
     const { chain, from, userAgent } = yield* CensusSource
     const store = yield* CensusStore
-    const census = yield* Census
+    const census = yield* KeptCensus
     const numbers = yield* CensusPolicy
     const terminal = yield* Terminal.Terminal
     const isDrawn = !flags.json && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
@@ -138,29 +154,22 @@ export const run = Command.make(
           : "there is nobody to begin with, for no seed has answered: check the network connection, or name a node with --peer ip:port."
       )
     }
-    yield* store.prune(flags.keep)
-    const recheck = yield* store.reachedBefore(chain.name, Report.markedRuns)
-    const id = yield* store.begin({ network: chain.name, userAgent, protocolVersion: flags.protocolVersion })
+    const { findings, id, isJoined } = yield* census.begin({
+      network: chain.name,
+      from: addresses,
+      for: Option.getOrUndefined(flags.for),
+      userAgent,
+      protocolVersion: flags.protocolVersion,
+      keep: flags.keep,
+      onWait: Console.error("the census' database is away: waiting for it")
+    })
+    if (isJoined) yield* Console.error(`run ${id} is under way: this machine joins it`)
     const show = (finding: Finding) => {
       if (flags.json) return Console.log(JSON.stringify(toJson(finding)))
       if (finding._tag !== "Progress" || !isDrawn) return Effect.void
       return Effect.orDie(terminal.display(`\r${text.progress(finding, numbers.maxRate)}\x1b[K`))
     }
-    yield* census
-      .run({
-        from: addresses,
-        for: Option.getOrUndefined(flags.for),
-        recheck,
-        userAgent,
-        protocolVersion: flags.protocolVersion
-      })
-      .pipe(
-        Stream.tap(show),
-        Stream.groupedWithin(batchSize, batchTime),
-        Stream.runForEach((findings) =>
-          store.record(id, chain.name, findings, Console.error("the census' database is away: waiting for it"))
-        )
-      )
+    yield* Stream.runForEach(findings, show)
     if (isDrawn) yield* Effect.orDie(terminal.display("\n"))
     if (flags.json) return
     const runs = yield* store.runs(chain.name)
