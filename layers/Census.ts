@@ -14,7 +14,7 @@ import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Census, defaultUserAgent } from "../src/census/Census.ts"
 import { CensusPolicy } from "../src/census/CensusPolicy.ts"
 import * as ClusterCensus from "../src/census/ClusterCensus.ts"
-import { CensusStore } from "../src/census/CensusStore.ts"
+import { CensusStore, wordsOf } from "../src/census/CensusStore.ts"
 import { KeptCensus } from "../src/census/KeptCensus.ts"
 import { SharedFrontier } from "../src/census/SharedFrontier.ts"
 import { ChainParams } from "../src/chain/ChainParams.ts"
@@ -217,7 +217,7 @@ const layerCluster = ({ runner, store }: RunFlags) =>
         Layer.provide(Layer.mergeAll(runners, MessageStorage.layerNoop)),
         failing((error) =>
           sentence(
-            `other machines cannot reach this one at ${runner.host}:${runner.port} (${error.message}): see --runner.`,
+            `other machines cannot reach this one at ${runner.host}:${runner.port} (${wordsOf(error)}): see --runner.`,
             error
           )
         )

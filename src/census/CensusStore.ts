@@ -176,9 +176,12 @@ const innermost = (error: unknown): unknown => {
   return inner
 }
 
+/** The same, to be shown. */
+export const wordsOf = (error: unknown): string => tidy(textOf(innermost(error)))
+
 /** What a database failed with, in a sentence. */
 export const failed = (error: SqlError.SqlError): CensusStoreError => {
-  const words = tidy(textOf(innermost(error.reason)))
+  const words = wordsOf(error.reason)
   if (/disk is full|No space left|disk full|SQLITE_FULL/i.test(`${words} ${textOf(error)}`)) {
     return new CensusStoreError({
       reason: "Full",
@@ -320,7 +323,7 @@ const make = Effect.gen(function* () {
         ? failed(error)
         : new CensusStoreError({
             reason: "Failed",
-            message: `The census' database cannot be brought up to date: ${tidy(textOf(innermost(error)))}.`,
+            message: `The census' database cannot be brought up to date: ${wordsOf(error)}.`,
             cause: error
           })
     )

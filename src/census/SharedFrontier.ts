@@ -328,10 +328,9 @@ const make = Effect.gen(function* () {
       return []
     }
     if (now >= endsAt) return []
-    const rested = now - groupSeconds
     const asleep = now - wakeSeconds
     const groups = yield* sql<{ readonly part: string }>`UPDATE frontier_groups AS parts SET woken_at = ${now}
-      WHERE run_id = ${runId} AND ready_at <= ${rested} AND woken_at <= ${asleep} AND EXISTS (
+      WHERE run_id = ${runId} AND ready_at <= ${now} AND woken_at <= ${asleep} AND EXISTS (
         SELECT 1 FROM frontier_hosts AS hosts
         WHERE hosts.run_id = parts.run_id AND hosts.part = parts.part AND hosts.state = 'Waiting' AND ${isBelieved})
       RETURNING part`

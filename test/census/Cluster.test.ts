@@ -14,10 +14,10 @@ import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { InboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { Message } from "../../src/wire/Message.ts"
+import { database, postgres } from "./postgres.ts"
 import { makeHome, outcomeOf, type Run, startIn } from "../support/process.ts"
 
 const at = PeerSocketAddress.fromStringUnsafe
-const postgres = process.env["NETWORK_EFFECT_POSTGRES"]
 if (postgres === undefined) {
   console.log("NETWORK_EFFECT_POSTGRES is not set: a census by several machines is not tested")
 }
@@ -26,24 +26,15 @@ const { directory, remove } = makeHome()
 afterAll(remove)
 const start = startIn(directory)
 
+const clusterRun = (port: number, store: string) =>
+  `census run --cluster --network regtest --runner 127.0.0.1:${port} --store ${store}`.split(" ")
+
 /** A port that is free now. */
 const freePort = Effect.callback<number>((resume) => {
   const server = createServer().listen(0, "127.0.0.1", () => {
     const address = server.address()
     server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
   })
-})
-
-/** A database of its own, which ends with the scope. */
-const database = Effect.gen(function* () {
-  const url = new URL(postgres ?? "")
-  const name = `census_cluster_${process.pid}_${url.port}`
-  const server = layerSql(url.href)
-  const on = (statement: string) =>
-    Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(statement)).pipe(Effect.provide(server), Effect.orDie)
-  yield* Effect.acquireRelease(on(`CREATE DATABASE ${name}`), () => on(`DROP DATABASE ${name} WITH (FORCE)`))
-  url.pathname = `/${name}`
-  return url.href
 })
 
 /** Peers in as many groups, that take a second for each word, and when somebody dialled each. The first tells of all. */
@@ -91,14 +82,11 @@ describe.skipIf(postgres === undefined)("a census by two machines", () => {
     "loses nothing when one is killed: no host is dialled twice within its time, and none is forgotten",
     () =>
       Effect.gen(function* () {
-        const store = yield* database
+        const store = yield* database(postgres ?? "")
         const { addresses, dials } = yield* slowPeers(60)
         const runner = Effect.fnUntraced(function* () {
           const port = yield* freePort
-          return start(
-            ...["census", "run", "--cluster", "--runner", `127.0.0.1:${port}`, "--network", "regtest"],
-            ...["--store", store, "--peer", addresses[0]!, "--max-rate", "2", "--json"]
-          )
+          return start(...clusterRun(port, store), "--peer", addresses[0]!, "--max-rate", "2", "--json")
         })
         const reachedBy = (run: Run) => run.output().split('"_tag":"Reached"').length - 1
         const first = yield* runner()
@@ -148,5 +136,33 @@ describe.skipIf(postgres === undefined)("a census by two machines", () => {
         }).pipe(Effect.provide(layerSql(store)))
       }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
     180_000
+  )
+})
+
+describe.skipIf(postgres === undefined)("a machine of a census", () => {
+  it.live("whose port is taken says so in one sentence", () =>
+    Effect.gen(function* () {
+      const store = yield* database(postgres ?? "")
+      const taken = createServer()
+      yield* Effect.acquireRelease(
+        Effect.callback<void>((resume) => {
+          taken.listen(0, "127.0.0.1", () => resume(Effect.void))
+        }),
+        () => Effect.sync(() => taken.close())
+      )
+      const address = taken.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      const { code, errors, output } = yield* Effect.promise(() =>
+        outcomeOf(start(...clusterRun(port, store), "--peer", "127.0.0.1:1"))
+      )
+      assert.deepStrictEqual([code, output], [1, ""])
+      assert.lengthOf(errors, 1)
+      assert.match(
+        errors[0] ?? "",
+        new RegExp(
+          `^network-effect: other machines cannot reach this one at 127.0.0.1:${port} .*EADDRINUSE.*: see --runner.$`
+        )
+      )
+    }).pipe(Effect.scoped)
   )
 })

@@ -174,7 +174,17 @@ describe.concurrent("a census that can't be done says so in one sentence, and en
     [
       "a store that a newer program wrote",
       ["report", "--store", file("newer.sqlite")],
-      "network-effect: A newer network-effect wrote this census (schema 99, this one knows 1): use that one, or choose another --store."
+      "network-effect: A newer network-effect wrote this census (schema 99, this one knows 2): use that one, or choose another --store."
+    ],
+    [
+      "several machines with a file",
+      ["run", "--cluster", "--network", "regtest", "--peer", "127.0.0.1:1", "--store", file("c.sqlite")],
+      "network-effect: --cluster needs a database that all machines reach: --store postgres://user:password@host/database."
+    ],
+    [
+      "a runner that is no address",
+      ["run", "--cluster", "--runner", "here"],
+      'network-effect: Invalid value for flag --runner: "here". Expected host:port, got here. See network-effect census run --help.'
     ],
     [
       "a database that is not there",
