@@ -3,20 +3,17 @@
  *
  * @module
  */
-import { NodeClusterSocket, NodeCrypto, NodeDns, NodeFileSystem, NodePath } from "@effect/platform-node"
-import { Duration, Effect, FileSystem, Layer, Option, Path, Redacted, Result } from "effect"
+import { NodeCrypto, NodeDns, NodeFileSystem, NodePath } from "@effect/platform-node"
+import { Effect, FileSystem, Layer, Option, Path, Redacted, Result } from "effect"
 import { CliError } from "effect/cli"
-import { MessageStorage, RunnerAddress, ShardingConfig, SqlRunnerStorage } from "effect/cluster"
 import { SqlClient, SqlError } from "effect/sql"
 import { fileStem } from "../src/addresses/AddressBookFile.ts"
 import * as CacheFile from "../src/addresses/CacheFile.ts"
 import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Census, defaultUserAgent } from "../src/census/Census.ts"
 import { CensusPolicy } from "../src/census/CensusPolicy.ts"
-import * as ClusterCensus from "../src/census/ClusterCensus.ts"
 import { CensusStore, wordsOf } from "../src/census/CensusStore.ts"
 import { KeptCensus } from "../src/census/KeptCensus.ts"
-import { SharedFrontier } from "../src/census/SharedFrontier.ts"
 import { ChainParams } from "../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
 import { CensusSource, rateOf, seedPatience } from "../src/cli/census.ts"
@@ -178,22 +175,7 @@ export const layerRun = (flags: RunFlags) =>
     Layer.provideMerge(layerStore(flags.store))
   )
 
-/** Names of tables: each network has a cluster of its own, for a machine speaks of one chain. */
-const tablePrefix = (network: string): string => `census_${network.toLowerCase().replace(/[^a-z0-9]/g, "_")}`
-
-/** Times of the cluster: a machine that is killed is missed within half a minute, and its groups are another's. */
-const clusterTimes = {
-  shardLockRefreshInterval: Duration.seconds(3),
-  shardLockExpiration: Duration.seconds(15),
-  refreshAssignmentsInterval: Duration.seconds(1),
-  runnerHealthCheckInterval: Duration.seconds(10),
-  entityTerminationTimeout: Duration.seconds(5)
-}
-
-/**
- * This machine's part of a census by several. Messages between them need no keeping: what is to be done is in the rows of
- * `SharedFrontier`.
- */
+/** This machine's part of a census by several. Its code is loaded when it is wanted. */
 const layerCluster = ({ runner, store }: RunFlags) =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -203,28 +185,14 @@ const layerCluster = ({ runner, store }: RunFlags) =>
         )
       }
       const { chain } = yield* CensusSource
-      const address = RunnerAddress.make(runner.host, runner.port)
-      const shardingConfig = {
-        ...clusterTimes,
-        runnerAddress: Option.some(address),
-        runnerListenAddress: Option.some(address),
-        simulateRemoteSerialization: false
-      }
-      const runners = SqlRunnerStorage.layerWith({ prefix: tablePrefix(chain.name) }).pipe(
-        Layer.provide(ShardingConfig.layer(shardingConfig))
-      )
-      const cluster = NodeClusterSocket.layer({ storage: "byo", shardingConfig }).pipe(
-        Layer.provide(Layer.mergeAll(runners, MessageStorage.layerNoop)),
+      const { layer } = yield* Effect.promise(() => import("./CensusCluster.ts"))
+      return layer(chain.name, runner).pipe(
         failing((error) =>
           sentence(
             `other machines cannot reach this one at ${runner.host}:${runner.port} (${wordsOf(error)}): see --runner.`,
             error
           )
-        )
-      )
-      return ClusterCensus.layer.pipe(
-        Layer.provide(cluster),
-        Layer.provide(SharedFrontier.layer),
+        ),
         Layer.provide(layerSql(store))
       )
     })
