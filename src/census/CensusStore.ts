@@ -60,6 +60,8 @@ export interface Sighting {
   readonly clockOffset: number | null
   readonly latency: number | null
   readonly told: number | null
+  /** The other host that it says is its own address. */
+  readonly claims: string | null
 }
 
 /** A host over all runs. */
@@ -158,7 +160,7 @@ const whileLocked = {
   schedule: Schedule.spaced("50 millis").pipe(Schedule.jittered, Schedule.upTo({ duration: "10 seconds" }))
 }
 
-/** Rows of one INSERT: times their 16 columns within the parameters that SQLite and PostgreSQL take, 32 766 and 65 535. */
+/** Rows of one INSERT: times their 17 columns within the parameters that SQLite and PostgreSQL take, 32 766 and 65 535. */
 const rowsPerInsert = 500
 
 /** Without what PostgreSQL takes for the end of a text, and what a terminal would obey. */
@@ -216,6 +218,7 @@ interface SightingRow {
   readonly clock_offset: number | null
   readonly latency: number | null
   readonly told: number | null
+  readonly claims: string | null
 }
 
 const ofRow = (row: SightingRow): Sighting => ({
@@ -234,7 +237,8 @@ const ofRow = (row: SightingRow): Sighting => ({
   height: row.height,
   clockOffset: row.clock_offset,
   latency: row.latency,
-  told: row.told
+  told: row.told,
+  claims: row.claims
 })
 
 interface RunRow {
@@ -288,7 +292,8 @@ const rowsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<
       height: isReached ? finding.height : null,
       clock_offset: isReached ? finding.clockOffsetSeconds : null,
       latency: isReached ? finding.latencyMillis : null,
-      told: isReached ? finding.told : null
+      told: isReached ? finding.told : null,
+      claims: isReached ? finding.claims : null
     })
   }
   return [...rows.values()]
@@ -360,7 +365,7 @@ const make = Effect.gen(function* () {
               reason = excluded.reason, code = excluded.code, version = excluded.version, services = excluded.services,
               user_agent = excluded.user_agent, height = COALESCE(excluded.height, sightings.height),
               clock_offset = excluded.clock_offset, latency = COALESCE(excluded.latency, sightings.latency),
-              told = COALESCE(excluded.told, sightings.told)
+              told = COALESCE(excluded.told, sightings.told), claims = excluded.claims
             WHERE excluded.reached >= sightings.reached`
         )
         yield* insertAll(
@@ -392,7 +397,7 @@ const make = Effect.gen(function* () {
     )
 
   const columns = sql.literal(
-    "run_id, host, part, address, at, how, reached, reason, code, version, services, user_agent, height, clock_offset, latency, told"
+    "run_id, host, part, address, at, how, reached, reason, code, version, services, user_agent, height, clock_offset, latency, told, claims"
   )
 
   return CensusStore.of({

@@ -130,6 +130,10 @@ const migrations = {
       teller TEXT NOT NULL,
       PRIMARY KEY (run_id, host, teller)
     )`
+  }),
+  "0003_claims": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`ALTER TABLE sightings ADD COLUMN claims TEXT`
   })
 } as const
 

@@ -56,7 +56,7 @@ export const findingsOf = (
   address: PeerSocketAddress.PeerSocketAddress,
   atMillis: number,
   how: How,
-  { addresses, clockOffsetSeconds, latencyMillis, told, version }: Reached
+  { addresses, claims, clockOffsetSeconds, latencyMillis, told, version }: Reached
 ): ReadonlyArray<Finding> => {
   const reached = Finding.Reached({
     address,
@@ -68,7 +68,8 @@ export const findingsOf = (
     height: heightOf(version),
     clockOffsetSeconds,
     latencyMillis,
-    told
+    told,
+    claims
   })
   return addresses.length === 0 ? [reached] : [reached, Finding.Told({ teller: address, atMillis, addresses })]
 }
@@ -87,6 +88,7 @@ export type Outcome =
       readonly told: number | null
       /** Those that may be dialled, each once. */
       readonly addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+      readonly claims: string | null
     }
 
 /** `version.timestamp` is rounded down to this, as nodes do. Source: Zebra peer/handshake.rs. */
@@ -179,6 +181,7 @@ export const visit = Effect.fnUntraced(function* (
   const greeted = yield* greet(address, options)
   if (greeted._tag === "Unreachable") return greeted
   const nowSeconds = (yield* Clock.currentTimeMillis) / 1000
+  const chain = yield* ChainParams
   const answers = new Answers(address)
   yield* ask(greeted, answers, options.asks).pipe(Effect.ignore, Effect.timeoutOption(numbers.answerTimeout))
   return {
@@ -187,9 +190,21 @@ export const visit = Effect.fnUntraced(function* (
     clockOffsetSeconds: Math.round(Number(greeted.version.timestamp) - nowSeconds),
     latencyMillis: answers.latencyMillis,
     told: answers.told,
-    addresses: answers.addresses(yield* ChainParams, numbers.addressesPerVisit)
+    addresses: answers.addresses(chain, numbers.addressesPerVisit),
+    claims: claimOf(address, greeted.version, chain)
   }
 })
+
+/** The other host that a node says it is. */
+const claimOf = (
+  at: PeerSocketAddress.PeerSocketAddress,
+  { addressFrom }: Version,
+  chain: ChainParams["Service"]
+): string | null => {
+  if (AddressRules.validForOutbound(addressFrom.address, chain) !== undefined) return null
+  const host = hostOf(addressFrom.address)
+  return host === hostOf(at) ? null : host
+}
 
 /** The peer's `version`; whatever comes before it is passed over. */
 const versionOf = Effect.fnUntraced(function* (messages: MessageStream) {

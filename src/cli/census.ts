@@ -1,18 +1,19 @@
 /**
- * `network-effect census`: `run`, `report`, `diff` and `export`.
+ * `network-effect census`: `run`, `report`, `diff`, `export` and `host`.
  *
  * @module
  */
 import { Console, Context, Duration, Effect, Option, Stdio, Stream, Terminal } from "effect"
-import { CliError, Command, Flag } from "effect/cli"
+import { Argument, CliError, Command, Flag } from "effect/cli"
+import * as AsMap from "../addresses/AsMap.ts"
 import { CensusPolicy, defaults } from "../census/CensusPolicy.ts"
 import { CensusStore, type CensusStoreError, defaultRetention, type Run } from "../census/CensusStore.ts"
 import { KeptCensus } from "../census/KeptCensus.ts"
 import * as Filter from "../census/Filter.ts"
-import { type Finding, toJson } from "../census/Finding.ts"
+import { type Finding, hostOf, toJson } from "../census/Finding.ts"
 import * as Report from "../census/Report.ts"
 import { type ChainParamsShape, mainnet, regtest, testnet } from "../chain/ChainParams.ts"
-import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import * as text from "./censusText.ts"
 import { parseDuration } from "./SettingsFile.ts"
@@ -24,7 +25,7 @@ export class CensusSource extends Context.Service<
     readonly chain: ChainParamsShape
     readonly userAgent: string
     /** Seeds and cache, or those that were named; none when nobody answers. */
-    readonly from: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
+    readonly from: Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>
   }
 >()("network-effect/cli/census/CensusSource") {}
 
@@ -195,7 +196,7 @@ const reportOf = Effect.fnUntraced(function* (
   chain: ChainParamsShape,
   runs: ReadonlyArray<Run>,
   id: number,
-  filter?: Filter.Filter
+  more: Pick<Report.Input, "filter" | "systemOf"> = {}
 ) {
   const store = yield* CensusStore
   const index = runs.findIndex((run) => run.id === id)
@@ -211,7 +212,7 @@ const reportOf = Effect.fnUntraced(function* (
     sightings: yield* store.sightings(id),
     earlier,
     tellers: yield* store.tellers(id, tellersLimit),
-    filter
+    ...more
   })
 })
 
@@ -277,13 +278,31 @@ const filterOf = (flags: {
     ...(flags.withoutForeign ? [Filter.notForeign] : [])
   )
 
+const asmapFlag = Flag.String("asmap").pipe(
+  Flag.withDescription("Count nodes by autonomous system too, by a map in the format of Bitcoin Core"),
+  Flag.withMetavar("FILE"),
+  Flag.optional
+)
+
+/** Of each address that is written as `Sighting.address` is. */
+const systemsOf = Effect.fnUntraced(function* (asmap: Option.Option<string>) {
+  if (Option.isNone(asmap)) return undefined
+  const map = yield* Effect.catch(AsMap.load(asmap.value), (error) =>
+    sentence(`${asmap.value} is ${error.message}: see --asmap.`, error)
+  )
+  return (text: string) => {
+    const address = PeerSocketAddress.fromText(text)
+    return address === undefined ? undefined : AsMap.systemOf(map, address)
+  }
+})
+
 export const report = Command.make(
   "report",
-  { ...questionFlags, ...filterFlags, run: runFlag, json: jsonFlag },
+  { ...questionFlags, ...filterFlags, run: runFlag, asmap: asmapFlag, json: jsonFlag },
   Effect.fnUntraced(function* (flags) {
     const { chain, latest, runs } = yield* runsOf(flags.network)
     const id = Option.getOrElse(flags.run, () => latest.id)
-    const made = yield* reportOf(chain, runs, id, filterOf(flags))
+    const made = yield* reportOf(chain, runs, id, { filter: filterOf(flags), systemOf: yield* systemsOf(flags.asmap) })
     yield* Console.log(flags.json ? JSON.stringify(made) : text.report(made).join("\n"))
   }, explained)
 ).pipe(Command.withDescription("How many nodes there are, with error bars, and what they run"))
@@ -349,6 +368,35 @@ export const exports = Command.make(
     for (const line of lines) yield* Console.log(line)
   }, explained)
 ).pipe(Command.withDescription("Everything a run saw, a line for each host"))
+
+export const host = Command.make(
+  "host",
+  {
+    ...questionFlags,
+    address: Argument.String("address").pipe(
+      Argument.withDescription("An IP, or ip:port; an IPv6 stands for its /64"),
+      Argument.filterMap(
+        (text) => {
+          const address = PeerSocketAddress.fromText(text) ?? PeerSocketAddress.fromText(portless(text))
+          return Option.map(Option.fromUndefinedOr(address), hostOf)
+        },
+        (text) => `Expected an IP or ip:port, got ${text}`
+      )
+    ),
+    json: jsonFlag
+  },
+  Effect.fnUntraced(function* (flags) {
+    const store = yield* CensusStore
+    const { chain } = yield* runsOf(flags.network)
+    const history = yield* store.host(chain.name, flags.address)
+    if (history === undefined)
+      return yield* sentence(`no run of ${chain.name} in this store has dialled ${flags.address}.`)
+    yield* Console.log(flags.json ? JSON.stringify(history) : text.history(history).join("\n"))
+  }, explained)
+).pipe(Command.withDescription("Everything that is kept about one host"))
+
+/** An IP as an address; which port does not matter. */
+const portless = (ip: string): string => (ip.includes(":") && !ip.startsWith("[") ? `[${ip}]:1` : `${ip}:1`)
 
 /** A rate of dials as a policy has it. */
 export const rateOf = (maxRate: number): number => (maxRate === 0 ? Number.POSITIVE_INFINITY : maxRate)
