@@ -14,7 +14,7 @@ import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { InboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { Message } from "../../src/wire/Message.ts"
-import { database, postgres } from "./postgres.ts"
+import { behindDoor, database, postgres } from "./postgres.ts"
 import { makeHome, outcomeOf, type Run, startIn } from "../support/process.ts"
 
 const at = PeerSocketAddress.fromStringUnsafe
@@ -137,6 +137,56 @@ describe.skipIf(postgres === undefined)("a census by two machines", () => {
       }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
     180_000
   )
+})
+
+describe.skipIf(postgres === undefined)("a database that goes away and comes back", () => {
+  const runs = [
+    ["one process", () => Effect.succeed([])],
+    ["a machine of several", () => Effect.map(freePort, (port) => ["--cluster", "--runner", `127.0.0.1:${port}`])]
+  ] as const
+  for (const [name, flagsOf] of runs) {
+    it.live(
+      `is waited for by ${name}, in one sentence, and nothing is lost`,
+      () =>
+        Effect.gen(function* () {
+          const store = yield* database(postgres ?? "")
+          const door = yield* behindDoor(store)
+          const { addresses } = yield* slowPeers(20)
+          const flags = [
+            "--network",
+            "regtest",
+            "--store",
+            door.url,
+            "--peer",
+            addresses[0]!,
+            "--max-rate",
+            "2",
+            "--json"
+          ]
+          const run = start("census", "run", ...(yield* flagsOf()), ...flags)
+          yield* eventually(() => run.output().split('"_tag":"Reached"').length > 3, "some to be reached")
+          yield* door.shut
+          yield* eventually(() => run.errors().includes("the census' database is away"), "a word about it")
+          yield* door.open
+          const { code } = yield* Effect.promise(() => outcomeOf(run))
+          assert.strictEqual(code, 0)
+          assert.lengthOf(run.errors().split("the census' database is away"), 2)
+          const [sightings, endings] = yield* Effect.gen(function* () {
+            const sql = yield* SqlClient.SqlClient
+            return yield* Effect.all([
+              sql<{ readonly host: string }>`SELECT host FROM sightings WHERE reached = 1`,
+              sql<{ readonly ending: string }>`SELECT ending FROM runs`
+            ])
+          }).pipe(Effect.provide(layerSql(store)))
+          assert.deepStrictEqual(sightings.map(({ host }) => host).toSorted(), addresses.toSorted())
+          assert.deepStrictEqual(
+            endings.map(({ ending }) => ending),
+            ["Exhausted"]
+          )
+        }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
+      180_000
+    )
+  }
 })
 
 describe.skipIf(postgres === undefined)("a machine of a census", () => {

@@ -1,4 +1,5 @@
 /** The PostgreSQL that tests may use, each with a part of it that is its own and ends with it. */
+import * as net from "node:net"
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { layerSql } from "../../layers/Census.ts"
@@ -36,4 +37,42 @@ export const database = (url: string) =>
     const inside = new URL(url)
     inside.pathname = `/${name}`
     return inside.href
+  })
+
+/** The same database through a door that can be shut: whoever is inside is thrown out, and nobody comes in. */
+export const behindDoor = (url: string) =>
+  Effect.gen(function* () {
+    const target = new URL(url)
+    const inside = new Set<net.Socket>()
+    const server = net.createServer((client) => {
+      const upstream = net.connect(Number(target.port), target.hostname)
+      for (const [socket, other] of [
+        [client, upstream],
+        [upstream, client]
+      ] as const) {
+        inside.add(socket)
+        socket.on("error", () => socket.destroy())
+        socket.on("close", () => {
+          inside.delete(socket)
+          other.destroy()
+        })
+        socket.pipe(other)
+      }
+    })
+    let port = 0
+    const open = Effect.callback<void>((resume) => {
+      server.listen(port, "127.0.0.1", () => {
+        const address = server.address()
+        if (typeof address === "object" && address !== null) port = address.port
+        resume(Effect.void)
+      })
+    })
+    const shut = Effect.callback<void>((resume) => {
+      server.close(() => resume(Effect.void))
+      for (const socket of inside) socket.destroy()
+    })
+    yield* Effect.acquireRelease(open, () => shut)
+    const outside = new URL(url)
+    outside.port = String(port)
+    return { url: outside.href, open, shut }
   })
