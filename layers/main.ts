@@ -41,6 +41,7 @@ const program = root.pipe(
         ),
         census.report.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        census.host.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         watch.pipe(
           Command.provide((flags) => Census.layerWatch(flags)),
