@@ -1,16 +1,17 @@
-/** The command as a process: what it prints, how it ends, and how it is ended. */
+/** The command: what it prints, how it ends, and as a process how it is ended. */
 import { execFile } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { afterAll, assert, describe, it } from "@effect/vitest"
+import { runIn } from "../support/inProcess.ts"
 import { isListening, makeHome, outcomeOf, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
 afterAll(remove)
 const start = startIn(directory)
-const failure = (...args: ReadonlyArray<string>) => outcomeOf(start(...args))
+const outcome = runIn(directory)
 
 const takePort = () =>
   new Promise<{ readonly address: string; readonly close: () => void }>((resolve) => {
@@ -21,7 +22,7 @@ const takePort = () =>
     })
   })
 
-describe.concurrent("a command that can't do what it was told says so in one sentence, and ends with 1:", () => {
+describe("a command that can't do what it was told says so in one sentence, and ends with 1:", () => {
   const cases: ReadonlyArray<readonly [string, ReadonlyArray<string>, string]> = [
     [
       "an unknown flag",
@@ -76,10 +77,14 @@ describe.concurrent("a command that can't do what it was told says so in one sen
   ]
   for (const [name, args, sentence] of cases) {
     it(name, async () => {
-      const { code, errors, output } = await failure(...args)
-      assert.deepStrictEqual({ code, errors, output }, { code: 1, errors: [sentence], output: "" })
+      assert.deepStrictEqual(await outcome(...args), { code: 1, errors: [sentence], output: "" })
     })
   }
+
+  it("an unknown flag, as a process", async () => {
+    const [, args, sentence] = cases[0] ?? ["", [], ""]
+    assert.deepStrictEqual(await outcomeOf(start(...args)), { code: 1, errors: [sentence], output: "" })
+  })
 
   it("a file with several mistakes, one sentence for each", async () => {
     const file = join(directory, "broken.toml")
@@ -89,24 +94,20 @@ describe.concurrent("a command that can't do what it was told says so in one sen
       ["doctor", "--config", file, "--node", "127.0.0.1:1"],
       ["config", "check", file]
     ]) {
-      const { code, errors, output } = await failure(...args)
-      assert.deepStrictEqual(
-        { code, errors, output },
-        {
-          code: 1,
-          errors: [
-            `network-effect: ${file} line 2: listen_addr x is not an address: say ip, ip:port or [ip6]:port`,
-            `network-effect: ${file} line 3: cache_dir has to be true, false or a directory in quotes`
-          ],
-          output: ""
-        }
-      )
+      assert.deepStrictEqual(await outcome(...args), {
+        code: 1,
+        errors: [
+          `network-effect: ${file} line 2: listen_addr x is not an address: say ip, ip:port or [ip6]:port`,
+          `network-effect: ${file} line 3: cache_dir has to be true, false or a directory in quotes`
+        ],
+        output: ""
+      })
     }
   })
 
   it("a port that is taken", async () => {
     const { address, close } = await takePort()
-    const { code, errors } = await failure("start", "--network", "regtest", "--listen", address)
+    const { code, errors } = await outcome("start", "--network", "regtest", "--listen", address)
     close()
     assert.deepStrictEqual(
       { code, errors },
@@ -230,7 +231,7 @@ describe("completions for bash", () => {
 
   it("offer commands, flags, values and files", { timeout: 30_000 }, async () => {
     const script = join(directory, "completions.bash")
-    writeFileSync(script, (await outcomeOf(start("--completions", "bash"))).output)
+    writeFileSync(script, (await outcome("--completions", "bash")).output)
     writeFileSync(join(directory, "zebrad-test.toml"), "")
     assert.deepStrictEqual(await offered(script, "network-effect log"), ["log-level"])
     assert.include(await offered(script, "network-effect devnet --p"), "--port")
