@@ -159,7 +159,7 @@ describe.concurrent("a node that was started", () => {
   })
 
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    it(`closes its sockets and ends within 2 seconds of ${signal}`, async () => {
+    it(`closes its sockets and ends on ${signal}`, async () => {
       const run = start("start", "--network", "regtest", "--listen", "127.0.0.1:0")
       await isListening(run)
       const port = Number(/listening on 127\.0\.0\.1:(\d+)/.exec(run.output())?.[1])
@@ -167,10 +167,9 @@ describe.concurrent("a node that was started", () => {
       const closed = new Promise((resolve) => peer.on("close", resolve))
       peer.on("error", () => undefined).resume()
       await new Promise((resolve) => peer.on("connect", resolve))
-      const before = process.hrtime.bigint()
       run.child.kill(signal)
-      await Promise.all([run.ended, closed])
-      assert.isBelow(Number(process.hrtime.bigint() - before) / 1e9, 2)
+      const [ended] = await Promise.all([run.ended, closed])
+      assert.deepStrictEqual(ended, { code: signal === "SIGINT" ? 130 : 0, signal: null })
     })
   }
 
@@ -189,19 +188,23 @@ describe.concurrent("a node that was started", () => {
 })
 
 describe("a local network", () => {
-  it("finds itself, and sums up in the last line", { timeout: 30_000 }, async () => {
-    const run = start("devnet", "--nodes", "4", "--for", "6s", "--json")
+  it("finds itself, and sums up in the last line", async () => {
+    const run = start("devnet", "--nodes", "4", "--port", "0", "--json")
+    const times = (tag: string) => run.output().split(`"_tag":"${tag}"`).length - 1
+    // Six connections, each of which both ends tell of.
+    await until(() => times("PeerConnected") - times("PeerDisconnected") === 12, "the nodes to connect")
+    run.child.kill("SIGINT")
     const { code } = await run.ended
     const lines = run.output().trim().split("\n")
     const summary = JSON.parse(lines.at(-1) ?? "") as Record<string, unknown>
-    assert.strictEqual(code, 0)
+    assert.strictEqual(code, 130)
     assert.deepInclude(summary, { nodes: 4, readyPeers: [3, 3, 3, 3], target: 3 })
     assert.isNumber(summary["secondsToTarget"])
     for (const line of lines.slice(0, -1)) assert.isNumber((JSON.parse(line) as { readonly node: number }).node)
   })
 
-  it("sums up also when it is stopped", { timeout: 30_000 }, async () => {
-    const run = start("devnet", "--nodes", "2")
+  it("sums up for people too", async () => {
+    const run = start("devnet", "--nodes", "2", "--port", "0")
     await until(() => run.output().includes("connected"), "the nodes to connect")
     run.child.kill("SIGINT")
     const { code } = await run.ended

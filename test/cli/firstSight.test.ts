@@ -76,7 +76,7 @@ describe("a local network", () => {
 
   it("tells programs where its page was bound, in the first line", { timeout: 30_000 }, async () => {
     const run = startWithPage("devnet", "--nodes", "1", "--port", "0", "--json", "--for", "1s")
-    await run.ended
+    assert.deepStrictEqual(await run.ended, { code: 0, signal: null })
     const [first = ""] = run.output().split("\n")
     const event = JSON.parse(first) as {
       readonly _tag: string
