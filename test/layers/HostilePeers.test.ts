@@ -100,7 +100,7 @@ const fibers = Effect.map(Metric.snapshot, (metrics) => {
 const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length
 
 describe("a node among strangers", () => {
-  it.live("ends a connection that sends rubbish, with a reason, and keeps the others", () =>
+  it.live("ends a connection that sends rubbish, with a reason, and keeps the others (advisory W1)", () =>
     Effect.gen(function* () {
       const { address, events, honest, slots } = yield* nodeWithPeer
       for (const [i, { bytes, name }] of attacks.entries()) {

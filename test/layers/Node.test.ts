@@ -210,7 +210,7 @@ for (const { from, name, test } of kinds) {
   const nobody = { ready: 0, busy: 0, inbound: 0, outbound: 0 }
 
   describe(`a node that runs over ${name}`, () => {
-    test("lets go of a peer that misbehaved, and bans it (network 32, banned_connected_inbound_peer_is_dropped)", () =>
+    test("lets go of a peer that misbehaved, and bans it (network 32, banned_connected_inbound_peer_is_dropped; advisory N5)", () =>
       Effect.gen(function* () {
         const node = yield* nodeAt("127.0.0.71")
         const network = Context.get(node, Network)
@@ -249,7 +249,7 @@ for (const { from, name, test } of kinds) {
         assert.isTrue(yield* Context.get(node, BanList).isBanned(mallory))
       }).pipe(Effect.scoped, Effect.provide([SimNetwork.layer, NodeFileSystem.layer]), quietly))
 
-    test("does not stay connected to itself (network 37, peer 62, self_connections_should_fail)", () =>
+    test("does not stay connected to itself (network 37, peer 62, self_connections_should_fail; advisory A6)", () =>
       Effect.gen(function* () {
         const node = yield* nodeAt("127.0.0.73")
         const own = Option.getOrThrow(Context.get(node, Network).listenAddress)

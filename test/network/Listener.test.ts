@@ -255,7 +255,7 @@ for (const { from, name, test } of kinds) {
         })
       ))
 
-    test("keeps a slot for a trusted peer whose IPv4 address was written as IPv6 (A1)", () =>
+    test("keeps a slot for a trusted peer whose IPv4 address was written as IPv6 (advisory A1)", () =>
       world({ perGroup: unlimited, trusted: ["::ffff:127.0.0.93"], outcome: "stays" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.93", 1)

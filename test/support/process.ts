@@ -48,7 +48,7 @@ export const startIn =
 
 export const until = async (holds: () => boolean, what: string) => {
   for (let tries = 0; !holds(); tries++) {
-    if (tries > 2000) throw new Error(`waited 20 s for ${what}`)
+    if (tries > 4000) throw new Error(`waited 40 s for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

@@ -281,7 +281,7 @@ for (const { from, name } of kinds) {
 }
 
 describe("a stream over TCP", () => {
-  it.live("is dialled from an IPv4 address also where that was given in its IPv6 spelling (A1)", () =>
+  it.live("is dialled from an IPv4 address also where that was given in its IPv6 spelling (advisory A1)", () =>
     Effect.gen(function* () {
       const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(loopback(52)))
       const stream = yield* Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address))
