@@ -25,7 +25,8 @@ import * as Settings from "./Settings.ts"
 import * as Standard from "./Standard.ts"
 import * as Telemetry from "./Telemetry.ts"
 
-const program = root.pipe(
+/** What the arguments say, run. */
+export const program = root.pipe(
   Command.withSubcommands([
     start.pipe(
       Command.provide((flags) => Settings.layerNode(flags)),
@@ -72,7 +73,8 @@ const program = root.pipe(
   Command.run({ version })
 )
 
-const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClient.layer).pipe(
+/** This machine. */
+export const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClient.layer).pipe(
   Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layerSecureRandom))
 )
 

@@ -269,7 +269,7 @@ describe("our version message", () => {
   })
 })
 
-describe("a peer that serves no blocks", () => {
+describe("a peer that serves no blocks (advisory N10)", () => {
   const idle = bobsVersion({ services: 0n })
 
   it.effect.each([
