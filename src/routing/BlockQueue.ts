@@ -126,19 +126,22 @@ export class BlockQueue {
       missing: new Set([...record.missing, ...call.exclude])
     })
     const route = wanted._tag === "Ask" ? wanted : BlockRouting.routeTransaction(pools, record)
+    call.promised = record.advertised
     return route._tag === "Ask" ? dispatch.oneOf(call, route.among) : this.#refuse(item, "instant")
   }
 
-  #routeOf({ exclude, request }: Call, hash: BlockHash): BlockRouting.Route {
+  #routeOf(call: Call, hash: BlockHash): BlockRouting.Route {
+    const { exclude, request } = call
     const { connected, recordOf } = this.#options
     const { advertised, failed, missing } = recordOf({ _tag: "Block", hash })
     const advertiser =
       request._tag === "BlockDownload" && request.advertiser !== undefined
         ? connected.at(PeerSocketAddress.format(request.advertiser))
         : undefined
+    call.promised =
+      advertiser === undefined || missing.has(advertiser) ? advertised : new Set([...advertised, advertiser])
     return BlockRouting.routeBlock(connected.pools, {
-      advertised:
-        advertiser === undefined || missing.has(advertiser) ? advertised : new Set([...advertised, advertiser]),
+      advertised: call.promised,
       missing,
       // Whom the caller does not want counts as having failed, for this request.
       failed: exclude.size === 0 ? failed : new Set([...failed, ...exclude])

@@ -25,6 +25,8 @@ export class Call {
   readonly span: Tracer.AnySpan | undefined
   /** What peers are asked for it. */
   flights: ReadonlyArray<Flight> = []
+  /** Who had advertised or listed what is asked for, when it was routed. */
+  promised: ReadonlySet<ConnectionId> | undefined
   /** The caller has its answer or has given up. */
   isOver = false
   #told: Deferred.Deferred<Next> | undefined

@@ -60,7 +60,7 @@ export class Dispatch {
   one(call: Call, id: ConnectionId): Next | undefined {
     const member = this.#options.membership.usable(id)
     if (member === undefined) return undefined
-    const flight = this.#send(call.request, member, call.span)
+    const flight = this.#send(call.request, member, call.span, call.promised?.has(id) === true)
     this.#attach(call, [flight])
     return Effect.flatMap(Fiber.await(flight), (exit) => this.#answer(exit))
   }
@@ -102,16 +102,19 @@ export class Dispatch {
     }
   }
 
-  #send(request: Request, member: Member, span?: Tracer.AnySpan): Flight {
+  #send(request: Request, member: Member, span?: Tracer.AnySpan, promised = false): Flight {
     const { fly, membership, nowNanos, steps } = this.#options
     const askedAtNanos = this.#isWatched ? nowNanos() : 0n
     const asking = member.peer.enqueueUnsafe(request)
     const flight = fly(span === undefined ? asking : Effect.provideService(asking, Tracer.ParentSpan, span))
+    member.pending++
     membership.becameBusy(member)
-    if (this.#isWatched || saysSomething(request)) {
+    if (!this.#isWatched && !saysSomething(request)) flight.addObserver(() => void member.pending--)
+    else {
       flight.addObserver((exit) =>
         steps.run(() => {
-          this.#landings.push({ request, member, exit })
+          member.pending--
+          this.#landings.push({ request, member, promised, exit })
           if (this.#isWatched) this.#tellChooser(request, member, exit, nowNanos() - askedAtNanos)
         })
       )

@@ -47,8 +47,12 @@ export interface PeerCandidate {
   readonly trusted: boolean
   /** What counts as one host, `AddressRules.limitKey`; absent for a peer without an address. */
   readonly group: string | undefined
-  /** Its part of the internet, `AddressRules.networkKey`; absent for a peer without an address. */
+  /** Its part of the internet, `Origin.network`; absent for a peer without an address. */
   readonly network: string | undefined
+  /** Requests put to it that have not ended. */
+  readonly pending: number
+  /** How far its word is believed, above 0 and up to 1: less the more often it did not deliver what it had advertised. */
+  readonly credit: number
   /** When it joined the peer set, in nanoseconds of the monotonic clock. */
   readonly joinedAtNanos: bigint
   /** Answer time × (requests under way + 1), in nanoseconds. */
