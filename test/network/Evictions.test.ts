@@ -59,7 +59,7 @@ describe("a full listener", () => {
           Array.from({ length: 30 }, (_, n) => 125 - n)
         )
         assert.strictEqual(hostOf(evicted[0]), "44.1.0.125")
-        assert.deepInclude(evicted[0], { network: "44.1", reason: "largest-network", newcomerNetwork: "60.1" })
+        assert.deepInclude(evicted[0], { network: "44.1", reason: "largest-network", newcomerNetwork: "60.4" })
         const reasons = events.flatMap((event) => (event._tag === "PeerDisconnected" ? [event.reason] : []))
         assert.deepStrictEqual(new Set(reasons), new Set(["PeerEvicted"]))
       })
