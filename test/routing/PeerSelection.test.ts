@@ -104,7 +104,7 @@ describe("a selection of one's own", () => {
             .map(({ id }) => id)
             .toSorted()
         )
-        return twoAtRandom.choose(candidates, draw, nowNanos)
+        return twoAtRandom.choose(candidates, draw, nowNanos, new Set())
       }
     }
     return Effect.gen(function* () {
