@@ -1,6 +1,7 @@
 /** Who gets into a full node, who has to go for it, and who moves nobody. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Metric } from "effect"
+import { PrometheusMetrics } from "effect/observability"
 import { defaults, inboundLimit, type NetworkEvent, PeerSocketAddress, type Policy } from "network-effect"
 import { ScriptedPeer } from "network-effect/simulation"
 import { countOf, elapsed, inWorld, peerFrom, startNode, until } from "../support/wholeNode.ts"
@@ -37,7 +38,8 @@ describe("a full listener", () => {
   it("lets an honest newcomer in every minute, within two seconds, and keeps it", () =>
     inWorld(
       Effect.gen(function* () {
-        const { attackers, events, peerSet } = yield* fullNode()
+        const { attackers, events, evictions, peerSet } = yield* fullNode()
+        assert.deepStrictEqual(evictions.networks(), [["44.1", 125]])
         const newcomers = []
         for (let minute = 4; minute < 34; minute++) {
           yield* until(Duration.minutes(minute))
@@ -60,9 +62,22 @@ describe("a full listener", () => {
         )
         assert.strictEqual(hostOf(evicted[0]), "44.1.0.125")
         assert.deepInclude(evicted[0], { network: "44.1", reason: "largest-network", newcomerNetwork: "60.4" })
+        assert.deepStrictEqual(evictions.networks().slice(0, 2), [
+          ["44.1", 95],
+          ["60.4", 1]
+        ])
+        assert.deepStrictEqual(
+          evictions.latest().map(({ at, connection }) => [at, connection]),
+          evicted.map(({ at, connection }) => [at, connection])
+        )
+        assert.match(
+          yield* PrometheusMetrics.format(),
+          /^zcash_net_inbound_evictions\{network="mainnet",reason="largest-network"\} 30$/m
+        )
+        assert.match(yield* PrometheusMetrics.format(), /^zcash_net_inbound_largest_network_share\{.*\} 0.76$/m)
         const reasons = events.flatMap((event) => (event._tag === "PeerDisconnected" ? [event.reason] : []))
         assert.deepStrictEqual(new Set(reasons), new Set(["PeerEvicted"]))
-      })
+      }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
     ))
 
   it("refuses those of the crowd that holds it, without a handshake", () =>
