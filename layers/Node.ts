@@ -5,7 +5,7 @@
  *     dialling       Connector, InitialPeers, Dialer, ManualPeers
  *     crawler        Crawler                                          replaceable
  *     listening      Listener
- *     peers          PeerSet, PeerAdmission, BlockAdvertiser, Handshake, InventoryRegistry
+ *     peers          PeerSet, PeerAdmission, Evictions, BlockAdvertiser, Handshake, InventoryRegistry
  *     answers        InboundRequests                                  replaceable
  *     misbehavior, peerCache, seeds                                   replaceable
  *     addressBook    AddressBook                                      replaceable
@@ -40,6 +40,7 @@ import { ConnectionSlots } from "../src/network/ConnectionSlots.ts"
 import { Connector } from "../src/network/Connector.ts"
 import { Crawler } from "../src/network/Crawler.ts"
 import * as Dialer from "../src/network/Dialer.ts"
+import { Evictions } from "../src/network/Evictions.ts"
 import { InitialPeers } from "../src/network/InitialPeers.ts"
 import { Listener } from "../src/network/Listener.ts"
 import { ManualPeers } from "../src/network/ManualPeers.ts"
@@ -69,18 +70,20 @@ export const core: Layer.Layer<BackgroundTasks | NetworkEvents | ConnectionSlots
 
 /** Everybody who is connected: handshakes, admission, requests, adverts. */
 export const peers: Layer.Layer<
-  BlockAdvertiser | Handshake | InventoryRegistry | PeerAdmission | PeerSet,
+  BlockAdvertiser | Evictions | Handshake | InventoryRegistry | PeerAdmission | PeerSet,
   TaskNameTaken,
   | AddressBook
   | BackgroundTasks
   | BanList
   | ChainParams
   | ChainTip
+  | ConnectionSlots
   | InboundRequests
   | NetworkEvents
   | OwnAddress
   | SecureRandom.SecureRandom
 > = Layer.mergeAll(BlockAdvertiser.layer, PeerAdmission.layer, Handshake.layer).pipe(
+  Layer.provideMerge(Evictions.layer),
   Layer.provideMerge(PeerSet.layer),
   Layer.provideMerge(InventoryRegistry.layer)
 )
