@@ -8,6 +8,7 @@ import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
 import * as census from "../src/cli/census.ts"
+import { serve } from "../src/cli/censusServe.ts"
 import { watch } from "../src/cli/censusWatch.ts"
 import * as config from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
@@ -44,6 +45,7 @@ export const program = root.pipe(
         census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.host.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        serve.pipe(Command.provide((flags) => Census.layerServe(flags))),
         watch.pipe(
           Command.provide((flags) => Census.layerWatch(flags)),
           Command.provide(Telemetry.layer)

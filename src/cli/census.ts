@@ -12,9 +12,10 @@ import { KeptCensus } from "../census/KeptCensus.ts"
 import * as Filter from "../census/Filter.ts"
 import { type Finding, hostOf, toJson } from "../census/Finding.ts"
 import * as Report from "../census/Report.ts"
-import { type ChainParamsShape, mainnet, regtest, testnet } from "../chain/ChainParams.ts"
+import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
+import { chainOf } from "../status/CensusView.ts"
 import * as text from "./censusText.ts"
 import { parseDuration } from "./SettingsFile.ts"
 
@@ -233,12 +234,7 @@ const runsOf = Effect.fnUntraced(function* (network: Option.Option<string>) {
         : `there is no run of ${network.value} in this store.`
     )
   }
-  // A chain of one's own has the upgrades of Testnet.
-  const chain = [mainnet, testnet, regtest].find(({ name }) => name === latest.network) ?? {
-    ...testnet,
-    name: latest.network
-  }
-  return { chain, runs, latest }
+  return { chain: chainOf(latest.network), runs, latest }
 })
 
 const runFlag = Flag.Int("run").pipe(
