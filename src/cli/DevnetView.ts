@@ -6,6 +6,8 @@
  * @module
  */
 import type { NetworkEvent } from "../network/NetworkEvents.ts"
+import * as Reasons from "../network/Reasons.ts"
+import { harmless } from "./Text.ts"
 
 interface NodeView {
   /** Empty until it has started for the first time. */
@@ -143,7 +145,7 @@ export const summary = (view: DevnetView, nowMillis: number): Summary => ({
 /** A summary in words. */
 export const summaryText = (summary: Summary): string => {
   const failed = Object.entries(summary.handshakes.failed)
-    .map(([reason, count]) => `${count} ${reason}`)
+    .map(([reason, count]) => `${count} because ${Reasons.ofHandshake(reason)}`)
     .join(", ")
   const fewest = Math.min(...summary.readyPeers)
   return [
@@ -191,8 +193,10 @@ export const table = (view: DevnetView, nowMillis: number, rows: number): Readon
   return lines
 }
 
-/** An event in words. */
-export const describe = (event: NetworkEvent): string => {
+/** An event in words, harmless to a terminal. */
+export const describe = (event: NetworkEvent): string => harmless(sentenceOf(event))
+
+const sentenceOf = (event: NetworkEvent): string => {
   switch (event._tag) {
     case "Listening":
       return `listens on ${event.address}`
@@ -201,17 +205,17 @@ export const describe = (event: NetworkEvent): string => {
     case "DialStarted":
       return `dials ${event.address}`
     case "DialFailed":
-      return `could not reach ${event.address}: ${event.reason}`
+      return `could not reach ${event.address}: ${Reasons.inWords(event.reason)}`
     case "InboundRefused":
-      return `refused ${event.address}: ${event.reason}`
+      return `refused ${event.address}: ${Reasons.inWords(event.reason)}`
     case "HandshakeFailed":
-      return `no agreement with ${event.address} (${event.direction}): ${event.reason}`
+      return `no agreement with ${event.address} (${event.direction}): ${Reasons.ofHandshake(event.reason)}`
     case "PeerRefused":
-      return `let ${event.address} (${event.direction}) go: ${event.reason}`
+      return `let ${event.address} (${event.direction}) go: ${Reasons.inWords(event.reason)}`
     case "PeerConnected":
       return `connected ${event.direction === "outbound" ? "to" : "from"} ${event.address}`
     case "PeerDisconnected":
-      return `lost ${event.address} (${event.direction}): ${event.reason}`
+      return `lost ${event.address} (${event.direction}): ${Reasons.inWords(event.reason)}`
     case "AddressesLearned":
       return `learned ${count(event.count, "address", "addresses")}, ${event.added} new`
     case "InventoryAdvertised":
