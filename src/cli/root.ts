@@ -5,6 +5,7 @@
  */
 import { Clock, Config, Console, Effect, Layer, Option } from "effect"
 import { CliError, CliOutput, Command, Flag } from "effect/cli"
+import type { CacheDirectoryTaken } from "../addresses/CacheDirectoryTaken.ts"
 import type { NetworkEnd, TaskNameTaken } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { InvalidSetting } from "../network/Network.ts"
@@ -166,6 +167,7 @@ const sentenceOf = (error: Failure, change: string): string => {
       return `${error.setting} is ${error.value} and has to be ${error.expected}: change it in the settings file.`
     case "BackgroundTaskExited":
       return `the node stopped because its ${error.task} ended, which is a bug: ${String(error.cause)}.`
+    case "CacheDirectoryTaken":
     case "RpcCookieUnwritable":
     case "NodeOutdated":
     case "TaskNameTaken":
@@ -177,6 +179,7 @@ const sentenceOf = (error: Failure, change: string): string => {
 
 /** Whatever may end a command. */
 export type Failure =
+  | CacheDirectoryTaken
   | ListenError
   | StatusAddress.StatusNeedsToken
   | RpcCookieUnwritable

@@ -43,6 +43,8 @@ class Connection implements Peers.Peer {
   readonly #options: Options
   readonly #loop: ConnectionLoop
   #roundTrip: Duration.Duration | undefined
+  #isPinging = false
+
   constructor(options: Options, context: Context.Context<never>) {
     const { connectedAddress } = options.info
     this.id = options.id
@@ -188,23 +190,40 @@ class Connection implements Peers.Peer {
     })
   }
 
-  get #heartbeat(): Effect.Effect<void> {
-    const { nonce, policy } = this.#options
-    const ping = Effect.flatMap(nonce, (nonce) =>
-      Effect.map(this.#loop.failure ?? this.#enqueue({ _tag: "Ping", nonce }), (response) => {
-        this.#roundTrip = response?._tag === "Pong" ? response.roundTrip : Duration.zero
-        return this.#roundTrip
-      })
-    )
-    const beats = Heartbeat.run({
-      interval: policy.pingInterval,
-      timeout: policy.pingTimeout,
-      ping,
-      report: (report) => this.#loop.report(report)
+  get ping(): Effect.Effect<void, Peers.PeerError> {
+    return Effect.tapError(this.#exchange, (error) => this.#pingFailed(error))
+  }
+
+  /** One ping and its pong; nothing while there is one. */
+  get #exchange(): Effect.Effect<void, Peers.PeerError> {
+    return Effect.suspend(() => {
+      if (this.#isPinging) return Effect.void
+      this.#isPinging = true
+      const ping = Effect.flatMap(this.#options.nonce, (nonce) =>
+        Effect.map(this.#loop.failure ?? this.#enqueue({ _tag: "Ping", nonce }), (response) => {
+          this.#roundTrip = response?._tag === "Pong" ? response.roundTrip : Duration.zero
+          return this.#roundTrip
+        })
+      )
+      const report = (report: Peers.PeerReport) => this.#loop.report(report)
+      return Effect.ensuring(
+        Heartbeat.exchange({ timeout: this.#options.policy.pingTimeout, ping, report }),
+        Effect.sync(() => {
+          this.#isPinging = false
+        })
+      )
     })
+  }
+
+  get #heartbeat(): Effect.Effect<void> {
+    const beats = Heartbeat.run(this.#options.policy.pingInterval, this.#exchange)
     const heartbeat = this.#loop.isTracedInDetail ? Spans.within("heartbeat")(beats) : beats
-    // Of a ping that ended with the connection the machine has reported what there was to report.
-    return Effect.catch(heartbeat, (error) =>
+    return Effect.catch(heartbeat, (error) => this.#pingFailed(error))
+  }
+
+  /** Of a ping that ended with the connection the machine has reported what there was to report. */
+  #pingFailed(error: Peers.PeerError): Effect.Effect<void> {
+    return Effect.suspend(() =>
       !this.#loop.machine.isClosed
         ? Effect.andThen(this.#loop.report({ _tag: "Failed", services: undefined }), this.close(error))
         : Effect.void

@@ -16,8 +16,6 @@ import * as Monotonic from "../Monotonic.ts"
 import { HeartbeatTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
 
 export interface Options {
-  /** `Policy.pingInterval`: from tick to tick. */
-  readonly interval: Duration.Duration
   /** `Policy.pingTimeout`: the limit of one exchange. */
   readonly timeout: Duration.Duration
   /** Waits for the heartbeat's slot, then for the answer, which has a limit of its own. */
@@ -25,9 +23,9 @@ export interface Options {
   readonly report: (report: PeerReport) => Effect.Effect<void>
 }
 
-/** Pings until a ping fails. A late tick moves those after it: pings never come in bursts. */
-export const run = ({ interval, ping, report, timeout }: Options): Effect.Effect<never, PeerError> => {
-  const exchange = Effect.gen(function* () {
+/** One ping and its pong. */
+export const exchange = ({ ping, report, timeout }: Options): Effect.Effect<void, PeerError> =>
+  Effect.gen(function* () {
     const sentAtMillis = yield* Monotonic.millis
     yield* report({ _tag: "PingSent", sentAtMillis })
     const roundTrip = yield* Effect.timeoutOrElse(ping, {
@@ -36,6 +34,15 @@ export const run = ({ interval, ping, report, timeout }: Options): Effect.Effect
     })
     yield* report({ _tag: "Responded", roundTrip })
   })
+
+/**
+ * Runs an exchange every `Policy.pingInterval`, from tick to tick, until one fails. A late tick moves those after it: pings
+ * never come in bursts.
+ */
+export const run = (
+  interval: Duration.Duration,
+  exchange: Effect.Effect<void, PeerError>
+): Effect.Effect<never, PeerError> => {
   const beatAfter = (pause: Duration.Duration): Effect.Effect<never, PeerError> =>
     Effect.andThen(
       Effect.sleep(pause),
