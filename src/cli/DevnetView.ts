@@ -193,6 +193,28 @@ export const table = (view: DevnetView, nowMillis: number, rows: number): Readon
   return lines
 }
 
+/** Events of a kind, for whoever counts them. */
+const kinds: Readonly<Record<NetworkEvent["_tag"], string>> = {
+  Listening: "ports listened on",
+  InitialPeersFound: "lists of first addresses",
+  DialStarted: "dials",
+  DialFailed: "addresses that could not be reached",
+  InboundRefused: "connections refused",
+  HandshakeFailed: "handshakes without agreement",
+  PeerRefused: "peers let go after the handshake",
+  PeerConnected: "peers connected",
+  PeerDisconnected: "peers lost",
+  AddressesLearned: "lists of addresses learned",
+  InventoryAdvertised: "adverts of blocks and transactions",
+  PeerBanned: "bans",
+  BanEnded: "ends of bans",
+  BackgroundTaskExited: "ends of a task",
+  EventsLost: "gaps in the events"
+}
+
+/** The tag of an event as people say it, of many; any other text as it is. */
+export const kindInWords = (kind: string): string => new Map<string, string>(Object.entries(kinds)).get(kind) ?? kind
+
 /** An event in words, harmless to a terminal. */
 export const describe = (event: NetworkEvent): string => harmless(sentenceOf(event))
 
