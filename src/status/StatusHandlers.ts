@@ -20,6 +20,7 @@ import { Evictions } from "../network/Evictions.ts"
 import { ManualPeers, maxListed } from "../network/ManualPeers.ts"
 import { Network } from "../network/Network.ts"
 import { PeerSet } from "../network/PeerSet.ts"
+import * as Reasons from "../network/Reasons.ts"
 import { LocalNode } from "../peer/Handshake.ts"
 import type { Peer } from "../peer/Peer.ts"
 import { inboundLimit, outboundLimit, Policy } from "../Policy.ts"
@@ -159,7 +160,7 @@ const conflicts: Readonly<Record<string, string>> = {
 const notConnected = (address: string, { code, reason }: ConnectError) => {
   const conflict = conflicts[reason._tag]
   return conflict === undefined
-    ? new NotConnected({ detail: `${address} could not be connected: ${code}.`, reason: code })
+    ? new NotConnected({ detail: `${address} could not be connected: ${Reasons.ofHandshake(code)}.`, reason: code })
     : new Conflict({ detail: `No connection was made: ${conflict}.`, reason: reason._tag })
 }
 
