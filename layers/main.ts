@@ -1,12 +1,12 @@
 /**
- * The network-effect command. The one place where an effect is run; `bin.js` imports it.
+ * The network-effect command. The one place where an effect is run: by `run`, which `bin.js` calls.
  *
  * @module
  */
-import { NodeDns, NodeServices } from "@effect/platform-node"
+import { NodeCrypto, NodeDns, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
-import { FetchHttpClient } from "effect/http"
+import * as BoundedFetch from "../src/cli/BoundedFetch.ts"
 import * as census from "../src/cli/census.ts"
 import { serve } from "../src/cli/censusServe.ts"
 import { watch } from "../src/cli/censusWatch.ts"
@@ -14,6 +14,7 @@ import * as config from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
 import { doctor } from "../src/cli/doctor.ts"
 import * as remote from "../src/cli/remote.ts"
+import { replay } from "../src/cli/replay.ts"
 import { layerOutput, root } from "../src/cli/root.ts"
 import { start } from "../src/cli/start.ts"
 import { top } from "../src/cli/top.ts"
@@ -25,7 +26,8 @@ import * as Settings from "./Settings.ts"
 import * as Standard from "./Standard.ts"
 import * as Telemetry from "./Telemetry.ts"
 
-const program = root.pipe(
+/** Every command, with the layers it needs. */
+export const command = root.pipe(
   Command.withSubcommands([
     start.pipe(
       Command.provide((flags) => Settings.layerNode(flags)),
@@ -41,6 +43,7 @@ const program = root.pipe(
         ),
         census.report.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        census.host.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         serve.pipe(Command.provide((flags) => Census.layerServe(flags))),
         watch.pipe(
@@ -63,16 +66,17 @@ const program = root.pipe(
     remote.unban,
     remote.connect,
     remote.logLevel,
+    replay,
     top,
     doctor.pipe(
       Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))
     )
-  ]),
-  Command.run({ version })
+  ])
 )
 
-const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClient.layer).pipe(
-  Layer.provideMerge(NodeServices.layer)
+/** What every command stands on. */
+export const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, BoundedFetch.layer).pipe(
+  Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layerSecureRandom))
 )
 
 /** Runs the command. `onStart` is given what ends it in order, with an exit code. */
@@ -89,5 +93,5 @@ export const run = (onStart: (stop: (code: number) => void) => void): void => {
         process.exit(wasStopped ? stoppedWith : code)
       })
     )
-  })(program.pipe(Effect.provide(platform)))
+  })(Command.run(command, { version }).pipe(Effect.provide(platform)))
 }

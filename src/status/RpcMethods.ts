@@ -167,8 +167,23 @@ export const make = Effect.gen(function* () {
         )
     ],
 
-    // Pings go out by themselves, and more often than any tool asks.
-    ping: ["", 0, 0, () => Effect.succeed(null)],
+    // As zcashd, which does not wait: the answers are in `getpeerinfo`. All at once, for there are some hundred at most.
+    ping: [
+      "",
+      0,
+      0,
+      () =>
+        Effect.as(
+          Effect.forkIn(
+            Effect.forEach(peerSet.peersUnsafe(), (peer) => Effect.ignore(peer.ping), {
+              concurrency: "unbounded",
+              discard: true
+            }),
+            scope
+          ),
+          null
+        )
+    ],
 
     getnettotals: [
       "",

@@ -52,7 +52,8 @@ const findingsOf = (day: number, startMillis: number): ReadonlyArray<Finding> =>
         height: n % 17 === 0 ? null : 3_000_000 + day * 1152 - (n % 23 === 0 ? 500 : 0),
         clockOffsetSeconds: 0,
         latencyMillis: 20 + (n % 180),
-        told: 100
+        told: 100,
+        claims: null
       })
     ]
   })
