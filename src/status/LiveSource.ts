@@ -15,6 +15,7 @@ import { PeerSet } from "../network/PeerSet.ts"
 import { LocalNode } from "../peer/Handshake.ts"
 import type { Peer } from "../peer/Peer.ts"
 import { inboundLimit, outboundLimit, Policy } from "../Policy.ts"
+import { originOf } from "../routing/Origin.ts"
 import { median, PingHistory } from "./History.ts"
 import type * as Live from "./Live.ts"
 import type { Source } from "./LiveFeed.ts"
@@ -96,6 +97,7 @@ export const make = Effect.gen(function* () {
       id: peer.id,
       addr: addressOf(peer),
       inbound: peer.isInbound,
+      network: peer.transientAddress === undefined ? null : originOf(peer.transientAddress).network,
       agent: peer.info.remote.userAgent,
       version: peer.info.remote.version,
       since: Math.floor(peer.connectedAtMillis / 1000),

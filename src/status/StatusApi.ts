@@ -279,6 +279,8 @@ const facts = {
   id: Schema.Int,
   addr: Schema.NullOr(Schema.String),
   inbound: Schema.Boolean,
+  /** Its part of the internet: an IPv4 /16, an IPv6 /32; of a near host itself. */
+  network: Schema.NullOr(Schema.String),
   agent: Schema.String,
   version: Schema.Int,
   /** Seconds since the Unix epoch. */

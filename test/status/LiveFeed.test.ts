@@ -31,6 +31,7 @@ const peer = (id: number, received = 0): LivePeer => ({
   id,
   addr: `192.0.2.${id}:8233`,
   inbound: false,
+  network: "192.0",
   agent: "/a/",
   version: 170_190,
   since: 0,

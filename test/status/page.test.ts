@@ -86,6 +86,8 @@ describe.skipIf(!hasBrowser)("the status page", () => {
     await page.waitForFunction(() => /ms/.test(document.querySelector("#peers tr td:nth-child(5)")?.textContent ?? ""))
     assert.strictEqual(await page.locator("#agents li").textContent(), "/network-effect:0.1.0/3 · 100 %")
     assert.strictEqual(await page.locator("#versions li").textContent(), "1701903 · 100 %")
+    // Hosts on loopback are near, and each is a network of its own.
+    assert.strictEqual(await page.locator("#peer-networks li").count(), 3)
   })
 
   it("asks once and then reads one stream", async () => {
@@ -184,6 +186,8 @@ describe.skipIf(!hasBrowser)("the status page", () => {
     await page.locator("#versions").getByRole("button", { name: "170190" }).click()
     assert.strictEqual((await addresses()).length, 3)
     assert.strictEqual(await page.getByLabel("Filter peers").inputValue(), "170190")
+    await page.locator("#peer-networks").getByRole("button").first().click()
+    assert.strictEqual((await addresses()).length, 1)
     await page.getByLabel("Filter peers").fill("")
   })
 
@@ -442,6 +446,7 @@ describe.skipIf(!hasBrowser)("the status page", () => {
       assert.isTrue(await rowOf(ip).getByRole("button", { name: /^Ban/ }).isDisabled())
     }
     assert.isAtLeast(await page.locator("#peers tr.row").count(), 3)
+    for (const open of await page.locator("#peers tr.row .opens").all()) assert.isTrue(await open.isDisabled())
     assert.deepStrictEqual(await violations(page), [])
   })
 })

@@ -85,7 +85,10 @@ describe("the lines of the feed", () => {
         added: 1,
         blocks: 1,
         transactions: 1,
-        connection: 1
+        connection: 1,
+        network: "f",
+        ofNetwork: 2,
+        newcomer: "g"
       })
       assert.notInclude(text, "undefined", _tag)
       assert.notInclude(text, _tag, "in words")

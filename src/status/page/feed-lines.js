@@ -103,6 +103,8 @@ export const words = (event, count = 1) => {
       return `connected ${event["direction"] === "outbound" ? "to" : "from"} ${event["address"]}, ${event["userAgent"]}`
     case "PeerDisconnected":
       return `lost ${event["address"]}: ${inWords(event["reason"])}`
+    case "PeerEvicted":
+      return `let ${event["address"]} go for ${event["newcomer"]}: its network ${event["network"]} had ${many(event["ofNetwork"], "place", "places")}${event["reason"] === "largest-network" ? ", most of all" : ""}`
     case "AddressesLearned":
       return `learned ${many(event["count"], "address", "addresses")}${count > 1 ? ` in ${count} answers` : ""}, ${event["added"]} new`
     case "InventoryAdvertised":

@@ -19,6 +19,10 @@ let heardAt
 /** Whatever asks the node can be used while it is there. */
 const enable = (isThere) => {
   for (const control of document.querySelectorAll(".asks")) control.disabled = !isThere
+  // One that is open can be closed.
+  for (const opener of document.querySelectorAll(".opens")) {
+    opener.disabled = !isThere && opener.getAttribute("aria-expanded") !== "true"
+  }
 }
 
 const showHealth = () => {

@@ -26,8 +26,7 @@ const facts = (peer) => [
   ["Transactions", peer.relaytxes ? "wants to hear of them" : "does not want them"],
   ["Last heard", peer.lastrecv === null ? "–" : clock(peer.lastrecv * 1000)],
   ...(peer.pingwait === null ? [] : [["Ping under way", `for ${ping(peer.pingwait * 1000)}`]]),
-  // Of a node that knows more than this page.
-  ...(typeof peer.group === "string" ? [["Group", peer.group]] : [])
+  ...(peer.network === null ? [] : [["Network", peer.network]])
 ]
 
 const list = (pairs) => {

@@ -48,6 +48,10 @@ const compare = (a, b) =>
             ? -1
             : 1
 
+/** Whether a text is in what one sees of a peer, or is its network. */
+const fits = (peer, wanted) =>
+  peer.network === wanted || columns.some(({ of }) => of(peer).toLowerCase().includes(wanted))
+
 const forget = (id) => {
   notes.delete(id)
   showPeers(latest)
@@ -146,7 +150,7 @@ const rowOf = (peer) => {
     )
   }
   row.firstChild.append(
-    button(peer.addr ?? "–", { class: "link", "aria-expanded": "false", title: "Open this peer" }, () =>
+    button(peer.addr ?? "–", { class: "link opens", "aria-expanded": "false", title: "Open this peer" }, () =>
       toggle(peer.id)
     )
   )
@@ -185,7 +189,7 @@ export const showPeers = (state) => {
     ...[...state.peers.values()].filter(({ id }) => notes.get(id)?.isGone !== true),
     ...gone.map(({ peer }) => peer)
   ]
-    .filter((peer) => notes.has(peer.id) || columns.some(({ of }) => of(peer).toLowerCase().includes(wanted)))
+    .filter((peer) => notes.has(peer.id) || fits(peer, wanted))
     .sort((a, b) => compare(value(a), value(b)) * (sorted.up ? 1 : -1) || a.id - b.id)
   for (const head of $("columns").children) {
     if (head.dataset.key === undefined) continue

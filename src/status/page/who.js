@@ -1,4 +1,4 @@
-/** What the peers run: by agent and by version. */
+/** Who the peers are: by agent, by version and by their part of the internet. */
 import { $, arrange, element, set, text } from "./dom.js"
 import { counted, percent } from "./format.js"
 
@@ -50,5 +50,6 @@ export const showBars = (list, counts, onChoose) => {
 export const showWho = (state, onChoose) => {
   const peers = [...state.peers.values()]
   showBars($("agents"), ranked(peers.map(({ agent }) => agent)), onChoose)
+  showBars($("peer-networks"), ranked(peers.map(({ network }) => network ?? "none")), onChoose)
   showBars($("versions"), ranked(peers.map(({ version }) => String(version))), onChoose)
 }
