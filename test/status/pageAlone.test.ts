@@ -222,6 +222,22 @@ describe.skipIf(!hasBrowser)("the page alone", () => {
     assert.notInclude((await page.locator("#figures").textContent()) ?? "", "-")
   })
 
+  it("says how many events it missed while the node was away", async () => {
+    const listening = (number: number) => [number, { _tag: "Listening", at: 1e12, address: `127.0.0.0:${number}` }]
+    first = snapshot("two", [0, 7, 8].map(listening))
+    for (const stream of streams) stream.end()
+    streams = []
+    await page.getByText(/^away since /).waitFor()
+    await page.clock.fastForward(2100)
+    await page.getByText("listens on 127.0.0.0:8", { exact: true }).waitFor()
+    assert.deepStrictEqual(await page.locator("#feed .what").allTextContents(), [
+      "listens on 127.0.0.0:8",
+      "listens on 127.0.0.0:7",
+      "6 events not shown",
+      "listens on 127.0.0.0:18233"
+    ])
+  })
+
   it("asks for the token of a node that has one, and then for all else with it", async () => {
     token = "open sesame"
     for (const stream of streams) stream.end()

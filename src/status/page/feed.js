@@ -51,13 +51,15 @@ const take = (events) => {
   for (const event of events) lines = add(lines, event)
 }
 
-/** Takes numbered events; those it had are left out. */
-export const addEvents = (process, events) => {
+/** Takes numbered events; those it had are left out. `isAll`: all that the node remembers, so what is missing is lost. */
+export const addEvents = (process, events, isAll) => {
   if (next.process !== process) next = { process, number: 0 }
   const fresh = events.filter(([number]) => number >= next.number)
   if (fresh.length === 0) return
+  const missing = isAll && next.number > 0 ? fresh.at(-1)[0] + 1 - next.number - fresh.length : 0
   next.number = fresh.at(-1)[0] + 1
   const told = fresh.map(([, event]) => event)
+  if (missing > 0) told.unshift({ _tag: "EventsLost", at: told[0].at, count: missing })
   if (isHeld) {
     held.push(...told)
     lost += Math.max(0, held.length - heldMost)

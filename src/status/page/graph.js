@@ -6,6 +6,7 @@ import { place } from "./graph-layout.js"
 /** Peers that have room for their names; fewer where others are around them. */
 const labelled = 20
 const labelledAmongOthers = 16
+const labelledOnPhone = 8
 const withArrows = 45
 
 let svg
@@ -175,14 +176,14 @@ export const showGraph = (state) => {
   const center = { x: width / 2, y: height / 2, r: 9, isAbove: false }
   where.set(middle.key, center)
   const draw = peers.length > withArrows ? line : arrow
+  const names = width < 480 ? labelledOnPhone : others.length === 0 ? labelled : labelledAmongOthers
   for (const { key, kind } of peers) {
     const edge = shape(`e${key}`, () => drawing("path"), edges)
     const [from, to] = kind === "in" ? [where.get(key), center] : [center, where.get(key)]
     set(edge, { d: draw(from, to), class: `edge ${kind}` })
   }
   for (const entry of others) dot(entry, where.get(entry.key), where, false)
-  for (const entry of peers)
-    dot(entry, where.get(entry.key), where, peers.length <= (others.length === 0 ? labelled : labelledAmongOthers))
+  for (const entry of peers) dot(entry, where.get(entry.key), where, peers.length <= names)
   dot({ ...middle, kind: "self" }, center, where, true)
   for (const [key, made] of shapes) {
     if (made.drawn === drawn) continue

@@ -53,7 +53,7 @@ const onMessage = (message) => {
   heardAt = Date.now()
   if (message._tag === "Snapshot") {
     state = begin(message)
-    addEvents(state.process, message.events)
+    addEvents(state.process, message.events, true)
     document.body.dataset.state = "here"
     show()
     enable(true)
@@ -62,7 +62,7 @@ const onMessage = (message) => {
   }
   const { book } = state
   apply(state, message)
-  addEvents(state.process, message.events ?? [])
+  addEvents(state.process, message.events ?? [], false)
   show()
   refreshAddresses(state.book !== book)
 }
