@@ -127,7 +127,12 @@ export const make = Effect.fnUntraced(function* (source: Source) {
   })
   yield* oneAtATime
     .withPermits(1)(beat)
-    .pipe(Effect.repeat(Schedule.fixed(interval)), Effect.forkScoped({ startImmediately: true }))
+    .pipe(
+      // A bug of one second, and a page that goes on with the next one.
+      Effect.catchCause((cause) => Effect.logError("the page's stream missed a second", cause)),
+      Effect.repeat(Schedule.fixed(interval)),
+      Effect.forkScoped({ startImmediately: true })
+    )
 
   /** The whole state as of the last tick, encoded once in a second however many ask for it. */
   const current = oneAtATime.withPermits(1)(

@@ -161,7 +161,7 @@ describe("what changed", () => {
 describe("the page's stream", () => {
   const world = Effect.gen(function* () {
     const source = yield* PubSub.bounded<NetworkEvent>(1024)
-    const state = { look: empty, received: 0, looks: 0 }
+    const state = { look: empty, received: 0, looks: 0, isBroken: false }
     const feed = yield* LiveFeed.make({
       events: Stream.fromPubSub(source),
       sample: Effect.sync(() => ({
@@ -177,6 +177,7 @@ describe("the page's stream", () => {
       })),
       look: Effect.sync(() => {
         state.looks++
+        if (state.isBroken) throw new Error("a test")
         return state.look
       })
     })
@@ -253,6 +254,21 @@ describe("the page's stream", () => {
       state.look = { ...empty, peers: [] }
       yield* elapse("1 second")
       assert.deepInclude(parse(yield* slow)[0], { _tag: "Tick", peersWent: [LiveFeed.waitingPieces + 5] })
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("goes on with the next second after one in which looking was a bug", () =>
+    Effect.gen(function* () {
+      const { feed, state } = yield* world
+      const pull = yield* Stream.toPull(feed.stream)
+      yield* pull
+      state.isBroken = true
+      yield* elapse("1 second")
+      state.isBroken = false
+      state.look = { ...empty, peers: [peer(1)] }
+      yield* elapse("1 second")
+      // A reader that has not had a second gets all of it.
+      assert.deepInclude(parse(yield* pull)[0], { _tag: "Snapshot", peers: [peer(1)] })
     }).pipe(Effect.scoped)
   )
 
