@@ -56,7 +56,7 @@ export const OtherNodes = Context.Reference<() => ReadonlyArray<Context.Context<
 const defaultEntries = 100
 
 /** Peers from which on a node is ready. */
-const wantedPeers = (policy: Policy): number => Math.ceil(policy.targetPeers / 2)
+const wantedPeers = ({ readyPeers, targetPeers }: Policy): number => readyPeers ?? Math.ceil(targetPeers / 2)
 
 const seconds = (millis: number): number => Math.floor(millis / 1000)
 const secondsOf = (millis: number | undefined): number | null => (millis === undefined ? null : seconds(millis))
