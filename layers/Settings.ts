@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
 import { InForce, readFile, shortName } from "../src/cli/config.ts"
 import { DoctorSettings } from "../src/cli/doctor.ts"
@@ -13,6 +14,7 @@ import { defaults, Policy } from "../src/Policy.ts"
 import * as TcpTransport from "../src/transport/TcpTransport.ts"
 import { Zones } from "../src/transport/Zones.ts"
 import { StatusListening } from "../src/status/StatusAddress.ts"
+import * as RecordFolder from "../src/recording/RecordFolder.ts"
 import * as CacheLock from "./CacheLock.ts"
 import * as Descriptors from "./Descriptors.ts"
 import * as Node from "./Node.ts"
@@ -28,6 +30,8 @@ interface StartFlags {
   readonly status: Option.Option<PeerSocketAddress>
   readonly statusHosts: ReadonlyArray<string>
   readonly rpcCookie: Option.Option<string>
+  readonly record: Option.Option<string>
+  readonly recordBodies: boolean
 }
 
 /** Every variable of the environment that starts with `ZEBRA_`. */
@@ -111,6 +115,13 @@ const stopProcess = Effect.sync(() => process.kill(process.pid, "SIGTERM"))
 
 /** The node that `start` runs with these flags, and its status interface. */
 export const layerNode = (flags: StartFlags) => {
+  const recording = Option.match(flags.record, {
+    onNone: () => Layer.empty,
+    onSome: (directory) =>
+      RecordFolder.layerRecording({ directory, keepsBodies: flags.recordBodies }).pipe(
+        Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
+      )
+  })
   const node = Layer.unwrap(
     load({
       network: Option.getOrUndefined(flags.network),
@@ -123,6 +134,7 @@ export const layerNode = (flags: StartFlags) => {
         return Node.layer(options).pipe(
           Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
           Layer.provide(zones),
+          Layer.provide(recording),
           Layer.merge(Descriptors.layer),
           // Before anything is bound, and given back when all is written.
           Layer.provide(cacheDirectory === undefined ? Layer.empty : CacheLock.layer(cacheDirectory, chain)),

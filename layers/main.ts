@@ -3,16 +3,18 @@
  *
  * @module
  */
-import { NodeDns, NodeServices } from "@effect/platform-node"
+import { NodeCrypto, NodeDns, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
 import * as BoundedFetch from "../src/cli/BoundedFetch.ts"
 import * as census from "../src/cli/census.ts"
+import { serve } from "../src/cli/censusServe.ts"
 import { watch } from "../src/cli/censusWatch.ts"
 import * as config from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
 import { doctor } from "../src/cli/doctor.ts"
 import * as remote from "../src/cli/remote.ts"
+import { replay } from "../src/cli/replay.ts"
 import { layerOutput, root } from "../src/cli/root.ts"
 import { start } from "../src/cli/start.ts"
 import { top } from "../src/cli/top.ts"
@@ -40,7 +42,9 @@ export const command = root.pipe(
         ),
         census.report.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        census.host.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        serve.pipe(Command.provide((flags) => Census.layerServe(flags))),
         watch.pipe(
           Command.provide((flags) => Census.layerWatch(flags)),
           Command.provide(Telemetry.layer)
@@ -61,6 +65,7 @@ export const command = root.pipe(
     remote.unban,
     remote.connect,
     remote.logLevel,
+    replay,
     top,
     doctor.pipe(Command.provide((flags) => Layer.merge(Settings.layerDoctor(flags), NodeDns.layer)))
   ])
@@ -68,7 +73,7 @@ export const command = root.pipe(
 
 /** What every command stands on. */
 export const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, BoundedFetch.layer).pipe(
-  Layer.provideMerge(NodeServices.layer)
+  Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layerSecureRandom))
 )
 
 /** Runs the command. `onStart` is given what ends it in order, with an exit code. */

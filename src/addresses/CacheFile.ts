@@ -17,6 +17,8 @@ export interface CacheFile<A> {
   readonly load: Effect.Effect<ReadonlyArray<A>>
   /** Replaces the file. */
   readonly save: (values: ReadonlyArray<A>) => Effect.Effect<void, PlatformError.PlatformError>
+  /** For a file whose lines are valid and make no sense together: moves it aside and says why. */
+  readonly setAside: (reason: string) => Effect.Effect<void>
   /**
    * The same, for whoever goes on without: `false` when it could not be done. That is counted, and said when it begins and when
    * it is over.
@@ -122,5 +124,5 @@ export const make = Effect.fnUntraced(function* <A>({ format, maxLines, name, pa
       }
     })
 
-  return { path, load, save, saveOrTell } satisfies CacheFile<A>
+  return { path, load, save, saveOrTell, setAside: (reason) => Effect.asVoid(setAside(reason)) } satisfies CacheFile<A>
 })

@@ -206,6 +206,7 @@ const kinds: Readonly<Record<NetworkEvent["_tag"], string>> = {
   PeerDisconnected: "peers lost",
   AddressesLearned: "lists of addresses learned",
   InventoryAdvertised: "adverts of blocks and transactions",
+  PeerEvicted: "peers that had to go for a newcomer",
   PeerBanned: "bans",
   BanEnded: "ends of bans",
   BackgroundTaskExited: "ends of a task",
@@ -236,6 +237,8 @@ const sentenceOf = (event: NetworkEvent): string => {
       return `let ${event.address} (${event.direction}) go: ${Reasons.inWords(event.reason)}`
     case "PeerConnected":
       return `connected ${event.direction === "outbound" ? "to" : "from"} ${event.address}`
+    case "PeerEvicted":
+      return `let ${event.address} go for ${event.newcomer}: one of ${event.ofNetwork} of ${event.network}`
     case "PeerDisconnected":
       return `lost ${event.address} (${event.direction}): ${Reasons.inWords(event.reason)}`
     case "AddressesLearned":

@@ -113,6 +113,8 @@ const exampleOf = (given: unknown, schemas: Node, name = "", depth = 0): Json | 
     case "number":
       return Number(schema["minimum"] ?? 0)
     case "array": {
+      const prefix = listOf(schema["prefixItems"])
+      if (prefix.length > 0) return prefix.map((item) => exampleOf(item, schemas, name, depth + 1) ?? null)
       const items =
         depth < maxDepth ? exampleOf(schema["items"], schemas, name.replace(/s$/, ""), depth + 1) : undefined
       return items === undefined ? [] : [items]

@@ -23,7 +23,8 @@ import type { Peer } from "../peer/Peer.ts"
 import { version } from "../version.ts"
 import { codes, type Method, RpcError } from "./JsonRpc.ts"
 import { maxBanSeconds } from "./StatusApi.ts"
-import { peerInfo, totals } from "./StatusHandlers.ts"
+import { totals } from "./NodeView.ts"
+import { peerInfo } from "./StatusHandlers.ts"
 
 /** Ends the process in order, for `stop`. Unless it is provided there is no such method. */
 export const StopNode = Context.Reference<Option.Option<Effect.Effect<void>>>("network-effect/status/StopNode", {
