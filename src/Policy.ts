@@ -485,6 +485,10 @@ export interface Policy {
   readonly verboseDials: number
 
   /**
+   * Peers from which on the node counts as ready; half of `targetPeers` unless told. For networks that have fewer nodes.
+   */
+  readonly readyPeers?: number | undefined
+  /**
    * Events a slow reader of `NetworkEvents` may fall behind before it loses the oldest.
    */
   readonly eventBuffer: number

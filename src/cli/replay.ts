@@ -319,7 +319,7 @@ export const replay = Command.make(
     { command: "network-effect replay records", description: "All of a folder" },
     { command: "network-effect replay records/FILE.ndjson --step", description: "Walk through one" },
     {
-      command: "network-effect replay records/FILE.ndjson --until ending:PeerOverloaded --shrink",
+      command: "network-effect replay FILE.ndjson --until ending:PeerOverloaded --shrink",
       description: "The shortest record with this end, for a test"
     }
   ])
