@@ -12,7 +12,8 @@ import * as CacheFile from "../src/addresses/CacheFile.ts"
 import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Census, defaultUserAgent } from "../src/census/Census.ts"
 import { CensusPolicy } from "../src/census/CensusPolicy.ts"
-import { CensusStore } from "../src/census/CensusStore.ts"
+import { CensusStore, wordsOf } from "../src/census/CensusStore.ts"
+import { KeptCensus } from "../src/census/KeptCensus.ts"
 import { ChainParams } from "../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
 import { CensusSource, rateOf, seedPatience } from "../src/cli/census.ts"
@@ -91,6 +92,8 @@ interface SourceFlags {
 
 interface RunFlags extends SourceFlags {
   readonly store: string
+  readonly cluster: boolean
+  readonly runner: { readonly host: string; readonly port: number }
   readonly maxRate: number
 }
 
@@ -166,8 +169,31 @@ export const layerWatch = (flags: SourceFlags) => {
 
 /** Everything `census run` needs. */
 export const layerRun = (flags: RunFlags) =>
-  Census.layer.pipe(
+  (flags.cluster ? layerCluster(flags) : KeptCensus.layer.pipe(Layer.provide(Census.layer))).pipe(
     Layer.provideMerge(CensusPolicy.layer({ maxRate: rateOf(flags.maxRate) })),
     Layer.provideMerge(layerWatch(flags)),
     Layer.provideMerge(layerStore(flags.store))
+  )
+
+/** This machine's part of a census by several. Its code is loaded when it is wanted. */
+const layerCluster = ({ runner, store }: RunFlags) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      if (!isUrl(store)) {
+        return yield* sentence(
+          "--cluster needs a database that all machines reach: --store postgres://user:password@host/database."
+        )
+      }
+      const { chain } = yield* CensusSource
+      const { layer } = yield* Effect.promise(() => import("./CensusCluster.ts"))
+      return layer(chain.name, runner).pipe(
+        failing((error) =>
+          sentence(
+            `other machines cannot reach this one at ${runner.host}:${runner.port} (${wordsOf(error)}): see --runner.`,
+            error
+          )
+        ),
+        Layer.provide(layerSql(store))
+      )
+    })
   )

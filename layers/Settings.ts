@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
 import { InForce, readFile, shortName } from "../src/cli/config.ts"
 import { DoctorSettings } from "../src/cli/doctor.ts"
@@ -11,6 +12,7 @@ import { explained, type Failure, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
 import { defaults, Policy } from "../src/Policy.ts"
 import { StatusListening } from "../src/status/StatusAddress.ts"
+import * as RecordFolder from "../src/recording/RecordFolder.ts"
 import * as Node from "./Node.ts"
 import type { NodeOptions } from "./Node.ts"
 import * as StatusServer from "./StatusServer.ts"
@@ -24,6 +26,8 @@ interface StartFlags {
   readonly status: Option.Option<PeerSocketAddress>
   readonly statusHosts: ReadonlyArray<string>
   readonly rpcCookie: Option.Option<string>
+  readonly record: Option.Option<string>
+  readonly recordBodies: boolean
 }
 
 /** Every variable of the environment that starts with `ZEBRA_`. */
@@ -100,6 +104,13 @@ const stopProcess = Effect.sync(() => process.kill(process.pid, "SIGTERM"))
 
 /** The node that `start` runs with these flags, and its status interface. */
 export const layerNode = (flags: StartFlags) => {
+  const recording = Option.match(flags.record, {
+    onNone: () => Layer.empty,
+    onSome: (directory) =>
+      RecordFolder.layerRecording({ directory, keepsBodies: flags.recordBodies }).pipe(
+        Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
+      )
+  })
   const node = Layer.unwrap(
     load({
       network: Option.getOrUndefined(flags.network),
@@ -110,6 +121,7 @@ export const layerNode = (flags: StartFlags) => {
       Effect.map(({ options, policy }) =>
         Node.layer(options).pipe(
           Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
+          Layer.provide(recording),
           Layer.provideMerge(Layer.succeed(Policy, policy))
         )
       )

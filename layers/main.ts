@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NodeDns, NodeServices } from "@effect/platform-node"
+import { NodeCrypto, NodeDns, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
@@ -13,6 +13,7 @@ import * as config from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
 import { doctor } from "../src/cli/doctor.ts"
 import * as remote from "../src/cli/remote.ts"
+import { replay } from "../src/cli/replay.ts"
 import { layerOutput, root } from "../src/cli/root.ts"
 import { start } from "../src/cli/start.ts"
 import { top } from "../src/cli/top.ts"
@@ -41,6 +42,7 @@ export const program = root.pipe(
         ),
         census.report.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        census.host.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         watch.pipe(
           Command.provide((flags) => Census.layerWatch(flags)),
@@ -62,6 +64,7 @@ export const program = root.pipe(
     remote.unban,
     remote.connect,
     remote.logLevel,
+    replay,
     top,
     doctor.pipe(
       Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))
@@ -72,7 +75,7 @@ export const program = root.pipe(
 
 /** This machine. */
 export const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClient.layer).pipe(
-  Layer.provideMerge(NodeServices.layer)
+  Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layerSecureRandom))
 )
 
 /** Runs the command. `onStart` is given what ends it in order, with an exit code. */

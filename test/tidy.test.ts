@@ -21,6 +21,7 @@ const rank: Record<string, number> = {
   "src/wire": 3,
   "src/addresses": 4,
   "src/peer": 4,
+  "src/recording": 5,
   "src/routing": 5,
   "src/network": 6,
   "src/census": 7,

@@ -17,6 +17,8 @@ export interface CacheFile<A> {
   readonly load: Effect.Effect<ReadonlyArray<A>>
   /** Replaces the file. */
   readonly save: (values: ReadonlyArray<A>) => Effect.Effect<void, PlatformError.PlatformError>
+  /** For a file whose lines are valid and make no sense together: moves it aside and says why. */
+  readonly setAside: (reason: string) => Effect.Effect<void>
 }
 
 export interface CacheFileOptions<A> {
@@ -27,9 +29,18 @@ export interface CacheFileOptions<A> {
   /** `undefined` for a line that is none. */
   readonly parse: (line: string) => A | undefined
   readonly format: (value: A) => string
+  /** Who may read it, as `chmod` takes it; whoever the system lets unless given. */
+  readonly mode?: number
 }
 
-export const make = Effect.fnUntraced(function* <A>({ format, maxLines, name, parse, path }: CacheFileOptions<A>) {
+export const make = Effect.fnUntraced(function* <A>({
+  format,
+  maxLines,
+  mode,
+  name,
+  parse,
+  path
+}: CacheFileOptions<A>) {
   const files = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
 
@@ -82,11 +93,11 @@ export const make = Effect.fnUntraced(function* <A>({ format, maxLines, name, pa
       const suffix = Math.abs(yield* Random.nextInt).toString(36)
       const temporary = paths.join(paths.dirname(path), `.tmp.${paths.basename(path)}${suffix}`)
       const content = values.slice(0, maxLines).map(format).join("\n")
-      yield* files.writeFileString(temporary, content).pipe(
+      yield* files.writeFileString(temporary, content, mode === undefined ? {} : { mode }).pipe(
         Effect.andThen(files.rename(temporary, path)),
         Effect.onError(() => Effect.ignore(files.remove(temporary, { force: true })))
       )
     })
 
-  return { path, load, save } satisfies CacheFile<A>
+  return { path, load, save, setAside: (reason) => Effect.asVoid(setAside(reason)) } satisfies CacheFile<A>
 })

@@ -126,25 +126,9 @@ const run = Effect.fnUntraced(function* (options: RunOptions, output: Queue.Queu
       )
       return
     }
-    const { addresses, clockOffsetSeconds, latencyMillis, told, version } = outcome
     frontier.reached(visit, now())
-    for (const address of addresses) frontier.add(address, visit.host)
-    yield* Queue.offer(
-      output,
-      Finding.Reached({
-        address,
-        atMillis,
-        how,
-        protocolVersion: version.version,
-        services: version.services,
-        userAgent: version.userAgent,
-        height: Visits.heightOf(version),
-        clockOffsetSeconds,
-        latencyMillis,
-        told
-      })
-    )
-    if (addresses.length > 0) yield* Queue.offer(output, Finding.Told({ teller: address, atMillis, addresses }))
+    for (const address of outcome.addresses) frontier.add(address, visit.host)
+    yield* Queue.offerAll(output, Visits.findingsOf(address, atMillis, how, outcome))
   })
 
   /** Waits for a visit to end, or that long. */

@@ -60,6 +60,8 @@ export interface Sighting {
   readonly clockOffset: number | null
   readonly latency: number | null
   readonly told: number | null
+  /** The other host that it says is its own address. */
+  readonly claims: string | null
 }
 
 /** A host over all runs. */
@@ -148,7 +150,7 @@ export class CensusStore extends Context.Service<
 }
 
 /** Time a database may be away while a census runs, which waits as long: nothing more is dialled meanwhile. */
-const patience = Duration.minutes(5)
+export const patience = Duration.minutes(5)
 
 /** Another process writes: it is through in a moment. */
 const isLocked = (error: SqlError.SqlError): boolean => error.reason._tag === "LockTimeoutError"
@@ -158,11 +160,11 @@ const whileLocked = {
   schedule: Schedule.spaced("50 millis").pipe(Schedule.jittered, Schedule.upTo({ duration: "10 seconds" }))
 }
 
-/** Rows of one INSERT: times their 16 columns within the parameters that SQLite and PostgreSQL take, 32 766 and 65 535. */
+/** Rows of one INSERT: times their 17 columns within the parameters that SQLite and PostgreSQL take, 32 766 and 65 535. */
 const rowsPerInsert = 500
 
 /** Without what PostgreSQL takes for the end of a text, and what a terminal would obey. */
-const tidy = (text: string): string => text.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")
+export const tidy = (text: string): string => text.toWellFormed().replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -176,8 +178,12 @@ const innermost = (error: unknown): unknown => {
   return inner
 }
 
-const failed = (error: SqlError.SqlError): CensusStoreError => {
-  const words = tidy(textOf(innermost(error.reason)))
+/** The same, to be shown. */
+export const wordsOf = (error: unknown): string => tidy(textOf(innermost(error)))
+
+/** What a database failed with, in a sentence. */
+export const failed = (error: SqlError.SqlError): CensusStoreError => {
+  const words = wordsOf(error.reason)
   if (/disk is full|No space left|disk full|SQLITE_FULL/i.test(`${words} ${textOf(error)}`)) {
     return new CensusStoreError({
       reason: "Full",
@@ -212,6 +218,7 @@ interface SightingRow {
   readonly clock_offset: number | null
   readonly latency: number | null
   readonly told: number | null
+  readonly claims: string | null
 }
 
 const ofRow = (row: SightingRow): Sighting => ({
@@ -230,7 +237,8 @@ const ofRow = (row: SightingRow): Sighting => ({
   height: row.height,
   clockOffset: row.clock_offset,
   latency: row.latency,
-  told: row.told
+  told: row.told,
+  claims: row.claims
 })
 
 interface RunRow {
@@ -284,7 +292,8 @@ const rowsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<
       height: isReached ? finding.height : null,
       clock_offset: isReached ? finding.clockOffsetSeconds : null,
       latency: isReached ? finding.latencyMillis : null,
-      told: isReached ? finding.told : null
+      told: isReached ? finding.told : null,
+      claims: isReached ? finding.claims : null
     })
   }
   return [...rows.values()]
@@ -303,7 +312,8 @@ const tellingsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyAr
   return [...rows.values()]
 }
 
-const isFilled = <A>(values: ReadonlyArray<A>): values is readonly [A, ...Array<A>] => values.length > 0
+/** Whether there is one at all, which an INSERT needs. */
+export const isFilled = <A>(values: ReadonlyArray<A>): values is readonly [A, ...Array<A>] => values.length > 0
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -318,7 +328,7 @@ const make = Effect.gen(function* () {
         ? failed(error)
         : new CensusStoreError({
             reason: "Failed",
-            message: `The census' database cannot be brought up to date: ${tidy(textOf(innermost(error)))}.`,
+            message: `The census' database cannot be brought up to date: ${wordsOf(error)}.`,
             cause: error
           })
     )
@@ -355,7 +365,7 @@ const make = Effect.gen(function* () {
               reason = excluded.reason, code = excluded.code, version = excluded.version, services = excluded.services,
               user_agent = excluded.user_agent, height = COALESCE(excluded.height, sightings.height),
               clock_offset = excluded.clock_offset, latency = COALESCE(excluded.latency, sightings.latency),
-              told = COALESCE(excluded.told, sightings.told)
+              told = COALESCE(excluded.told, sightings.told), claims = excluded.claims
             WHERE excluded.reached >= sightings.reached`
         )
         yield* insertAll(
@@ -387,7 +397,7 @@ const make = Effect.gen(function* () {
     )
 
   const columns = sql.literal(
-    "run_id, host, part, address, at, how, reached, reason, code, version, services, user_agent, height, clock_offset, latency, told"
+    "run_id, host, part, address, at, how, reached, reason, code, version, services, user_agent, height, clock_offset, latency, told, claims"
   )
 
   return CensusStore.of({

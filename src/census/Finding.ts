@@ -46,6 +46,8 @@ export type Finding = Data.TaggedEnum<{
     readonly latencyMillis: number | null
     /** Addresses it told, those that cannot be dialled included; `null` when it was not asked, or did not answer. */
     readonly told: number | null
+    /** The other host that it says is its own address; `null` when it names none, or the one it was dialled at. */
+    readonly claims: string | null
   }
   /** Nobody said `version` there. */
   Unreachable: {
@@ -121,10 +123,8 @@ export const isLoopback = ({ address }: PeerSocketAddress.PeerSocketAddress): bo
     : NetAddress.formatIp(address) === "::1"
 
 /**
- * What counts as one host, and as one node: an IPv4 address or an IPv6 /64, whatever the port. On loopback each port is a
- * host, for all of them are this machine's.
- *
- * A node with an IPv4 and an IPv6 address counts twice: nothing that it says tells that the two are one.
+ * What counts as one host: an IPv4 address or an IPv6 /64, whatever the port. On loopback each port is a host, for all of them
+ * are this machine's. When two hosts are one node is said in `Report.aliases`.
  */
 export const hostOf = (address: PeerSocketAddress.PeerSocketAddress): string =>
   isLoopback(address) ? PeerSocketAddress.format(address) : AddressRules.limitKey(address)

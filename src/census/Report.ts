@@ -88,6 +88,14 @@ export interface Report {
     readonly count: number
     readonly largest: ReadonlyArray<{ readonly group: string; readonly hosts: number }>
   }
+  /** Autonomous systems with most hosts first; `null` without a map of them. */
+  readonly systems: {
+    readonly count: number
+    readonly unmapped: number
+    readonly largest: ReadonlyArray<{ readonly system: number; readonly hosts: number }>
+  } | null
+  /** Hosts that are another address of a node that is counted: see `aliases`. */
+  readonly aliases: number
   /** Nodes whose clock is more than ten minutes off ours. */
   readonly wrongClocks: number
   readonly latency: { readonly median: number | null; readonly p90: number | null }
@@ -108,6 +116,8 @@ export interface Input {
   readonly tellers: ReadonlyArray<TellerCount>
   /** Which nodes are counted at all. */
   readonly filter?: ((sighting: Sighting) => boolean) | undefined
+  /** The autonomous system of an address as it was dialled; `undefined` when it is in none that is known. */
+  readonly systemOf?: ((address: string) => number | undefined) | undefined
 }
 
 /** Seconds a clock may be off: nodes round their time to 300 s, and take each other's to some minutes. */
@@ -142,7 +152,7 @@ const byGroup = (sightings: ReadonlyArray<Sighting>): ReadonlyMap<string, Readon
 
 /** What the interval is made of; the reason when there is none. */
 const countsOf = (
-  { earlier, run, sightings }: Input,
+  { earlier, run, sightings }: Pick<Input, "earlier" | "run" | "sightings">,
   isCounted: (sighting: Sighting) => boolean
 ): Estimate.Counts | string => {
   const [previous] = earlier
@@ -172,6 +182,44 @@ const countsOf = (
     gone: before.filter((host) => now.get(host)?.isReached === false).length,
     secondsBetween: middle - middleOf(previous.run, previous.sightings),
     distances: explored.map(({ at }) => at - middle)
+  }
+}
+
+/**
+ * Hosts of a run that are another address of a node which counts where it says it is.
+ *
+ * A node states its own address in `version`. When it was dialled at another one, and whoever answers at the stated one says
+ * the same version and user agent, the two are one node. A lie takes only the liar's own address out of the count. Of two that
+ * each name the other, the first in the order of letters counts. A node that states no address counts at each of its own.
+ */
+export const aliases = (sightings: ReadonlyArray<Sighting>): ReadonlySet<string> => {
+  const reached = new Map(
+    sightings.flatMap((sighting) => (sighting.isReached ? [[sighting.host, sighting] as const] : []))
+  )
+  const same = new Set<string>()
+  for (const { claims, host, userAgent, version } of reached.values()) {
+    const other = claims === null ? undefined : reached.get(claims)
+    if (other === undefined || other.version !== version || other.userAgent !== userAgent) continue
+    if (other.claims === null || (other.claims === host && other.host < host)) same.add(host)
+  }
+  return same
+}
+
+const withoutAliases = (sightings: ReadonlyArray<Sighting>): ReadonlyArray<Sighting> => {
+  const others = aliases(sightings)
+  return others.size === 0 ? sightings : sightings.filter(({ host }) => !others.has(host))
+}
+
+const systemsOf = (reached: ReadonlyArray<Sighting>, systemOf: Input["systemOf"]): Report["systems"] => {
+  if (systemOf === undefined) return null
+  const systems = Map.groupBy(reached, ({ address }) => systemOf(address))
+  const known = [...systems].flatMap(([system, hosts]) =>
+    system === undefined ? [] : [{ system, hosts: hosts.length }]
+  )
+  return {
+    count: known.length,
+    unmapped: systems.get(undefined)?.length ?? 0,
+    largest: known.toSorted((a, b) => b.hosts - a.hosts || a.system - b.system).slice(0, 10)
   }
 }
 
@@ -209,11 +257,13 @@ const tipOf = (reached: ReadonlyArray<Sighting>, tolerance: number): Tip | null 
 
 /** The report of a run. */
 export const make = (input: Input): Report => {
-  const { chain, earlier, run, sightings, tellers } = input
+  const { chain, run, tellers } = input
   const isCounted = input.filter ?? (() => true)
+  const sightings = withoutAliases(input.sightings)
+  const earlier = input.earlier.map((other) => ({ ...other, sightings: withoutAliases(other.sightings) }))
   const reached = sightings.filter((sighting) => sighting.isReached && isCounted(sighting))
   const unreachable = sightings.filter(({ isReached }) => !isReached)
-  const counts = countsOf(input, isCounted)
+  const counts = countsOf({ earlier, run, sightings }, isCounted)
   const estimate = typeof counts === "string" ? undefined : Estimate.reachable(counts)
   const reason =
     typeof counts === "string"
@@ -267,7 +317,12 @@ export const make = (input: Input): Report => {
   const latencies = reached.flatMap(({ latency }) => (latency === null ? [] : [latency]))
   const known = reached.filter(({ height }) => height !== null).length
 
-  const notes = ["a node with addresses in two groups counts as two, and nodes behind one address as one"]
+  const aliased = input.sightings.length - sightings.length
+  const notes = [
+    "a node counts once at the address it states when it answers there too; one that states none counts at each of its " +
+      "addresses, and nodes behind one address count as one"
+  ]
+  if (aliased > 0) notes.push(`${aliased} hosts are another address of a node that is counted`)
   if (run.endedAt === null) notes.push("the run was ended by force, or still runs")
   if (run.ending === "OutOfTime")
     notes.push("the run was out of time before everybody was dialled, so its estimate is too low")
@@ -283,7 +338,7 @@ export const make = (input: Input): Report => {
     low: estimate?.low ?? null,
     high: estimate?.high ?? null,
     reason,
-    claimed: Math.max(run.known, sightings.length),
+    claimed: Math.max(run.known, input.sightings.length),
     unreachable: unreachable.length,
     reasons: countBy(unreachable, ({ reason }) => reason ?? "?"),
     undialled: run.waiting + run.doubtful,
@@ -307,6 +362,8 @@ export const make = (input: Input): Report => {
         .toSorted((a, b) => b.hosts - a.hosts || (a.group < b.group ? -1 : 1))
         .slice(0, 10)
     },
+    systems: systemsOf(reached, input.systemOf),
+    aliases: aliased,
     wrongClocks: reached.filter(({ clockOffset }) => Math.abs(clockOffset ?? 0) > clockTolerance).length,
     latency: { median: quantile(latencies, 0.5), p90: quantile(latencies, 0.9) },
     wrongTellers: tellers.filter(

@@ -5,6 +5,13 @@
  *           └─ tellings    who told of whom, a bounded sample
  *     hosts                first and last sight of each host, beyond the runs that are kept
  *
+ * and, while several machines make a run together (`SharedFrontier.ts`),
+ *
+ *     frontier_runs ─┬─ frontier_groups     when each group may be dialled next
+ *                    ├─ frontier_hosts      what is to be dialled, is being dialled, and was
+ *                    ├─ frontier_tellers    how far each teller is believed
+ *                    └─ frontier_vouchers   who told of which host
+ *
  * Every number is a double: a peer chooses its version, its height and its time freely, and none of them may be too large for
  * its column. Times are seconds since the Unix epoch.
  *
@@ -71,6 +78,62 @@ const migrations = {
       last_reached DOUBLE PRECISION,
       PRIMARY KEY (network, host)
     )`
+  }),
+  "0002_frontier": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`CREATE TABLE frontier_runs (
+      run_id INTEGER PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+      network TEXT NOT NULL,
+      phase TEXT NOT NULL,
+      exhausted INTEGER NOT NULL,
+      explores_until DOUBLE PRECISION,
+      ends_at DOUBLE PRECISION,
+      touched_at DOUBLE PRECISION NOT NULL,
+      known DOUBLE PRECISION NOT NULL DEFAULT 0,
+      counts TEXT
+    )`
+    yield* sql`CREATE UNIQUE INDEX frontier_open ON frontier_runs (network) WHERE phase <> 'Ended'`
+    yield* sql`CREATE TABLE frontier_groups (
+      run_id INTEGER NOT NULL REFERENCES frontier_runs (run_id) ON DELETE CASCADE,
+      part TEXT NOT NULL,
+      ready_at DOUBLE PRECISION NOT NULL DEFAULT 0,
+      woken_at DOUBLE PRECISION NOT NULL DEFAULT 0,
+      PRIMARY KEY (run_id, part)
+    )`
+    yield* sql`CREATE TABLE frontier_hosts (
+      run_id INTEGER NOT NULL REFERENCES frontier_runs (run_id) ON DELETE CASCADE,
+      host TEXT NOT NULL,
+      part TEXT NOT NULL,
+      state TEXT NOT NULL,
+      how TEXT NOT NULL,
+      addresses TEXT NOT NULL,
+      tried INTEGER NOT NULL DEFAULT 0,
+      trusted INTEGER NOT NULL,
+      told_at DOUBLE PRECISION NOT NULL,
+      begun_at DOUBLE PRECISION,
+      voucher TEXT,
+      dials INTEGER NOT NULL DEFAULT 0,
+      answered TEXT,
+      PRIMARY KEY (run_id, host)
+    )`
+    yield* sql`CREATE INDEX frontier_hosts_by_group ON frontier_hosts (run_id, part, state, told_at)`
+    yield* sql`CREATE INDEX frontier_hosts_by_state ON frontier_hosts (run_id, state, begun_at)`
+    yield* sql`CREATE TABLE frontier_tellers (
+      run_id INTEGER NOT NULL REFERENCES frontier_runs (run_id) ON DELETE CASCADE,
+      teller TEXT NOT NULL,
+      credit INTEGER NOT NULL,
+      PRIMARY KEY (run_id, teller)
+    )`
+    yield* sql`CREATE TABLE frontier_vouchers (
+      run_id INTEGER NOT NULL REFERENCES frontier_runs (run_id) ON DELETE CASCADE,
+      host TEXT NOT NULL,
+      teller TEXT NOT NULL,
+      PRIMARY KEY (run_id, host, teller)
+    )`
+  }),
+  "0003_claims": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`ALTER TABLE sightings ADD COLUMN claims TEXT`
   })
 } as const
 

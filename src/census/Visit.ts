@@ -29,7 +29,7 @@ import { type DialError, OutboundTransport } from "../transport/Transport.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message, type Version } from "../wire/Message.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
-import { hostOf, type UnreachableReason } from "./Finding.ts"
+import { Finding, type How, hostOf, type UnreachableReason } from "./Finding.ts"
 
 /** What a visit is told. */
 export interface Options {
@@ -48,6 +48,32 @@ export interface Unreached {
   readonly code: string
 }
 
+/** A node that said `version`, and what it told. */
+export type Reached = Extract<Outcome, { readonly _tag: "Reached" }>
+
+/** What such a visit adds to a census: the node, and whom it told of if it told of any. */
+export const findingsOf = (
+  address: PeerSocketAddress.PeerSocketAddress,
+  atMillis: number,
+  how: How,
+  { addresses, claims, clockOffsetSeconds, latencyMillis, told, version }: Reached
+): ReadonlyArray<Finding> => {
+  const reached = Finding.Reached({
+    address,
+    atMillis,
+    how,
+    protocolVersion: version.version,
+    services: version.services,
+    userAgent: version.userAgent,
+    height: heightOf(version),
+    clockOffsetSeconds,
+    latencyMillis,
+    told,
+    claims
+  })
+  return addresses.length === 0 ? [reached] : [reached, Finding.Told({ teller: address, atMillis, addresses })]
+}
+
 type Needs = ChainParams | OutboundTransport | SecureRandom.SecureRandom | Scope.Scope
 
 /** What a visit found. */
@@ -62,6 +88,7 @@ export type Outcome =
       readonly told: number | null
       /** Those that may be dialled, each once. */
       readonly addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+      readonly claims: string | null
     }
 
 /** `version.timestamp` is rounded down to this, as nodes do. Source: Zebra peer/handshake.rs. */
@@ -154,6 +181,7 @@ export const visit = Effect.fnUntraced(function* (
   const greeted = yield* greet(address, options)
   if (greeted._tag === "Unreachable") return greeted
   const nowSeconds = (yield* Clock.currentTimeMillis) / 1000
+  const chain = yield* ChainParams
   const answers = new Answers(address)
   yield* ask(greeted, answers, options.asks).pipe(Effect.ignore, Effect.timeoutOption(numbers.answerTimeout))
   return {
@@ -162,9 +190,21 @@ export const visit = Effect.fnUntraced(function* (
     clockOffsetSeconds: Math.round(Number(greeted.version.timestamp) - nowSeconds),
     latencyMillis: answers.latencyMillis,
     told: answers.told,
-    addresses: answers.addresses(yield* ChainParams, numbers.addressesPerVisit)
+    addresses: answers.addresses(chain, numbers.addressesPerVisit),
+    claims: claimOf(address, greeted.version, chain)
   }
 })
+
+/** The other host that a node says it is. */
+const claimOf = (
+  at: PeerSocketAddress.PeerSocketAddress,
+  { addressFrom }: Version,
+  chain: ChainParams["Service"]
+): string | null => {
+  if (AddressRules.validForOutbound(addressFrom.address, chain) !== undefined) return null
+  const host = hostOf(addressFrom.address)
+  return host === hostOf(at) ? null : host
+}
 
 /** The peer's `version`; whatever comes before it is passed over. */
 const versionOf = Effect.fnUntraced(function* (messages: MessageStream) {

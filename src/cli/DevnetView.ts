@@ -210,6 +210,8 @@ export const describe = (event: NetworkEvent): string => {
       return `let ${event.address} (${event.direction}) go: ${event.reason}`
     case "PeerConnected":
       return `connected ${event.direction === "outbound" ? "to" : "from"} ${event.address}`
+    case "PeerEvicted":
+      return `let ${event.address} go for ${event.newcomer}: one of ${event.ofNetwork} of ${event.network}`
     case "PeerDisconnected":
       return `lost ${event.address} (${event.direction}): ${event.reason}`
     case "AddressesLearned":

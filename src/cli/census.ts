@@ -1,18 +1,19 @@
 /**
- * `network-effect census`: `run`, `report`, `diff` and `export`.
+ * `network-effect census`: `run`, `report`, `diff`, `export` and `host`.
  *
  * @module
  */
 import { Console, Context, Duration, Effect, Option, Stdio, Stream, Terminal } from "effect"
-import { CliError, Command, Flag } from "effect/cli"
-import { Census } from "../census/Census.ts"
+import { Argument, CliError, Command, Flag } from "effect/cli"
+import * as AsMap from "../addresses/AsMap.ts"
 import { CensusPolicy, defaults } from "../census/CensusPolicy.ts"
 import { CensusStore, type CensusStoreError, defaultRetention, type Run } from "../census/CensusStore.ts"
+import { KeptCensus } from "../census/KeptCensus.ts"
 import * as Filter from "../census/Filter.ts"
-import { type Finding, toJson } from "../census/Finding.ts"
+import { type Finding, hostOf, toJson } from "../census/Finding.ts"
 import * as Report from "../census/Report.ts"
 import { type ChainParamsShape, mainnet, regtest, testnet } from "../chain/ChainParams.ts"
-import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import * as text from "./censusText.ts"
 import { parseDuration } from "./SettingsFile.ts"
@@ -24,7 +25,7 @@ export class CensusSource extends Context.Service<
     readonly chain: ChainParamsShape
     readonly userAgent: string
     /** Seeds and cache, or those that were named; none when nobody answers. */
-    readonly from: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
+    readonly from: Effect.Effect<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>
   }
 >()("network-effect/cli/census/CensusSource") {}
 
@@ -103,6 +104,26 @@ export const runFlags = {
     Flag.withDescription("Runs that began longer ago are forgotten; 400d unless told"),
     Flag.withDefault(defaultRetention)
   ),
+  cluster: Flag.Boolean("cluster").pipe(
+    Flag.withDescription("Make the run together with other machines that say the same, through a store in PostgreSQL"),
+    Flag.withDefault(false)
+  ),
+  runner: Flag.String("runner").pipe(
+    Flag.withDescription(
+      "With --cluster: where the other machines reach this one, a port that nobody else should reach"
+    ),
+    Flag.withMetavar("HOST:PORT"),
+    Flag.withDefault("127.0.0.1:34431"),
+    Flag.filterMap(
+      (text) => {
+        const [, host, port = ""] = /^(.+):(\d{1,5})$/.exec(text) ?? []
+        return host !== undefined && Number(port) >= 1 && Number(port) <= 65_535
+          ? Option.some({ host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) })
+          : Option.none()
+      },
+      (text) => `Expected host:port, got ${text}`
+    )
+  ),
   json: jsonFlag
 }
 
@@ -115,17 +136,13 @@ export const explained = <A, R>(
 ): Effect.Effect<A, CliError.UserError, R> =>
   Effect.catchTag(effect, "CensusStoreError", (error) => Effect.fail(sentence(error.message, error)))
 
-/** Findings that are written at once, and the longest time one waits for it. */
-const batchSize = 500
-const batchTime = "1 second"
-
 export const run = Command.make(
   "run",
   runFlags,
   Effect.fnUntraced(function* (flags) {
     const { chain, from, userAgent } = yield* CensusSource
     const store = yield* CensusStore
-    const census = yield* Census
+    const census = yield* KeptCensus
     const numbers = yield* CensusPolicy
     const terminal = yield* Terminal.Terminal
     const isDrawn = !flags.json && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
@@ -138,29 +155,22 @@ export const run = Command.make(
           : "there is nobody to begin with, for no seed has answered: check the network connection, or name a node with --peer ip:port."
       )
     }
-    yield* store.prune(flags.keep)
-    const recheck = yield* store.reachedBefore(chain.name, Report.markedRuns)
-    const id = yield* store.begin({ network: chain.name, userAgent, protocolVersion: flags.protocolVersion })
+    const { findings, id, isJoined } = yield* census.begin({
+      network: chain.name,
+      from: addresses,
+      for: Option.getOrUndefined(flags.for),
+      userAgent,
+      protocolVersion: flags.protocolVersion,
+      keep: flags.keep,
+      onWait: Console.error("the census' database is away: waiting for it")
+    })
+    if (isJoined) yield* Console.error(`run ${id} is under way: this machine joins it`)
     const show = (finding: Finding) => {
       if (flags.json) return Console.log(JSON.stringify(toJson(finding)))
       if (finding._tag !== "Progress" || !isDrawn) return Effect.void
       return Effect.orDie(terminal.display(`\r${text.progress(finding, numbers.maxRate)}\x1b[K`))
     }
-    yield* census
-      .run({
-        from: addresses,
-        for: Option.getOrUndefined(flags.for),
-        recheck,
-        userAgent,
-        protocolVersion: flags.protocolVersion
-      })
-      .pipe(
-        Stream.tap(show),
-        Stream.groupedWithin(batchSize, batchTime),
-        Stream.runForEach((findings) =>
-          store.record(id, chain.name, findings, Console.error("the census' database is away: waiting for it"))
-        )
-      )
+    yield* Stream.runForEach(findings, show)
     if (isDrawn) yield* Effect.orDie(terminal.display("\n"))
     if (flags.json) return
     const runs = yield* store.runs(chain.name)
@@ -186,7 +196,7 @@ const reportOf = Effect.fnUntraced(function* (
   chain: ChainParamsShape,
   runs: ReadonlyArray<Run>,
   id: number,
-  filter?: Filter.Filter
+  more: Pick<Report.Input, "filter" | "systemOf"> = {}
 ) {
   const store = yield* CensusStore
   const index = runs.findIndex((run) => run.id === id)
@@ -202,7 +212,7 @@ const reportOf = Effect.fnUntraced(function* (
     sightings: yield* store.sightings(id),
     earlier,
     tellers: yield* store.tellers(id, tellersLimit),
-    filter
+    ...more
   })
 })
 
@@ -268,13 +278,31 @@ const filterOf = (flags: {
     ...(flags.withoutForeign ? [Filter.notForeign] : [])
   )
 
+const asmapFlag = Flag.String("asmap").pipe(
+  Flag.withDescription("Count nodes by autonomous system too, by a map in the format of Bitcoin Core"),
+  Flag.withMetavar("FILE"),
+  Flag.optional
+)
+
+/** Of each address that is written as `Sighting.address` is. */
+const systemsOf = Effect.fnUntraced(function* (asmap: Option.Option<string>) {
+  if (Option.isNone(asmap)) return undefined
+  const map = yield* Effect.catch(AsMap.load(asmap.value), (error) =>
+    sentence(`${asmap.value} is ${error.message}: see --asmap.`, error)
+  )
+  return (text: string) => {
+    const address = PeerSocketAddress.fromText(text)
+    return address === undefined ? undefined : AsMap.systemOf(map, address)
+  }
+})
+
 export const report = Command.make(
   "report",
-  { ...questionFlags, ...filterFlags, run: runFlag, json: jsonFlag },
+  { ...questionFlags, ...filterFlags, run: runFlag, asmap: asmapFlag, json: jsonFlag },
   Effect.fnUntraced(function* (flags) {
     const { chain, latest, runs } = yield* runsOf(flags.network)
     const id = Option.getOrElse(flags.run, () => latest.id)
-    const made = yield* reportOf(chain, runs, id, filterOf(flags))
+    const made = yield* reportOf(chain, runs, id, { filter: filterOf(flags), systemOf: yield* systemsOf(flags.asmap) })
     yield* Console.log(flags.json ? JSON.stringify(made) : text.report(made).join("\n"))
   }, explained)
 ).pipe(Command.withDescription("How many nodes there are, with error bars, and what they run"))
@@ -340,6 +368,35 @@ export const exports = Command.make(
     for (const line of lines) yield* Console.log(line)
   }, explained)
 ).pipe(Command.withDescription("Everything a run saw, a line for each host"))
+
+export const host = Command.make(
+  "host",
+  {
+    ...questionFlags,
+    address: Argument.String("address").pipe(
+      Argument.withDescription("An IP, or ip:port; an IPv6 stands for its /64"),
+      Argument.filterMap(
+        (text) => {
+          const address = PeerSocketAddress.fromText(text) ?? PeerSocketAddress.fromText(portless(text))
+          return Option.map(Option.fromUndefinedOr(address), hostOf)
+        },
+        (text) => `Expected an IP or ip:port, got ${text}`
+      )
+    ),
+    json: jsonFlag
+  },
+  Effect.fnUntraced(function* (flags) {
+    const store = yield* CensusStore
+    const { chain } = yield* runsOf(flags.network)
+    const history = yield* store.host(chain.name, flags.address)
+    if (history === undefined)
+      return yield* sentence(`no run of ${chain.name} in this store has dialled ${flags.address}.`)
+    yield* Console.log(flags.json ? JSON.stringify(history) : text.history(history).join("\n"))
+  }, explained)
+).pipe(Command.withDescription("Everything that is kept about one host"))
+
+/** An IP as an address; which port does not matter. */
+const portless = (ip: string): string => (ip.includes(":") && !ip.startsWith("[") ? `[${ip}]:1` : `${ip}:1`)
 
 /** A rate of dials as a policy has it. */
 export const rateOf = (maxRate: number): number => (maxRate === 0 ? Number.POSITIVE_INFINITY : maxRate)

@@ -4,7 +4,7 @@
  * @module
  */
 import { DateTime } from "effect"
-import type { Sighting } from "../census/CensusStore.ts"
+import type { HostHistory, Sighting } from "../census/CensusStore.ts"
 import type { Progress } from "../census/Finding.ts"
 import type { Changes, Report, Share } from "../census/Report.ts"
 import { columns, harmless } from "./tables.ts"
@@ -72,6 +72,18 @@ export const report = (report: Report): ReadonlyArray<string> => {
       ["group", " nodes"],
       report.groups.largest.map(({ group, hosts }) => [group, String(hosts)])
     ),
+    ...(report.systems === null
+      ? []
+      : [
+          "",
+          ...columns(
+            ["system", " nodes"],
+            [
+              ...report.systems.largest.map(({ hosts, system }) => [`AS${system}`, String(hosts)]),
+              ["not in the map", String(report.systems.unmapped)]
+            ]
+          )
+        ]),
     ...(Object.keys(report.reasons).length === 0 ? [] : counts("why unreachable", report.reasons)),
     ...(report.wrongTellers.length === 0
       ? []
@@ -98,6 +110,40 @@ export const changes = ({ arrived, changed, departed, from, to }: Changes): Read
       `~ ${after.address} ${before.version ?? ""} ${harmless(before.userAgent ?? "")} -> ${after.version ?? ""} ${harmless(after.userAgent ?? "")}`
   )
 ]
+
+/** A host over all runs that are kept. */
+export const history = ({
+  firstDialled,
+  firstReached,
+  host,
+  lastDialled,
+  lastReached,
+  sightings
+}: HostHistory): ReadonlyArray<string> => {
+  const reached = sightings.filter(({ isReached }) => isReached).length
+  return [
+    host,
+    `dialled from ${when(firstDialled)} to ${when(lastDialled)}`,
+    firstReached === null || lastReached === null
+      ? "never reached"
+      : `reached from ${when(firstReached)} to ${when(lastReached)}, in ${reached} of the ${sightings.length} runs that are kept`,
+    "",
+    ...columns(
+      [" run", "when", "address", "found", " version", "agent", " height", " latency", " told"],
+      sightings.map((sighting) => [
+        String(sighting.runId),
+        when(sighting.at),
+        sighting.address,
+        sighting.isReached ? "node" : `${sighting.reason ?? ""} ${sighting.code ?? ""}`.trim(),
+        String(sighting.version ?? ""),
+        sighting.userAgent ?? "",
+        String(sighting.height ?? ""),
+        sighting.latency === null ? "" : `${sighting.latency.toFixed(0)} ms`,
+        String(sighting.told ?? "")
+      ])
+    )
+  ]
+}
 
 /** How far a run is, in one line. */
 export const progress = (
@@ -130,7 +176,8 @@ const csvColumns = [
   "height",
   "clockOffset",
   "latency",
-  "told"
+  "told",
+  "claims"
 ] as const satisfies ReadonlyArray<keyof Sighting>
 
 /**

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { Clock, Config, Console, Effect, Layer, Option } from "effect"
+import { Clock, Config, Console, Data, Effect, Layer, Option } from "effect"
 import { CliError, CliOutput, Command, Flag } from "effect/cli"
 import type { NetworkEnd, TaskNameTaken } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { InvalidSetting } from "../network/Network.ts"
+import type { RecordFolderError } from "../recording/RecordFolder.ts"
 import type { RpcCookieUnwritable } from "../status/RpcCookie.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListenError } from "../transport/Transport.ts"
@@ -27,7 +28,7 @@ export const root = Command.make("network-effect").pipe(
       Flag.optional
     ),
     showAddresses: Flag.Boolean("show-addresses").pipe(
-      Flag.withDescription("Logs say the IPs of peers in full"),
+      Flag.withDescription("Logs and records say the IPs of peers in full"),
       Flag.withDefault(false)
     ),
     otlp: Flag.String("otlp").pipe(
@@ -72,6 +73,19 @@ export const statusListening = (address: PeerSocketAddress.PeerSocketAddress) =>
     address: PeerSocketAddress.format(address),
     url: urlOf(address)
   }))
+
+/** What is recorded, and where. Of every command that runs nodes. */
+export const recordFlags = {
+  record: Flag.String("record").pipe(
+    Flag.withDescription("Writes down what happens on each connection, into this folder; replay runs it again"),
+    Flag.withMetavar("DIR"),
+    Flag.optional
+  ),
+  recordBodies: Flag.Boolean("record-bodies").pipe(
+    Flag.withDescription("Records keep blocks, transactions and headers of any length"),
+    Flag.withDefault(false)
+  )
+}
 
 /** A number in these bounds; a whole one unless told. Outside of them one sentence says what they are. */
 export const numberFlag = (
@@ -153,6 +167,8 @@ const sentenceOf = (error: Failure, change: string): string => {
       return `${error.setting} is ${error.value} and has to be ${error.expected}: change it in the settings file.`
     case "BackgroundTaskExited":
       return `the node stopped because its ${error.task} ended, which is a bug: ${String(error.cause)}.`
+    case "RecordFolderError":
+    case "ReplayFailure":
     case "RpcCookieUnwritable":
     case "NodeOutdated":
     case "TaskNameTaken":
@@ -162,10 +178,15 @@ const sentenceOf = (error: Failure, change: string): string => {
   }
 }
 
+/** A record that cannot be replayed, or is replayed with other actions. `message` is the sentence that says so. */
+export class ReplayFailure extends Data.TaggedError("ReplayFailure")<{ readonly message: string }> {}
+
 /** Whatever may end a command. */
 export type Failure =
   | ListenError
   | StatusAddress.StatusNeedsToken
+  | RecordFolderError
+  | ReplayFailure
   | RpcCookieUnwritable
   | SettingsError
   | InvalidSetting

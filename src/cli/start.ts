@@ -11,7 +11,7 @@ import type { NetworkEvent } from "../network/NetworkEvents.ts"
 import { StatusListening } from "../status/StatusAddress.ts"
 import { describe } from "./DevnetView.ts"
 import { Output } from "./Output.ts"
-import { explained, statusFlag, statusListening, urlOf } from "./root.ts"
+import { explained, recordFlags, statusFlag, statusListening, urlOf } from "./root.ts"
 
 /**
  * What a node is, for every command that looks at settings; texts, for `SettingsFile.load` reads them with file and
@@ -52,6 +52,7 @@ const flags = {
     Flag.withMetavar("FILE"),
     Flag.optional
   ),
+  ...recordFlags,
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Events as JSON on stdout, one per line; logs go to stderr"),
     Flag.withDefault(false)

@@ -47,6 +47,20 @@ export const NetworkEvent = Schema.Union([
     userAgent: Schema.String,
     version: Schema.Int
   }),
+  /**
+   * An inbound peer has to go for a newcomer, as every inbound place is taken: the youngest of the network (IPv4 /16, IPv6
+   * /32) that has most, `ofNetwork`, or of the next one. Is followed by its `PeerDisconnected`.
+   */
+  Schema.TaggedStruct("PeerEvicted", {
+    at,
+    address,
+    connection,
+    network: Schema.String,
+    ofNetwork: Schema.Int,
+    reason: Schema.Literals(["largest-network", "next-largest-network"]),
+    newcomer: address,
+    newcomerNetwork: Schema.String
+  }),
   Schema.TaggedStruct("PeerDisconnected", { at, address, direction, connection, reason }),
   /** A crawl brought `count` addresses, of which `added` were new to the book. */
   Schema.TaggedStruct("AddressesLearned", { at, count: Schema.Int, added: Schema.Int }),

@@ -91,6 +91,10 @@ const Counts = Schema.Record(Schema.String, Schema.Int)
 export class PeerInfo extends Schema.Class<PeerInfo>("PeerInfo")({
   id: documented(Schema.Int, "Number of the connection; never used again by this process"),
   addr: documented(Schema.NullOr(Schema.String), "`ip:port` of the other end"),
+  network: documented(
+    Schema.NullOr(Schema.String),
+    "Its part of the internet: an IPv4 /16, an IPv6 /32; of a near host itself"
+  ),
   addrlocal: documented(Schema.String, "Where the peer sees us, by its `version` message"),
   services: documented(Schema.String, "Service bits as 16 hexadecimal digits"),
   relaytxes: documented(Schema.Boolean, "Whether it wants to hear of transactions"),
@@ -115,7 +119,7 @@ export class PeerInfo extends Schema.Class<PeerInfo>("PeerInfo")({
   whitelisted: absent("no peer is exempt from bans; see the trusted peers of a library user"),
   negotiated_version: documented(Schema.Int, "The lower of our version and its own"),
   readiness: documented(Schema.Literals(["Ready", "Busy", "Failed"]), "Whether a request can be put to it now"),
-  load_ms: documented(Schema.Finite, "Estimated time to its next answer, in milliseconds: what peers are chosen by"),
+  load_ms: documented(Schema.Finite, "Estimated time to its next answer, in milliseconds"),
   messagessent: documented(Counts, "Messages sent, by command"),
   messagesrecv: documented(Counts, "Messages received, by command")
 }) {}
@@ -147,6 +151,35 @@ export class Addresses extends Schema.Class<Addresses>("Addresses")({
   counts: AddressCounts,
   offset: Schema.Int,
   entries: documented(Schema.Array(AddressInfo), "In the order they would be dialled, from `offset` on")
+}) {}
+
+/** Who has the inbound places, and who had to go so that others could come. */
+export class EvictionsInfo extends Schema.Class<EvictionsInfo>("EvictionsInfo")({
+  inbound: documented(Schema.Int, "Public inbound peers"),
+  inboundLimit: documented(Schema.Int, "Public inbound places"),
+  handshakePlaces: documented(Schema.Int, "Places beside these for newcomers that shake hands while all are taken"),
+  networks: documented(
+    Schema.Array(Schema.Struct({ network: Schema.String, peers: Schema.Int })),
+    "Public inbound peers by network (IPv4 /16, IPv6 /32; a near host is one of its own), the largest first"
+  ),
+  evictions: documented(
+    Schema.Array(
+      Schema.Struct({
+        at: documented(Schema.Finite, "In milliseconds since the Unix epoch"),
+        connection: Schema.Int,
+        address: Schema.String,
+        network: Schema.String,
+        ofNetwork: documented(Schema.Int, "Inbound peers of its network then, itself included"),
+        reason: documented(
+          Schema.Literals(["largest-network", "next-largest-network"]),
+          "It was the youngest of the network with most peers that no rule kept, or of the next one"
+        ),
+        newcomer: documented(Schema.String, "Whom it made room for"),
+        newcomerNetwork: Schema.String
+      })
+    ),
+    "The latest first, at most 100"
+  )
 }) {}
 
 /** One ban. */
@@ -252,6 +285,10 @@ class Reads extends HttpApiGroup.make("reads", { topLevel: true })
       success: Addresses,
       error: BadRequest
     }).annotate(OpenApi.Description, "Counts by state, and entries of the address book, 100 unless told."),
+    HttpApiEndpoint.get("evictions", "/evictions", { success: EvictionsInfo }).annotate(
+      OpenApi.Description,
+      "Inbound peers by network, and who had to go for a newcomer, and why."
+    ),
     HttpApiEndpoint.get("bans", "/bans", { success: Schema.Array(BanInfo) }),
     HttpApiEndpoint.get("added", "/connect", { success: Schema.Array(Schema.String) }).annotate(
       OpenApi.Description,

@@ -16,12 +16,14 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import { ConnectionSlots } from "../network/ConnectionSlots.ts"
 import type { ConnectError } from "../network/Connector.ts"
+import { Evictions } from "../network/Evictions.ts"
 import { ManualPeers, maxListed } from "../network/ManualPeers.ts"
 import { Network } from "../network/Network.ts"
 import { PeerSet } from "../network/PeerSet.ts"
 import { LocalNode } from "../peer/Handshake.ts"
 import type { Peer } from "../peer/Peer.ts"
 import { inboundLimit, outboundLimit, Policy } from "../Policy.ts"
+import { originOf } from "../routing/Origin.ts"
 import * as EventFeed from "./EventFeed.ts"
 import * as ProcessMetrics from "./ProcessMetrics.ts"
 import { LogLevelControl } from "./LogLevelControl.ts"
@@ -32,6 +34,7 @@ import {
   BadRequest,
   BanInfo,
   Conflict,
+  EvictionsInfo,
   Health,
   NodeInfo,
   NotConnected,
@@ -72,6 +75,7 @@ export const peerInfo = (peer: Peer, nowNanos: bigint): PeerInfo => {
   return new PeerInfo({
     id: peer.id,
     addr: addressOf(peer),
+    network: peer.transientAddress === undefined ? null : originOf(peer.transientAddress).network,
     addrlocal: PeerSocketAddress.format(remote.addressReceiver.address),
     services: remote.services.toString(16).padStart(16, "0"),
     relaytxes: remote.relay,
@@ -247,6 +251,8 @@ const reads = HttpApiBuilder.group(
     const peerSet = yield* PeerSet
     const book = yield* AddressBook
     const bans = yield* BanList
+    const evictions = yield* Evictions
+    const slots = yield* ConnectionSlots
     const manual = yield* ManualPeers
     const network = yield* Network
     const logLevel = yield* LogLevelControl
@@ -281,6 +287,17 @@ const reads = HttpApiBuilder.group(
             entries: entries.slice(offset, offset + limit).map(addressInfo)
           })
         }),
+        evictions: () =>
+          Effect.sync(() => {
+            const networks = evictions.networks().map(([network, peers]) => ({ network, peers }))
+            return new EvictionsInfo({
+              inbound: networks.reduce((sum, { peers }) => sum + peers, 0),
+              inboundLimit: slots.limits.inbound,
+              handshakePlaces: slots.limits.handshake,
+              networks,
+              evictions: evictions.latest().toReversed()
+            })
+          }),
         bans: () => Effect.map(bans.bans.get, (bans) => [...HashMap.values(bans)].map(banInfo)),
         added: () => Effect.map(manual.list, (added) => added.map(PeerSocketAddress.format)),
         totals: () => totals,

@@ -305,6 +305,25 @@ describe("a census", () => {
     assert.deepStrictEqual(reasonsOf(findings), { "20.0.0.1:1": "NoVersion" })
   })
 
+  it("says which other address a node states for its own", () => {
+    const from = (address: string): ScriptedPeer.Script =>
+      ScriptedPeer.compose(telling(), {
+        version: (sent) => ({ ...sent, addressFrom: { address: at(address), services: NODE_NETWORK } })
+      })
+    const { findings } = census(
+      [
+        ["20.0.0.1:18233", from("[2a00::1:2]:18233")],
+        ["21.0.0.1:18233", from("21.0.0.1:9")],
+        ["22.0.0.1:18233", from("0.0.0.0:18233")]
+      ],
+      { from: ["20.0.0.1:18233", "21.0.0.1:18233", "22.0.0.1:18233"] }
+    )
+    assert.deepStrictEqual(
+      of(findings, "Reached").map(({ claims }) => claims),
+      ["2a00::/64", null, null]
+    )
+  })
+
   it("does not dial where no node can be: other chains' ports, port 0, no address", () => {
     const { dials } = census(
       [["20.0.0.1:18233", telling("21.0.0.1:0", "0.0.0.0:18233", `22.0.0.1:${mainnet.defaultPort}`, "23.0.0.1:18233")]],

@@ -1,5 +1,5 @@
 /**
- * The contract of the store on SQLite, and on PostgreSQL where NETWORK_EFFECT_POSTGRES names a database that may be emptied.
+ * The contract of the store on SQLite, and on PostgreSQL where NETWORK_EFFECT_POSTGRES names one in which schemas may be made.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -9,25 +9,17 @@ import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { SqlClient } from "effect/sql"
-import { layerSql } from "../../layers/Census.ts"
 import * as SqliteClient from "../../layers/SqliteClient.ts"
 import { CensusStore } from "../../src/census/CensusStore.ts"
+import { layerSchema, postgres } from "./postgres.ts"
 import { progress, reached, storeContract } from "./storeContract.ts"
 
 storeContract("SQLite", Layer.fresh(SqliteClient.layer(":memory:")))
 
-const url = process.env["NETWORK_EFFECT_POSTGRES"]
-
-if (url === undefined) {
+if (postgres === undefined) {
   console.log("NETWORK_EFFECT_POSTGRES is not set: the census' store on PostgreSQL is not tested")
 } else {
-  const emptied = Layer.effectDiscard(
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      yield* sql`DROP TABLE IF EXISTS tellings, sightings, hosts, runs, census_migrations CASCADE`
-    })
-  ).pipe(Layer.provideMerge(layerSql(url)))
-  storeContract("PostgreSQL", Layer.fresh(emptied))
+  storeContract("PostgreSQL", layerSchema(postgres))
 }
 
 describe("SQLite", () => {

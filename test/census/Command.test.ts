@@ -56,6 +56,14 @@ const scripted = (ip: string, version: number, startHeight: number) =>
     return PeerSocketAddress.format(listener.address)
   }).pipe(Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest))))
 
+/** A map of one instruction: RETURN, and the number of a system in the class of 15 bits. */
+const allIn = (system: number): Uint8Array => {
+  const bits = `00${(system - 1).toString(2).padStart(15, "0")}`
+  const bytes = new Uint8Array(Math.ceil(bits.length / 8))
+  for (let index = 0; index < bits.length; index++) if (bits[index] === "1") bytes[index >> 3]! |= 1 << (index & 7)
+  return bytes
+}
+
 describe("network-effect census", () => {
   it.live(
     "counts nodes of ours and peers of other versions, twice, and says what is different",
@@ -115,6 +123,31 @@ describe("network-effect census", () => {
           7
         )
         assert.match(csv.output, /Rechecked/)
+
+        const history = yield* census("host", peers[2]!, "--store", store)
+        assert.strictEqual(history.code, 0)
+        assert.match(history.output, /^reached from .*, in 2 of the 2 runs that are kept$/m)
+        assert.match(history.output, /^ +1 .* node +170013 +\/v170013\/ +119 /m)
+        const json = JSON.parse((yield* census("host", newcomer, "--store", store, "--json")).output)
+        assert.deepStrictEqual(
+          json.sightings.map((sighting: { readonly runId: number; readonly height: number }) => [
+            sighting.runId,
+            sighting.height
+          ]),
+          [[2, 5]]
+        )
+        const nobody = yield* census("host", "192.0.2.77", "--store", store)
+        assert.deepStrictEqual(
+          [nobody.code, nobody.errors],
+          [1, ["network-effect: no run of Regtest in this store has dialled 192.0.2.77."]]
+        )
+        // Of the smallest map there is, everything is in one system.
+        writeFileSync(join(directory, "one.asmap"), allIn(6450))
+        const systems = yield* census("report", "--store", store, "--asmap", join(directory, "one.asmap"))
+        assert.match(systems.output, /^AS6450 +\d+$/m)
+        const noMap = yield* census("report", "--store", store, "--asmap", store)
+        assert.strictEqual(noMap.code, 1)
+        assert.match(noMap.errors.join(), /whole\.sqlite is not a map of autonomous systems .*: see --asmap\.$/)
       }).pipe(Effect.scoped),
     180_000
   )
@@ -180,7 +213,17 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
     [
       "a store that a newer program wrote",
       ["report", "--store", file("newer.sqlite")],
-      "network-effect: A newer network-effect wrote this census (schema 99, this one knows 1): use that one, or choose another --store."
+      "network-effect: A newer network-effect wrote this census (schema 99, this one knows 3): use that one, or choose another --store."
+    ],
+    [
+      "several machines with a file",
+      ["run", "--cluster", "--network", "regtest", "--peer", "127.0.0.1:1", "--store", file("c.sqlite")],
+      "network-effect: --cluster needs a database that all machines reach: --store postgres://user:password@host/database."
+    ],
+    [
+      "a runner that is no address",
+      ["run", "--cluster", "--runner", "here"],
+      'network-effect: Invalid value for flag --runner: "here". Expected host:port, got here. See network-effect census run --help.'
     ],
     [
       "a database that is not there",

@@ -38,6 +38,7 @@ const sighting = (address: string, more: Partial<Sighting> = {}): Sighting => {
     clockOffset: 0,
     latency: 10,
     told: 5,
+    claims: null,
     ...more
   }
 }
@@ -92,6 +93,44 @@ describe("a report", () => {
     // Missed nodes may all be ready, or none.
     const [ready] = report.readiness
     assert.isTrue((ready?.low ?? 1) < 1 && ready?.high === 1)
+  })
+
+  it("counts a node once that answers at the address it states", () => {
+    const found = [
+      sighting("1.0.0.1:1"),
+      // Its other address.
+      sighting("1.1.0.1:1", { claims: "1.0.0.1" }),
+      // Each names the other.
+      sighting("2.0.0.1:1", { claims: "2.1.0.1" }),
+      sighting("2.1.0.1:1", { claims: "2.0.0.1" }),
+      // Nobody answers there; another node does; and so does one that says it is somebody else.
+      sighting("3.0.0.1:1", { claims: "3.1.0.1" }),
+      sighting("3.1.0.1:1", gone),
+      sighting("4.0.0.1:1", { claims: "1.0.0.1", userAgent: "/MagicBean:6.0.0/" }),
+      sighting("5.0.0.1:1", { claims: "4.0.0.1", userAgent: "/MagicBean:6.0.0/" })
+    ]
+    assert.deepStrictEqual([...Report.aliases(found)], ["1.1.0.1", "2.1.0.1"])
+    const report = made(found, [found])
+    assert.deepStrictEqual([report.reachable, report.aliases, report.unreachable, report.churn?.departed], [5, 2, 1, 0])
+    assert.include(report.notes, "2 hosts are another address of a node that is counted")
+    assert.strictEqual(report.estimate, 5)
+  })
+
+  it("counts by autonomous system, when it is told them", () => {
+    const found = Array.from({ length: 6 }, (_, n) => sighting(`${n + 1}.0.0.1:1`))
+    const systemOf = (address: string) =>
+      Number(address[0]) > 5 ? undefined : Number(address[0]) % 2 === 0 ? 64_500 : 7
+    assert.strictEqual(made(found).systems, null)
+    const report = made(found, [], { systemOf })
+    assert.deepStrictEqual(report.systems, {
+      count: 2,
+      unmapped: 1,
+      largest: [
+        { system: 7, hosts: 3 },
+        { system: 64_500, hosts: 2 }
+      ]
+    })
+    assert.match(text.report(report).join("\n"), /^AS7 +3\nAS64500 +2\nnot in the map +1$/m)
   })
 
   it("lets each group have one voice about the upgrade and the tip", () => {
@@ -213,9 +252,9 @@ describe("an export", () => {
       sighting("2.0.0.1:1", { ...gone, at: 1.5 })
     ])
     assert.deepStrictEqual(lines, [
-      "runId,host,group,address,at,how,isReached,reason,code,version,services,userAgent,height,clockOffset,latency,told",
-      `1,1.0.0.1,1.0,1.0.0.1:1,3605,Explored,true,,,170190,1,"'=1+1,""x""",3600000,0,10,5`,
-      "1,2.0.0.1,2.0,2.0.0.1:1,1.5,Explored,false,Refused,,,1,,,0,10,5"
+      "runId,host,group,address,at,how,isReached,reason,code,version,services,userAgent,height,clockOffset,latency,told,claims",
+      `1,1.0.0.1,1.0,1.0.0.1:1,3605,Explored,true,,,170190,1,"'=1+1,""x""",3600000,0,10,5,`,
+      "1,2.0.0.1,2.0,2.0.0.1:1,1.5,Explored,false,Refused,,,1,,,0,10,5,"
     ])
   })
 })

@@ -30,7 +30,8 @@ export const reached = (
     height: more.height ?? null,
     clockOffsetSeconds: -3,
     latencyMillis: 12.5,
-    told: 2
+    told: 2,
+    claims: "198.51.100.7"
   })
 
 export const unreachable = (address: string, atMillis = 6000): Finding =>
@@ -113,7 +114,8 @@ export const storeContract = (name: string, client: Layer.Layer<SqlClient.SqlCli
           height: 77,
           clockOffset: -3,
           latency: 12.5,
-          told: 2
+          told: 2,
+          claims: "198.51.100.7"
         })
         assert.match(first?.userAgent ?? "", /^\/\?evil\?\[2J . 'x' "y"\/$/u)
       }).pipe(Effect.provide(store))

@@ -1,6 +1,6 @@
 /** The command: what it prints, how it ends, and as a process how it is ended. */
 import { execFile } from "node:child_process"
-import { writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -210,6 +210,27 @@ describe("a local network", () => {
     const { code } = await run.ended
     assert.strictEqual(code, 130)
     assert.match(run.output(), /\n2 nodes ran for [\d.]+ s\.\nEvery node had found all 1 others? after/)
+  })
+})
+
+describe("what is compiled", () => {
+  const startWith = (caches: string) => startIn(directory, { NODE_COMPILE_CACHE: "", XDG_CACHE_HOME: caches })
+
+  it("is kept in the user's folder of caches, for the next start", async () => {
+    const caches = join(directory, "compiling")
+    mkdirSync(caches)
+    assert.strictEqual((await outcomeOf(startWith(caches)("--version"))).code, 0)
+    const kept = readdirSync(join(caches, "network-effect", "compiled"), { recursive: true, encoding: "utf8" })
+    // One for each module at least.
+    assert.isAbove(kept.length, 100)
+  })
+
+  it("is not kept where that can't be written, and nothing is said", async () => {
+    const caches = join(directory, "no-folder")
+    writeFileSync(caches, "")
+    const { code, errors } = await outcomeOf(startWith(caches)("--version"))
+    assert.deepStrictEqual({ code, errors }, { code: 0, errors: [] })
+    assert.isFalse(existsSync(join(caches, "network-effect")))
   })
 })
 

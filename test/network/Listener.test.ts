@@ -8,6 +8,7 @@ import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Evictions } from "../../src/network/Evictions.ts"
 import { Listener } from "../../src/network/Listener.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
@@ -92,8 +93,10 @@ const listenerWorld = (
   ).pipe(Layer.provide(BanList.layer))
   const listenAddress = PeerSocketAddress.fromStringUnsafe(options.listen ?? "127.0.0.91:0")
   const layer = Listener.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(handshake, admission, ConnectionSlots.layer, NetworkEvents.layer)),
-    Layer.provideMerge(AddressBook.layer.pipe(Layer.provideMerge(bans))),
+    Layer.provideMerge(
+      Layer.mergeAll(handshake, admission, Evictions.layerNone, ConnectionSlots.layer, NetworkEvents.layer)
+    ),
+    Layer.provideMerge(AddressBook.layerReference.pipe(Layer.provideMerge(bans))),
     Layer.provideMerge(ListeningPort.layer(listenAddress)),
     Layer.provideMerge(BackgroundTasks.layer),
     Layer.provide(from("127.0.0.91")),

@@ -1017,7 +1017,7 @@ describe("the end of the scope", () => {
       const scope = yield* Scope.make()
       const layer = Crawler.layer.pipe(
         Layer.provideMerge(world()),
-        Layer.provide([AddressBook.layer, NetworkEvents.layer]),
+        Layer.provide([AddressBook.layerReference, NetworkEvents.layer]),
         Layer.provide([BanList.layer, OwnAddress.layerNone, Layer.succeed(ChainParams, mainnet)]),
         Layer.provide(BackgroundTasks.layer)
       )

@@ -740,8 +740,8 @@ describe("a bug that peers can set off", () => {
         [message, 3]
       ])
     }).pipe(
-      Effect.provide(Logger.layer([logger])),
-      Effect.provide(node({ inbound: broken }).pipe(Layer.provide(minute)))
+      Effect.provide(node({ inbound: broken }).pipe(Layer.provide(minute))),
+      Effect.provide(Logger.layer([logger]))
     )
   })
 })

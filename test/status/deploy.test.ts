@@ -158,6 +158,12 @@ describe("the files for an operator", () => {
       assert.isTrue(name.startsWith("secrets/") || existsSync(join(deploy, name)), name)
     }
     assert.include(compose, "dockerfile: scripts/deploy/Containerfile")
+    assert.include(file("census.yaml"), "dockerfile: scripts/deploy/Containerfile")
+    const ports = [...file("census.yaml").matchAll(/(?:census|RUNNER:\?[^}]*\}|DATABASE:\?[^}]*\}):(\d+)/g)]
+    assert.deepStrictEqual(
+      ports.map(([, port]) => port),
+      ["5432", "34431"]
+    )
     assert.include(file("prometheus.yml"), '["node:8234"]')
     assert.match(file("Containerfile"), /^STOPSIGNAL SIGTERM$/m)
     assert.match(file("Containerfile"), /^HEALTHCHECK /m)

@@ -1,0 +1,170 @@
+/** Which autonomous system an address is in, by a file of Bitcoin Core's format. */
+import { NodeFileSystem } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Result } from "effect"
+import { NetAddress } from "effect/net"
+import * as AsMap from "../../src/addresses/AsMap.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import { address } from "../support/bookWorld.ts"
+
+/** Data of Bitcoin Core's test/netbase_tests.cpp, `asmap_test_vectors`: 128 ranges, in no relation to the internet. */
+const published = Buffer.from(
+  "fd38d50f7d5d665357f64bba6bfc190d6078a7e68e5d3ac032edf47f8b5755f87881bfd3633d9aa7c1fa279b3" +
+    "6fe26c63bbc9de44e0f04e5a382d8e1cddbe1c26653bc939d4327f287e8b4d1f8aff33176787cb0ff7cb28e3f" +
+    "daef0f8f47357f801c9f7ff7a99f7f9c9f99de7f3156ae00f23eb27a303bc486aa3ccc31ec19394c2f8a53ddd" +
+    "ea3cc56257f3b7e9b1f488be9c1137db823759aa4e071eef2e984aaf97b52d5f88d0f373dd190fe45e06efef1" +
+    "df7278be680a73a74c76db4dd910f1d30752c57fe2bc9f079f1a1e1b036c2a69219f11c5e11980a3fa51f4f82" +
+    "d36373de73b1863a8c27e36ae0e4f705be3d76ecff038a75bc0f92ba7e7f6f4080f1c47c34d095367ecf4406c" +
+    "1e3bbc17ba4d6f79ea3f031b876799ac268b1e0ea9babf0f9a8e5f6c55e363c6363df46afc696d7afceaf49b6" +
+    "e62df9e9dc27e70664cafe5c53df66dd0b8237678ada90e73f05ec60e6f6e96c3cbb1ea2f9dece115d5bdba10" +
+    "33e53662a7d72a29477b5beb35710591d3e23e5f0379baea62ffdee535bcdf879cbf69b88d7ea37c8015381cf" +
+    "63dc33d28f757a4a5e15d6a08",
+  "hex"
+)
+
+const inPublished: ReadonlyArray<readonly [ip: string, system: number | undefined]> = [
+  ["0:1559:183:3728:224c:65a5:62e6:e991", 961_340],
+  ["d0:d493:faa0:8609:e927:8b75:293c:f5a4", 961_340],
+  ["2a0:26f:8b2c:2ee7:c7d1:3b24:4705:3f7f", 693_761],
+  ["a77:7cd4:4be5:a449:89f2:3212:78c6:ee38", undefined],
+  ["1336:1ad6:2f26:4fe3:d809:7321:6e0d:4615", 672_176],
+  ["1d56:abd0:a52f:a8d5:d5a7:a610:581d:d792", 499_880],
+  ["378e:7290:54e5:bd36:4760:971c:e9b9:570d", undefined],
+  ["406c:820b:272a:c045:b74e:fc0a:9ef2:cecc", 248_495],
+  ["46c2:ae07:9d08:2d56:d473:2bc7:57e3:20ac", 248_495],
+  ["50d2:3db6:52fa:2e7:12ec:5bc4:1bd1:49f9", 124_471],
+  ["53e1:1812:ffa:dccf:f9f2:64be:75fa:795", 539_993],
+  ["544d:eeba:3990:35d1:ad66:f9a3:576d:8617", 374_443],
+  ["6a53:40dc:8f1d:3ffa:efeb:3aa3:df88:b94b", 435_070],
+  ["87aa:d1c9:9edb:91e7:aab1:9eb9:baa0:de18", 244_121],
+  ["9f00:48fa:88e3:4b67:a6f3:e6d2:5cc1:5be2", 862_116],
+  ["c49f:9cc6:86ad:ba08:4580:315e:dbd1:8a62", 969_411],
+  ["dff5:8021:61d:b17d:406d:7888:fdac:4a20", 969_411],
+  ["e888:6791:2960:d723:bcfd:47e1:2d8c:599f", 824_019],
+  ["ffff:d499:8c4b:4941:bc81:d5b9:b51e:85a8", 824_019]
+]
+
+/** Bytes of a program that is written bit by bit. */
+const program = (...parts: ReadonlyArray<string>) => {
+  const bits = parts.join("").replaceAll(" ", "")
+  const bytes = new Uint8Array(Math.ceil(bits.length / 8))
+  for (let at = 0; at < bits.length; at++) if (bits[at] === "1") bytes[at >> 3]! |= 1 << (at & 7)
+  return bytes
+}
+/** As the format writes them, for the numbers of the smallest class: the continuation bit 0, then the value. */
+const digits = (value: number, size: number) => value.toString(2).padStart(size, "0")
+const answer = (system: number) => `0 0${digits(system - 1, 15)}`
+const fallback = (system: number) => `111 0${digits(system - 1, 15)}`
+const jump = (distance: number) => `10 0${digits(distance - 17, 5)}`
+/** Eight bits, the largest class: seven continuation bits, and no eighth. */
+const match8 = (bits: string) => `110 1111111${bits}`
+
+const mapOf = (bytes: Uint8Array) => Result.getOrThrow(AsMap.decode(bytes))
+const faultOf = (bytes: Uint8Array) =>
+  Result.match(AsMap.decode(bytes), { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
+const at = (ip: string) => PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe(ip), 8233)
+
+/** AS 7 for 0::/1, AS 9 for 8000::/1: one jump over 17 bits. */
+const halves = program(jump(17), answer(7), answer(9))
+
+describe("a map of autonomous systems", () => {
+  it("answers as Bitcoin Core does", () => {
+    const map = mapOf(published)
+    for (const [ip, system] of inPublished) assert.strictEqual(AsMap.systemOf(map, at(ip)), system, ip)
+  })
+
+  it("reads a bit of an address at a jump, and several at a match", () => {
+    const map = mapOf(halves)
+    assert.strictEqual(AsMap.systemOf(map, at("7fff::1")), 7)
+    assert.strictEqual(AsMap.systemOf(map, at("8000::1")), 9)
+    const matching = mapOf(program(fallback(5), match8("00100000"), answer(6)))
+    assert.strictEqual(AsMap.systemOf(matching, at("20ff::1")), 6)
+    assert.strictEqual(AsMap.systemOf(matching, at("2100::1")), 5)
+  })
+
+  it("has IPv4 addresses where they are mapped to, and those that carry one beside it", () => {
+    const zeros = Array.from({ length: 10 }, () => match8("00000000"))
+    const map = mapOf(
+      program(...zeros, match8("11111111"), match8("11111111"), match8("11001011"), answer(64_496 - 49_000))
+    )
+    const carrying = ["203.0.113.9", "2002:cb00:7109::1", "2001::34ff:8ef6", "64:ff9b::cb00:7109", "::ffff:0:cb00:7109"]
+    for (const ip of carrying) assert.strictEqual(AsMap.systemOf(map, at(ip)), 15_496, ip)
+    for (const ip of ["204.0.113.9", "2002:cc00::1", "::1"]) assert.isUndefined(AsMap.systemOf(map, at(ip)), ip)
+  })
+
+  it("is refused when it is anything else, with what is wrong", () => {
+    const cases: ReadonlyArray<readonly [Uint8Array, string]> = [
+      [new Uint8Array(0), "it ends without an answer"],
+      [new TextEncoder().encode("203.0.113.0/24 AS64496\n"), "something follows its end"],
+      [published.subarray(0, 200), "a jump leads behind its end"],
+      [new Uint8Array([...published, 0]), "something follows its end"],
+      [new Uint8Array([...halves.subarray(0, -1), halves.at(-1)! | 0x80]), "something follows its end"],
+      [program(jump(18), answer(7), answer(9)), "a part of it is never reached"],
+      [program(jump(40), jump(40), answer(1), answer(2), answer(3)), "two jumps cross"],
+      [program(fallback(1), fallback(2), answer(3)), "a default follows a default"],
+      [program(fallback(1), answer(3)), "an answer follows a default"],
+      [
+        program(...Array.from({ length: 17 }, () => match8("00000000")), answer(3)),
+        "it reads more bits than an address has"
+      ],
+      [program("110 0 1", "110 0 1", answer(3)), "a pattern is written in more parts than it needs"],
+      [program("0 0000"), "it ends within a number"],
+      [new Uint8Array(AsMap.maxFileBytes + 1), `it has more than ${AsMap.maxFileBytes} bytes`]
+    ]
+    for (const [bytes, reason] of cases) assert.strictEqual(faultOf(bytes), reason, reason)
+  })
+
+  it("answers every address after any damage that is not found (2,000 damaged maps)", () => {
+    const draw = SeededRandom.draws("asmap", "damage")
+    let accepted = 0
+    for (let round = 0; round < 2000; round++) {
+      const bytes = Uint8Array.from(published)
+      for (let times = 0; times < 1 + (draw() % 3); times++) bytes[draw() % bytes.length]! ^= 1 << (draw() % 8)
+      const map = AsMap.decode(bytes)
+      if (Result.isFailure(map)) continue
+      accepted++
+      for (const [ip] of inPublished) {
+        const system = AsMap.systemOf(map.success, at(ip))
+        assert.isTrue(system === undefined || (system > 0 && system < 2 ** 26))
+      }
+    }
+    // A number that another number became is no fault of the format.
+    assert.isAbove(accepted, 100)
+  })
+
+  it("reports how well it fits", () => {
+    const addresses = inPublished.map(([ip]) => at(ip))
+    assert.deepStrictEqual(AsMap.health(mapOf(published), addresses), {
+      addresses: 19,
+      unmapped: 2,
+      systems: 13,
+      largest: 2
+    })
+    assert.deepStrictEqual(
+      AsMap.health(mapOf(halves), [address("[1::1]:1"), address("[9000::1]:1"), address("[a000::1]:1")]),
+      {
+        addresses: 3,
+        unmapped: 0,
+        systems: 2,
+        largest: 2
+      }
+    )
+    assert.deepStrictEqual(AsMap.health(mapOf(halves), []), { addresses: 0, unmapped: 0, systems: 0, largest: 0 })
+  })
+
+  it.effect("is read from a file, and says why when it cannot be", () =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const folder = yield* files.makeTempDirectoryScoped()
+      yield* files.writeFile(`${folder}/map`, published)
+      yield* files.writeFile(`${folder}/text`, new TextEncoder().encode("no map"))
+      assert.strictEqual(AsMap.systemOf(yield* AsMap.load(`${folder}/map`), at("2a0:26f::")), 693_761)
+      const reasons = yield* Effect.forEach([`${folder}/none`, folder, `${folder}/text`], (path) =>
+        Effect.map(Effect.flip(AsMap.load(path)), ({ reason }) => reason)
+      )
+      assert.deepStrictEqual(reasons.slice(0, 2), ["there is no file", "it is a directory"])
+      assert.notStrictEqual(reasons[2], "")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})

@@ -1,0 +1,233 @@
+/**
+ * What machines share of a run: the rules of `Frontier`, kept by rows. On SQLite, and on PostgreSQL where
+ * NETWORK_EFFECT_POSTGRES names one in which databases may be made.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import * as SqliteClient from "../../layers/SqliteClient.ts"
+import { CensusPolicy } from "../../src/census/CensusPolicy.ts"
+import { CensusStore } from "../../src/census/CensusStore.ts"
+import { type Begun, type Next, SharedFrontier } from "../../src/census/SharedFrontier.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { layerSchema, postgres } from "./postgres.ts"
+import { reached } from "./storeContract.ts"
+
+const at = PeerSocketAddress.fromStringUnsafe
+const options = { network: "Regtest", userAgent: "/test/", protocolVersion: 170_190, for: undefined }
+
+const begun = (next: Next): Begun => {
+  assert(next._tag === "Begun", next._tag)
+  return next
+}
+
+/** The database's clock goes on by itself; what waits for it is moved instead. */
+const passes = (seconds: number) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`UPDATE frontier_hosts SET begun_at = begun_at - ${seconds}`
+    yield* sql`UPDATE frontier_groups SET ready_at = ready_at - ${seconds}, woken_at = woken_at - ${seconds}`
+    yield* sql`UPDATE frontier_runs SET touched_at = touched_at - ${seconds}, ends_at = ends_at - ${seconds},
+      explores_until = explores_until - ${seconds}`
+  })
+
+const contract = (name: string, client: Layer.Layer<SqlClient.SqlClient, unknown>) => {
+  const layer = SharedFrontier.layer.pipe(
+    Layer.provideMerge(CensusStore.layer),
+    Layer.provide(CensusPolicy.layer({ credit: 2, creditPerHit: 3, groupInterval: Duration.hours(1), maxHosts: 50 })),
+    Layer.provideMerge(client),
+    Layer.orDie
+  )
+
+  describe(`a frontier in ${name}`, () => {
+    it.live("is joined by whoever comes later, with the addresses they bring", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const [one, two] = yield* Effect.all(
+          [
+            frontier.open({ ...options, from: [at("20.0.0.1:1")] }),
+            frontier.open({ ...options, userAgent: "/other/", from: [at("20.0.0.1:2"), at("21.0.0.1:1")] })
+          ],
+          { concurrency: 2 }
+        )
+        assert.strictEqual(one.id, two.id)
+        assert.strictEqual(one.userAgent, two.userAgent)
+        assert.deepStrictEqual([one.isNew, two.isNew].toSorted(), [false, true])
+        assert.lengthOf(yield* (yield* CensusStore).runs(), 1)
+        assert.deepStrictEqual((yield* frontier.tend(one.id)).toSorted(), ["20.0", "21.0"])
+        // Each once in ten seconds.
+        assert.deepStrictEqual(yield* frontier.tend(one.id), [])
+        yield* passes(11)
+        assert.deepStrictEqual((yield* frontier.tend(one.id)).toSorted(), ["20.0", "21.0"])
+        assert.strictEqual((yield* frontier.progress(one.id))?.known, 2)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("gives a host to one of many that ask, and one host of a group in its time", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const { id } = yield* frontier.open({ ...options, from: [at("20.0.0.1:1"), at("20.0.0.2:1")] })
+        const asked = yield* Effect.all(
+          Array.from({ length: 8 }, () => frontier.begin(id, "20.0")),
+          { concurrency: 8 }
+        )
+        assert.deepStrictEqual(asked.map(({ _tag }) => _tag).toSorted(), ["Begun", ...Array(7).fill("Wait")])
+        const wait = asked.find((next) => next._tag === "Wait")
+        assert.isAbove(wait?.millis ?? 0, 3_500_000)
+        yield* passes(3601)
+        const all = yield* Effect.all([frontier.begin(id, "20.0"), frontier.begin(id, "99.9")])
+        assert.deepStrictEqual(
+          all.map(({ _tag }) => _tag),
+          ["Begun", "Nothing"]
+        )
+        yield* passes(3601)
+        assert.strictEqual((yield* frontier.begin(id, "20.0"))._tag, "Nothing")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("counts a dial that nobody ended as made, and gives it again when its time is over", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const { id } = yield* frontier.open({ ...options, from: [at("127.0.0.1:1")] })
+        const first = begun(yield* frontier.begin(id, "127.0"))
+        yield* passes(1790)
+        yield* frontier.tend(id)
+        assert.strictEqual((yield* frontier.begin(id, "127.0"))._tag, "Nothing")
+        assert.deepInclude(yield* frontier.progress(id), { underWay: 1, waiting: 0, end: null })
+        yield* passes(11)
+        assert.deepStrictEqual(yield* frontier.tend(id), ["127.0"])
+        const second = begun(yield* frontier.begin(id, "127.0"))
+        assert.deepStrictEqual([second.host, second.address], [first.host, first.address])
+        // The one who was thought to be gone says how it went after all: that dial is over.
+        assert.isFalse(yield* frontier.reached(id, first))
+        yield* frontier.unreachable(id, first)
+        yield* frontier.tend(id)
+        assert.deepInclude(yield* frontier.progress(id), { underWay: 1, reached: 0, dials: 2 })
+        assert.isTrue(yield* frontier.reached(id, second))
+        yield* frontier.tend(id)
+        assert.deepInclude(yield* frontier.progress(id), { underWay: 0, reached: 1, end: "Exhausted" })
+        assert.strictEqual((yield* (yield* CensusStore).runs())[0]?.ending, "Exhausted")
+        assert.isUndefined(yield* frontier.current("Regtest"))
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("asks who answered again after half an hour, while the run lasts", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const { id } = yield* frontier.open({ ...options, from: [at("127.0.0.1:1"), at("127.1.0.1:1")] })
+        yield* frontier.reached(id, begun(yield* frontier.begin(id, "127.0")))
+        yield* passes(1790)
+        yield* frontier.tend(id)
+        assert.strictEqual((yield* frontier.begin(id, "127.0"))._tag, "Nothing")
+        yield* passes(11)
+        yield* frontier.tend(id)
+        const again = begun(yield* frontier.begin(id, "127.0"))
+        // It was there, and is not now: it stays reached, and nobody scans its other ports.
+        yield* frontier.unreachable(id, again)
+        yield* frontier.tend(id)
+        assert.deepInclude(yield* frontier.progress(id), { reached: 1, visited: 1, waiting: 1 })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("tries the other ports that were told of, and no more than three", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const { id } = yield* frontier.open({ ...options, from: [at("20.0.0.1:1")] })
+        yield* frontier.tell(id, "teller", [at("20.0.0.1:2")])
+        yield* frontier.tell(id, "teller", [at("20.0.0.1:3")])
+        yield* frontier.tell(id, "teller", [at("20.0.0.1:4")])
+        yield* frontier.tell(id, "teller", [at("20.0.0.1:2")])
+        const ports: Array<string> = []
+        for (let n = 0; n < 3; n++) {
+          const dial = begun(yield* frontier.begin(id, "20.0"))
+          ports.push(PeerSocketAddress.format(dial.address))
+          yield* frontier.unreachable(id, dial)
+          yield* passes(3601)
+        }
+        assert.deepStrictEqual(ports, ["20.0.0.1:1", "20.0.0.1:2", "20.0.0.1:3"])
+        yield* frontier.tend(id)
+        assert.deepInclude(yield* frontier.progress(id), { visited: 1, end: "Exhausted" })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("believes one who invents hosts twice, and whoever was right again", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const { id } = yield* frontier.open({ ...options, from: [at("20.0.0.1:1")] })
+        const liar = begun(yield* frontier.begin(id, "20.0"))
+        const invented = Array.from({ length: 10 }, (_, n) => `127.1.0.${n + 1}:1`)
+        yield* frontier.tell(id, liar.host, invented.map(at))
+        yield* frontier.reached(id, liar)
+        for (let n = 0; n < 2; n++) yield* frontier.unreachable(id, begun(yield* frontier.begin(id, "127.1")))
+        assert.strictEqual((yield* frontier.begin(id, "127.1"))._tag, "Nothing")
+        yield* frontier.tell(id, "other", [at(invented[5]!)])
+        const right = begun(yield* frontier.begin(id, "127.1"))
+        assert.strictEqual(right.host, invented[5])
+        yield* frontier.reached(id, right)
+        // The liar told of it too, and is three to the good.
+        for (let n = 0; n < 3; n++) yield* frontier.unreachable(id, begun(yield* frontier.begin(id, "127.1")))
+        assert.strictEqual((yield* frontier.begin(id, "127.1"))._tag, "Nothing")
+        yield* frontier.tend(id)
+        assert.deepInclude(yield* frontier.progress(id), { known: 11, doubtful: 4, end: "Exhausted", dials: 7 })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("knows no more hosts than it may", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const { id } = yield* frontier.open({ ...options, from: [at("20.0.0.1:1")] })
+        const many = (part: number) => Array.from({ length: 40 }, (_, n) => at(`2${part}.0.0.${n + 1}:1`))
+        yield* frontier.tell(id, "teller", many(1))
+        yield* frontier.tend(id)
+        yield* frontier.tell(id, "teller", many(2))
+        yield* frontier.tend(id)
+        assert.strictEqual((yield* frontier.progress(id))?.known, 50)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("dials those of earlier runs last, whom nobody told of, and ends when its time is over", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const store = yield* CensusStore
+        const earlier = yield* store.begin(options)
+        yield* store.record(earlier, "Regtest", [reached("127.0.0.1:1"), reached("127.5.0.1:1")])
+        const { id } = yield* frontier.open({ ...options, for: Duration.minutes(10), from: [at("127.0.0.1:1")] })
+        yield* frontier.reached(id, begun(yield* frontier.begin(id, "127.0")))
+        assert.strictEqual((yield* frontier.begin(id, "127.5"))._tag, "Nothing")
+        yield* frontier.tend(id)
+        const missed = begun(yield* frontier.begin(id, "127.5"))
+        assert.strictEqual(missed.how, "Rechecked")
+        yield* frontier.tell(id, missed.host, [at("127.9.0.1:1")])
+        yield* passes(601)
+        yield* frontier.tend(id)
+        // What is under way is given its time, and nothing is begun.
+        assert.deepInclude(yield* frontier.progress(id), { end: null, underWay: 1, waiting: 1 })
+        assert.strictEqual((yield* frontier.begin(id, "127.9"))._tag, "Nothing")
+        yield* passes(11)
+        yield* frontier.tend(id)
+        assert.deepInclude(yield* frontier.progress(id), { end: "OutOfTime" })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("does not go on with a run that nobody worked on for an hour", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const one = yield* frontier.open({ ...options, from: [] })
+        yield* passes(3500)
+        assert.strictEqual((yield* frontier.open({ ...options, from: [] })).id, one.id)
+        yield* passes(101)
+        const other = yield* frontier.open({ ...options, from: [] })
+        assert.notStrictEqual(other.id, one.id)
+        assert.isTrue(other.isNew)
+      }).pipe(Effect.provide(layer))
+    )
+  })
+}
+
+contract("SQLite", Layer.fresh(SqliteClient.layer(":memory:")))
+
+if (postgres === undefined) {
+  console.log("NETWORK_EFFECT_POSTGRES is not set: a frontier in PostgreSQL is not tested")
+} else {
+  contract("PostgreSQL", layerSchema(postgres))
+}
