@@ -1,7 +1,7 @@
 /** How the scenarios of addresses, bans and settings are taken out of the source. `test/support/removal.ts` says how it is written. */
 import { edit, removed, type ScenarioRemoval } from "../support/removal.ts"
 
-const book = "addresses/ReferenceBook"
+const book = "addresses/Book"
 const bans = "addresses/BanList"
 const rules = "addresses/AddressRules"
 const peer = "addresses/PeerAddress"
@@ -16,7 +16,15 @@ const everyAddressForItself = edit(
 
 export const removals: ReadonlyArray<ScenarioRemoval> = [
   // -- the book
-  ...removed("addresses/AddressBook", "AB-1", edit(book, "if (candidate === undefined) return Option.none()")),
+  ...removed(
+    "addresses/AddressBook",
+    "AB-1",
+    edit(
+      book,
+      "const candidate = choice.next(now); if (candidate === undefined) return Option.none()",
+      "const candidate = choice.next(now)!"
+    )
+  ),
   ...removed(
     "addresses/AddressBook",
     "AB-2, AB-5, advisory A3, advisory A4",
@@ -47,9 +55,14 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "addresses/AddressBook",
     "EX-5",
-    edit(book, "!entry.isConfigured && !PeerAddress.isRecentlyUpdated(entry, now, policy)", "!entry.isConfigured", {
-      within: "victim"
-    })
+    edit(
+      "addresses/ReferenceBook",
+      "!entry.isConfigured && !PeerAddress.isRecentlyUpdated(entry, now, policy)",
+      "!entry.isConfigured",
+      {
+        within: "victim"
+      }
+    )
   ),
   ...removed("addresses/AddressBook", "AB-9, AB-12, AB-16", everyAddressForItself),
   ...removed(

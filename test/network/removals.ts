@@ -179,8 +179,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/ConnectionSlots",
-        'if (place.state === "open") open[place.kind]--; else reserved[place.kind]--',
-        'if (place.state === "open") open[place.kind]--'
+        'change(place, { state: "free" })',
+        'place.state === "open" ? change(place, { state: "free" }) : undefined'
       )
     ]
   ],
@@ -315,7 +315,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  C13: [[edit("network/ConnectionSlots", 'place.state === "open"', "place.state !== undefined")]],
+  C13: [[edit("network/ConnectionSlots", 'if (state === "open") open[kind] += change', "open[kind] += change")]],
   C14: [
     [
       edit(
@@ -438,9 +438,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/ConnectionSlots",
-        "Effect.suspend(() => { const place = placeFor(kind); $$$COUNT })",
+        "Effect.suspend(() => { const free = placeFor(kind); $$$COUNT })",
         `Effect.suspend(() => {
-          const place = placeFor(kind)
+          const free = placeFor(kind)
           return Effect.andThen(Effect.yieldNow, Effect.suspend(() => { $$$COUNT }))
         })`
       )

@@ -47,11 +47,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ),
   ...removed("routing/StallTracker", "network 72, network 74, advisory N1", edit(stalls, "stalls + 1", "stalls")),
   ...removed("routing/StallTracker", "network 73", edit(stalls, 'outcome === "Answered" ? 0 : stalls', "stalls")),
-  ...removed(
-    "network/Listener",
-    "network 23, network 26",
-    edit("network/Listener", 'if (!slots.hasRoom(kind)) return "capacity"')
-  ),
+  ...removed("network/Listener", "network 23, network 26", edit("network/Listener", "!slots.hasRoom(kind)", "false")),
   ...removed(
     "network/Listener",
     "network 28",
@@ -74,7 +70,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "network/Listener",
     "network 25, network 34",
-    edit("network/ConnectionSlots", 'if (place.state === "open") open[place.kind]--; else reserved[place.kind]--')
+    edit("network/ConnectionSlots", 'change(place, { state: "free" })', "undefined")
   ),
   ...removed(
     "routing/RequestRouter",

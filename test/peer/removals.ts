@@ -20,7 +20,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "peer/Connection",
     "peer 10, peer 11",
-    edit("peer/MessageStream", "duration: this.#policy.requestTimeout", 'duration: "1 hour"')
+    edit("peer/MessageStream", "TimeLimit.within($SENDING, this.#policy.requestTimeout, $LATE)", "$SENDING")
   ),
   ...removed("peer/Connection", "peer 12", edit(machine, "this.#now < waiting.deadlineNanos", "true")),
   ...removed("peer/Connection", "peer 14", edit(machine, "this.#options.random() < probability", "false")),
@@ -110,7 +110,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "peer/Adverts",
     "peer 87",
-    edit("peer/ConnectionLoop", 'if (action.of === "requestCanceled") this.#count(PeerMetrics.canceled)')
+    edit("peer/PeerMetrics", 'if (what.of === "requestCanceled") canceled.updateUnsafe(1, context)')
   ),
   ...removed(
     "peer/Adverts",
@@ -186,11 +186,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
 
   // -- heartbeats and ends
   ...removed("peer/Heartbeat", "peer 15", edit(matcher, "Duration.nanos(nowNanos - sentAtNanos)", "Duration.zero")),
-  ...removed(
-    "peer/Heartbeat",
-    "peer 71",
-    edit("peer/Heartbeat", "return beatAfter(interval)", "return beatAfter(Duration.zero)")
-  ),
+  ...removed("peer/Heartbeat", "peer 71", edit("peer/Heartbeat", "let pause = interval", "let pause = Duration.zero")),
   ...removed(
     "peer/Readiness",
     "peer 18, peer 19, peer 20, peer 21",
@@ -273,7 +269,15 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "peer 80",
     edit("chain/PeerSocketAddress", "show ? format(address) : redacted(address)", "format(address)")
   ),
-  ...removed("peer/PeerMetrics", "peer 81", edit("peer/ConnectionLoop", "this.#changeGauge(-1)")),
+  ...removed(
+    "peer/PeerMetrics",
+    "peer 81",
+    edit(
+      "peer/ConnectionLoop",
+      "PeerMetrics.connectionMoved(this.#shown, shown, this.#context)",
+      "PeerMetrics.connectionMoved(undefined, shown, this.#context)"
+    )
+  ),
 
   // -- what attacked others
   ...removed("peer/WayOut", "advisory P1", edit("peer/ConnectionLoop", "this.#fiber?.interruptUnsafe()")),
@@ -316,7 +320,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "peer/WayOut",
     "advisory P13, advisory N8",
-    edit("peer/ConnectionLoop", "this.waiters.end(failure, this.now())")
+    edit("peer/ConnectionLoop", "this.waiters.tellEnd(this.now())")
   ),
   ...removed(
     "peer/Adverts",
