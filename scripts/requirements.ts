@@ -202,7 +202,7 @@ class Runner {
       const end = (outcome: Ran | "endless") => {
         clearTimeout(patience)
         child.removeAllListeners()
-        if (outcome === "endless") {
+        if (outcome === "endless" || child.exitCode !== null) {
           kill(child)
           children.delete(child)
           this.#child = undefined
@@ -211,7 +211,8 @@ class Runner {
       }
       const patience = setTimeout(() => end("endless"), patienceMillis)
       child.on("message", (ran) => end(ran as Ran))
-      child.on("close", () => end("endless"))
+      // Its process ended by itself, so nothing is shown.
+      child.on("close", () => end([]))
       child.send(wanted)
     })
   }

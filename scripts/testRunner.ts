@@ -53,7 +53,8 @@ const run = async ({ changed, files, pattern }: Wanted): Promise<Ran> => {
       if (result.state !== "passed" && result.state !== "failed") return []
       const errors = result.state === "failed" ? result.errors : []
       const isEndless =
-        errors.length > 0 && errors.every(({ message }) => message.includes(`timed out in ${testTimeoutMillis}ms`))
+        errors.length > 0 &&
+        errors.every(({ message }) => String(message).includes(`timed out in ${testTimeoutMillis}ms`))
       return [{ file, title: test.name, fullName: test.fullName, state: isEndless ? "endless" : result.state }]
     })
   })
