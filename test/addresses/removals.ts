@@ -40,7 +40,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "AB-4",
     edit(book, "responded === undefined || now.monotonicMillis - responded > delayMillis", "true")
   ),
-  ...removed("addresses/AddressBook", "EX-7", edit(book, "if (!limitsGroups) return true")),
+  ...removed("addresses/AddressBook", "EX-7", edit(book, "policy.connectionsPerGroup === 1", "true")),
   ...removed("addresses/AddressBook", "AB-6", edit("addresses/BookEntries", "this.order.remove(entry)")),
   ...removed(
     "addresses/AddressBook",
@@ -75,14 +75,12 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     )
   ),
   ...removed("addresses/AddressBook", "AB-13, AB-18, AB-20", edit(bans, "nowSeconds < ban.value.untilSeconds", "true")),
+  ...removed("addresses/AddressBook", "AB-14", edit(bans, "first !== undefined && first.untilSeconds <= now", "false")),
   ...removed(
     "addresses/AddressBook",
-    "AB-14, AB-15",
-    edit(
-      bans,
-      "const kept = dropEnded(current, now, changes); const before = $BEFORE",
-      "const kept = current; const before = $BEFORE"
-    )
+    "AB-15",
+    edit(bans, "first !== undefined && first.untilSeconds <= now", "false"),
+    edit(bans, "Option.isSome(before) && before.value.untilSeconds >= untilSeconds", "Option.isSome(before)")
   ),
   ...removed(
     "addresses/AddressBook",

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import { removals as ofAddresses } from "../addresses/removals.ts"
 import { removals as ofChain } from "../chain/removals.ts"
+import { removals as ofSettings } from "../cli/removals.ts"
 import { removals as ofNetwork } from "../network/removals.ts"
 import { removals as ofNetworkScenarios } from "../network/scenarioRemovals.ts"
 import { removals as ofPeer } from "../peer/removals.ts"
@@ -32,6 +33,7 @@ export const scenarioRemovals: ReadonlyArray<ScenarioRemoval> = [
   ...ofChain,
   ...ofNetworkScenarios,
   ...ofPeer,
+  ...ofSettings,
   ...ofSimulation,
   ...ofStatus,
   ...ofWire
