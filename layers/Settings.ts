@@ -13,6 +13,8 @@ import * as SettingsFile from "../src/cli/SettingsFile.ts"
 import { defaults, Policy } from "../src/Policy.ts"
 import { StatusListening } from "../src/status/StatusAddress.ts"
 import * as RecordFolder from "../src/recording/RecordFolder.ts"
+import * as CacheLock from "./CacheLock.ts"
+import * as Descriptors from "./Descriptors.ts"
 import * as Node from "./Node.ts"
 import type { NodeOptions } from "./Node.ts"
 import * as StatusServer from "./StatusServer.ts"
@@ -118,13 +120,17 @@ export const layerNode = (flags: StartFlags) => {
       peers: flags.peers,
       userAgent: Option.getOrUndefined(flags.userAgent)
     }).pipe(
-      Effect.map(({ options, policy }) =>
-        Node.layer(options).pipe(
+      Effect.map(({ options, policy }) => {
+        const { cacheDirectory, chain } = options
+        return Node.layer(options).pipe(
           Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
           Layer.provide(recording),
+          Layer.merge(Descriptors.layer),
+          // Before anything is bound, and given back when all is written.
+          Layer.provide(cacheDirectory === undefined ? Layer.empty : CacheLock.layer(cacheDirectory, chain)),
           Layer.provideMerge(Layer.succeed(Policy, policy))
         )
-      )
+      })
     )
   ).pipe(Layer.catchCause(failing("choose another with --listen")))
   return Option.match(flags.status, {

@@ -1,13 +1,14 @@
 /**
- * The network-effect command. The one place where an effect is run; `bin.js` imports it.
+ * The network-effect command. The one place where an effect is run: by `run`, which `bin.js` calls.
  *
  * @module
  */
 import { NodeCrypto, NodeDns, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
-import { FetchHttpClient } from "effect/http"
+import * as BoundedFetch from "../src/cli/BoundedFetch.ts"
 import * as census from "../src/cli/census.ts"
+import { serve } from "../src/cli/censusServe.ts"
 import { watch } from "../src/cli/censusWatch.ts"
 import * as config from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
@@ -25,8 +26,8 @@ import * as Settings from "./Settings.ts"
 import * as Standard from "./Standard.ts"
 import * as Telemetry from "./Telemetry.ts"
 
-/** What the arguments say, run. */
-export const program = root.pipe(
+/** Every command, with the layers it needs. */
+export const command = root.pipe(
   Command.withSubcommands([
     start.pipe(
       Command.provide((flags) => Settings.layerNode(flags)),
@@ -44,6 +45,7 @@ export const program = root.pipe(
         census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.host.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        serve.pipe(Command.provide((flags) => Census.layerServe(flags))),
         watch.pipe(
           Command.provide((flags) => Census.layerWatch(flags)),
           Command.provide(Telemetry.layer)
@@ -69,12 +71,11 @@ export const program = root.pipe(
     doctor.pipe(
       Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))
     )
-  ]),
-  Command.run({ version })
+  ])
 )
 
-/** This machine. */
-export const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClient.layer).pipe(
+/** What every command stands on. */
+export const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, BoundedFetch.layer).pipe(
   Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layerSecureRandom))
 )
 
@@ -92,5 +93,5 @@ export const run = (onStart: (stop: (code: number) => void) => void): void => {
         process.exit(wasStopped ? stoppedWith : code)
       })
     )
-  })(program.pipe(Effect.provide(platform)))
+  })(Command.run(command, { version }).pipe(Effect.provide(platform)))
 }

@@ -6,7 +6,7 @@
  * Replaces `dist` and touches nothing else.
  */
 import { spawnSync } from "node:child_process"
-import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { llmsText } from "./llms.ts"
@@ -81,7 +81,7 @@ export const build = (): boolean => {
   if (status !== 0) return false
   nameTypesAsCode("dist")
   importOnlyWhatIsUsed("dist")
-  copyFileSync("src/status/page.html", "dist/src/status/page.html")
+  cpSync("src/status/page", "dist/src/status/page", { recursive: true })
   writeFileSync("dist/llms.txt", llmsText())
   return true
 }

@@ -24,7 +24,7 @@ const rank: Record<string, number> = {
   "src/recording": 5,
   "src/routing": 5,
   "src/network": 6,
-  "src/census": 7,
+  "src/census": 6,
   "src/simulation": 7,
   "src/status": 7,
   "src/cli": 8,

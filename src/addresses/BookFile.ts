@@ -173,8 +173,7 @@ const make = Effect.fnUntraced(function* (directory: string) {
     name: "address book",
     maxLines,
     parse: (line) => line,
-    format: (line: string) => line,
-    mode: 0o600
+    format: (line: string) => line
   })
 
   const lines = yield* file.load

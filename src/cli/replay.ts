@@ -19,7 +19,7 @@ import { shortName } from "./config.ts"
 import { jsonFlag } from "./remote.ts"
 import { explained, ReplayFailure } from "./root.ts"
 import { walk } from "./stepper.ts"
-import { harmless } from "./tables.ts"
+import { harmless } from "./Text.ts"
 
 /** Largest file that is taken into memory as a whole, to be walked or shrunk: many times a segment. */
 const maxWholeBytes = 256 * 1_048_576

@@ -5,6 +5,7 @@
  */
 import { Clock, Config, Console, Data, Effect, Layer, Option } from "effect"
 import { CliError, CliOutput, Command, Flag } from "effect/cli"
+import type { CacheDirectoryTaken } from "../addresses/CacheDirectoryTaken.ts"
 import type { NetworkEnd, TaskNameTaken } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { InvalidSetting } from "../network/Network.ts"
@@ -12,7 +13,9 @@ import type { RecordFolderError } from "../recording/RecordFolder.ts"
 import type { RpcCookieUnwritable } from "../status/RpcCookie.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListenError } from "../transport/Transport.ts"
+import * as Help from "./Help.ts"
 import type { SettingsError } from "./SettingsFile.ts"
+import { harmless } from "./Text.ts"
 
 /** `network-effect`. Shared flags are accepted before and after the subcommand. */
 export const root = Command.make("network-effect").pipe(
@@ -40,7 +43,12 @@ export const root = Command.make("network-effect").pipe(
   Command.withDescription(
     "The Zcash peer-to-peer network: run a node or a whole local network, and ask a running node.\n" +
       "Exit code 0: done. 1: it could not be done, and one sentence says why. 130: stopped by Ctrl-C."
-  )
+  ),
+  Command.withExamples([
+    { command: "network-effect devnet", description: "A local network of 12 nodes, with a page to look at" },
+    { command: "network-effect start", description: "A Mainnet node" },
+    { command: "network-effect peers", description: "Whom it is connected to" }
+  ])
 )
 
 /** Where the status interface is wanted: `None` when nobody said, `Some(None)` for nowhere. Of every command that runs a node. */
@@ -118,19 +126,25 @@ export const layerOutput = Layer.merge(
     present: (event) => {
       if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
       const problems = event.errors.map((error) => firstSentence(error.message))
-      return Console.error(`network-effect: ${problems.join(" ")} See ${event.commandPath.join(" ")} --help.`)
+      const sentences = harmless(problems.join(" "))
+      return Console.error(`network-effect: ${sentences} See ${event.commandPath.join(" ")} --help.`)
     }
   }),
   CliOutput.layer({
     ...CliOutput.defaultFormatter(),
-    formatCliError: (error) => error.message,
+    formatHelpDoc: Help.format,
+    formatCliError: (error) => harmless(error.message),
     formatError: (error) => lines(error.message),
     formatErrors: (errors) => errors.map((error) => lines(error.message)).join("\n")
   })
 )
 
 /** Each line for itself, as settings have one for each thing that is wrong. */
-const lines = (message: string): string => message.replace(/^/gm, "network-effect: ")
+const lines = (message: string): string =>
+  message
+    .split("\n")
+    .map((line) => `network-effect: ${harmless(line)}`)
+    .join("\n")
 
 /** `Expected: "pretty" | "json"` as one says it: `Expected pretty or json`. */
 const inWords = (message: string): string =>
@@ -169,6 +183,7 @@ const sentenceOf = (error: Failure, change: string): string => {
       return `the node stopped because its ${error.task} ended, which is a bug: ${String(error.cause)}.`
     case "RecordFolderError":
     case "ReplayFailure":
+    case "CacheDirectoryTaken":
     case "RpcCookieUnwritable":
     case "NodeOutdated":
     case "TaskNameTaken":
@@ -183,6 +198,7 @@ export class ReplayFailure extends Data.TaggedError("ReplayFailure")<{ readonly 
 
 /** Whatever may end a command. */
 export type Failure =
+  | CacheDirectoryTaken
   | ListenError
   | StatusAddress.StatusNeedsToken
   | RecordFolderError

@@ -98,7 +98,7 @@ export const start = Command.make(
   Command.withExamples([
     { command: "network-effect start", description: "A Mainnet node that starts from the DNS seeds" },
     {
-      command: "network-effect start --network regtest --listen 127.0.0.1:18233 --peer 127.0.0.2:18233 --json",
+      command: "network-effect start --network regtest --peer 127.0.0.2:18233 --json",
       description: "A Regtest node that starts from one peer and tells its events as JSON"
     }
   ])

@@ -8,7 +8,7 @@ import { isSame, type Walked } from "../recording/Replay.ts"
 import * as Telling from "../recording/Telling.ts"
 import { ReplayFailure } from "./root.ts"
 import { draw } from "./screen.ts"
-import { harmless } from "./tables.ts"
+import { harmless } from "./Text.ts"
 
 /** What is walked through. */
 export interface Walk {

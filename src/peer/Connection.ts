@@ -68,6 +68,7 @@ class Connection implements Peers.Peer {
   readonly #options: Options
   readonly #loop: ConnectionLoop
   #roundTrip: Duration.Duration | undefined
+  #isPinging = false
 
   constructor(options: Options, context: Context.Context<never>) {
     const { connectedAddress } = options.info
@@ -202,10 +203,27 @@ class Connection implements Peers.Peer {
     })
   }
 
+  get ping(): Effect.Effect<void, Peers.PeerError> {
+    return Effect.tapError(this.#exchange, (error) => this.#loop.pingFailed(error))
+  }
+
   get #heartbeat(): Effect.Effect<void, Peers.PeerError> {
-    const { pingInterval, pingTimeout } = this.#options.policy
-    const exchange = () => Heartbeat.exchange(pingTimeout, this.#ping, (report) => this.#loop.report(report))
-    return this.#loop.spans.heartbeat(Heartbeat.run(pingInterval, exchange))
+    return this.#loop.spans.heartbeat(Heartbeat.run(this.#options.policy.pingInterval, () => this.#exchange))
+  }
+
+  /** One ping and its pong; nothing while there is one. */
+  get #exchange(): Effect.Effect<void, Peers.PeerError> {
+    return Effect.suspend(() => {
+      if (this.#isPinging) return Effect.void
+      this.#isPinging = true
+      const ended = Effect.sync(() => {
+        this.#isPinging = false
+      })
+      const exchange = Heartbeat.exchange(this.#options.policy.pingTimeout, this.#ping, (report) =>
+        this.#loop.report(report)
+      )
+      return Effect.ensuring(exchange, ended)
+    })
   }
 
   get #ping(): Effect.Effect<Duration.Duration, Peers.PeerError> {

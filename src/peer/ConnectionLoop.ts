@@ -93,7 +93,7 @@ export class ConnectionLoop {
 
   #taskEnded(cause: Cause.Cause<PeerError>): Effect.Effect<void> {
     const error = Cause.findErrorOption(cause)
-    if (Option.isSome(error)) return this.#pingFailed(error.value)
+    if (Option.isSome(error)) return this.pingFailed(error.value)
     if (Cause.hasInterruptsOnly(cause)) return Effect.void
     const failure = Exit.failCause(Cause.fromReasons<never>(cause.reasons.filter(Cause.isDieReason)))
     return Effect.map(ConnectionLog.defect(this.#options.log, cause), () => {
@@ -104,7 +104,7 @@ export class ConnectionLoop {
   }
 
   /** Of a ping that ended with the connection the machine has reported what there was to report. */
-  #pingFailed(error: PeerError): Effect.Effect<void> {
+  pingFailed(error: PeerError): Effect.Effect<void> {
     if (this.machine.isClosed) return Effect.void
     const reported = this.report({ _tag: "Failed", services: undefined })
     return Effect.map(reported, () => this.tell({ _tag: "Close", error, failure: Exit.fail(error) }))

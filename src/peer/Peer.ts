@@ -165,6 +165,11 @@ export interface Peer {
 
   /** Load estimate at `nowNanos` (monotonic): answer time × (pending + 1), in nanoseconds. */
   readonly load: (nowNanos: bigint) => number
+  /**
+   * Pings now, besides the heartbeat, and waits for the answer, which `roundTrip` then has. Does nothing while a ping is under
+   * way. A peer that does not answer in `Policy.pingTimeout` is closed, as by the heartbeat.
+   */
+  readonly ping: Effect.Effect<void, PeerError>
   /** Last round trip of a ping. */
   readonly roundTrip: () => Duration.Duration | undefined
   /** For how long a ping has been waiting for its answer; `undefined` when none is under way. */

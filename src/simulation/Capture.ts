@@ -140,6 +140,7 @@ const timedPeer = (
     request: () => Effect.die("nobody holds this peer"),
     advertiseBlock: () => Effect.void,
     awaitClosed: Effect.never,
+    ping: Effect.void,
     close: () => Effect.void,
     load: (nowNanos) => PeerLoad.load(estimate, unfinished, nowNanos, decayNanos),
     roundTrip: () => undefined,

@@ -216,6 +216,7 @@ const peerOf = (
     request: () => Effect.die("nobody asks a played peer"),
     advertiseBlock: () => Effect.void,
     awaitClosed: Effect.never,
+    ping: Effect.void,
     close: () => close,
     load: () => 1,
     roundTrip: () => undefined,

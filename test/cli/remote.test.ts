@@ -91,10 +91,10 @@ describe("a running node", () => {
       answer("top"),
       answer("doctor", "--network", "regtest", "--listen", "127.0.12.3:0", "--json")
     ])
-    assert.match(head, /^id {2}address +direction +ping +received +sent +age +version +agent$/)
+    assert.match(head, /^id {2}address +way +ping +received +sent +age +version +agent$/)
     assert.match(line, new RegExp(`^1 +${bobAddress} +out .* 170190 +/bob\\?\\[31m/$`))
     assert.include((JSON.parse(json) as ReadonlyArray<object>)[0], { addr: bobAddress, subver: "/bob\u001b[31m/" })
-    assert.match(addresses[0] ?? "", /^\d of at most 5000 addresses: \d responded/)
+    assert.match(addresses[0] ?? "", /^addresses: \d of 5000, \d responded/)
     assert.match(addresses.join("\n"), new RegExp(`^${bobAddress} +Responded`, "m"))
     assert.deepInclude((JSON.parse(book) as { readonly counts: object }).counts, { limit: 5000 })
     assert.match(look.join("\n"), /peers: \d out of 75, \d in of 125, not ready before 13/)
@@ -156,7 +156,7 @@ describe("a running node", () => {
     [
       "an address nobody is at",
       ["connect", "127.0.12.9:1"],
-      "network-effect: 127.0.12.9:1 could not be connected: ECONNREFUSED."
+      "network-effect: 127.0.12.9:1 could not be connected: nobody listens there."
     ],
     [
       "an address that is none",

@@ -3,8 +3,10 @@
  * takes to start. For what a command says and ends with; what it does to a process, such as signals and streams that are full,
  * is for `process.ts`.
  */
+import { Command } from "effect/cli"
 import { ConfigProvider, Console, Effect, Runtime, Stdio } from "effect"
-import { platform, program } from "../../layers/main.ts"
+import { command, platform } from "../../layers/main.ts"
+import { version } from "../../src/version.ts"
 import { withoutLogs } from "./process.ts"
 
 export interface Outcome {
@@ -25,7 +27,7 @@ export const runIn =
       const [output, errors]: [Array<string>, Array<string>] = [[], []]
       const told = (lines: Array<string>) => (text: unknown) => void lines.push(`${String(text)}\n`)
       const console_: Console.Console = { ...console, log: told(output), error: told(errors) }
-      const exit = yield* program.pipe(
+      const exit = yield* Command.run(command, { version }).pipe(
         Effect.provide(stdio(args)),
         Effect.provide(platform),
         Effect.provideService(Console.Console, console_),

@@ -20,31 +20,36 @@ export interface Run {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
 }
 
+/** A process that has been started, with what it prints. */
+export const runOf = (child: ChildProcess): Run => {
+  let [output, errors] = ["", ""]
+  child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()))
+  return {
+    child,
+    output: () => output,
+    errors: () => errors,
+    ended: new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })))
+  }
+}
+
 /** Starts the command with its home in `directory`, without a status interface unless `env` says otherwise. */
 export const startIn =
   (directory: string, env: Readonly<Record<string, string>> = {}, stdio: StdioOptions = ["ignore", "pipe", "pipe"]) =>
-  (...args: ReadonlyArray<string>): Run => {
-    const child = spawn(process.execPath, ["layers/bin.js", ...args], {
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        HOME: directory,
-        XDG_CACHE_HOME: directory,
-        NETWORK_EFFECT_STATUS: "off",
-        NODE_COMPILE_CACHE: compiled,
-        ...env
-      },
-      stdio
-    })
-    let [output, errors] = ["", ""]
-    child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()))
-    child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()))
-    return {
-      child,
-      output: () => output,
-      errors: () => errors,
-      ended: new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })))
-    }
-  }
+  (...args: ReadonlyArray<string>): Run =>
+    runOf(
+      spawn(process.execPath, ["layers/bin.js", ...args], {
+        env: {
+          PATH: process.env["PATH"] ?? "",
+          HOME: directory,
+          XDG_CACHE_HOME: directory,
+          NETWORK_EFFECT_STATUS: "off",
+          NODE_COMPILE_CACHE: compiled,
+          ...env
+        },
+        stdio
+      })
+    )
 
 export const until = async (holds: () => boolean, what: string) => {
   for (let tries = 0; !holds(); tries++) {
