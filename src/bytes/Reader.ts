@@ -146,6 +146,10 @@ export class Reader {
     return u32At(this.bytes, this.position - 4)
   }
 
+  i32(field: string): number {
+    return this.u32(field) | 0
+  }
+
   u64(field: string): bigint {
     if (!this.has(8, field)) return 0n
     const at = this.position

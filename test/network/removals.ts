@@ -3,14 +3,8 @@
  * which that test has to fail. Code is found by what it means, not by how it is laid out: `test/support/codePattern.ts` says
  * how to write it.
  */
+import { edit } from "../support/removal.ts"
 import type { Edit } from "../support/sourceEdits.ts"
-
-const edit = (file: string, find: string, replace = "", where?: { readonly within: string }): Edit => ({
-  file: file.startsWith("layers/") ? `${file}.ts` : `src/${file}.ts`,
-  find,
-  replace,
-  ...where
-})
 
 const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
 const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
@@ -185,8 +179,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/ConnectionSlots",
-        'if (place.state === "open") open[place.kind]--; else reserved[place.kind]--',
-        'if (place.state === "open") open[place.kind]--'
+        'change(place, { state: "free" })',
+        'place.state === "open" ? change(place, { state: "free" }) : undefined'
       )
     ]
   ],
@@ -321,7 +315,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  C13: [[edit("network/ConnectionSlots", 'place.state === "open"', "place.state !== undefined")]],
+  C13: [[edit("network/ConnectionSlots", 'if (state === "open") open[kind] += change', "open[kind] += change")]],
   C14: [
     [
       edit(
@@ -444,9 +438,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/ConnectionSlots",
-        "Effect.suspend(() => { const place = placeFor(kind); $$$COUNT })",
+        "Effect.suspend(() => { const free = placeFor(kind); $$$COUNT })",
         `Effect.suspend(() => {
-          const place = placeFor(kind)
+          const free = placeFor(kind)
           return Effect.andThen(Effect.yieldNow, Effect.suspend(() => { $$$COUNT }))
         })`
       )
