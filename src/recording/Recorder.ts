@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer"
 import { crc32 } from "node:zlib"
 import { Duration } from "effect"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
@@ -27,17 +28,18 @@ import { nameOf, Transcript } from "./Transcript.ts"
 export interface SegmentName {
   /** Which of several nodes of one process; empty for the only one. */
   readonly node: string
-  readonly connection: ConnectionId
+  /** The connections of this process that were recorded, from 1: a number of its own, for two nodes may have one id. */
+  readonly connection: number
   /** From 1. */
   readonly segment: number
 }
 
 /** Where the text of a segment goes. */
 export interface SegmentSink {
-  /** Takes whole lines of ASCII. `false`: there is no room for them, nor for anything after them but the last line. */
-  readonly write: (text: string) => boolean
+  /** Takes whole lines, and the bytes. `false`: there is no room for them, nor for anything after but the last line. */
+  readonly write: (lines: Buffer) => boolean
   /** Takes the last line; nothing follows. */
-  readonly end: (text: string) => void
+  readonly end: (line: Buffer) => void
 }
 
 /** Where segments go. */
@@ -58,13 +60,14 @@ export interface RecorderOptions {
   readonly nowMillis: () => number
 }
 
-/** Characters that one connection holds before they go to the sink. */
-const chunkCharacters = 65_536
+/** Bytes that one connection holds before they go to the sink; a line that is longer goes at once. */
+const chunkBytes = 32_768
 
 /** Records the connections of one process, or of one simulated world. */
 export class Recorder {
   readonly #options: RecorderOptions
   readonly #live = new Set<RecordedConnection>()
+  #begun = 0
 
   constructor(options: RecorderOptions) {
     this.#options = options
@@ -76,7 +79,8 @@ export class Recorder {
       begin: (id, info, options) => {
         const { source } = options
         if (source === undefined) return undefined
-        const subject = { node, id, info, machine: options, address: source.address }
+        const number = ++this.#begun
+        const subject = { node, number, id, info, machine: options, address: source.address }
         const connection = new RecordedConnection(this.#options, subject, () => this.#live.delete(connection))
         this.#live.add(connection)
         return connection
@@ -98,6 +102,7 @@ export class Recorder {
 /** What is recorded. */
 interface Subject {
   readonly node: string
+  readonly number: number
   readonly id: ConnectionId
   readonly info: ConnectionInfo
   readonly machine: Options
@@ -120,7 +125,10 @@ class RecordedConnection implements ConnectionRecord {
   #taken = 0
   #bytes = 0
   #checksum = 0
-  #text = ""
+  #chunk: Buffer | undefined
+  /** Bytes of `#chunk`, and the events in them. */
+  #held = 0
+  #heldEvents = 0
 
   constructor(recorder: RecorderOptions, subject: Subject, isOver: () => void) {
     this.#recorder = recorder
@@ -143,16 +151,16 @@ class RecordedConnection implements ConnectionRecord {
 
   step(machine: ConnectionMachine, event: Event, nowNanos: bigint): ReadonlyArray<Action> {
     if (this.#isStopped || machine.isClosed) return machine.step(event, nowNanos)
-    if (this.#sink === undefined) this.#tried(() => this.#open(machine, nowNanos))
+    if (this.#sink === undefined) this.#tryOpen(machine, nowNanos)
     if (this.#draws.length > 0) this.#draws = []
     let actions: ReadonlyArray<Action>
     try {
       actions = machine.step(event, nowNanos)
     } catch (thrown) {
-      this.#tried(() => this.#write(event, nowNanos, undefined, thrown))
+      this.#tryWrite(event, nowNanos, undefined, thrown)
       throw thrown
     }
-    this.#tried(() => this.#write(event, nowNanos, actions, undefined))
+    this.#tryWrite(event, nowNanos, actions, undefined)
     return actions
   }
 
@@ -166,10 +174,19 @@ class RecordedConnection implements ConnectionRecord {
     this.#isOver()
   }
 
-  /** A bug of what writes it down is not the connection's. */
-  #tried(work: () => void): void {
+  // A bug of what writes it down is not the connection's.
+
+  #tryOpen(machine: ConnectionMachine, nowNanos: bigint): void {
     try {
-      work()
+      this.#open(machine, nowNanos)
+    } catch {
+      this.#end("lost")
+    }
+  }
+
+  #tryWrite(event: Event, nowNanos: bigint, actions: ReadonlyArray<Action> | undefined, thrown: unknown): void {
+    try {
+      this.#write(event, nowNanos, actions, thrown)
     } catch {
       this.#missed++
       this.#end("lost")
@@ -177,14 +194,16 @@ class RecordedConnection implements ConnectionRecord {
   }
 
   #open(machine: ConnectionMachine, nowNanos: bigint): void {
-    const { address, id, info, machine: options, node } = this.#subject
-    const name = { node, connection: id, segment: this.#segment + 1 }
+    const { address, id, info, machine: options, node, number } = this.#subject
+    const name = { node, connection: number, segment: this.#segment + 1 }
     const sink = this.#recorder.sink.open(name, nowNanos)
     if (sink === undefined) return
     this.#segment++
     this.#sink = sink
     this.#events = 0
     this.#taken = 0
+    this.#held = 0
+    this.#heldEvents = 0
     this.#bytes = 0
     this.#checksum = 0
     this.#transcript.startAt(nowNanos)
@@ -221,7 +240,7 @@ class RecordedConnection implements ConnectionRecord {
       state: this.#transcript.state(machine.snapshot)
     }
     this.#missed = 0
-    this.#add(ascii(JSON.stringify(segment)))
+    this.#add(ascii(JSON.stringify(segment)), 0)
   }
 
   #write(event: Event, nowNanos: bigint, actions: ReadonlyArray<Action> | undefined, thrown: unknown): void {
@@ -234,38 +253,56 @@ class RecordedConnection implements ConnectionRecord {
     let line = `{"at":${transcript.nanos(nowNanos)},"on":${transcript.event(event)}`
     if (this.#draws.length > 0) line += `,"chance":[${this.#draws.join()}]`
     let isClosed = false
-    if (actions === undefined) line += `,"defect":${ascii(JSON.stringify(nameOf(thrown)))}`
-    else if (actions.length > 0) {
-      let texts = ""
-      for (const action of actions) {
-        texts += `${texts === "" ? "" : ","}"${transcript.action(action)}"`
-        isClosed ||= action._tag === "Close"
+    if (actions === undefined) line += `,"defect":${ascii(JSON.stringify(nameOf(thrown)))}}`
+    else if (actions.length === 0) line += "}"
+    else if (actions.length === 1 && actions[0]?._tag === "Read") line += ',"do":["Read"]}'
+    else {
+      line += ',"do":['
+      for (let i = 0; i < actions.length; i++) {
+        const action = actions[i]!
+        line += i === 0 ? `"${transcript.action(action)}"` : `,"${transcript.action(action)}"`
+        if (action._tag === "Close") isClosed = true
       }
-      line += `,"do":[${texts}]`
+      line += "]}"
     }
-    this.#add(`${line}}`)
     this.#events++
+    this.#add(line, 1)
     if (isClosed) {
       this.#end("closed")
       this.#isStopped = true
       this.#isOver()
     } else if (this.#bytes >= this.#recorder.segmentBytes) this.#end("full")
-    else if (this.#text.length >= chunkCharacters) this.flush()
   }
 
-  #add(line: string): void {
-    this.#text += `${line}\n`
-    this.#bytes += line.length + 1
+  /** A line of ASCII, with so many events. */
+  #add(line: string, events: number): void {
+    const length = line.length + 1
+    if (this.#held + length > chunkBytes) this.flush()
+    if (this.#sink === undefined) return
+    this.#bytes += length
+    const chunk =
+      length > chunkBytes ? Buffer.allocUnsafeSlow(length) : (this.#chunk ??= Buffer.allocUnsafeSlow(chunkBytes))
+    const at = chunk === this.#chunk ? this.#held : 0
+    chunk.write(line, at, "latin1")
+    chunk[at + length - 1] = 10
+    this.#heldEvents += events
+    if (chunk === this.#chunk) this.#held += length
+    else if (!this.#take(chunk)) this.#end("lost")
   }
 
   /** `false` when the sink has no room for it. */
   #handOver(): boolean {
-    if (this.#text === "" || this.#sink === undefined) return true
-    const text = this.#text
-    this.#text = ""
-    if (!this.#sink.write(text)) return false
-    this.#checksum = crc32(text, this.#checksum)
-    this.#taken = this.#events
+    if (this.#held === 0 || this.#chunk === undefined) return true
+    const lines = Buffer.copyBytesFrom(this.#chunk, 0, this.#held)
+    this.#held = 0
+    return this.#take(lines)
+  }
+
+  #take(lines: Buffer): boolean {
+    if (this.#sink === undefined || !this.#sink.write(lines)) return false
+    this.#checksum = crc32(lines, this.#checksum)
+    this.#taken += this.#heldEvents
+    this.#heldEvents = 0
     return true
   }
 
@@ -276,7 +313,7 @@ class RecordedConnection implements ConnectionRecord {
     this.#sink = undefined
     this.#missed += this.#events - this.#taken
     const line: Format.End = { end: isWhole ? end : "lost", events: this.#taken, crc32: this.#checksum }
-    sink.end(`${JSON.stringify(line)}\n`)
+    sink.end(Buffer.from(`${JSON.stringify(line)}\n`, "latin1"))
   }
 }
 
