@@ -21,6 +21,7 @@ import type { ConnectionInfo } from "../peer/Peer.ts"
 import type { ConnectionRecord, Recording } from "../peer/Recording.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import * as Format from "./Format.ts"
+import { LineBuffer } from "./LineBuffer.ts"
 import type { Pseudonym } from "./Pseudonyms.ts"
 import { nameOf, Transcript } from "./Transcript.ts"
 
@@ -60,8 +61,8 @@ export interface RecorderOptions {
   readonly nowMillis: () => number
 }
 
-/** Bytes that one connection holds before they go to the sink; a line that is longer goes at once. */
-const chunkBytes = 32_768
+/** Bytes of lines that one connection holds before they go to the sink. */
+const chunkBytes = 65_536
 
 /** Records the connections of one process, or of one simulated world. */
 export class Recorder {
@@ -125,10 +126,7 @@ class RecordedConnection implements ConnectionRecord {
   #taken = 0
   #bytes = 0
   #checksum = 0
-  #chunk: Buffer | undefined
-  /** Bytes of `#chunk`, and the events in them. */
-  #held = 0
-  #heldEvents = 0
+  readonly #lines = new LineBuffer()
 
   constructor(recorder: RecorderOptions, subject: Subject, isOver: () => void) {
     this.#recorder = recorder
@@ -180,6 +178,7 @@ class RecordedConnection implements ConnectionRecord {
     try {
       this.#open(machine, nowNanos)
     } catch {
+      this.#lines.clear()
       this.#end("lost")
     }
   }
@@ -188,6 +187,7 @@ class RecordedConnection implements ConnectionRecord {
     try {
       this.#write(event, nowNanos, actions, thrown)
     } catch {
+      this.#lines.dropLine()
       this.#missed++
       this.#end("lost")
     }
@@ -202,8 +202,7 @@ class RecordedConnection implements ConnectionRecord {
     this.#sink = sink
     this.#events = 0
     this.#taken = 0
-    this.#held = 0
-    this.#heldEvents = 0
+    this.#lines.clear()
     this.#bytes = 0
     this.#checksum = 0
     this.#transcript.startAt(nowNanos)
@@ -240,7 +239,8 @@ class RecordedConnection implements ConnectionRecord {
       state: this.#transcript.state(machine.snapshot)
     }
     this.#missed = 0
-    this.#add(ascii(JSON.stringify(segment)), 0)
+    this.#lines.put(ascii(JSON.stringify(segment)))
+    this.#bytes += this.#lines.endLine()
   }
 
   #write(event: Event, nowNanos: bigint, actions: ReadonlyArray<Action> | undefined, thrown: unknown): void {
@@ -250,59 +250,41 @@ class RecordedConnection implements ConnectionRecord {
       return
     }
     const transcript = this.#transcript
-    let line = `{"at":${transcript.nanos(nowNanos)},"on":${transcript.event(event)}`
-    if (this.#draws.length > 0) line += `,"chance":[${this.#draws.join()}]`
+    const lines = this.#lines
+    lines.put('{"at":')
+    lines.putWhole(transcript.nanos(nowNanos))
+    lines.put(',"on":')
+    lines.put(transcript.event(event))
+    if (this.#draws.length > 0) lines.put(`,"chance":[${this.#draws.join()}]`)
     let isClosed = false
-    if (actions === undefined) line += `,"defect":${ascii(JSON.stringify(nameOf(thrown)))}}`
-    else if (actions.length === 0) line += "}"
-    else if (actions.length === 1 && actions[0]?._tag === "Read") line += ',"do":["Read"]}'
-    else {
-      line += ',"do":['
+    if (actions === undefined) lines.put(`,"defect":${ascii(JSON.stringify(nameOf(thrown)))}`)
+    else if (actions.length > 0) {
       for (let i = 0; i < actions.length; i++) {
         const action = actions[i]!
-        line += i === 0 ? `"${transcript.action(action)}"` : `,"${transcript.action(action)}"`
+        lines.put(i === 0 ? ',"do":["' : '","')
+        lines.put(transcript.action(action))
         if (action._tag === "Close") isClosed = true
       }
-      line += "]}"
+      lines.put('"]')
     }
+    lines.put("}")
+    this.#bytes += lines.endLine()
     this.#events++
-    this.#add(line, 1)
     if (isClosed) {
       this.#end("closed")
       this.#isStopped = true
       this.#isOver()
     } else if (this.#bytes >= this.#recorder.segmentBytes) this.#end("full")
-  }
-
-  /** A line of ASCII, with so many events. */
-  #add(line: string, events: number): void {
-    const length = line.length + 1
-    if (this.#held + length > chunkBytes) this.flush()
-    if (this.#sink === undefined) return
-    this.#bytes += length
-    const chunk =
-      length > chunkBytes ? Buffer.allocUnsafeSlow(length) : (this.#chunk ??= Buffer.allocUnsafeSlow(chunkBytes))
-    const at = chunk === this.#chunk ? this.#held : 0
-    chunk.write(line, at, "latin1")
-    chunk[at + length - 1] = 10
-    this.#heldEvents += events
-    if (chunk === this.#chunk) this.#held += length
-    else if (!this.#take(chunk)) this.#end("lost")
+    else if (lines.length >= chunkBytes) this.flush()
   }
 
   /** `false` when the sink has no room for it. */
   #handOver(): boolean {
-    if (this.#held === 0 || this.#chunk === undefined) return true
-    const lines = Buffer.copyBytesFrom(this.#chunk, 0, this.#held)
-    this.#held = 0
-    return this.#take(lines)
-  }
-
-  #take(lines: Buffer): boolean {
+    if (this.#lines.length === 0) return true
+    const lines = this.#lines.take(2 * chunkBytes)
     if (this.#sink === undefined || !this.#sink.write(lines)) return false
     this.#checksum = crc32(lines, this.#checksum)
-    this.#taken += this.#heldEvents
-    this.#heldEvents = 0
+    this.#taken = this.#events
     return true
   }
 
