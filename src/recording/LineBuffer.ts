@@ -11,7 +11,7 @@ import { Buffer } from "node:buffer"
 const firstBytes = 4096
 
 /** A text longer than this is copied by the machine. */
-const shortText = 48
+const shortText = 32
 
 /** Lines of ASCII that grow. What is put in belongs to the line that is not ended yet. */
 export class LineBuffer {

@@ -14,6 +14,7 @@ export interface MemorySegment {
   readonly text: string
 }
 
+/** A sink that keeps texts. */
 export class MemorySink implements Sink {
   readonly #limitCharacters: number
   readonly #segments = new Map<object, { readonly name: SegmentName; text: string }>()

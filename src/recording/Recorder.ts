@@ -49,6 +49,7 @@ export interface Sink {
   readonly open: (name: SegmentName, nowNanos: bigint) => SegmentSink | undefined
 }
 
+/** Where a recorder writes, and what it leaves out. */
 export interface RecorderOptions {
   readonly sink: Sink
   /** Longest segment, in bytes; what makes it longer is its last event. */
@@ -253,6 +254,14 @@ class RecordedConnection implements ConnectionRecord {
     const lines = this.#lines
     lines.put('{"at":')
     lines.putWhole(transcript.nanos(nowNanos))
+    // Half of all lines.
+    const isPlain = actions !== undefined && this.#draws.length === 0
+    const frequent = isPlain ? frequentLine(event, actions) : undefined
+    if (frequent !== undefined) {
+      lines.put(frequent)
+      this.#added(lines.endLine())
+      return
+    }
     lines.put(',"on":')
     lines.put(transcript.event(event))
     if (this.#draws.length > 0) lines.put(`,"chance":[${this.#draws.join()}]`)
@@ -268,14 +277,19 @@ class RecordedConnection implements ConnectionRecord {
       lines.put('"]')
     }
     lines.put("}")
-    this.#bytes += lines.endLine()
+    this.#added(lines.endLine())
+    if (!isClosed) return
+    this.#end("closed")
+    this.#isStopped = true
+    this.#isOver()
+  }
+
+  /** A line of so many bytes is there. */
+  #added(bytes: number): void {
+    this.#bytes += bytes
     this.#events++
-    if (isClosed) {
-      this.#end("closed")
-      this.#isStopped = true
-      this.#isOver()
-    } else if (this.#bytes >= this.#recorder.segmentBytes) this.#end("full")
-    else if (lines.length >= chunkBytes) this.flush()
+    if (this.#bytes >= this.#recorder.segmentBytes) this.#end("full")
+    else if (this.#lines.length >= chunkBytes) this.flush()
   }
 
   /** `false` when the sink has no room for it. */
@@ -296,6 +310,22 @@ class RecordedConnection implements ConnectionRecord {
     this.#missed += this.#events - this.#taken
     const line: Format.End = { end: isWhole ? end : "lost", events: this.#taken, crc32: this.#checksum }
     sink.end(Buffer.from(`${JSON.stringify(line)}\n`, "latin1"))
+  }
+}
+
+/** What is left to say after the time of an event that has nothing in it, and at most the wish to read. */
+const frequentLine = (event: Event, actions: ReadonlyArray<Action>): string | undefined => {
+  const isNothing = actions.length === 0
+  if (!isNothing && (actions.length > 1 || actions[0]?._tag !== "Read")) return undefined
+  switch (event._tag) {
+    case "Quiet":
+      return isNothing ? ',"on":"Quiet"}' : ',"on":"Quiet","do":["Read"]}'
+    case "Written":
+      return isNothing ? ',"on":"Written"}' : ',"on":"Written","do":["Read"]}'
+    case "Alarm":
+      return isNothing ? ',"on":"Alarm"}' : ',"on":"Alarm","do":["Read"]}'
+    default:
+      return undefined
   }
 }
 
