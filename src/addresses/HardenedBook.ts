@@ -436,7 +436,9 @@ export const choose =
       const isOpen = (group: string) => roomIn(group, false, now) > 0
       const from = (pool: DialPool<Standing>, also: (standing: Standing) => boolean) => {
         const mayBe = (standing: Standing) =>
-          (isForFeeler || standing.isExempt || isOpen(standing.group)) && isSuitable(standing) && also(standing)
+          (isForFeeler || standing.isExempt || pool === pools.configured || isOpen(standing.group)) &&
+          isSuitable(standing) &&
+          also(standing)
         return rules.drawGroups ? pool.draw(random, () => true, mayBe, weight) : drawAddress(pool, mayBe)
       }
       const anybody = () => true
