@@ -371,7 +371,7 @@ export const choose =
         if (hasTenure(standing, now) && standing.failures <= tenureFailures) known++
         if (known === most) break
       }
-      return newcomers >= places - known
+      return known > 0 && newcomers >= places - known
     }
 
     // -- who is next ---------------------------------------------------------------------------
