@@ -442,13 +442,16 @@ export const choose =
         return rules.drawGroups ? pool.draw(random, () => true, mayBe, weight) : drawAddress(pool, mayBe)
       }
       const anybody = () => true
+      const fromTables = isKept
+        ? () => from(pools.tried, (standing) => hasTenure(standing, now))
+        : rules.preferTried && random() < 0.5
+          ? () => from(pools.tried, anybody) ?? from(pools.new, anybody)
+          : () => from(pools.new, anybody) ?? from(pools.tried, anybody)
+      // Whom the operator named and who answered once, before all others; who never did, when nobody else is left.
       const found =
-        from(pools.configured, anybody) ??
-        (isKept
-          ? from(pools.tried, (standing) => hasTenure(standing, now))
-          : rules.preferTried && random() < 0.5
-            ? (from(pools.tried, anybody) ?? from(pools.new, anybody))
-            : (from(pools.new, anybody) ?? from(pools.tried, anybody)))
+        from(pools.configured, ({ firstSuccessSeconds }) => firstSuccessSeconds !== undefined) ??
+        fromTables() ??
+        from(pools.configured, anybody)
       for (const standing of unreachable) standing.pool?.remove(standing)
       return found === undefined ? undefined : found.entry
     }
