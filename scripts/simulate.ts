@@ -82,7 +82,7 @@ const study = (book: string) => {
   const hours = flags.hours === undefined ? {} : { hours: number("hours", flags.hours, 0) }
   Error.stackTraceLimit = 0
   const columns: Array<Record<string, string | number>> = []
-  for (const groups of flags.groups.split(",")) {
+  for (const groups of script.groups === undefined ? flags.groups.split(",") : [String(script.groups)]) {
     const played: Array<ReturnType<typeof Eclipse.run>> = []
     for (let seed = Number(first); seed <= Number(last); seed++) {
       const world = flags.world
