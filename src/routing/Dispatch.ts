@@ -107,18 +107,27 @@ export class Dispatch {
     const askedAtNanos = this.#isWatched ? nowNanos() : 0n
     const asking = member.peer.enqueueUnsafe(request)
     const flight = fly(span === undefined ? asking : Effect.provideService(asking, Tracer.ParentSpan, span))
-    member.pending++
     membership.becameBusy(member)
-    if (!this.#isWatched && !saysSomething(request)) flight.addObserver(() => void member.pending--)
-    else {
+    const ended = flight.pollUnsafe()
+    if (ended === undefined) member.pending++
+    if (this.#isWatched || saysSomething(request)) {
       flight.addObserver((exit) =>
         steps.run(() => {
-          member.pending--
+          if (ended === undefined) member.pending--
+          if (request._tag === "Peers") membership.noteTold(member, exit)
           this.#landings.push({ request, member, promised, exit })
           if (this.#isWatched) this.#tellChooser(request, member, exit, nowNanos() - askedAtNanos)
         })
       )
+      return flight
     }
+    // Plain facts, with no step of their own: nobody waits for them.
+    if (ended === undefined) {
+      flight.addObserver((exit) => {
+        member.pending--
+        if (request._tag === "Peers") membership.noteTold(member, exit)
+      })
+    } else if (request._tag === "Peers") membership.noteTold(member, ended)
     return flight
   }
 

@@ -51,10 +51,10 @@ const longLived = 600_000_000_000n
 /** Draws after which the last one stands, whatever its network: a choice costs the same among any peers. */
 const draws = 6
 
-/** Weight of a peer, above 0 and up to 1. */
-export const weightOf = ({ credit, isInbound, joinedAtNanos }: Facts, nowNanos: bigint): number => {
+/** Weight of a peer, above 0 and up to 1. `oldSince`: joined no later than this, it is long-lived. */
+const weightOf = ({ credit, isInbound, joinedAtNanos }: Facts, oldSince: bigint): number => {
   const weight = isInbound ? credit / 2 : credit
-  return nowNanos - joinedAtNanos < longLived ? weight / 2 : weight
+  return joinedAtNanos > oldSince ? weight / 2 : weight
 }
 
 /**
@@ -67,39 +67,55 @@ export const choose = (
   nowNanos: bigint,
   tried: ReadonlySet<string>
 ): ConnectionId => {
-  const isFresh = ({ network }: Facts) => tried.size === 0 || network === undefined || !tried.has(network)
   const { size } = candidates
   const drawnWith = draw(size * explores)
-  let rank = Math.floor(drawnWith / explores)
+  const isExploring = drawnWith % explores === 0
+  let rank = (drawnWith - (drawnWith % explores)) / explores
   let first = candidates.at(rank)
-  // At random as long as that is cheaper than one after the other.
-  for (let left = draws; left > 0 && !isFresh(first); left--) {
-    rank = draw(size)
+  if (!isElsewhere(first, tried)) {
+    rank = rankElsewhere(candidates, rank, draw, tried)
     first = candidates.at(rank)
   }
-  for (let left = Math.min(size, looks); left > 0 && !isFresh(first); left--) {
-    rank = (rank + 1) % size
-    first = candidates.at(rank)
-  }
-  if (drawnWith % explores === 0) return first.id
-  const mayBeAsked = isFresh(first) ? isFresh : () => true
-  let second: Facts | undefined
-  for (let left = draws; left > 0 && second === undefined; left--) {
+  if (isExploring) return first.id
+  const mayRepeat = !isElsewhere(first, tried)
+  for (let left = draws; left > 0; left--) {
     const other = draw(size - 1)
-    const one = candidates.at(other < rank ? other : other + 1)
-    if (!isNeighbour(one, first) && mayBeAsked(one)) second = one
+    const second = candidates.at(other < rank ? other : other + 1)
+    if (isNeighbour(second, first) || !(mayRepeat || isElsewhere(second, tried))) continue
+    const oldSince = nowNanos - longLived
+    const weight = weightOf(first, oldSince)
+    const otherWeight = weightOf(second, oldSince)
+    // Each comes first as often as it weighs. Which one was drawn first is chance enough between equals.
+    const isTurned = weight !== otherWeight && draw(1024) * (weight + otherWeight) >= 1024 * weight
+    if (isTurned) return isBetter(first, second, nowNanos) ? first.id : second.id
+    return isBetter(second, first, nowNanos) ? second.id : first.id
   }
-  if (second === undefined) return first.id
-  const [one, other] = byWeight(first, second, draw, nowNanos)
-  return isBetter(other, one, nowNanos) ? other.id : one.id
+  return first.id
 }
 
-/** The two in the order in which they come into question: each is first as often as it weighs. */
-const byWeight = (first: Facts, second: Facts, draw: DrawBelow, nowNanos: bigint): readonly [Facts, Facts] => {
-  const [a, b] = [weightOf(first, nowNanos), weightOf(second, nowNanos)]
-  // Which one was drawn first is chance enough between equals.
-  return a === b || draw(1024) < (1024 * a) / (a + b) ? [first, second] : [second, first]
+/** The rank itself, or that of somebody in a network that was not tried, if there is one. */
+const rankElsewhere = (
+  candidates: Ranked<Facts>,
+  drawn: number,
+  draw: DrawBelow,
+  tried: ReadonlySet<string>
+): number => {
+  const { size } = candidates
+  let rank = drawn
+  // At random as long as that is cheaper than one after the other.
+  for (let left = draws; left > 0; left--) {
+    if (isElsewhere(candidates.at(rank), tried)) return rank
+    rank = draw(size)
+  }
+  for (let left = Math.min(size, looks); left > 0; left--) {
+    if (isElsewhere(candidates.at(rank), tried)) return rank
+    rank = (rank + 1) % size
+  }
+  return drawn
 }
+
+const isElsewhere = ({ network }: Facts, tried: ReadonlySet<string>): boolean =>
+  tried.size === 0 || network === undefined || !tried.has(network)
 
 /** Peers without an address have no network in common. */
 const isNeighbour = (one: Facts, other: Facts): boolean => one.network !== undefined && one.network === other.network
@@ -108,7 +124,8 @@ const isNeighbour = (one: Facts, other: Facts): boolean => one.network !== undef
 const isBetter = (second: Facts, first: Facts, nowNanos: bigint): boolean => {
   const firstIn = first.load(nowNanos) / (first.pending + 1)
   const secondIn = second.load(nowNanos) / (second.pending + 1)
-  const [a, b] = [Math.max(firstIn, quickEnough), Math.max(secondIn, quickEnough)]
+  const a = firstIn > quickEnough ? firstIn : quickEnough
+  const b = secondIn > quickEnough ? secondIn : quickEnough
   if (b * 2 <= a) return true
   return second.pending < first.pending && b < a * 2 && secondIn * 2 >= firstIn
 }

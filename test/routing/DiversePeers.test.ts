@@ -92,10 +92,6 @@ describe("the choice of a peer", () => {
         peer(2, { isInbound: true }),
         { isInbound: true, joinedAtNanos: nowNanos }
       ]
-      assert.deepStrictEqual(
-        [whole, half, peer(3, quarter)].map((one) => DiversePeers.weightOf(one, nowNanos)),
-        [1, 0.5, 0.25]
-      )
       const explored = 0.5 / DiversePeers.explores
       const compared = 1 - 1 / DiversePeers.explores
       assertNear(yield* shares([whole, half]), [explored + (compared * 2) / 3, explored + compared / 3])
