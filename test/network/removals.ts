@@ -532,12 +532,12 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   E7: [[edit("network/ConnectionSlots", 'change(to, { kind: "handshake" })')]],
   E8: [
     [edit("routing/DiversePeers", "secondIn * 2 >= firstIn", "true")],
-    [edit("routing/PeerSelection", "{ make: () => diverse }", "{ make: () => twoAtRandom }")]
+    [edit("routing/PeerSelection", "() => diverse", "() => ({ make: () => twoAtRandom })")]
   ],
   E9: [
     [
-      edit("routing/DiversePeers", "firstIn > quickEnough ? firstIn : quickEnough", "firstIn"),
-      edit("routing/DiversePeers", "secondIn > quickEnough ? secondIn : quickEnough", "secondIn")
+      edit("routing/DiversePeers", "firstIn > good ? firstIn : good", "firstIn"),
+      edit("routing/DiversePeers", "secondIn > good ? secondIn : good", "secondIn")
     ]
   ],
   E10: [[edit("routing/DiversePeers", "isNeighbour(second, first)", "false")]],
@@ -550,8 +550,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit("network/Network", "report.score > 0", "false")]
   ],
   E13: [
-    [edit("routing/DiversePeers", "isInbound ? credit / 2 : credit", "credit")],
-    [edit("routing/DiversePeers", "isInbound ? credit / 2 : credit", "isInbound ? 0.5 : 1")]
+    [edit("routing/DiversePeers", "isInbound && !trusted ? credit / 2 : credit", "credit")],
+    [edit("routing/DiversePeers", "isInbound && !trusted ? credit / 2 : credit", "isInbound && !trusted ? 0.5 : 1")]
   ],
   E14: [
     [
