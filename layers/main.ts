@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { NodeDns, NodeServices } from "@effect/platform-node"
+import * as NodeDns from "@effect/platform-node/NodeDns"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
 import { FetchHttpClient } from "effect/http"

@@ -190,6 +190,7 @@ const worlds = (range: string, nodes: number): void => {
       wrong,
       dials,
       "virtual s": Math.round(seconds),
+      "dials a second": Number((dials / seconds).toFixed(1)),
       "real s": Math.round(Number(process.hrtime.bigint() - started) / 1e9)
     }
     console.log(JSON.stringify(row))
