@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { setFlagsFromString } from "node:v8"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeDns from "@effect/platform-node/NodeDns"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
@@ -171,19 +170,12 @@ export const layerWatch = (flags: SourceFlags) => {
   return Layer.mergeAll(TcpTransport.layer, NodeCrypto.layerSecureRandom, chain).pipe(Layer.provideMerge(source))
 }
 
-/**
- * V8 keeps its space for new objects as small as it was: it would grow to hold a burst of what is told, which is garbage a moment
- * later, and stay so. With 59 460 known hosts the process has 174 MB instead of 252.
- */
-const layerSmall = Layer.effectDiscard(Effect.sync(() => setFlagsFromString("--semi-space-growth-factor=1")))
-
 /** Everything `census run` needs. */
 export const layerRun = (flags: RunFlags) =>
   (flags.cluster ? layerCluster(flags) : KeptCensus.layer.pipe(Layer.provide(Census.layer))).pipe(
     Layer.provideMerge(CensusPolicy.layer({ maxRate: rateOf(flags.maxRate) })),
     Layer.provideMerge(layerWatch(flags)),
-    Layer.provideMerge(layerStore(flags.store)),
-    Layer.provideMerge(layerSmall)
+    Layer.provideMerge(layerStore(flags.store))
   )
 
 /** This machine's part of a census by several. Its code is loaded when it is wanted. */
