@@ -173,18 +173,24 @@ export const greet = Effect.fnUntraced(function* (
 })
 
 /** Dials, asks and leaves. Never fails; all of it within the times of `CensusPolicy`. */
-export const visit = Effect.fnUntraced(function* (
+export const visit = (
   address: PeerSocketAddress.PeerSocketAddress,
   options: Options
-): Effect.fn.Return<Outcome, never, Needs> {
+): Effect.Effect<Outcome, never, Needs> => Effect.map(meet(address, options), ({ outcome }) => outcome)
+
+/** The same without leaving: the connection is there until its scope closes or the other side ends it. */
+export const meet = Effect.fnUntraced(function* (
+  address: PeerSocketAddress.PeerSocketAddress,
+  options: Options
+): Effect.fn.Return<{ readonly outcome: Outcome; readonly greeted: Greeted | undefined }, never, Needs> {
   const numbers = yield* CensusPolicy
   const greeted = yield* greet(address, options)
-  if (greeted._tag === "Unreachable") return greeted
+  if (greeted._tag === "Unreachable") return { outcome: greeted, greeted: undefined }
   const nowSeconds = (yield* Clock.currentTimeMillis) / 1000
   const chain = yield* ChainParams
   const answers = new Answers(address)
   yield* ask(greeted, answers, options.asks).pipe(Effect.ignore, Effect.timeoutOption(numbers.answerTimeout))
-  return {
+  const outcome: Outcome = {
     _tag: "Reached",
     version: greeted.version,
     clockOffsetSeconds: Math.round(Number(greeted.version.timestamp) - nowSeconds),
@@ -193,6 +199,7 @@ export const visit = Effect.fnUntraced(function* (
     addresses: answers.addresses(chain, numbers.addressesPerVisit),
     claims: claimOf(address, greeted.version, chain)
   }
+  return { outcome, greeted }
 })
 
 /** The other host that a node says it is. */
