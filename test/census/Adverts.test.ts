@@ -82,6 +82,8 @@ const watch = (
       Stream.runForEach((look) => Effect.sync(() => found.push(look))),
       Effect.timeoutOption(`${more.minutes ?? 4} minutes`)
     )
+    // What we have closed, they hear of a moment later.
+    yield* Effect.sleep("1 second")
     return { found, asked, open: network.openEnds() }
   }).pipe(
     Effect.scoped,
