@@ -31,12 +31,18 @@ import { Message, type Version } from "../wire/Message.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
 import { Finding, type How, hostOf, type UnreachableReason } from "./Finding.ts"
 
-/** What a visit is told. */
-export interface Options {
+/** What our `version` says. */
+export interface Greeting {
   /** At most 256 bytes of UTF-8. */
   readonly userAgent: string
   /** The protocol version we say; a peer may refuse one that is too old for it. */
   readonly protocolVersion: number
+  /** Where we listen, for whoever tells others of it; nowhere unless told. */
+  readonly stated?: PeerSocketAddress.PeerSocketAddress | undefined
+}
+
+/** What a visit is told. */
+export interface Options extends Greeting {
   /** Whether the host is asked for addresses. */
   readonly asks: boolean
 }
@@ -106,9 +112,10 @@ const unreachable = (reason: UnreachableReason, code = ""): Unreached => ({ _tag
 const ofDial = ({ code }: DialError): Unreached =>
   unreachable(code === "ECONNREFUSED" ? "Refused" : "NoConnection", code)
 
-const ourVersion = Effect.fnUntraced(function* (
+/** Our `version`, to whoever is at this address. */
+export const ourVersion = Effect.fnUntraced(function* (
   address: PeerSocketAddress.PeerSocketAddress,
-  { protocolVersion, userAgent }: Pick<Options, "protocolVersion" | "userAgent">
+  { protocolVersion, stated, userAgent }: Greeting
 ) {
   const chain = yield* ChainParams
   const random = yield* SecureRandom.SecureRandom
@@ -120,7 +127,7 @@ const ourVersion = Effect.fnUntraced(function* (
     services: 0n,
     timestamp: BigInt(nowSeconds - (nowSeconds % timestampGranularitySeconds)),
     addressReceiver: { address, services: NODE_NETWORK },
-    addressFrom: { address: nowhere, services: 0n },
+    addressFrom: { address: stated ?? nowhere, services: 0n },
     nonce: Buffer.from(bytes).readBigUInt64LE(0),
     userAgent,
     startHeight: 0,
@@ -141,7 +148,7 @@ export interface Greeted {
 /** Dials and exchanges `version`, within the times of `CensusPolicy`. Never fails. */
 export const greet = Effect.fnUntraced(function* (
   address: PeerSocketAddress.PeerSocketAddress,
-  options: Pick<Options, "protocolVersion" | "userAgent">
+  options: Greeting
 ): Effect.fn.Return<Greeted | Unreached, never, Needs> {
   const numbers = yield* CensusPolicy
   const transport = yield* OutboundTransport
@@ -214,7 +221,7 @@ const claimOf = (
 }
 
 /** The peer's `version`; whatever comes before it is passed over. */
-const versionOf = Effect.fnUntraced(function* (messages: MessageStream) {
+export const versionOf = Effect.fnUntraced(function* (messages: MessageStream) {
   const { messagesPerVisit } = yield* CensusPolicy
   for (let read = 0; read < messagesPerVisit; read++) {
     const message = yield* messages.receive
