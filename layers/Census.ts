@@ -189,12 +189,14 @@ const layerCluster = ({ runner, store }: RunFlags) =>
       }
       const { chain } = yield* CensusSource
       const { layer } = yield* Effect.promise(() => import("./CensusCluster.ts"))
-      return layer(chain.name, runner).pipe(
+      return layer(chain.name, runner, layerSql(store)).pipe(
         failing((error) =>
-          sentence(
-            `other machines cannot reach this one at ${runner.host}:${runner.port} (${wordsOf(error)}): see --runner.`,
-            error
-          )
+          error._tag === "UserError"
+            ? error
+            : sentence(
+                `other machines cannot reach this one at ${runner.host}:${runner.port} (${wordsOf(error)}): see --runner.`,
+                error
+              )
         ),
         Layer.provide(layerSql(store))
       )

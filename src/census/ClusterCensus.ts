@@ -106,7 +106,7 @@ export const layer: Layer.Layer<
       const findings = Visits.findingsOf(address, atMillis, how, outcome)
       yield* store.record(run.id, network, findings)
       // Before the host counts as visited: else the run might end in between.
-      yield* frontier.tell(run.id, host, outcome.addresses)
+      if (outcome.addresses.length > 0) yield* frontier.tell(run.id, host, outcome.addresses)
       yield* frontier.reached(run.id, dial)
       yield* Effect.forEach(findings, show, { discard: true })
     })
