@@ -316,7 +316,7 @@ describe("network-effect census run --listen", () => {
         })
         const listen = PeerSocketAddress.format(place.address)
         const peerFlags = ["--peer", PeerSocketAddress.format(ear.address)]
-        const run = start(
+        const run = startIn(directory)(
           "census",
           "run",
           "--network",
