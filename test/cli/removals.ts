@@ -10,12 +10,20 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "CF-1",
     edit(
       settings,
-      'PeerSocketAddress.fromText(listen?.value ?? "[::]", chain.defaultPort)',
-      'PeerSocketAddress.fromText(listen?.value ?? "[::]", mainnet.defaultPort)'
+      'PeerSocketAddress.fromText(listen === undefined ? "[::]" : withoutZone(listen.value, listen.where), chain.defaultPort)',
+      'PeerSocketAddress.fromText(listen === undefined ? "[::]" : withoutZone(listen.value, listen.where), mainnet.defaultPort)'
     )
   ),
   ...removed("cli/SettingsFile", "CF-2", edit("Policy", "inboundMultiplier: 5", "inboundMultiplier: 3")),
-  ...removed("cli/SettingsFile", "CF-4", edit(settings, 'listen?.value ?? "[::]"', 'listen?.value ?? "0.0.0.0"')),
+  ...removed(
+    "cli/SettingsFile",
+    "CF-4",
+    edit(
+      settings,
+      'listen === undefined ? "[::]" : withoutZone(listen.value, listen.where)',
+      'listen === undefined ? "0.0.0.0" : withoutZone(listen.value, listen.where)'
+    )
+  ),
   ...removed("cli/SettingsFile", "CF-3, CF-5, CF-6", edit(networks, "custom: true", "custom: false")),
   ...removed(
     "cli/SettingsFile",
