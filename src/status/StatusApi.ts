@@ -17,6 +17,7 @@ import {
   OpenApi
 } from "effect/http-api"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
+import * as ApiExamples from "./ApiExamples.ts"
 
 // -- errors --------------------------------------------------------------------------------------
 
@@ -522,6 +523,7 @@ export class StatusApi extends HttpApi.make("network-effect")
     OpenApi.annotations({
       title: "network-effect",
       version: "1",
-      description: "What a node does, and what it can be told to do."
+      description: "What a node does, and what it can be told to do.",
+      transform: ApiExamples.complete
     })
   ) {}

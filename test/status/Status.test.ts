@@ -1,10 +1,12 @@
 /** The status interface of a real node, asked through the typed client and by whoever does not keep to it. */
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
+import { HttpApi, OpenApi } from "effect/http-api"
 import { AddressBook, BanList, Hash, ListenError, NetworkEvents, PeerSocketAddress } from "network-effect"
 import { StatusServer } from "network-effect/layers"
 import { StatusNeedsToken } from "../../src/status/StatusAddress.ts"
+import { StatusApi } from "../../src/status/StatusApi.ts"
 import { listenAddress, node, raw, until, withStatus } from "../support/statusWorld.ts"
 
 const json = (body: unknown, method = "POST"): RequestInit => ({
@@ -283,6 +285,73 @@ describe("the status interface", () => {
   )
 })
 
+interface Media {
+  readonly schema?: object
+  readonly example?: unknown
+}
+interface Operation {
+  readonly description?: string
+  readonly requestBody?: { readonly content: Readonly<Record<string, Media>> }
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Media>> }>>
+}
+
+describe("the description of the interface", () => {
+  const spec = OpenApi.fromApi(StatusApi)
+  const operations = Object.entries(
+    spec.paths as unknown as Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  ).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, operation }))
+  )
+
+  it("says of every operation what it does, and shows what is sent and answered", () => {
+    assert.isAtLeast(operations.length, 16)
+    for (const { name, operation } of operations) {
+      assert.match(operation.description ?? "", /^[A-Z0-9].*[.]$/, name)
+      const contents = [operation.requestBody, ...Object.values(operation.responses)].flatMap((part) =>
+        Object.entries(part?.content ?? {})
+      )
+      assert.isNotEmpty(contents, name)
+      for (const [type, { example }] of contents) assert.isDefined(example, `${name} ${type}`)
+    }
+  })
+
+  it("has examples that the interface itself takes", () => {
+    let checked = 0
+    HttpApi.reflect(StatusApi, {
+      onGroup: () => {},
+      onEndpoint: ({ endpoint, errors, successes }) => {
+        const name = `${endpoint.method.toLowerCase()} ${endpoint.path.replaceAll(/:(\w+)/g, "{$1}")}`
+        const { operation } = operations.find((other) => other.name === name) ?? assert.fail(name)
+        for (const [status, schemas] of [...successes, ...errors]) {
+          for (const [type, { example }] of Object.entries(operation.responses[status]?.content ?? {})) {
+            if (!type.includes("json")) continue
+            const isOne = schemas.some((schema) => Schema.is(Schema.toEncoded(schema))(example))
+            assert.isTrue(isOne, `${name} ${status}: ${JSON.stringify(example)}`)
+            checked++
+          }
+        }
+      }
+    })
+    assert.isAbove(checked, 60)
+  })
+
+  it("has examples that a node could have given", () => {
+    const health = operations.find(({ name }) => name === "get /health")?.operation.responses["200"]?.content
+    assert.deepInclude(health?.["application/json"]?.example as object, {
+      status: "live",
+      network: "Mainnet",
+      userAgent: "/Zebra:5.2.0/",
+      listen: "198.51.100.20:8233"
+    })
+    const wrong = operations.find(({ name }) => name === "post /connect")?.operation.responses["409"]?.content
+    assert.deepInclude(wrong?.["application/problem+json"]?.example as object, {
+      status: 409,
+      title: "Conflict",
+      detail: "No connection was made: it is connected already."
+    })
+  })
+})
+
 describe("a reader of events", () => {
   it.live("that does not read loses the oldest, is told how many, and holds nobody up", () =>
     Effect.gen(function* () {
@@ -369,7 +438,16 @@ describe("a request that makes no sense", () => {
           'The body is wrong at level: Expected "All" | "Trace" | "Debug" | "Info" | "Warn" | "Error" | "Fatal" | "None".'
         ],
         ["/nothing", {}, 404, "There is nothing here: /docs lists what there is."],
-        ["/peers", { method: "PATCH" }, 404, "There is nothing here: /docs lists what there is."],
+        ["/peers", { method: "PATCH" }, 405, "This is asked by GET, not by PATCH."],
+        ["/bans/192.0.2.1?x=1", { method: "POST" }, 405, "This is asked by DELETE, not by POST."],
+        ["/log-level", { method: "DELETE" }, 405, "This is asked by GET or PUT, not by DELETE."],
+        ["/", { method: "PUT" }, 405, "This is asked by GET or POST, not by PUT."],
+        [
+          "/bans",
+          { method: "POST", body: "{}" },
+          415,
+          "The body has to be JSON: send it with content-type: application/json."
+        ],
         [
           "/peers",
           { headers: { origin: "http://elsewhere.example" } },

@@ -62,6 +62,7 @@ const broken = Layer.effect(
       reachedBefore: fail,
       tellers: fail,
       versions: fail,
+      guests: fail,
       host: fail,
       prune: fail
     })
