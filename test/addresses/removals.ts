@@ -109,8 +109,16 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "AB-P1, EX-6",
     edit(book, "pool.dropOlder(now.wallSeconds - Duration.toSeconds(policy.gossipAge))")
   ),
-  ...removed("addresses/AddressBook", "MA-P4, advisory A6", edit(book, "if (Option.isSome(own)) pool.add(own.value)")),
-  ...removed("addresses/AddressBook", "EX-18", edit(book, "configured.has(key) && !applied.isConfigured", "false")),
+  ...removed("addresses/AddressBook", "MA-P4", edit(book, "if (Option.isSome(own)) pool.add(own.value)")),
+  ...removed(
+    "addresses/AddressBook",
+    "EX-18",
+    edit(
+      peer,
+      "entry.isConfigured || isProbablyReachable(entry, now, policy)",
+      "isProbablyReachable(entry, now, policy)"
+    )
+  ),
   ...removed(
     "addresses/AddressBook",
     "UP-1",
@@ -152,11 +160,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "MA-1",
     edit("addresses/Gossip", "lastSeen - (lastSeen % truncationSeconds)", "lastSeen")
   ),
-  ...removed(
-    "addresses/PeerAddress",
-    "MA-P1",
-    edit("addresses/Gossip", "(entry.services ?? NODE_NETWORK) & NODE_NETWORK", "entry.services ?? NODE_NETWORK")
-  ),
+  ...removed("addresses/PeerAddress", "MA-P1", edit("addresses/Gossip", "entry.isInbound", "false")),
   ...removed(
     "addresses/PeerAddress",
     "MA-P2",
