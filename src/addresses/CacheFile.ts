@@ -36,13 +36,7 @@ export interface CacheFileOptions<A> {
   readonly format: (value: A) => string
 }
 
-export const make = Effect.fnUntraced(function* <A>({
-  format,
-  maxLines,
-  name,
-  parse,
-  path
-}: CacheFileOptions<A>) {
+export const make = Effect.fnUntraced(function* <A>({ format, maxLines, name, parse, path }: CacheFileOptions<A>) {
   const files = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
 

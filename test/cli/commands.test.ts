@@ -1,9 +1,7 @@
 /** The command: what it prints, how it ends, and as a process how it is ended. */
-import { execFile } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { runIn } from "../support/inProcess.ts"
 import { isListening, makeHome, outcomeOf, startIn, until } from "../support/process.ts"
@@ -231,37 +229,5 @@ describe("what is compiled", () => {
     const { code, errors } = await outcomeOf(startWith(caches)("--version"))
     assert.deepStrictEqual({ code, errors }, { code: 0, errors: [] })
     assert.isFalse(existsSync(join(caches, "network-effect")))
-  })
-})
-
-describe("completions for bash", () => {
-  /** What a Tab after this line offers. */
-  const offered = async (script: string, line: string): Promise<ReadonlyArray<string>> => {
-    const words = line.split(" ")
-    const program = [
-      // Of the bash-completion package, which not every system has: without it the script brings its own.
-      `source ${script}`,
-      `COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})`,
-      `COMP_CWORD=${words.length - 1}`,
-      `COMP_LINE='${line}'`,
-      "COMP_POINT=${#COMP_LINE}",
-      `complete -p network-effect | sed 's/.*-F \\([^ ]*\\).*/\\1/' > ${script}.name`,
-      `$(cat ${script}.name) network-effect '${words.at(-1)}' '${words.at(-2)}'`,
-      'printf "%s\\n" "${COMPREPLY[@]}"'
-    ].join("\n")
-    const { stdout } = await promisify(execFile)("bash", ["--norc", "-c", program], { cwd: directory })
-    return stdout.trim().split("\n").toSorted()
-  }
-
-  it("offer commands, flags, values and files", { timeout: 30_000 }, async () => {
-    const script = join(directory, "completions.bash")
-    writeFileSync(script, (await outcome("--completions", "bash")).output)
-    writeFileSync(join(directory, "zebrad-test.toml"), "")
-    assert.deepStrictEqual(await offered(script, "network-effect log"), ["log-level"])
-    assert.include(await offered(script, "network-effect devnet --p"), "--port")
-    assert.deepStrictEqual(await offered(script, "network-effect start --network "), ["mainnet", "regtest", "testnet"])
-    assert.deepStrictEqual(await offered(script, "network-effect log-level d"), ["debug"])
-    assert.deepStrictEqual(await offered(script, "network-effect start --config zebrad-t"), ["zebrad-test.toml"])
-    assert.deepStrictEqual(await offered(script, "network-effect config check zebrad-t"), ["zebrad-test.toml"])
   })
 })
