@@ -10,12 +10,17 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "CF-1",
     edit(
       settings,
-      'PeerSocketAddress.fromText(listen?.value ?? "[::]", chain.defaultPort)',
-      'PeerSocketAddress.fromText(listen?.value ?? "[::]", mainnet.defaultPort)'
+      "PeerSocketAddress.fromText($TEXT, chain.defaultPort)",
+      "PeerSocketAddress.fromText($TEXT, mainnet.defaultPort)",
+      { within: "listenAddress" }
     )
   ),
   ...removed("cli/SettingsFile", "CF-2", edit("Policy", "inboundMultiplier: 5", "inboundMultiplier: 3")),
-  ...removed("cli/SettingsFile", "CF-4", edit(settings, 'listen?.value ?? "[::]"', 'listen?.value ?? "0.0.0.0"')),
+  ...removed(
+    "cli/SettingsFile",
+    "CF-4",
+    edit(settings, 'listen === undefined ? "[::]" : $GIVEN', 'listen === undefined ? "0.0.0.0" : $GIVEN')
+  ),
   ...removed("cli/SettingsFile", "CF-3, CF-5, CF-6", edit(networks, "custom: true", "custom: false")),
   ...removed(
     "cli/SettingsFile",
