@@ -132,6 +132,8 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     edit(book, "own.has(key) || AddressRules.validForOutbound(address, chain) !== undefined", "own.has(key)")
   ),
 
+  ...removed("addresses/AddressBook", "advisory A6", edit(book, "own.add(key)")),
+
   // -- one address
   ...removed(
     "addresses/PeerAddress",
@@ -185,15 +187,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     edit("chain/PeerSocketAddress", "NetAddress.toCanonical(address)", "address")
   ),
   ...removed("addresses/Misbehavior", "advisory N14", edit("addresses/Misbehavior", "gathered.clear()")),
-  ...removed(
-    "addresses/Misbehavior",
-    "advisory N5",
-    edit(
-      "addresses/Misbehavior",
-      "gathered.delete(group); if (toBan.has(group)) return",
-      "if (toBan.size >= capacity) return"
-    )
-  ),
+  ...removed("addresses/Misbehavior", "advisory N5", edit("addresses/Misbehavior", "yield* book.ban(report)")),
 
   // -- rules
   ...removed("addresses/Rules", "PR-1", edit(rules, 'if (address.port === 0) return "the port is 0"')),

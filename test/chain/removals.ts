@@ -14,7 +14,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "chain/ProtocolVersion",
     "peer 44",
-    edit(versions, "versionOf(chain, upgradeAt(chain, height))", "versionOf(chain, upgradeAt(chain, height + 1))")
+    edit("chain/ChainParams", "activation <= height", "activation < height")
   ),
   ...removed(
     "chain/ProtocolVersion",
