@@ -109,8 +109,16 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "AB-P1, EX-6",
     edit(book, "pool.dropOlder(now.wallSeconds - Duration.toSeconds(policy.gossipAge))")
   ),
-  ...removed("addresses/AddressBook", "MA-P4, advisory A6", edit(book, "if (Option.isSome(own)) pool.add(own.value)")),
-  ...removed("addresses/AddressBook", "EX-18", edit(book, "configured.has(key) && !applied.isConfigured", "false")),
+  ...removed("addresses/AddressBook", "MA-P4", edit(book, "if (Option.isSome(own)) pool.add(own.value)")),
+  ...removed(
+    "addresses/AddressBook",
+    "EX-18",
+    edit(
+      peer,
+      "entry.isConfigured || isProbablyReachable(entry, now, policy)",
+      "isProbablyReachable(entry, now, policy)"
+    )
+  ),
   ...removed(
     "addresses/AddressBook",
     "UP-1",
@@ -123,6 +131,8 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "MA-P5",
     edit(book, "own.has(key) || AddressRules.validForOutbound(address, chain) !== undefined", "own.has(key)")
   ),
+
+  ...removed("addresses/AddressBook", "advisory A6", edit(book, "own.add(key)")),
 
   // -- one address
   ...removed(
@@ -152,11 +162,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "MA-1",
     edit("addresses/Gossip", "lastSeen - (lastSeen % truncationSeconds)", "lastSeen")
   ),
-  ...removed(
-    "addresses/PeerAddress",
-    "MA-P1",
-    edit("addresses/Gossip", "(entry.services ?? NODE_NETWORK) & NODE_NETWORK", "entry.services ?? NODE_NETWORK")
-  ),
+  ...removed("addresses/PeerAddress", "MA-P1", edit("addresses/Gossip", "entry.isInbound", "false")),
   ...removed(
     "addresses/PeerAddress",
     "MA-P2",
@@ -181,15 +187,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     edit("chain/PeerSocketAddress", "NetAddress.toCanonical(address)", "address")
   ),
   ...removed("addresses/Misbehavior", "advisory N14", edit("addresses/Misbehavior", "gathered.clear()")),
-  ...removed(
-    "addresses/Misbehavior",
-    "advisory N5",
-    edit(
-      "addresses/Misbehavior",
-      "gathered.delete(group); if (toBan.has(group)) return",
-      "if (toBan.size >= capacity) return"
-    )
-  ),
+  ...removed("addresses/Misbehavior", "advisory N5", edit("addresses/Misbehavior", "yield* book.ban(report)")),
 
   // -- rules
   ...removed("addresses/Rules", "PR-1", edit(rules, 'if (address.port === 0) return "the port is 0"')),

@@ -6,11 +6,15 @@ const versions = "chain/ProtocolVersion"
 
 export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed("chain/ProtocolVersion", "wire W4", edit(versions, "NU7: 170_190", "NU7: 170_180")),
-  ...removed("chain/ProtocolVersion", "peer 43, wire W5", edit(versions, "Overwinter: 170_005", "Overwinter: 170_002")),
+  ...removed(
+    "chain/ProtocolVersion",
+    "peer 43, wire W5",
+    edit(versions, "versions[chain.kind][upgrade]", "versions[chain.kind].Genesis")
+  ),
   ...removed(
     "chain/ProtocolVersion",
     "peer 44",
-    edit(versions, "versionOf(chain, upgradeAt(chain, height))", "versionOf(chain, upgradeAt(chain, height + 1))")
+    edit("chain/ChainParams", "activation <= height", "activation < height")
   ),
   ...removed(
     "chain/ProtocolVersion",

@@ -10,19 +10,16 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "CF-1",
     edit(
       settings,
-      'PeerSocketAddress.fromText(listen === undefined ? "[::]" : withoutZone(listen.value, listen.where), chain.defaultPort)',
-      'PeerSocketAddress.fromText(listen === undefined ? "[::]" : withoutZone(listen.value, listen.where), mainnet.defaultPort)'
+      "PeerSocketAddress.fromText($TEXT, chain.defaultPort)",
+      "PeerSocketAddress.fromText($TEXT, mainnet.defaultPort)",
+      { within: "listenAddress" }
     )
   ),
   ...removed("cli/SettingsFile", "CF-2", edit("Policy", "inboundMultiplier: 5", "inboundMultiplier: 3")),
   ...removed(
     "cli/SettingsFile",
     "CF-4",
-    edit(
-      settings,
-      'listen === undefined ? "[::]" : withoutZone(listen.value, listen.where)',
-      'listen === undefined ? "0.0.0.0" : withoutZone(listen.value, listen.where)'
-    )
+    edit(settings, 'listen === undefined ? "[::]" : $GIVEN', 'listen === undefined ? "0.0.0.0" : $GIVEN')
   ),
   ...removed("cli/SettingsFile", "CF-3, CF-5, CF-6", edit(networks, "custom: true", "custom: false")),
   ...removed(

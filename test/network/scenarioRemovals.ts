@@ -5,8 +5,11 @@
 import { edit, removed, type ScenarioRemoval } from "../support/removal.ts"
 
 const membership = "routing/Membership"
+const queue = "routing/BlockQueue"
+const router = "routing/RequestRouter"
 const blocks = "routing/BlockRouting"
 const finds = "routing/FindQueue"
+const registry = "routing/InventoryRegistry"
 const stalls = "routing/StallTracker"
 
 /** Who is asked, whatever is known of it. */
@@ -122,5 +125,81 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "network/BlockAdvertiser",
     "network 88",
     edit(membership, "address !== undefined && this.connected.at(address) !== undefined", "false")
+  ),
+  // -- blocks and what waits
+  ...removed(
+    "routing/RequestRouter",
+    "network 105",
+    edit(
+      router,
+      "finds.serve(); blocks.serve(this.#outside.size > 0)",
+      "blocks.serve(this.#outside.size > 0); finds.serve()"
+    )
+  ),
+  ...removed("routing/RequestRouter", "network 106", edit(blocks, "if (serving.size > 0) return ask(serving)")),
+  ...removed(
+    "routing/RequestRouter",
+    "network 112",
+    edit(blocks, "if (others.size > 0) return ask(others)", "", { within: "routeBlock" })
+  ),
+  ...removed(
+    "routing/RequestRouter",
+    "network 117, network 118, network 119",
+    edit(blocks, "if (readyLastResort.length > 0) return ask(PeerChoice.these(readyLastResort))"),
+    edit(blocks, 'if (lastResort.some((id) => isBusy(pools, id))) return { _tag: "Wait", scope: "any" }')
+  ),
+  ...removed(
+    "routing/RequestRouter",
+    "network 121",
+    edit(queue, "this.#isTurnOfOthers = false; this.#isSomeoneReady = true", "this.#isTurnOfOthers = false")
+  ),
+  ...removed(
+    "routing/RequestRouter",
+    "advisory N6, advisory N7",
+    edit(queue, "new Set([...failed, ...exclude])", "failed")
+  ),
+  ...removed(
+    "routing/RequestRouter",
+    "advisory N9",
+    edit(blocks, "[...advertised].filter((id) => !failed.has(id))", "[...advertised]")
+  ),
+
+  // -- what is known of hashes
+  ...removed(
+    "routing/InventoryRegistry",
+    "network 62, network 63",
+    edit(
+      registry,
+      '(status === "missing" ? missing : advertised).add(connection)',
+      '(status === "missing" ? advertised : missing).add(connection)'
+    )
+  ),
+  ...removed(
+    "routing/InventoryRegistry",
+    "network 67",
+    edit(registry, "if (key === undefined) continue", "if (key === undefined) break")
+  ),
+  ...removed("routing/InventoryRegistry", "network 133", edit(registry, "failures.rotate()")),
+  ...removed(
+    "routing/InventoryRegistry",
+    "network 136",
+    edit(registry, "peers.delete(connection)", "", { within: "refresh" })
+  ),
+
+  // -- adverts and the peer set
+  ...removed(
+    "network/OutboundLimits",
+    "network 15",
+    edit("network/ConnectionSlots", "used(kind) < limits[kind]", "true")
+  ),
+  ...removed(
+    "network/OutboundLimits",
+    "network 17, network 20",
+    edit("network/ConnectionSlots", 'change(place, { state: "free" })', "undefined")
+  ),
+  ...removed(
+    "network/Crawler",
+    "network 22, NB-6",
+    edit("network/Dialer", "while (wanted-- > 0 && (yield* peerSet.demand.offer)) continue")
   )
 ]
