@@ -3,14 +3,7 @@
  * which that test has to fail. Code is found by what it means, not by how it is laid out: `test/support/codePattern.ts` says
  * how to write it.
  */
-import type { Edit } from "../support/sourceEdits.ts"
-
-const edit = (file: string, find: string, replace = "", where?: { readonly within: string }): Edit => ({
-  file: file.startsWith("layers/") ? `${file}.ts` : `src/${file}.ts`,
-  find,
-  replace,
-  ...where
-})
+import { edit, type Edit } from "../support/sourceEdits.ts"
 
 const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
 const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]

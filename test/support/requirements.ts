@@ -1,6 +1,7 @@
 /** The tables of requirements: what must hold, which tests hold it, and how it is taken out of the source. */
 import { readFileSync } from "node:fs"
 import { removals as ofNetwork } from "../network/removals.ts"
+import { removals as ofPeer } from "../peer/removals.ts"
 import type { Edit } from "./sourceEdits.ts"
 
 /** One table, in the folder of its tests. A new one is added here, and nowhere else. */
@@ -14,7 +15,8 @@ export interface Table {
 }
 
 export const tables: ReadonlyArray<Table> = [
-  { file: "test/network/requirements.md", rows: { S: 50, C: 30, L: 12 }, removals: ofNetwork }
+  { file: "test/network/requirements.md", rows: { S: 50, C: 30, L: 12 }, removals: ofNetwork },
+  { file: "test/peer/requirements.md", rows: { W: 6, P: 9 }, removals: ofPeer }
 ]
 
 export interface HoldingTest {

@@ -34,6 +34,14 @@ export interface Edit {
   readonly replace: string
 }
 
+/** One edit. The file is named without `src/` and `.ts`; what is found is left out, unless something takes its place. */
+export const edit = (file: string, find: string, replace = "", where?: { readonly within: string }): Edit => ({
+  file: file.startsWith("layers/") ? `${file}.ts` : `src/${file}.ts`,
+  find,
+  replace,
+  ...where
+})
+
 /** A file. */
 export interface Source {
   readonly text: string
