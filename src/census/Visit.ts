@@ -7,7 +7,8 @@
  *      ├── verack, ping, getaddr ────────────▶│
  *      │◀──────────────── verack, pong, addr ─┤
  *
- * No `Handshake`: that refuses old versions, as a node has to, and a census is there to see them.
+ * Who the peer is, is judged as in every handshake. The exchange is no `Handshake`: a host that never sends its `verack` has
+ * been reached too.
  *
  * **Security**
  *
@@ -23,6 +24,7 @@ import * as AddressRules from "../addresses/AddressRules.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
+import { metOf } from "../peer/HandshakeMachine.ts"
 import { MessageStream } from "../peer/MessageStream.ts"
 import { Policy } from "../Policy.ts"
 import { type DialError, OutboundTransport } from "../transport/Transport.ts"
@@ -170,8 +172,11 @@ export const greet = Effect.fnUntraced(function* (
     return cause._tag === "StreamClosed" ? unreachable("Closed", cause.code) : unreachable("OtherProtocol")
   }
   const version = greeted.value.success
-  if (version.nonce === ours.nonce) return unreachable("Echo")
-  messages.agree(Math.min(options.protocolVersion, version.version))
+  // What a node would refuse is what a census is there to see, but for an echo.
+  const facts = { isOurNonce: version.nonce === ours.nonce, minimumVersion: 0 }
+  const met = metOf(version, facts, { ours, isSyncing: false, isOutbound: true })
+  if (met.refusal !== undefined) return unreachable("Echo")
+  messages.agree(met.negotiatedVersion)
   return { _tag: "Greeted", messages, version, nonce: ours.nonce, bytesRead: () => stream.bytesRead() }
 })
 

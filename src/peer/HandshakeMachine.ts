@@ -126,13 +126,8 @@ export class HandshakeMachine {
   #judge(facts: Facts): ReadonlyArray<Action> {
     const theirs = this.#theirs
     if (this.#phase !== "Judging" || theirs === undefined) return []
-    const refusal = refusalOf(theirs, facts, this.#options)
-    const met: Met = {
-      remote: theirs,
-      negotiatedVersion: Math.min(this.#options.ours.version, theirs.version),
-      refusal
-    }
-    if (refusal !== undefined && (this.#options.isRefusing || facts.isOurNonce)) return this.#end(met)
+    const met = metOf(theirs, facts, this.#options)
+    if (met.refusal !== undefined && (this.#options.isRefusing || facts.isOurNonce)) return this.#end(met)
     this.#phase = "AwaitingVerack"
     this.#met = met
     return [
@@ -148,11 +143,22 @@ export class HandshakeMachine {
   }
 }
 
+/** Who a peer is that said `theirs`, and what a node would do about it. */
+export const metOf = (
+  theirs: Version,
+  facts: Facts,
+  options: Pick<Options, "ours" | "isOutbound" | "isSyncing">
+): Met => ({
+  remote: theirs,
+  negotiatedVersion: Math.min(options.ours.version, theirs.version),
+  refusal: refusalOf(theirs, facts, options)
+})
+
 /** The first that holds, in this order. */
 const refusalOf = (
   theirs: Version,
   { isOurNonce, minimumVersion }: Facts,
-  { isOutbound, isSyncing }: Options
+  { isOutbound, isSyncing }: Pick<Options, "isOutbound" | "isSyncing">
 ): Refusal | undefined => {
   if (isOurNonce) return new RemoteNonceReuse()
   if (theirs.version < minimumVersion) return new ObsoleteVersion({ version: theirs.version, minimumVersion })

@@ -15,7 +15,7 @@ const hasTitle = (file: string, title: string): boolean =>
     ([, plain, template]) => {
       const text = plain ?? template ?? ""
       if (text === title) return true
-      const parts = text.split(/\$\{[^}]*\}|\$\w+(?:\.\w+)*|%s/)
+      const parts = text.split(/\$\{[^}]*\}|\$\w+(?:\.\w+)*|%[sd]/)
       if (parts.length === 1 || parts.join("").trim() === "") return false
       return new RegExp(`^${parts.map(Pattern.escape).join(".+")}$`).test(title)
     }

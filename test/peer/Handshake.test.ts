@@ -204,6 +204,21 @@ describe("shaking hands", () => {
       assert.deepStrictEqual((yield* all.bob.heard).at(-1), Message.Pong({ nonce: 3n }))
     }).pipe(Effect.provide(node()))
   )
+
+  it.effect("judges what came in the segment of the verack by the limit that holds after it (advisory W1)", () =>
+    Effect.gen(function* () {
+      const all = yield* shake()
+      yield* all.bob.says(bobsVersion())
+      const segment = [
+        { command: "verack", body: new Uint8Array() },
+        { command: "other", body: new Uint8Array(1025) },
+        { command: "ping", body: Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 0) }
+      ]
+      yield* all.bob.sayBytes(Buffer.concat(segment.map((frame) => Frame.encode(regtest.magic, frame))))
+      assert.strictEqual(yield* all.outcome, "agreed")
+      assert.deepStrictEqual((yield* all.bob.heard).at(-1), Message.Pong({ nonce: 3n }))
+    }).pipe(Effect.provide(node()))
+  )
 })
 
 const handshakeOfItsOwn = Effect.map(

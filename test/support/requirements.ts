@@ -6,6 +6,7 @@ import { removals as ofSettings } from "../cli/removals.ts"
 import { removals as ofNetwork } from "../network/removals.ts"
 import { removals as ofNetworkScenarios } from "../network/scenarioRemovals.ts"
 import { removals as ofPeer } from "../peer/removals.ts"
+import { removals as ofPeerScenarios } from "../peer/scenarioRemovals.ts"
 import { removals as ofSimulation } from "../simulation/removals.ts"
 import { removals as ofStatus } from "../status/removals.ts"
 import { removals as ofWire } from "../wire/removals.ts"
@@ -24,7 +25,8 @@ export interface Table {
 }
 
 export const tables: ReadonlyArray<Table> = [
-  { file: "test/network/requirements.md", rows: { S: 50, C: 30, L: 12, E: 17 }, removals: ofNetwork }
+  { file: "test/network/requirements.md", rows: { S: 50, C: 30, L: 12, E: 17 }, removals: ofNetwork },
+  { file: "test/peer/requirements.md", rows: { W: 6, P: 9 }, removals: ofPeer }
 ]
 
 /** How each scenario of the acceptance list is taken out, area by area, and rules of areas that it does not speak of. */
@@ -32,7 +34,7 @@ export const scenarioRemovals: ReadonlyArray<ScenarioRemoval> = [
   ...ofAddresses,
   ...ofChain,
   ...ofNetworkScenarios,
-  ...ofPeer,
+  ...ofPeerScenarios,
   ...ofSettings,
   ...ofSimulation,
   ...ofStatus,
