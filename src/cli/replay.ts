@@ -51,7 +51,9 @@ const eachLine = (file: string, name: string, line: (text: string) => void) =>
         const [first = "", ...lines] = decoder.decode(chunk, { stream: true }).split("\n")
         rest += first
         if (rest.length > maxLineCharacters) {
-          throw new Unreadable(`has a line of more than ${maxLineCharacters} characters, so it is no record`)
+          throw new Unreadable({
+            message: `has a line of more than ${maxLineCharacters} characters, so it is no record`
+          })
         }
         if (lines.length === 0) return
         lines.unshift(rest)

@@ -539,8 +539,7 @@ export class ConnectionMachine {
     if (matcher === undefined) this.#respond(current, { _tag: "Nil" })
     else if (current.isCancelled) this.#becomeIdle()
     else {
-      const deadlineNanos = this.#now + this.#requestNanos
-      this.#waiting = { matcher, sinceNanos: this.#now, deadlineNanos, taken: [] }
+      this.#waiting = { matcher, sinceNanos: this.#now, deadlineNanos: this.#now + this.#requestNanos, taken: [] }
     }
   }
 

@@ -7,7 +7,7 @@
  * @module
  */
 import { Buffer } from "node:buffer"
-import { Cause, Duration, Exit, Result, Schema } from "effect"
+import { Cause, Data, Duration, Exit, Result, Schema } from "effect"
 import { Reader } from "../bytes/Reader.ts"
 import { Block, BlockHeader } from "../chain/Block.ts"
 import type { TransactionId } from "../chain/Hash.ts"
@@ -25,13 +25,11 @@ import { decode, Message, WireBalance, WireEof, WireParse } from "../wire/Messag
 import * as Format from "./Format.ts"
 import type { Body, Digest } from "./Transcript.ts"
 
-/** A line that is no line of a record. `reason` is the end of a sentence about it. */
-export class Unreadable extends Error {
-  override readonly name = "Unreadable"
-}
+/** A line that is no line of a record, or a record that is none. `message` is the end of a sentence about it. */
+export class Unreadable extends Data.TaggedError("Unreadable")<{ readonly message: string }> {}
 
 const refuse = (reason: string): never => {
-  throw new Unreadable(reason)
+  throw new Unreadable({ message: reason })
 }
 
 const checked =
