@@ -217,10 +217,11 @@ export class Reading {
     return Result.isSuccess(transaction) ? transaction.success : refuse("has a transaction that is none")
   }
 
-  /** None of them is looked at; how many there are is. */
+  /** None of them is looked at, so none is there; how many there are is told. */
   #headers(digest: Digest, count: number): ReadonlyArray<BlockHeader> {
-    if (count > maxHeaders) return refuse("has more headers than a message can have")
-    const headers = Array.from({ length: count }, () => new BlockHeader(Buffer.alloc(0)))
+    if (count > maxHeaders) return refuse("has more headers than there can be")
+    const headers: Array<BlockHeader> = []
+    headers.length = count
     this.digests.set(headers, digest)
     return headers
   }
@@ -308,7 +309,7 @@ export class Reading {
   }
 }
 
-/** Most headers of one answer: what a program may give, cut to what a message holds when it is written. */
+/** Most headers of one answer of a program: more than a message holds, and too many to be a mistake. */
 const maxHeaders = 100_000
 
 /** A transaction whose bytes were not kept. */
