@@ -269,7 +269,7 @@ class RecordedConnection implements ConnectionRecord {
       return
     }
     lines.put(',"on":')
-    lines.put(transcript.event(event))
+    transcript.putEvent(lines, event)
     if (this.#draws.length > 0) lines.put(`,"chance":[${this.#draws.join()}]`)
     let isClosed = false
     if (actions === undefined) lines.put(`,"defect":${ascii(JSON.stringify(nameOf(thrown)))}`)
@@ -277,7 +277,7 @@ class RecordedConnection implements ConnectionRecord {
       for (let i = 0; i < actions.length; i++) {
         const action = actions[i]!
         lines.put(i === 0 ? ',"do":["' : '","')
-        lines.put(transcript.action(action))
+        transcript.putAction(lines, action)
         if (action._tag === "Close") isClosed = true
       }
       lines.put('"]')
