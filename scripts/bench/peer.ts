@@ -42,7 +42,13 @@ const answer: Frame.Unsealed = { command: "inv", body: Uint8Array.of(0) }
 
 // -- round trips -------------------------------------------------------------------------------
 
-/** Runs `trip` over and over on each of `peers` until the time is over. Returns trips per second. */
+/** Round trips per second, and the time of the processor that one takes, which does not depend on what else it does. */
+interface Trips {
+  readonly rate: number
+  readonly cpuMicros: number
+}
+
+/** Runs `trip` over and over on each of `peers` until the time is over. */
 const rate = Effect.fnUntraced(function* <A>(
   peers: ReadonlyArray<A>,
   seconds: number,
@@ -51,6 +57,7 @@ const rate = Effect.fnUntraced(function* <A>(
   let trips = 0
   let isOver = false
   const started = process.hrtime.bigint()
+  const before = process.cpuUsage()
   yield* Effect.forkChild(
     Effect.map(Effect.sleep(seconds * 1000), () => {
       isOver = true
@@ -68,7 +75,9 @@ const rate = Effect.fnUntraced(function* <A>(
       }),
     { concurrency: "unbounded", discard: true }
   )
-  return trips / (Number(process.hrtime.bigint() - started) / 1e9)
+  const { system, user } = process.cpuUsage(before)
+  const rate = trips / (Number(process.hrtime.bigint() - started) / 1e9)
+  return { rate, cpuMicros: (system + user) / trips } satisfies Trips
 })
 
 /** A socket that hands over whole frames and takes frames. */
@@ -159,7 +168,7 @@ const listen = Effect.flatMap(InboundTransport, (transport) =>
   transport.listen(PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"))
 )
 
-/** Requests through connections of ours. */
+/** Requests through connections of ours; those of the first second, or less, count for nothing. */
 const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
   const transport = yield* OutboundTransport
   const listener = yield* listen
@@ -168,26 +177,13 @@ const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
     peers.push(yield* Effect.flatMap(transport.dial(listener.address), connection))
     yield* Effect.flatMap(listener.accept, connection)
   }
-  return yield* rate(peers, seconds, (peer) => Effect.orDie(peer.request({ _tag: "MempoolTransactionIds" })))
+  const trip = (peer: Peer) => Effect.orDie(peer.request({ _tag: "MempoolTransactionIds" }))
+  yield* rate(peers, Math.min(1, seconds / 2), trip)
+  return yield* rate(peers, seconds, trip)
 }, Effect.scoped)
 
 /** Rounds that are compared, each of both. */
 const recordRounds = 5
-
-/** Round trips per second, and the time of the processor that one takes, which does not depend on what else it does. */
-interface Trips {
-  readonly rate: number
-  readonly cpuMicros: number
-}
-
-const counted = <E, R>(rate: Effect.Effect<number, E, R>, seconds: number): Effect.Effect<Trips, E, R> =>
-  Effect.suspend(() => {
-    const before = process.cpuUsage()
-    return Effect.map(rate, (rate) => {
-      const { system, user } = process.cpuUsage(before)
-      return { rate, cpuMicros: (system + user) / (rate * seconds) }
-    })
-  })
 
 /** What recording costs: round trips without and with, one after the other, in rounds. */
 const recordedRates = Effect.fnUntraced(function* (seconds: number) {
@@ -197,10 +193,10 @@ const recordedRates = Effect.fnUntraced(function* (seconds: number) {
     const recorded: Array<Trips> = []
     let bytes = 0
     for (let round = 0; round < recordRounds; round++) {
-      plain.push(yield* counted(ourRate(count, seconds), seconds))
+      plain.push(yield* ourRate(count, seconds))
       const folder = yield* Effect.sync(() => mkdtempSync(join(tmpdir(), "network-effect-bench-")))
       recorded.push(
-        yield* counted(ourRate(count, seconds), seconds).pipe(
+        yield* ourRate(count, seconds).pipe(
           Effect.provide(
             RecordFolder.layerRecording({ directory: folder, totalBytes: recordedBytes }).pipe(
               Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
@@ -294,8 +290,8 @@ export const run = (args: ReadonlyArray<string>): Promise<void> => {
     if (values.record) return yield* recordedRates(seconds)
     const trips: Array<Record<string, string | number>> = []
     for (const count of peerCounts) {
-      const bare = yield* bareRate(count, seconds)
-      const ours = yield* ourRate(count, seconds)
+      const { rate: bare } = yield* bareRate(count, seconds)
+      const { rate: ours } = yield* ourRate(count, seconds)
       trips.push({
         peers: count,
         "bare frames": perSecond(bare),

@@ -51,7 +51,9 @@ const eachLine = (file: string, name: string, line: (text: string) => void) =>
         const [first = "", ...lines] = decoder.decode(chunk, { stream: true }).split("\n")
         rest += first
         if (rest.length > maxLineCharacters) {
-          throw new Unreadable(`has a line of more than ${maxLineCharacters} characters, so it is no record`)
+          throw new Unreadable({
+            message: `has a line of more than ${maxLineCharacters} characters, so it is no record`
+          })
         }
         if (lines.length === 0) return
         lines.unshift(rest)
@@ -153,7 +155,8 @@ class Account {
     }
   }
 
-  get lines(): ReadonlyArray<string> {
+  /** `isWhole`: the record has its end. */
+  lines(isWhole: boolean): ReadonlyArray<string> {
     const counts = (all: Map<string, number>) =>
       [...all]
         .toSorted(([, a], [, b]) => b - a)
@@ -162,7 +165,7 @@ class Account {
     return [
       ...(this.#heard.size === 0 ? [] : [`the peer said: ${counts(this.#heard)}`]),
       ...(this.#asked.size === 0 ? [] : [`this node asked: ${counts(this.#asked)}`]),
-      `after ${seconds(this.#lastAt)}: ${this.#ending ?? "goes on in the next segment"}`
+      `after ${seconds(this.#lastAt)}: ${this.#ending ?? (isWhole ? "goes on in the next segment" : "the record is cut")}`
     ]
   }
 }
@@ -186,7 +189,10 @@ const replayOne = Effect.fnUntraced(function* (
     yield* Console.log(JSON.stringify({ ...verdict, connection: segment.connection, ...account.json }))
   } else if (options.alone || difference !== undefined || end === undefined) {
     yield* Console.log(
-      [connectionText(segment), ...(difference === undefined ? account.lines : differenceLines(difference))].join("\n")
+      [
+        connectionText(segment),
+        ...(difference === undefined ? account.lines(end !== undefined) : differenceLines(difference))
+      ].join("\n")
     )
   }
   const problem =

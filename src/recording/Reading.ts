@@ -7,7 +7,7 @@
  * @module
  */
 import { Buffer } from "node:buffer"
-import { Cause, Duration, Exit, Result, Schema } from "effect"
+import { Cause, Data, Duration, Exit, Result, Schema } from "effect"
 import { Reader } from "../bytes/Reader.ts"
 import { Block, BlockHeader } from "../chain/Block.ts"
 import type { TransactionId } from "../chain/Hash.ts"
@@ -25,13 +25,11 @@ import { decode, Message, WireBalance, WireEof, WireParse } from "../wire/Messag
 import * as Format from "./Format.ts"
 import type { Body, Digest } from "./Transcript.ts"
 
-/** A line that is no line of a record. `reason` is the end of a sentence about it. */
-export class Unreadable extends Error {
-  override readonly name = "Unreadable"
-}
+/** A line that is no line of a record, or a record that is none. `message` is the end of a sentence about it. */
+export class Unreadable extends Data.TaggedError("Unreadable")<{ readonly message: string }> {}
 
 const refuse = (reason: string): never => {
-  throw new Unreadable(reason)
+  throw new Unreadable({ message: reason })
 }
 
 const checked =
@@ -219,10 +217,11 @@ export class Reading {
     return Result.isSuccess(transaction) ? transaction.success : refuse("has a transaction that is none")
   }
 
-  /** None of them is looked at; how many there are is. */
+  /** None of them is looked at, so none is there; how many there are is told. */
   #headers(digest: Digest, count: number): ReadonlyArray<BlockHeader> {
-    if (count > maxHeaders) return refuse("has more headers than a message can have")
-    const headers = Array.from({ length: count }, () => new BlockHeader(Buffer.alloc(0)))
+    if (count > maxHeaders) return refuse("has more headers than there can be")
+    const headers: Array<BlockHeader> = []
+    headers.length = count
     this.digests.set(headers, digest)
     return headers
   }
@@ -310,7 +309,7 @@ export class Reading {
   }
 }
 
-/** Most headers of one answer: what a program may give, cut to what a message holds when it is written. */
+/** Most headers of one answer of a program: more than a message holds, and too many to be a mistake. */
 const maxHeaders = 100_000
 
 /** A transaction whose bytes were not kept. */

@@ -157,7 +157,7 @@ export class SegmentLines {
 
   /** One line without its end. Returns the event, if it is one. */
   read(line: string): Format.Entry | undefined {
-    if (this.#end !== undefined) throw new Reading.Unreadable("goes on behind its end")
+    if (this.#end !== undefined) throw new Reading.Unreadable({ message: "goes on behind its end" })
     if (this.#segment === undefined) {
       this.#segment = Reading.segment(line)
       this.#add(line)
@@ -166,7 +166,7 @@ export class SegmentLines {
     const entry = Reading.entry(line)
     if ("end" in entry) {
       if (entry.crc32 !== this.#checksum || entry.events !== this.#events) {
-        throw new Reading.Unreadable("was changed after it was recorded")
+        throw new Reading.Unreadable({ message: "was changed after it was recorded" })
       }
       this.#end = entry
       return undefined
@@ -218,7 +218,7 @@ export class Replaying {
   /** Throws `Unreadable` when there was nothing. */
   get verdict(): Verdict {
     const { end, segment } = this.#lines
-    if (segment === undefined) throw new Reading.Unreadable("is empty")
+    if (segment === undefined) throw new Reading.Unreadable({ message: "is empty" })
     return { segment, events: this.#events, difference: this.#difference, end }
   }
 }

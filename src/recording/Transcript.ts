@@ -20,6 +20,7 @@ import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import { commandOf, encodeBody, type InventoryItem, type Message } from "../wire/Message.ts"
 import type * as Format from "./Format.ts"
 import { keptBodyBytes, shownCharacters } from "./Format.ts"
+import type { LineBuffer } from "./LineBuffer.ts"
 import type { Pseudonym } from "./Pseudonyms.ts"
 
 /** What stands for the bytes of something that was not kept. */
@@ -60,6 +61,43 @@ export class Transcript {
 
   nanos(at: bigint): number {
     return Number(at - this.#baseNanos)
+  }
+
+  // -- into lines: the same texts as below, with the frequent ones in pieces -------------------------
+
+  putEvent(lines: LineBuffer, event: Event): void {
+    if (event._tag !== "Request") return lines.put(this.event(event))
+    lines.put('{"_tag":"Request","waiter":')
+    lines.putWhole(event.waiter)
+    lines.put(',"request":')
+    lines.put(this.#requested(event.request))
+    lines.put("}")
+  }
+
+  putAction(lines: LineBuffer, action: Action): void {
+    switch (action._tag) {
+      case "Send": {
+        lines.put("Send ")
+        lines.put(commandOf(action.message))
+        putContent(lines, this.#said(action.message))
+        if (action.waiter === undefined) return
+        lines.put(" for ")
+        return lines.putWhole(action.waiter)
+      }
+      case "Ask":
+        lines.put("Ask ")
+        lines.put(action.request._tag)
+        return putContent(lines, this.#asked(action.request))
+      case "Settle":
+        lines.put("Settle ")
+        lines.putWhole(action.waiter)
+        return putContent(lines, this.#settled(action.exit))
+      case "Unasked":
+        lines.put("Unasked ")
+        return lines.put(commandOf(action.message))
+      default:
+        return lines.put(this.action(action))
+    }
   }
 
   // -- events ----------------------------------------------------------------------------------
@@ -113,7 +151,7 @@ export class Transcript {
       case "GetAddr":
       case "Mempool":
       case "FilterClear":
-        return `{"message":"${command}"}`
+        return bare[message._tag]
       case "Ping":
       case "Pong":
         scratch.writeBigUInt64LE(message.nonce)
@@ -471,6 +509,19 @@ export class Transcript {
   }
 }
 
+const putContent = (lines: LineBuffer, content: string): void => {
+  if (content === "") return
+  lines.put(" ")
+  lines.put(short(content))
+}
+
+/** Messages that have nothing in them. */
+const bare = {
+  Verack: '{"message":"verack"}',
+  GetAddr: '{"message":"getaddr"}',
+  Mempool: '{"message":"mempool"}',
+  FilterClear: '{"message":"filterclear"}'
+}
 const scratch = Buffer.alloc(8)
 const emptyInv = '{"message":"inv","body":"AA=="}'
 const answeredNothing = '{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"Nil"}}}'
