@@ -97,6 +97,7 @@ export { ConnectionSlots, NoFreeSlot, type SlotKind } from "./network/Connection
 export * from "./network/Connector.ts"
 export { Crawler } from "./network/Crawler.ts"
 export * as Dialer from "./network/Dialer.ts"
+export * as Feelers from "./network/Feelers.ts"
 export { InitialPeers } from "./network/InitialPeers.ts"
 export { Listener } from "./network/Listener.ts"
 export { ListFull, ManualPeers } from "./network/ManualPeers.ts"
