@@ -56,6 +56,7 @@ const program = root.pipe(
     ),
     remote.peers,
     remote.addresses,
+    remote.why,
     remote.bans,
     remote.ban,
     remote.unban,
