@@ -2,7 +2,7 @@
  * What a node is made of. What `network-effect start` runs.
  *
  *     network        Network, and what watches over all
- *     dialling       Connector, InitialPeers, Dialer, ManualPeers
+ *     dialling       Connector, InitialPeers, Dialer, Feelers, ManualPeers
  *     crawler        Crawler                                          replaceable
  *     listening      Listener
  *     peers          PeerSet, PeerAdmission, Evictions, BlockAdvertiser, Handshake, InventoryRegistry
@@ -44,6 +44,7 @@ import { Connector } from "../src/network/Connector.ts"
 import { Crawler } from "../src/network/Crawler.ts"
 import * as Dialer from "../src/network/Dialer.ts"
 import { Evictions } from "../src/network/Evictions.ts"
+import * as Feelers from "../src/network/Feelers.ts"
 import { InitialPeers } from "../src/network/InitialPeers.ts"
 import { Listener } from "../src/network/Listener.ts"
 import { ManualPeers } from "../src/network/ManualPeers.ts"
@@ -108,7 +109,7 @@ type DiallingNeeds =
 
 /** Whom we dial, and when. The operator's list ends with the process. */
 export const dialling: Layer.Layer<Connector | InitialPeers | ManualPeers, TaskNameTaken, DiallingNeeds> =
-  Layer.mergeAll(Dialer.layer, ManualPeers.layer).pipe(
+  Layer.mergeAll(Dialer.layer, Feelers.layer, ManualPeers.layer).pipe(
     Layer.provideMerge(InitialPeers.layer),
     Layer.provideMerge(Connector.layer)
   )
@@ -121,7 +122,7 @@ export const diallingFrom = (
   TaskNameTaken,
   DiallingNeeds | FileSystem.FileSystem | Path.Path
 > =>
-  Layer.mergeAll(Dialer.layer, ManualPeers.layerFile(directory)).pipe(
+  Layer.mergeAll(Dialer.layer, Feelers.layer, ManualPeers.layerFile(directory)).pipe(
     Layer.provideMerge(InitialPeers.layer),
     Layer.provideMerge(Connector.layer)
   )

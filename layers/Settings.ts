@@ -7,6 +7,7 @@ import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
 import { InForce, readFile, shortName } from "../src/cli/config.ts"
 import { DoctorSettings } from "../src/cli/doctor.ts"
+import * as AddressGroups from "../src/addresses/AddressGroups.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
@@ -27,6 +28,7 @@ interface StartFlags {
   readonly listen: Option.Option<string>
   readonly peers: ReadonlyArray<string>
   readonly userAgent: Option.Option<string>
+  readonly asmap: Option.Option<string>
   readonly status: Option.Option<PeerSocketAddress>
   readonly statusHosts: ReadonlyArray<string>
   readonly rpcCookie: Option.Option<string>
@@ -133,6 +135,7 @@ export const layerNode = (flags: StartFlags) => {
         const { cacheDirectory, chain } = options
         return Node.layer(options).pipe(
           Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
+          Layer.provide(Option.match(flags.asmap, { onNone: () => Layer.empty, onSome: AddressGroups.layerFile })),
           Layer.provide(zones),
           Layer.provide(recording),
           Layer.merge(Descriptors.layer),

@@ -62,6 +62,7 @@ export const command = root.pipe(
     ),
     remote.peers,
     remote.addresses,
+    remote.why,
     remote.bans,
     remote.ban,
     remote.unban,

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { Context } from "effect"
+import { Context, Effect, type FileSystem, Layer } from "effect"
 import { NetAddress } from "effect/net"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
@@ -39,6 +39,28 @@ export const bySystem = (map: AsMap.AsMap): AddressGroups => ({
 export const AddressGroups = Context.Reference<AddressGroups>("network-effect/addresses/AddressGroups", {
   defaultValue: () => byNetwork
 })
+
+/**
+ * By the map in a file. One that is none, or cannot be read, is told in one line, and addresses are grouped by network.
+ */
+export const layerFile = (path: string): Layer.Layer<never, never, FileSystem.FileSystem> =>
+  Layer.effect(
+    AddressGroups,
+    AsMap.load(path).pipe(
+      Effect.map(bySystem),
+      Effect.tap(({ digest }) =>
+        Effect.logInfo("addresses are grouped by autonomous system").pipe(
+          Effect.annotateLogs({ file: path, sha256: digest })
+        )
+      ),
+      Effect.catch(({ message }) =>
+        Effect.as(
+          Effect.logWarning(`${message}; addresses are grouped by network`).pipe(Effect.annotateLogs({ file: path })),
+          byNetwork
+        )
+      )
+    )
+  )
 
 /** Whether an address counts in no group on this chain: a private network on Regtest is one host's, or one laboratory's. */
 export const isExempt = ({ address }: PeerSocketAddress, chain: ChainParamsShape): boolean =>

@@ -563,13 +563,13 @@ export const choose =
     }
 
     const changed = (entry: Entry, _previous: Entry | undefined, change: PeerAddress.AddressChange, now: Now) => {
-      const key = AddressRules.sortKey(entry.address)
-      let standing = standings.get(key)
+      let standing = standings.get(AddressRules.sortKey(entry.address))
       if (standing === undefined) {
         standing = make(entry.address, undefined)
         register(standing, now)
       }
       const { monotonicMillis } = now
+      const { key } = standing
       standing.entry = entry
       switch (change._tag) {
         case "UpdateAttempt":

@@ -1,5 +1,5 @@
 /**
- * Commands that ask a running node, over its status interface: `peers`, `addresses`, `bans`, `ban`, `unban`, `connect`.
+ * Commands that ask a running node, over its status interface: `peers`, `addresses`, `why`, `bans`, `ban`, `unban`, `connect`.
  *
  * @module
  */
@@ -146,8 +146,25 @@ export const addresses = Command.make(
     yield* print(json, answer, tables.addresses)
   })
 ).pipe(
-  Command.withDescription("The address book of a running node, in the order it would dial"),
+  Command.withDescription("The address book of a running node, those first who responded"),
   Command.withExamples([{ command: "network-effect addresses --offset 20", description: "The second page" }])
+)
+
+export const why = Command.make(
+  "why",
+  {
+    address: Argument.String("address").pipe(
+      Argument.withDescription("An address, ip:port; the port of the chain unless given")
+    ),
+    node: nodeFlag,
+    json: jsonFlag
+  },
+  Effect.fnUntraced(function* ({ address, json, node }) {
+    yield* print(json, yield* ask(node, (client) => client.why({ query: { address } })), tables.why)
+  })
+).pipe(
+  Command.withDescription("What a running node knows of an address, and why it is or is not dialled next"),
+  Command.withExamples([{ command: "network-effect why 203.0.113.7:8233", description: "Three lines" }])
 )
 
 const groupArgument = Argument.String("address").pipe(

@@ -41,6 +41,11 @@ const flags = {
     Flag.withMetavar("TEXT"),
     Flag.optional
   ),
+  asmap: Flag.String("asmap").pipe(
+    Flag.withDescription("A map of autonomous systems, as Bitcoin Core's: at most one outbound peer in each"),
+    Flag.withMetavar("FILE"),
+    Flag.optional
+  ),
   status: statusFlag,
   statusHosts: Flag.String("status-host").pipe(
     Flag.withDescription("A name the status interface is also asked by, such as that of a proxy; may be repeated"),

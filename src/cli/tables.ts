@@ -6,7 +6,7 @@
  * @module
  */
 import { DateTime } from "effect"
-import type { Addresses, BanInfo, Health, PeerInfo, Totals } from "../status/StatusApi.ts"
+import type { Addresses, AddressWhy, BanInfo, Health, PeerInfo, Totals } from "../status/StatusApi.ts"
 import { fit, harmless, padEnd, padStart, width } from "./Text.ts"
 
 /** How a table is laid out. */
@@ -107,6 +107,31 @@ export const addresses = (addresses: Addresses, nowSeconds: number, room?: numbe
         ]),
         { room }
       ))
+]
+
+const reasons: Record<NonNullable<AddressWhy["against"]>, string> = {
+  unknown: "it is not in the book",
+  banned: "its host is banned",
+  "not-dialable": "somebody connected from there, it serves no blocks, or it is no address of this chain",
+  "recently-updated": "it answered, failed or was dialled within the last 119 s",
+  unreachable: "it failed, and nobody saw it for three days",
+  "host-connected": "its host answered within the last 119 s",
+  "group-full": "its part of the internet has all the connections it may have",
+  resting: "it failed so often that others come first for a while",
+  "places-kept": "the places left are kept for those met a day ago"
+}
+
+/** What is known of an address, and whether it would be dialled now. */
+export const why = (why: AddressWhy, nowSeconds: number): ReadonlyArray<string> => [
+  `${why.address} in ${why.group}: ${
+    why.table === null ? "in no table" : `${why.table === "new" ? "heard of" : "met"}, bucket ${why.bucket}`
+  }${why.anchor ? ", an anchor" : ""}`,
+  why.entry === null
+    ? "not in the book"
+    : `${why.entry.state}${why.entry.inbound ? " (inbound)" : ""}, ` +
+      `${why.entry.lastResponse === null ? "never answered" : `answered ${age(nowSeconds - why.entry.lastResponse)} ago`}, ` +
+      `failed ${why.failures} times in a row`,
+  why.against === null ? "may be dialled now" : `is not dialled now: ${reasons[why.against]}`
 ]
 
 /** A ban in words. */

@@ -118,6 +118,11 @@ export class Connector extends Context.Service<
      * idle time.
      */
     readonly connect: <E = never>(wanted: Wanted<E>) => Effect.Effect<Peer, ConnectError | E>
+    /**
+     * Waits for a turn, dials, shakes hands (as `connect`) and leaves: the book learns whether somebody is there. The peer never
+     * joins, so it takes no slot; whoever calls looks at one address at a time.
+     */
+    readonly feel: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<void, ConnectError>
   }
 >()("network-effect/network/Connector") {
   /** Dials over the `OutboundTransport` it is given. Its connections end with the network. */
@@ -193,34 +198,43 @@ export class Connector extends Context.Service<
         }
       }
 
-      /** From `DialStarted` to the one event that ends it: the peer, or why there is none. */
-      const dial = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot) => {
+      /** Dials and shakes hands. */
+      const agree = (
+        address: PeerSocketAddress.PeerSocketAddress,
+        connected: ConnectedAddress.ConnectedAddress & { readonly _tag: "OutboundDirect" }
+      ) =>
+        transport.dial(address).pipe(
+          Effect.tapError((error) => ConnectionMetrics.ended(chain, connected, ConnectionMetrics.outcomeOf(error))),
+          Effect.flatMap((stream) => {
+            const through = ConnectedAddress.outbound(address, stream)
+            return handshake.run(stream, through, admission.hostFor(through))
+          }),
+          // One budget for both, so a slow connect leaves less for the handshake.
+          Effect.timeoutOrElse({
+            duration: policy.handshakeTimeout,
+            orElse: () =>
+              Effect.andThen(
+                ConnectionMetrics.ended(chain, connected, ConnectionMetrics.timedOut("outbound")),
+                Effect.fail(new HandshakeError({ reason: new HandshakeTimeout() }))
+              )
+          }),
+          Effect.tapErrorTag("HandshakeError", ({ reason }) =>
+            // Whoever echoes our nonce may be lying, but only about the address we dialled.
+            reason._tag === "RemoteNonceReuse" ? book.markOwn(address) : Effect.void
+          )
+        )
+
+      /** From `DialStarted` to the one event that ends it: the peer, or why there is none. Without a slot it may not stay. */
+      const dial = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot | undefined) => {
         const connected = { _tag: "OutboundDirect", address } as const
         const text = PeerSocketAddress.format(address)
         return Effect.gen(function* () {
           yield* events.publish({ _tag: "DialStarted", address: text })
           yield* ConnectionMetrics.attempted(chain, connected)
-          const peer = yield* transport.dial(address).pipe(
-            Effect.tapError((error) => ConnectionMetrics.ended(chain, connected, ConnectionMetrics.outcomeOf(error))),
-            Effect.flatMap((stream) => {
-              const through = ConnectedAddress.outbound(address, stream)
-              return handshake.run(stream, through, admission.hostFor(through))
-            }),
-            // One budget for both, so a slow connect leaves less for the handshake.
-            Effect.timeoutOrElse({
-              duration: policy.handshakeTimeout,
-              orElse: () =>
-                Effect.andThen(
-                  ConnectionMetrics.ended(chain, connected, ConnectionMetrics.timedOut("outbound")),
-                  Effect.fail(new HandshakeError({ reason: new HandshakeTimeout() }))
-                )
-            }),
-            Effect.tapErrorTag("HandshakeError", ({ reason }) =>
-              // Whoever echoes our nonce may be lying, but only about the address we dialled.
-              reason._tag === "RemoteNonceReuse" ? book.markOwn(address) : Effect.void
-            )
-          )
-          yield* admission.admit(peer, slot)
+          const peer = yield* agree(address, connected)
+          if (slot === undefined) {
+            yield* events.publish({ _tag: "PeerRefused", address: text, direction: "outbound", reason: "OnlyLookedAt" })
+          } else yield* admission.admit(peer, slot)
           return peer
         }).pipe(
           Effect.onExit((exit) => publishFailure(text, exit)),
@@ -241,7 +255,7 @@ export class Connector extends Context.Service<
         })
       }
 
-      const attempt = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot, why: Why) =>
+      const attempt = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot | undefined, why: Why | "feeler") =>
         alone(
           address,
           Effect.gen(function* () {
@@ -249,7 +263,7 @@ export class Connector extends Context.Service<
             yield* takeTurn
             yield* objection(address)
             const outbound = slots.used("outbound")
-            const isReported = why === "candidate" || why === "recovery"
+            const isReported = why === "candidate" || why === "recovery" || why === "feeler"
             return yield* dial(address, slot).pipe(
               isReported ? Effect.tapError((error) => report(address, error, outbound)) : identity,
               spanOf(address, why)
@@ -277,7 +291,7 @@ export class Connector extends Context.Service<
         })
 
       /** The reference has a span of its own for the dials of its crawler. */
-      const spanOf = (address: PeerSocketAddress.PeerSocketAddress, why: Why) =>
+      const spanOf = (address: PeerSocketAddress.PeerSocketAddress, why: Why | "feeler") =>
         why === "candidate"
           ? Spans.within("dial", {
               attributes: { network: chain.kind, candidate: PeerSocketAddress.redacted(address) }
@@ -335,7 +349,10 @@ export class Connector extends Context.Service<
           })
         )
 
-      return Connector.of({ connect })
+      const feel = (address: PeerSocketAddress.PeerSocketAddress) =>
+        untilEnd(attempt(address, undefined, "feeler").pipe(Effect.scoped, Effect.catch(refused), Effect.asVoid))
+
+      return Connector.of({ connect, feel })
     })
   )
 }

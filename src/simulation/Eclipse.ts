@@ -34,6 +34,7 @@ import { ConnectError, Connector, makePace, type Wanted } from "../network/Conne
 import { Crawler } from "../network/Crawler.ts"
 import * as Demand from "../network/Demand.ts"
 import * as Dialer from "../network/Dialer.ts"
+import * as Feelers from "../network/Feelers.ts"
 import { NetworkEvents } from "../network/NetworkEvents.ts"
 import { PeerSet } from "../network/PeerSet.ts"
 import type { Peer } from "../peer/Peer.ts"
@@ -382,6 +383,21 @@ const play = (options: Options) =>
         const failed = (text: string) =>
           new ConnectError({ reason: new DialError({ address: text, code: "ECONNREFUSED", cause: "nobody is there" }) })
 
+        const note = (text: string) => {
+          dials++
+          leastRedial = Math.min(leastRedial, now() - (dialledAt.get(text) ?? Number.NEGATIVE_INFINITY))
+          dialledAt.set(text, now())
+        }
+        const agreed = (address: Address) =>
+          ({
+            _tag: "UpdateConnected",
+            address,
+            services: NODE_NETWORK,
+            isInbound: false,
+            userAgent: "/played/",
+            negotiatedVersion: ourProtocolVersion
+          }) as const
+
         const connect = Effect.fnUntraced(function* <E>({ whom }: Wanted<E>) {
           const scope = yield* Scope.make()
           const free = Scope.close(scope, Exit.void)
@@ -394,9 +410,7 @@ const play = (options: Options) =>
             yield* takeTurn
             const text = PeerSocketAddress.format(address)
             const host = byText.get(text)
-            dials++
-            leastRedial = Math.min(leastRedial, now() - (dialledAt.get(text) ?? Number.NEGATIVE_INFINITY))
-            dialledAt.set(text, now())
+            note(text)
             if (host === undefined || host.kind === "dead" || outbound.has(text) || (isCut() && isApart(host))) {
               wasted++
               yield* Effect.sleep(Duration.millis(failureMillis))
@@ -415,14 +429,7 @@ const play = (options: Options) =>
             outbound.set(text, { host, peer, end })
             counts[host.kind]++
             yield* slot.markOpen
-            yield* book.record({
-              _tag: "UpdateConnected",
-              address,
-              services: NODE_NETWORK,
-              isInbound: false,
-              userAgent: "/played/",
-              negotiatedVersion: ourProtocolVersion
-            })
+            yield* book.record(agreed(address))
             look()
             if (host.kind === "honest") {
               fork(Effect.andThen(Effect.sleep(Duration.millis(-Math.log(1 - fraction()) * meanSessionMillis)), end))
@@ -430,7 +437,20 @@ const play = (options: Options) =>
             return peer
           }).pipe(Effect.tapError(() => free))
         })
-        return Connector.of({ connect })
+        /** Who is there is told apart from who is not, and nobody stays. */
+        const feel = Effect.fnUntraced(function* (address: Address) {
+          yield* takeTurn
+          const text = PeerSocketAddress.format(address)
+          const host = byText.get(text)
+          note(text)
+          if (host === undefined || host.kind === "dead" || (isCut() && isApart(host))) {
+            yield* Effect.sleep(Duration.millis(failureMillis))
+            yield* book.record({ _tag: "UpdateFailed", address, services: undefined })
+            return yield* failed(text)
+          }
+          yield* book.record(agreed(address))
+        })
+        return Connector.of({ connect, feel })
       })
     )
 
@@ -488,7 +508,10 @@ const play = (options: Options) =>
         const looks = Effect.forever(Effect.delay(look, "10 seconds"))
         yield* Effect.raceFirst(
           Effect.sleep(Duration.millis(forMillis - 5000)),
-          Effect.raceFirst(Effect.raceFirst(Effect.orDie(Dialer.run), beats), looks)
+          Effect.raceFirst(
+            Effect.raceFirst(Effect.orDie(Dialer.run), Effect.orDie(Feelers.run)),
+            Effect.raceFirst(beats, looks)
+          )
         )
       })
 

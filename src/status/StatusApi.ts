@@ -152,7 +152,42 @@ export class Addresses extends Schema.Class<Addresses>("Addresses")({
   counts: AddressCounts,
   offset: Schema.Int,
   found: documented(Schema.Int, "Entries that fit `search`; all of them without one"),
-  entries: documented(Schema.Array(AddressInfo), "In the order they would be dialled, from `offset` on")
+  entries: documented(
+    Schema.Array(AddressInfo),
+    "By state: responded, heard of, failed, being dialled; from `offset` on"
+  )
+}) {}
+
+/** What the book knows of one address, and whether it would be dialled now. */
+export class AddressWhy extends Schema.Class<AddressWhy>("AddressWhy")({
+  address: Schema.String,
+  entry: documented(Schema.NullOr(AddressInfo), "Null when it is not in the book"),
+  group: documented(Schema.String, "Its part of the internet: an IPv4 /16, an IPv6 /32 or an autonomous system"),
+  host: documented(Schema.String, "What counts as one host: an IPv4 address or an IPv6 /64"),
+  table: documented(Schema.NullOr(Schema.Literals(["new", "tried"])), "`new`: only heard of; `tried`: met"),
+  bucket: Schema.NullOr(Schema.Int),
+  anchor: documented(
+    Schema.Boolean,
+    "Among the outbound peers of longest standing, which are dialled first after a start"
+  ),
+  failures: documented(Schema.Int, "In a row"),
+  firstSuccess: documented(Schema.NullOr(Schema.Int), "Our first handshake with it, in seconds since the Unix epoch"),
+  against: documented(
+    Schema.NullOr(
+      Schema.Literals([
+        "unknown",
+        "banned",
+        "not-dialable",
+        "recently-updated",
+        "unreachable",
+        "host-connected",
+        "group-full",
+        "resting",
+        "places-kept"
+      ])
+    ),
+    "Why it is not dialled now; null when it may be"
+  )
 }) {}
 
 /** Who has the inbound places, and who had to go so that others could come. */
@@ -438,6 +473,14 @@ class Reads extends HttpApiGroup.make("reads", { topLevel: true })
     HttpApiEndpoint.get("evictions", "/evictions", { success: EvictionsInfo }).annotate(
       OpenApi.Description,
       "Inbound peers by network, and who had to go for a newcomer, and why."
+    ),
+    HttpApiEndpoint.get("why", "/addresses/why", {
+      query: { address: Schema.String.check(Schema.isMaxLength(64)) },
+      success: AddressWhy,
+      error: BadRequest
+    }).annotate(
+      OpenApi.Description,
+      "What the book knows of an address (ip:port), and why it is or is not dialled next."
     ),
     HttpApiEndpoint.get("bans", "/bans", { success: Schema.Array(BanInfo) }),
     HttpApiEndpoint.get("added", "/connect", { success: Schema.Array(Schema.String) }).annotate(

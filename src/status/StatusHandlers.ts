@@ -10,6 +10,7 @@ import { PrometheusMetrics } from "effect/observability"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { type Ban, BanList } from "../addresses/BanList.ts"
+import type { Why } from "../addresses/Book.ts"
 import type { PeerAddress } from "../addresses/PeerAddress.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -36,6 +37,7 @@ import {
   AddressCounts,
   Addresses,
   AddressInfo,
+  AddressWhy,
   BadRequest,
   BanInfo,
   Conflict,
@@ -125,6 +127,20 @@ const fits =
   (search: string) =>
   ({ address, state, userAgent }: AddressInfo): boolean =>
     search === "" || [address, state, userAgent ?? ""].join("\n").toLowerCase().includes(search.toLowerCase())
+
+const whyInfo = ({ entry, ...why }: Why): AddressWhy =>
+  new AddressWhy({
+    address: PeerSocketAddress.format(why.address),
+    entry: entry === undefined ? null : addressInfo(entry),
+    group: why.group,
+    host: why.limit.group,
+    table: why.table ?? null,
+    bucket: why.bucket ?? null,
+    anchor: why.isAnchor,
+    failures: why.failures,
+    firstSuccess: why.firstSuccessSeconds ?? null,
+    against: why.against ?? null
+  })
 
 const banInfo = ({ group, reason, untilSeconds }: Ban): BanInfo => new BanInfo({ group, reason, until: untilSeconds })
 
@@ -230,6 +246,7 @@ const reads = HttpApiBuilder.group(
   StatusApi,
   "reads",
   Effect.fnUntraced(function* (handlers) {
+    const chain = yield* ChainParams
     const peerSet = yield* PeerSet
     const book = yield* AddressBook
     const bans = yield* BanList
@@ -302,6 +319,13 @@ const reads = HttpApiBuilder.group(
               evictions: evictions.latest().toReversed()
             })
           }),
+        why: Effect.fnUntraced(function* ({ query }) {
+          const address = PeerSocketAddress.fromText(query.address, chain.defaultPort)
+          if (address === undefined) {
+            return yield* badAddress(query.address, "ip:port or [ip6]:port")
+          }
+          return whyInfo(yield* book.why(address))
+        }),
         bans: () => Effect.map(bans.bans.get, (bans) => [...HashMap.values(bans)].map(banInfo)),
         added: () => Effect.map(manual.list, (added) => added.map(PeerSocketAddress.format)),
         totals: () => totals,

@@ -415,9 +415,12 @@ for (const book of ["reference", "hardened"] as const) {
           }
           yield* TestClock.adjust("1 second")
         }
+        const [first = 0] = dialledAt
+        // Whom somebody named only now may come before it.
+        assert.isAtMost(first, 1)
         assert.deepStrictEqual(
-          dialledAt,
-          Array.from({ length: 31 }, (_, n) => n * 120)
+          dialledAt.slice(0, 30),
+          Array.from({ length: 30 }, (_, n) => first + n * 120)
         )
         yield* TestClock.adjust("400 days")
         assert.deepStrictEqual(yield* take, Option.some("10.0.0.1:8233"))

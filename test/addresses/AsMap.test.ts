@@ -3,11 +3,13 @@ import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Result } from "effect"
 import { NetAddress } from "effect/net"
+import { AddressGroups, layerFile } from "../../src/addresses/AddressGroups.ts"
 import * as AsMap from "../../src/addresses/AsMap.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { answer, fallback, ipv4Prefix, jump, match8, program } from "../support/asMaps.ts"
 import { address } from "../support/bookWorld.ts"
+import { linesOf } from "../support/logs.ts"
 
 /** Data of Bitcoin Core's test/netbase_tests.cpp, `asmap_test_vectors`: 128 ranges, in no relation to the internet. */
 const published = Buffer.from(
@@ -148,6 +150,27 @@ describe("a map of autonomous systems", () => {
       )
       assert.deepStrictEqual(reasons.slice(0, 2), ["there is no file", "it is a directory"])
       assert.notStrictEqual(reasons[2], "")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.effect("groups addresses from a file, and by network when that is none, which it says in one line", () =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const folder = yield* files.makeTempDirectoryScoped()
+      yield* files.writeFile(`${folder}/map`, halves)
+      yield* files.writeFile(`${folder}/text`, new TextEncoder().encode("no map"))
+      const groupBy = (path: string) =>
+        Effect.map(AddressGroups, ({ groupOf }) => groupOf(at("9000::1"))).pipe(Effect.provide(layerFile(path)))
+      assert.strictEqual(yield* groupBy(`${folder}/map`), "AS9")
+      for (const name of ["text", "none"]) {
+        let group = ""
+        const lines = yield* linesOf(
+          Effect.tap(groupBy(`${folder}/${name}`), (found) => Effect.sync(() => (group = found)))
+        )
+        assert.strictEqual(group, "9000::/32")
+        assert.lengthOf(lines, 1)
+        assert.match(lines[0]!, /^Warn: not a map of autonomous systems .*; addresses are grouped by network$/)
+      }
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })

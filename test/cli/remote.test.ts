@@ -96,6 +96,14 @@ describe("a running node", () => {
     assert.include((JSON.parse(json) as ReadonlyArray<object>)[0], { addr: bobAddress, subver: "/bob\u001b[31m/" })
     assert.match(addresses[0] ?? "", /^addresses: \d of 5000, \d responded/)
     assert.match(addresses.join("\n"), new RegExp(`^${bobAddress} +Responded`, "m"))
+    const [known = "", state = "", next = ""] = await answer("why", bobAddress)
+    assert.match(known, new RegExp(`^${bobAddress} in \\d+\\.\\d+`))
+    assert.match(state, /^Responded/)
+    assert.match(next, /^is not dialled now: /)
+    assert.deepStrictEqual((await answer("why", "192.0.2.77:1")).slice(1), [
+      "not in the book",
+      "is not dialled now: it is not in the book"
+    ])
     assert.deepInclude((JSON.parse(book) as { readonly counts: object }).counts, { limit: 5000 })
     assert.match(look.join("\n"), /peers: \d out of 75, \d in of 125, not ready before 13/)
     const verdicts = JSON.parse(findings[0] ?? "") as ReadonlyArray<{

@@ -1,0 +1,58 @@
+/**
+ * Looks now and then at an address that nobody needs yet, so that those a node has met are people it met lately.
+ *
+ * Only while every outbound place is taken: else every dial is such a look. The peer is left as soon as it shook hands.
+ *
+ * Source: Bitcoin Core net.cpp, `ThreadOpenConnections`.
+ *
+ * @module
+ */
+import { Duration, Effect, Layer, Option, Random } from "effect"
+import { AddressBook } from "../addresses/AddressBook.ts"
+import { BackgroundTasks, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { ConnectionSlots } from "./ConnectionSlots.ts"
+import { Connector } from "./Connector.ts"
+import { InitialPeers } from "./InitialPeers.ts"
+
+/** Mean time between two looks. Source: Bitcoin Core net.h, `FEELER_INTERVAL`, 2 minutes. */
+const meanInterval = Duration.minutes(2)
+
+/** The longest time between two, in means. */
+const longest = 5
+
+/** Looks for as long as it runs; fails when the network ends. */
+export const run: Effect.Effect<never, NetworkEnd, AddressBook | ConnectionSlots | Connector> = Effect.gen(
+  function* () {
+    const book = yield* AddressBook
+    const connector = yield* Connector
+    const slots = yield* ConnectionSlots
+    const look = Effect.gen(function* () {
+      if (slots.hasRoom("outbound")) return
+      const candidate = yield* book.takeFeeler
+      if (Option.isNone(candidate)) return
+      yield* connector.feel(candidate.value.address).pipe(
+        // What came of it the book knows.
+        Effect.catch(({ reason }) => (isNetworkEnd(reason) ? Effect.fail(reason) : Effect.void))
+      )
+    })
+    while (true) {
+      // As if each moment were as likely as any other, so that nobody can tell when.
+      const wait = Math.min(longest, -Math.log(1 - (yield* Random.next)))
+      yield* Effect.sleep(Duration.times(meanInterval, wait))
+      yield* look
+    }
+  }
+)
+
+/** The loop as the task `feelers`, from when the first dials are over. Provides nothing. */
+export const layer: Layer.Layer<
+  never,
+  TaskNameTaken,
+  AddressBook | BackgroundTasks | ConnectionSlots | Connector | InitialPeers
+> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const tasks = yield* BackgroundTasks
+    const initialPeers = yield* InitialPeers
+    yield* tasks.run("feelers", Effect.andThen(initialPeers.awaitStarted, run))
+  })
+)

@@ -1,0 +1,87 @@
+/** Looks at addresses nobody needs yet: when, and what is left of it. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Option } from "effect"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
+import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Connector } from "../../src/network/Connector.ts"
+import * as Feelers from "../../src/network/Feelers.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
+import { address } from "../support/bookWorld.ts"
+import { collectEvents, dialWorld, emptyLog } from "../support/dialWorld.ts"
+
+describe("feelers", () => {
+  const felt: Array<string> = []
+  const world = (isFull: () => boolean) =>
+    Layer.mergeAll(
+      AddressBook.layerTest({
+        takeFeeler: Effect.sync(() =>
+          Option.some(
+            PeerAddress.ownListener(address(`10.0.0.${felt.length + 1}:8233`), { wallSeconds: 0, monotonicMillis: 0 })
+          )
+        )
+      }),
+      Layer.mock(ConnectionSlots, {
+        hasRoom: () => !isFull(),
+        used: () => 0,
+        open: () => 0,
+        settle: () => false,
+        exchange: () => false,
+        limits: { outbound: 75, inbound: 125, trusted: 0, handshake: 0 }
+      }),
+      Layer.mock(Connector, { feel: (one) => Effect.sync(() => felt.push(PeerSocketAddress.format(one))) })
+    )
+
+  it.effect("look every two minutes in the mean, while every outbound place is taken", () => {
+    let isFull = true
+    felt.length = 0
+    return Effect.gen(function* () {
+      yield* Effect.forkChild(Feelers.run)
+      yield* Effect.sleep("200 minutes")
+      // A hundred in the mean, of a standard deviation of ten.
+      assert.isAbove(felt.length, 60)
+      assert.isBelow(felt.length, 140)
+      isFull = false
+      const before = felt.length
+      yield* Effect.sleep("200 minutes")
+      assert.lengthOf(felt, before)
+    }).pipe(Effect.provide(world(() => isFull)), SimRuntime.within("10 hours"))
+  })
+})
+
+describe("looking at an address", () => {
+  it.effect("shakes hands and leaves: no place is taken, no peer joins, and the book knows", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      const connector = yield* Connector
+      const slots = yield* ConnectionSlots
+      const seen = yield* collectEvents
+      yield* connector.feel(address("10.0.0.1:8233"))
+      assert.strictEqual(slots.used("outbound"), 0)
+      assert.strictEqual(log.held.size, 0)
+      assert.deepStrictEqual(
+        seen.map((event) => event._tag),
+        ["DialStarted", "PeerRefused"]
+      )
+      assert.deepStrictEqual(
+        log.dials.map(({ address }) => address),
+        ["10.0.0.1:8233"]
+      )
+    }).pipe(Effect.provide(dialWorld(log, { outcome: () => "stays" })), Effect.scoped, SimRuntime.within("1 hour"))
+  })
+
+  it.effect("tells the book of nobody, and keeps the pace of all dials", () => {
+    const log = emptyLog()
+    return Effect.gen(function* () {
+      const connector = yield* Connector
+      const book = yield* AddressBook
+      for (const text of ["10.0.0.1:8233", "10.0.0.2:8233"]) {
+        const error = yield* Effect.flip(connector.feel(address(text)))
+        assert.strictEqual(error.code, "ECONNREFUSED")
+        assert.strictEqual(Option.getOrThrow(yield* book.get(address(text))).state, "Failed")
+      }
+      assert.strictEqual(log.dials[1]!.atMillis - log.dials[0]!.atMillis, 100)
+    }).pipe(Effect.provide(dialWorld(log)), SimRuntime.within("1 hour"))
+  })
+})
