@@ -26,8 +26,10 @@ import type { InventoryRefusal, PeerSetMetrics } from "./PeerSetMetrics.ts"
 import { NotFoundRegistry, RequestError } from "./RequestError.ts"
 import type { Steps } from "./Steps.ts"
 
-/** Peers of a kind (they lack it, failed, are not wanted) whose networks a retry goes around: more than anybody tries. */
-const triedRemembered = 8
+/** Peers of a kind (they lack it, failed, are not wanted) whose networks a retry goes around: as often as anybody tries. */
+const triedRemembered = 4
+
+const nowhere: ReadonlySet<string> = new Set()
 
 interface Entry extends WaitingBlock {
   readonly call: Call
@@ -156,16 +158,19 @@ export class BlockQueue {
 
   /** The networks of these, as far as they are connected; of each kind no more than `triedRemembered`. */
   #networksOf(...kinds: ReadonlyArray<ReadonlySet<ConnectionId>>): ReadonlySet<string> {
-    const networks = new Set<string>()
+    let networks: Set<string> | undefined
     for (const ids of kinds) {
+      if (ids.size === 0) continue
       let left = triedRemembered
       for (const id of ids) {
         if (left-- === 0) break
         const network = this.#options.connected.get(id)?.network
-        if (network !== undefined) networks.add(network)
+        if (network === undefined) continue
+        networks ??= new Set()
+        networks.add(network)
       }
     }
-    return networks
+    return networks ?? nowhere
   }
 
   #enqueue(call: Call, hash: BlockHash, scope: WaitingBlock["scope"]): Next {
