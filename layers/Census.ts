@@ -25,6 +25,7 @@ import * as TcpTransport from "../src/transport/TcpTransport.ts"
 import { maxUserAgentBytes } from "../src/wire/HandshakeMessages.ts"
 import * as Settings from "./Settings.ts"
 import * as SqliteClient from "./SqliteClient.ts"
+import * as StatusServer from "./StatusServer.ts"
 
 const sentence = (userMessage: string, cause: unknown = userMessage) => new CliError.UserError({ cause, userMessage })
 
@@ -201,4 +202,19 @@ const layerCluster = ({ runner, store }: RunFlags) =>
         Layer.provide(layerSql(store))
       )
     })
+  )
+
+interface ServeFlags {
+  readonly store: string
+  readonly listen: PeerSocketAddress.PeerSocketAddress
+  readonly statusHosts: ReadonlyArray<string>
+}
+
+/** The page of a store that is there. */
+export const layerServe = (flags: ServeFlags) =>
+  StatusServer.layerCensus(flags.listen, { hosts: flags.statusHosts }).pipe(
+    Layer.catchCause((cause) =>
+      Layer.effectContext(explained("choose another with --listen")(Effect.failCause(cause)))
+    ),
+    Layer.provide(layerExistingStore(flags))
   )

@@ -11,8 +11,9 @@ import { ConnectionSlots } from "../src/network/ConnectionSlots.ts"
 import { Devnet } from "../src/cli/devnet.ts"
 import { Network } from "../src/network/Network.ts"
 import { defaults, Policy } from "../src/Policy.ts"
+import { Recording } from "../src/peer/Recording.ts"
 import { StatusListening } from "../src/status/StatusAddress.ts"
-import { OtherNodes } from "../src/status/StatusHandlers.ts"
+import { OtherNodes } from "../src/status/NodeView.ts"
 import * as TcpTransport from "../src/transport/TcpTransport.ts"
 import { InboundTransport } from "../src/transport/Transport.ts"
 import * as Node from "./Node.ts"
@@ -69,7 +70,7 @@ export const layerOver = Layer.effect(
   Devnet,
   Effect.map(Effect.context<InboundTransport>(), (services) =>
     Devnet.of({
-      open: Effect.fnUntraced(function* ({ nodes, port }) {
+      open: Effect.fnUntraced(function* ({ nodes, port, records }) {
         const hasAddresses = yield* canUseAddresses
         const nodePolicy = Layer.succeed(Policy, policyOf(nodes, hasAddresses))
         // A node that comes back listens where it did, though that was a free port once.
@@ -85,7 +86,12 @@ export const layerOver = Layer.effect(
                 dialFrom: address.address,
                 // Everybody knows the first one, and nobody else.
                 peers: index === 1 || first === undefined ? [] : [first]
-              }).pipe(Layer.provideMerge(nodePolicy))
+              }).pipe(
+                Layer.provide(
+                  records === undefined ? Layer.empty : Layer.succeed(Recording, records.recording(String(index)))
+                ),
+                Layer.provideMerge(nodePolicy)
+              )
               const services = yield* Layer.build(
                 status === undefined
                   ? Layer.merge(node, Layer.succeed(StatusListening, { address: Option.none() }))

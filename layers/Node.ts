@@ -5,7 +5,7 @@
  *     dialling       Connector, InitialPeers, Dialer, ManualPeers
  *     crawler        Crawler                                          replaceable
  *     listening      Listener
- *     peers          PeerSet, PeerAdmission, BlockAdvertiser, Handshake, InventoryRegistry
+ *     peers          PeerSet, PeerAdmission, Evictions, BlockAdvertiser, Handshake, InventoryRegistry
  *     answers        InboundRequests                                  replaceable
  *     misbehavior, peerCache, seeds                                   replaceable
  *     addressBook    AddressBook                                      replaceable
@@ -30,6 +30,7 @@ import type { Dns, NetAddress } from "effect/net"
 import { AddressBook } from "../src/addresses/AddressBook.ts"
 import { PeerCache } from "../src/addresses/AddressBookFile.ts"
 import * as BanFile from "../src/addresses/BanFile.ts"
+import * as BookFile from "../src/addresses/BookFile.ts"
 import { BanList } from "../src/addresses/BanList.ts"
 import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Misbehavior } from "../src/addresses/Misbehavior.ts"
@@ -42,6 +43,7 @@ import { ConnectionSlots } from "../src/network/ConnectionSlots.ts"
 import { Connector } from "../src/network/Connector.ts"
 import { Crawler } from "../src/network/Crawler.ts"
 import * as Dialer from "../src/network/Dialer.ts"
+import { Evictions } from "../src/network/Evictions.ts"
 import { InitialPeers } from "../src/network/InitialPeers.ts"
 import { Listener } from "../src/network/Listener.ts"
 import { ManualPeers } from "../src/network/ManualPeers.ts"
@@ -71,18 +73,20 @@ export const core: Layer.Layer<BackgroundTasks | NetworkEvents | ConnectionSlots
 
 /** Everybody who is connected: handshakes, admission, requests, adverts. */
 export const peers: Layer.Layer<
-  BlockAdvertiser | Handshake | InventoryRegistry | PeerAdmission | PeerSet,
+  BlockAdvertiser | Evictions | Handshake | InventoryRegistry | PeerAdmission | PeerSet,
   TaskNameTaken,
   | AddressBook
   | BackgroundTasks
   | BanList
   | ChainParams
   | ChainTip
+  | ConnectionSlots
   | InboundRequests
   | NetworkEvents
   | OwnAddress
   | SecureRandom.SecureRandom
 > = Layer.mergeAll(BlockAdvertiser.layer, PeerAdmission.layer, Handshake.layer).pipe(
+  Layer.provideMerge(Evictions.layer),
   Layer.provideMerge(PeerSet.layer),
   Layer.provideMerge(InventoryRegistry.layer)
 )
@@ -186,7 +190,11 @@ export const parts = ({
 }: Partial<NodeOptions>): {
   readonly chainTip: Layer.Layer<ChainTip>
   readonly bans: Layer.Layer<BanList, TaskNameTaken, BackgroundTasks | ChainParams | Files>
-  readonly addressBook: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress>
+  readonly addressBook: Layer.Layer<
+    AddressBook,
+    TaskNameTaken,
+    BackgroundTasks | BanList | ChainParams | Files | OwnAddress | SecureRandom.SecureRandom
+  >
   readonly misbehavior: Layer.Layer<Misbehavior, TaskNameTaken, AddressBook | BackgroundTasks>
   readonly peerCache: Layer.Layer<PeerCache, TaskNameTaken, AddressBook | BackgroundTasks | ChainParams | Files>
   readonly seeds: Layer.Layer<DnsSeeds, never, ChainParams | Dns.Dns>
@@ -195,7 +203,7 @@ export const parts = ({
 } => ({
   chainTip: ChainTip.layerNone,
   bans: cacheDirectory === undefined ? BanList.layer : BanFile.layer(cacheDirectory),
-  addressBook: AddressBook.layer,
+  addressBook: cacheDirectory === undefined ? AddressBook.layer : BookFile.layer(cacheDirectory),
   misbehavior: Misbehavior.layer,
   peerCache: cacheDirectory === undefined ? PeerCache.layerNone : PeerCache.layer(cacheDirectory),
   seeds: peers === undefined ? DnsSeeds.layer(seeds) : DnsSeeds.layerPeers(peers),

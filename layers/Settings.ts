@@ -3,6 +3,9 @@
  *
  * @module
  */
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
 import { InForce, readFile, shortName } from "../src/cli/config.ts"
 import { DoctorSettings } from "../src/cli/doctor.ts"
@@ -11,6 +14,9 @@ import { explained, type Failure, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
 import { defaults, Policy } from "../src/Policy.ts"
 import { StatusListening } from "../src/status/StatusAddress.ts"
+import * as RecordFolder from "../src/recording/RecordFolder.ts"
+import * as CacheLock from "./CacheLock.ts"
+import * as Descriptors from "./Descriptors.ts"
 import * as Node from "./Node.ts"
 import type { NodeOptions } from "./Node.ts"
 import * as StatusServer from "./StatusServer.ts"
@@ -24,6 +30,8 @@ interface StartFlags {
   readonly status: Option.Option<PeerSocketAddress>
   readonly statusHosts: ReadonlyArray<string>
   readonly rpcCookie: Option.Option<string>
+  readonly record: Option.Option<string>
+  readonly recordBodies: boolean
 }
 
 /** Every variable of the environment that starts with `ZEBRA_`. */
@@ -100,6 +108,13 @@ const stopProcess = Effect.sync(() => process.kill(process.pid, "SIGTERM"))
 
 /** The node that `start` runs with these flags, and its status interface. */
 export const layerNode = (flags: StartFlags) => {
+  const recording = Option.match(flags.record, {
+    onNone: () => Layer.empty,
+    onSome: (directory) =>
+      RecordFolder.layerRecording({ directory, keepsBodies: flags.recordBodies }).pipe(
+        Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
+      )
+  })
   const node = Layer.unwrap(
     load({
       network: Option.getOrUndefined(flags.network),
@@ -107,12 +122,17 @@ export const layerNode = (flags: StartFlags) => {
       peers: flags.peers,
       userAgent: Option.getOrUndefined(flags.userAgent)
     }).pipe(
-      Effect.map(({ options, policy }) =>
-        Node.layer(options).pipe(
+      Effect.map(({ options, policy }) => {
+        const { cacheDirectory, chain } = options
+        return Node.layer(options).pipe(
           Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
+          Layer.provide(recording),
+          Layer.merge(Descriptors.layer),
+          // Before anything is bound, and given back when all is written.
+          Layer.provide(cacheDirectory === undefined ? Layer.empty : CacheLock.layer(cacheDirectory, chain)),
           Layer.provideMerge(Layer.succeed(Policy, policy))
         )
-      )
+      })
     )
   ).pipe(Layer.catchCause(failing("choose another with --listen")))
   return Option.match(flags.status, {

@@ -5,12 +5,13 @@
  */
 import { fstatSync, writeSync } from "node:fs"
 import { Layer, Logger } from "effect"
-import { type LineSink, maxWaitingBytes, Output } from "../src/cli/Output.ts"
+import { kindInWords } from "../src/cli/DevnetView.ts"
+import { limitsForPeople, type LineSink, maxWaitingBytes, Output } from "../src/cli/Output.ts"
 
 /** What lines were left out, as an event like the others. */
 const omittedEvent = (kind: string, count: number): string => JSON.stringify({ _tag: "LinesOmitted", kind, count })
 
-const omittedText = (kind: string, count: number): string => `… and ${count} more of ${kind}`
+const omittedText = (kind: string, count: number): string => `… ${count} more: ${kindInWords(kind)}`
 
 /**
  * A file or a device. Written by its descriptor: a stream would be over for good with the first failure, and a disk that is
@@ -58,7 +59,9 @@ const stdoutSink = (): LineSink => {
 
 /** Stdout, for `start`; `json` says how omitted lines are told. */
 export const layerOutput = (json: boolean): Layer.Layer<Output> =>
-  Layer.suspend(() => Output.layer(stdoutSink(), json ? omittedEvent : omittedText))
+  Layer.suspend(() =>
+    json ? Output.layer(stdoutSink(), omittedEvent) : Output.layer(stdoutSink(), omittedText, limitsForPeople)
+  )
 
 /** The same logger, which leaves out what stderr has no room for. */
 export const bounded = <A>(logger: Logger.Logger<unknown, A>): Logger.Logger<unknown, void> =>

@@ -1,5 +1,5 @@
 /**
- * The status interface of a node on a port of this machine.
+ * The status interface of a node, and the page of a census, on a port of this machine.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { SecureRandom } from "effect/crypto"
 import { HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
+import * as CensusRoutes from "../src/status/CensusRoutes.ts"
 import { StatusAccess } from "../src/status/Guard.ts"
 import * as RpcCookie from "../src/status/RpcCookie.ts"
 import * as RpcMethods from "../src/status/RpcMethods.ts"
@@ -37,6 +38,70 @@ export const check = Effect.fnUntraced(function* (address: PeerSocketAddress.Pee
   return secret
 })
 
+/** Serves routes until the scope closes, and says where. Port 0 takes a free one. */
+const served = <A, E, R>(
+  address: PeerSocketAddress.PeerSocketAddress,
+  message: string,
+  routes: Layer.Layer<A, E, R>
+) => {
+  const listening = StatusListener.layer(address).pipe(
+    Layer.catchTag("ServeError", ({ cause }) =>
+      Layer.effectContext(
+        Effect.fail(
+          new ListenError({
+            address: PeerSocketAddress.format(address),
+            code: cause instanceof Error && "code" in cause ? String(cause.code) : "unknown",
+            cause
+          })
+        )
+      )
+    )
+  )
+  const told = Layer.effect(
+    StatusListening,
+    Effect.gen(function* () {
+      const server = yield* HttpServer.HttpServer
+      const bound = NetAddress.isInetAddress(server.address) ? PeerSocketAddress.make(server.address) : address
+      yield* Effect.logInfo(message).pipe(Effect.annotateLogs({ address: PeerSocketAddress.format(bound) }))
+      return StatusListening.of({ address: Option.some(bound) })
+    })
+  )
+  return told.pipe(
+    Layer.provideMerge(
+      HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+        Layer.provideMerge(listening),
+        Layer.provide(NodeHttpServer.layerHttpServices)
+      )
+    )
+  )
+}
+
+/**
+ * Serves the page of a census until the scope closes. Needs its store. The same rules hold as for a node's: on an address
+ * others can reach it needs a token.
+ */
+export const layerCensus = (
+  address: PeerSocketAddress.PeerSocketAddress,
+  { hosts = [] }: Pick<StatusServerOptions, "hosts"> = {}
+) =>
+  Layer.unwrap(
+    Effect.map(check(address), (secret) =>
+      served(
+        address,
+        "census page listens",
+        CensusRoutes.layer.pipe(
+          Layer.provide(
+            Layer.succeed(StatusAccess, {
+              token: secret,
+              rpcLogin: Option.none(),
+              hosts: hosts.map((host) => host.toLowerCase())
+            })
+          )
+        )
+      )
+    )
+  ).pipe(Layer.provide(NodeServices.layer))
+
 /**
  * Serves until the scope closes, at once then, whoever listens to events. Needs the services of a node.
  * Port 0 takes a free one: `StatusListening` says which.
@@ -62,37 +127,6 @@ export const layer = (
         ),
         Layer.succeed(RpcMethods.StopNode, Option.fromUndefinedOr(stop))
       ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
-      const listening = StatusListener.layer(address).pipe(
-        Layer.catchTag("ServeError", ({ cause }) =>
-          Layer.effectContext(
-            Effect.fail(
-              new ListenError({
-                address: PeerSocketAddress.format(address),
-                code: cause instanceof Error && "code" in cause ? String(cause.code) : "unknown",
-                cause
-              })
-            )
-          )
-        )
-      )
-      const told = Layer.effect(
-        StatusListening,
-        Effect.gen(function* () {
-          const server = yield* HttpServer.HttpServer
-          const bound = NetAddress.isInetAddress(server.address) ? PeerSocketAddress.make(server.address) : address
-          yield* Effect.logInfo("status interface listens").pipe(
-            Effect.annotateLogs({ address: PeerSocketAddress.format(bound) })
-          )
-          return StatusListening.of({ address: Option.some(bound) })
-        })
-      )
-      return told.pipe(
-        Layer.provideMerge(
-          HttpRouter.serve(Routes.layer.pipe(Layer.provide(access)), {
-            disableLogger: true,
-            disableListenLog: true
-          }).pipe(Layer.provideMerge(listening), Layer.provide(NodeHttpServer.layerHttpServices))
-        )
-      )
+      return served(address, "status interface listens", Routes.layer.pipe(Layer.provide(access)))
     })
   ).pipe(Layer.provide(NodeServices.layer))

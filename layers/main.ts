@@ -1,19 +1,22 @@
 /**
- * The network-effect command. The one place where an effect is run; `bin.js` imports it.
+ * The network-effect command. The one place where an effect is run: by `run`, which `bin.js` calls.
  *
  * @module
  */
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeDns from "@effect/platform-node/NodeDns"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
-import { FetchHttpClient } from "effect/http"
+import * as BoundedFetch from "../src/cli/BoundedFetch.ts"
 import * as census from "../src/cli/census.ts"
+import { serve } from "../src/cli/censusServe.ts"
 import { watch } from "../src/cli/censusWatch.ts"
 import * as config from "../src/cli/config.ts"
 import { devnet } from "../src/cli/devnet.ts"
 import { doctor } from "../src/cli/doctor.ts"
 import * as remote from "../src/cli/remote.ts"
+import { replay } from "../src/cli/replay.ts"
 import { layerOutput, root } from "../src/cli/root.ts"
 import { start } from "../src/cli/start.ts"
 import { top } from "../src/cli/top.ts"
@@ -25,7 +28,8 @@ import * as Settings from "./Settings.ts"
 import * as Standard from "./Standard.ts"
 import * as Telemetry from "./Telemetry.ts"
 
-const program = root.pipe(
+/** Every command, with the layers it needs. */
+export const command = root.pipe(
   Command.withSubcommands([
     start.pipe(
       Command.provide((flags) => Settings.layerNode(flags)),
@@ -43,6 +47,7 @@ const program = root.pipe(
         census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.host.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
         census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
+        serve.pipe(Command.provide((flags) => Census.layerServe(flags))),
         watch.pipe(
           Command.provide((flags) => Census.layerWatch(flags)),
           Command.provide(Telemetry.layer)
@@ -63,16 +68,17 @@ const program = root.pipe(
     remote.unban,
     remote.connect,
     remote.logLevel,
+    replay,
     top,
     doctor.pipe(
       Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))
     )
-  ]),
-  Command.run({ version })
+  ])
 )
 
-const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, FetchHttpClient.layer).pipe(
-  Layer.provideMerge(NodeServices.layer)
+/** What every command stands on. */
+export const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, BoundedFetch.layer).pipe(
+  Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layerSecureRandom))
 )
 
 /** Runs the command. `onStart` is given what ends it in order, with an exit code. */
@@ -89,5 +95,5 @@ export const run = (onStart: (stop: (code: number) => void) => void): void => {
         process.exit(wasStopped ? stoppedWith : code)
       })
     )
-  })(program.pipe(Effect.provide(platform)))
+  })(Command.run(command, { version }).pipe(Effect.provide(platform)))
 }

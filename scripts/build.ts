@@ -6,8 +6,9 @@
  * Replaces `dist` and touches nothing else.
  */
 import { spawnSync } from "node:child_process"
-import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { llmsText } from "./llms.ts"
 
 /** The types name each other as the sources do, `./Frame.ts`: in the package they are named as the JavaScript is. */
@@ -17,6 +18,54 @@ const nameTypesAsCode = (folder: string): void => {
     const file = join(folder, entry)
     const text = readFileSync(file, "utf8")
     writeFileSync(file, text.replace(/((?:from|import)\s*\(?\s*"\.{1,2}\/[^"]*)\.ts"/g, '$1.js"'))
+  }
+}
+
+/** What a module of others gives that does nothing but gather modules: each name, and how it is imported without the rest. */
+const gathered = (specifier: string): ReadonlyMap<string, string> => {
+  const file = fileURLToPath(import.meta.resolve(specifier))
+  const isIndex = file.endsWith("/index.js")
+  const modules = isIndex
+    ? readFileSync(file, "utf8").matchAll(/^export (\* as \w+|\{[^}]*\}) from "\.\/(\w+)\.js"/gm)
+    : []
+  return new Map(
+    [...modules].flatMap(([, names = "", module]) =>
+      names.startsWith("*")
+        ? [[names.slice("* as ".length), `import ${names} from "${specifier}/${module}";`] as const]
+        : [...names.replaceAll(/\/\*[^]*?\*\//g, "").matchAll(/\w+/g)].map(
+            ([name]) => [name, `import { ${name} } from "${specifier}/${module}";`] as const
+          )
+    )
+  )
+}
+
+/**
+ * Imports modules of Effect one by one: `import { Effect } from "effect"` loads all of its modules, and a program starts half
+ * as fast again with a third less memory without those that it has no use for. Lines stay where they are.
+ */
+const importOnlyWhatIsUsed = (folder: string): void => {
+  const known = new Map<string, ReadonlyMap<string, string>>()
+  const ways = (specifier: string) => {
+    const found = known.get(specifier) ?? gathered(specifier)
+    known.set(specifier, found)
+    return found
+  }
+  for (const entry of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    if (!entry.endsWith(".js")) continue
+    const file = join(folder, entry)
+    const text = readFileSync(file, "utf8").replace(
+      /^import \{([^}]*)\} from "((?:effect|@effect\/platform-node)(?:\/[\w-]+)?)";/gm,
+      (all, names: string, specifier: string) => {
+        const imports = names
+          .split(",")
+          .map((name) => name.trim())
+          .filter((name) => name !== "")
+          .map((name) => ways(specifier).get(name))
+        // Under another name, or of a module that gathers nothing: as it is.
+        return imports.includes(undefined) ? all : imports.join(" ") + "\n".repeat(all.split("\n").length - 1)
+      }
+    )
+    writeFileSync(file, text)
   }
 }
 
@@ -31,7 +80,8 @@ export const build = (): boolean => {
   })
   if (status !== 0) return false
   nameTypesAsCode("dist")
-  copyFileSync("src/status/page.html", "dist/src/status/page.html")
+  importOnlyWhatIsUsed("dist")
+  cpSync("src/status/page", "dist/src/status/page", { recursive: true })
   writeFileSync("dist/llms.txt", llmsText())
   return true
 }

@@ -3,12 +3,16 @@
  *
  *     npm run simulate -- [--scenario NAME] [--seed N | --seeds A..B] [--nodes N] [--hours H] [--keep-going]
  *
+ *     npm run simulate -- --scenario eclipse --book reference|hardened [--groups 1,8,32,128] [--seeds A..B] [--world distinct|crowded]
+ *         [--script NAME] [--without RULE,…] [--hours H]
+ *
  * Without a scenario, each seed runs one of them in turn. With `--keep-going` a failure is told in two lines and the next
- * seed runs. What a scenario measures is summed up at the end. Needs nothing, writes nothing. Exit code 1 when a world failed.
+ * seed runs. What a scenario measures is summed up at the end. With `--book` the scenario `eclipse` is a node that dials and
+ * crawls without any bytes, for a day of each seed, and prints what part of its outbound connections an attacker ends with. Needs nothing, writes nothing. Exit code 1 when a world failed.
  */
 import { parseArgs } from "node:util"
 import { Simulated } from "network-effect/layers"
-import { scenarios, Simulation } from "network-effect/simulation"
+import { Eclipse, scenarios, Simulation } from "network-effect/simulation"
 
 const fail = (message: string): never => {
   console.error(`simulate: ${message}`)
@@ -31,7 +35,12 @@ const readFlags = () => {
         seeds: { type: "string" },
         nodes: { type: "string" },
         hours: { type: "string" },
-        "keep-going": { type: "boolean" }
+        "keep-going": { type: "boolean" },
+        book: { type: "string" },
+        groups: { type: "string", default: "1,8,32,128" },
+        world: { type: "string", default: "distinct" },
+        script: { type: "string", default: "front-run" },
+        without: { type: "string", default: "" }
       }
     }).values
   } catch (error) {
@@ -48,6 +57,64 @@ const [, first = "1", last = first] =
   /^(\d+)\.\.(\d+)$/.exec(flags.seeds ?? `${flags.seed ?? 1}..${flags.seed ?? 1}`) ??
   fail(`--seeds ${flags.seeds} is not a range: say A..B, for example 1..100`)
 if (Number(last) < Number(first)) fail(`--seeds ${flags.seeds} ends before it begins`)
+
+/** One line for each number of groups: what an attacker ends with, over all seeds. */
+const study = (book: string) => {
+  if (book !== "reference" && book !== "hardened") return fail(`--book ${book} is none: say reference or hardened`)
+  if (flags.world !== "distinct" && flags.world !== "crowded") return fail(`there is no world ${flags.world}`)
+  const script =
+    Eclipse.scripts[flags.script] ??
+    fail(`there is no script ${flags.script}: ${Object.keys(Eclipse.scripts).join(", ")}`)
+  const rules = Object.fromEntries(flags.without === "" ? [] : flags.without.split(",").map((rule) => [rule, false]))
+  const hours = flags.hours === undefined ? {} : { hours: number("hours", flags.hours, 0) }
+  Error.stackTraceLimit = 0
+  const columns: Array<Record<string, string | number>> = []
+  for (const groups of flags.groups.split(",")) {
+    const played: Array<ReturnType<typeof Eclipse.run>> = []
+    for (let seed = Number(first); seed <= Number(last); seed++) {
+      const world = flags.world
+      played.push(Eclipse.run({ seed, book, world, rules, groups: number("groups", groups, 0), ...script, ...hours }))
+    }
+    const of = (what: (figures: (typeof played)[number]) => number | undefined, digits = 0) => {
+      const values = played.map(what).filter((value) => value !== undefined && Number.isFinite(value))
+      const at = (share: number) => Eclipse.quantile(values as ReadonlyArray<number>, share).toFixed(digits)
+      return values.length === 0
+        ? "never"
+        : `${at(0.5)} (${at(0.05)} to ${at(0.95)})${values.length < played.length ? `, ${values.length} of ${played.length}` : ""}`
+    }
+    columns.push({
+      book,
+      groups,
+      seeds: played.length,
+      "attacker's share, %": of(({ share }) => 100 * share, 1),
+      "honest outbound": of(({ honest }) => honest),
+      "fewest honest": Math.min(...played.map(({ honest }) => honest)),
+      "share of book, %": of(({ shareOfBook }) => 100 * shareOfBook),
+      "share of cache file, %": of(({ shareOfCache }) => 100 * shareOfCache),
+      "s to 8": of(({ secondsTo8 }) => secondsTo8, 1),
+      "s to 75": of(({ secondsTo75 }) => secondsTo75),
+      "h to half": of(({ hoursToHalf }) => hoursToHalf, 1),
+      "h to 90 %": of(({ hoursTo90 }) => hoursTo90, 1),
+      dials: of(({ dials }) => dials),
+      "dials in vain, %": of(({ wasted }) => 100 * wasted),
+      "s between dials of one, least": Math.min(...played.map(({ leastRedialSeconds }) => leastRedialSeconds)).toFixed(
+        1
+      ),
+      ...(script.restarts === true ? { "honest after restart": of((figures) => figures.honestAfterRestart) } : {}),
+      ...(script.partition === true ? { "s to both sides": of((figures) => figures.secondsToMixed) } : {})
+    })
+  }
+  console.log(
+    `${flags.script}, ${flags.world} groups${flags.without === "" ? "" : `, without ${flags.without}`}: median (5 % to 95 %)`
+  )
+  for (const key of Object.keys(columns[0] ?? {})) {
+    console.log(`${key.padEnd(30)} ${columns.map((column) => String(column[key]).padEnd(24)).join("")}`)
+  }
+  const { system, user } = process.cpuUsage()
+  console.log(`${((system + user) / 1e6).toFixed(0)} s of CPU`)
+  return process.exit(0)
+}
+if (flags.book !== undefined) study(flags.book)
 const nodes = flags.nodes === undefined ? undefined : number("nodes", flags.nodes, 2)
 const hours = flags.hours === undefined ? undefined : number("hours", flags.hours, 0)
 const size = { ...(nodes === undefined ? {} : { nodes }), ...(hours === undefined ? {} : { hours }) }

@@ -175,7 +175,8 @@ function* make() {
     untilEnd: <A, E, R>(effect: Effect.Effect<A, E, R>) =>
       Effect.suspend((): Effect.Effect<A, E | NetworkEnd, R> => {
         if (reason !== undefined) return Effect.fail(reason)
-        return Effect.raceFirst(awaitEnd, effect).pipe(
+        // What completes without a wait leaves nobody waiting for the end.
+        return Effect.raceFirst(effect, awaitEnd).pipe(
           Effect.catchCause((cause) =>
             // A defect stays one, whatever else happens.
             reason === undefined || Cause.hasInterruptsOnly(cause) || Cause.hasDies(cause)

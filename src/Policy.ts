@@ -168,6 +168,43 @@ export interface Policy {
    */
   readonly connectionsPerGroup: number
 
+  // -- who goes when the listener is full ---------------------------------------------------------
+
+  /**
+   * Places beside the inbound ones, for those that shake hands while every inbound place is taken and for those that had to
+   * go for one of them and are not closed yet. At one admission per `acceptInterval`, `handshakeTimeout` and `closeGrace`
+   * fill four of them.
+   */
+  readonly handshakePlaces: number
+
+  /**
+   * Time in which a network (IPv4 /16, IPv6 /32) loses one inbound peer at most, and brings one at most for which another has
+   * to go. Below a minute, so that an honest host that comes every minute finds a place; far above `acceptInterval`, so
+   * that nobody turns all inbound peers over in minutes.
+   */
+  readonly evictionWindow: Duration.Duration
+
+  /**
+   * Inbound peers that are safe from eviction, by rule, each of another network: those of networks that a secret key picks,
+   * those with the shortest round trip, those that delivered a block or a transaction last, and those that told of most
+   * addresses where somebody was. A rule keeps one peer of a network, so no crowd buys itself safe.
+   *
+   * Source: Bitcoin Core src/node/eviction.cpp, `SelectNodeToEvict`, 4, 8, 4 and 4; it has no rule about addresses, which
+   * has the number of the others here.
+   */
+  readonly protectedNetworks: number
+  readonly protectedByRoundTrip: number
+  readonly protectedByBlocks: number
+  readonly protectedByTransactions: number
+  readonly protectedByAddresses: number
+
+  /**
+   * Share of the others that are safe because they have been connected longest, at most one of each network.
+   *
+   * Source: Bitcoin Core src/node/eviction.cpp, `ProtectEvictionCandidatesByRatio`, half.
+   */
+  readonly protectedByTenure: number
+
   // -- pace ----------------------------------------------------------------------------------
 
   /**
@@ -477,6 +514,14 @@ export const defaults: Policy = {
   outboundMultiplier: 3,
   inboundMultiplier: 5,
   connectionsPerGroup: 1,
+  handshakePlaces: 8,
+  evictionWindow: Duration.seconds(30),
+  protectedNetworks: 4,
+  protectedByRoundTrip: 8,
+  protectedByBlocks: 4,
+  protectedByTransactions: 4,
+  protectedByAddresses: 4,
+  protectedByTenure: 0.5,
   dialInterval: Duration.millis(100),
   acceptInterval: Duration.seconds(1),
   refuseInterval: Duration.millis(10),

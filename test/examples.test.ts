@@ -14,12 +14,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
+import { compiled } from "./support/process.ts"
 
 const root = new URL("..", import.meta.url).pathname
+
+const env = { ...process.env, NODE_COMPILE_CACHE: compiled }
 
 const run = async (name: string) => {
   const { stderr, stdout } = await promisify(execFile)(process.execPath, [`scripts/examples/${name}.ts`], {
     cwd: root,
+    env,
     timeout: 30_000
   })
   assert.strictEqual(stderr, "")
@@ -76,7 +80,11 @@ describe("a program of somebody else", () => {
 
   const runIn = (folder: string, file: string) => {
     const node = join(root, "node_modules/.bin/node")
-    return promisify(execFile)(existsSync(node) ? node : process.execPath, [file], { cwd: folder, timeout: 30_000 })
+    return promisify(execFile)(existsSync(node) ? node : process.execPath, [file], {
+      cwd: folder,
+      env,
+      timeout: 30_000
+    })
   }
 
   it("both answers and asks, in a folder of its own that depends on the package", async () => {

@@ -10,6 +10,7 @@
  */
 import { parseArgs } from "node:util"
 import { Clock, Effect, Layer, Option, References } from "effect"
+import { SecureRandom } from "effect/crypto"
 import { TestClock } from "effect/testing"
 import { NetAddress } from "effect/net"
 import {
@@ -101,7 +102,12 @@ const measure = (count: number, millis: number) =>
       NodeAnswers.layer.pipe(
         Layer.provideMerge(AddressBook.layer),
         Layer.provide(BanList.layer),
-        Layer.provide([BackgroundTasks.layer, OwnAddress.layerNone, Layer.succeed(ChainParams, mainnet)])
+        Layer.provide([
+          BackgroundTasks.layer,
+          OwnAddress.layerNone,
+          Layer.succeed(ChainParams, mainnet),
+          SecureRandom.layerWebCrypto
+        ])
       )
     ),
     Effect.provide(TestClock.layer()),

@@ -2,24 +2,33 @@
  * What a connection costs: request round trips per second over loopback TCP with 1, 50 and 200 peers, beside a bare echo of
  * frames over node:net in the same run, and bytes of an idle peer at 1,000 and 10,000.
  *
- *     npm run bench -- peer [--seconds 3] [--idle 1000,10000]
+ *     npm run bench -- peer [--seconds 3] [--idle 1000,10000] [--record]
+ *
+ * With --record the round trips are measured in turns with nobody recording and with both ends recorded to a folder of
+ * their own, which is removed afterwards; nothing else is measured then.
  *
  * A round trip is `mempool` and the empty `inv` that answers it: both ends are connections of ours and share one process,
  * as both ends of the bare echo do. Idle peers are held by a second process, which needs as many open files as there are
- * peers. Writes nothing.
+ * peers. Writes nothing else.
  */
 import { fork } from "node:child_process"
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import * as net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { Deferred, Effect, Exit, Result } from "effect"
+import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
+import { Deferred, Effect, Exit, Layer, Result } from "effect"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
+import type { LimitedLog } from "../../src/LimitedLog.ts"
 import * as Connection from "../../src/peer/Connection.ts"
 import type { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectionHost, Peer } from "../../src/peer/Peer.ts"
 import { defaults } from "../../src/Policy.ts"
+import * as RecordFolder from "../../src/recording/RecordFolder.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import * as Frame from "../../src/wire/Frame.ts"
@@ -113,6 +122,8 @@ const inbound: InboundRequests["Service"] = {
   answer: () => Effect.succeed({ _tag: "TransactionIds", ids: [] })
 }
 
+const log: LimitedLog = (_kind, line) => line
+
 /** A connection as after a handshake. */
 const connection = Effect.fnUntraced(function* (stream: ByteStream) {
   const messages = new MessageStream(stream, regtest.magic, defaults, yield* Effect.context<never>())
@@ -140,7 +151,7 @@ const connection = Effect.fnUntraced(function* (stream: ByteStream) {
     inbound,
     policy: defaults,
     nonce: Effect.succeed(1n),
-    log: (_kind, line) => line
+    log
   })
 })
 
@@ -159,6 +170,48 @@ const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
   }
   return yield* rate(peers, seconds, (peer) => Effect.orDie(peer.request({ _tag: "MempoolTransactionIds" })))
 }, Effect.scoped)
+
+/** Rounds that are compared, each of both. */
+const recordRounds = 5
+
+/** What recording costs: round trips without and with, one after the other, in rounds. */
+const recordedRates = Effect.fnUntraced(function* (seconds: number) {
+  const rows: Array<Record<string, string | number>> = []
+  for (const count of peerCounts) {
+    const plain: Array<number> = []
+    const recorded: Array<number> = []
+    let bytes = 0
+    for (let round = 0; round < recordRounds; round++) {
+      plain.push(yield* ourRate(count, seconds))
+      const folder = yield* Effect.sync(() => mkdtempSync(join(tmpdir(), "network-effect-bench-")))
+      recorded.push(
+        yield* ourRate(count, seconds).pipe(
+          Effect.provide(
+            RecordFolder.layerRecording({ directory: folder, totalBytes: recordedBytes }).pipe(
+              Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
+            )
+          )
+        )
+      )
+      bytes += readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0)
+      rmSync(folder, { recursive: true })
+    }
+    const median = (values: ReadonlyArray<number>) =>
+      values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+    const pairs = recorded.map((rate, round) => rate / (plain[round] ?? rate))
+    rows.push({
+      peers: count,
+      "not recorded": perSecond(median(plain)),
+      recorded: perSecond(median(recorded)),
+      share: `${Math.round(1000 * median(pairs)) / 10} %`,
+      "MB left": Math.round(bytes / recordRounds / 1e6)
+    })
+  }
+  console.table(rows)
+})
+
+/** As much as a record may become in a node by default would fill small disks here. */
+const recordedBytes = 100 * 1_048_576
 
 // -- idle peers --------------------------------------------------------------------------------
 
@@ -213,11 +266,13 @@ export const run = (args: ReadonlyArray<string>): Promise<void> => {
     args: [...args],
     options: {
       seconds: { type: "string", default: "3" },
-      idle: { type: "string", default: "1000,10000" }
+      idle: { type: "string", default: "1000,10000" },
+      record: { type: "boolean", default: false }
     }
   })
   const seconds = Number(values.seconds)
   const program = Effect.gen(function* () {
+    if (values.record) return yield* recordedRates(seconds)
     const trips: Array<Record<string, string | number>> = []
     for (const count of peerCounts) {
       const bare = yield* bareRate(count, seconds)

@@ -94,6 +94,7 @@ const makePeer = (id: number, serving: boolean) => {
     close: () => Effect.void,
     load: () => 1,
     roundTrip: () => undefined,
+    ping: Effect.void,
     pingWait: () => undefined,
     connectedAtMillis: 0,
     bytesRead: () => 0,

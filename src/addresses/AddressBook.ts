@@ -7,6 +7,7 @@
  * @module
  */
 import { Context, type Duration, type Effect, Layer, type Option, type Stream } from "effect"
+import type { SecureRandom } from "effect/crypto"
 import type { ChainParams } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import * as Mock from "../Mock.ts"
@@ -15,7 +16,9 @@ import type { OwnAddress } from "../transport/OwnAddress.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import type { AddressMetrics } from "./AddressMetrics.ts"
 import type { Ban, BanList } from "./BanList.ts"
+import type { Why } from "./Book.ts"
 import type { AddressChange, PeerAddress } from "./PeerAddress.ts"
+import * as HardenedBook from "./HardenedBook.ts"
 import * as ReferenceBook from "./ReferenceBook.ts"
 
 /** What changed in the book. */
@@ -34,18 +37,35 @@ export class AddressBook extends Context.Service<
     readonly record: (change: AddressChange) => Effect.Effect<Option.Option<PeerAddress>>
     /**
      * Adds addresses that a peer told us, `Policy.gossipChunk` at a time with a yield between. Known addresses keep what
-     * we know. Returns how many were new.
+     * we know. `from` is that peer: a book may limit what one source fills. Returns how many were new.
      */
-    readonly addGossiped: (addresses: ReadonlyArray<GossipedAddress>) => Effect.Effect<number>
+    readonly addGossiped: (addresses: ReadonlyArray<GossipedAddress>, from?: PeerSocketAddress) => Effect.Effect<number>
     /** Adds an address as never attempted; `false` when already present or not kept. */
     readonly addPeer: (address: PeerSocketAddress) => Effect.Effect<boolean>
     /** Takes the next address to dial and marks it `AttemptPending`, in one step. `None` when nothing is due. */
     readonly takeCandidate: Effect.Effect<Option.Option<PeerAddress>>
+    /**
+     * Takes an address to be dialled, shaken hands with and left again, and marks it `AttemptPending`, in one step: so the book
+     * learns who is there. `None` when there is none to look at.
+     */
+    readonly takeFeeler: Effect.Effect<Option.Option<PeerAddress>>
+    /**
+     * Whether the part of the internet an address is in has fewer outbound connections than it may have; dials under way do not
+     * count. For whoever dials what `takeCandidate` did not give, which looks at it itself.
+     */
+    readonly hasRoom: (address: PeerSocketAddress) => Effect.Effect<boolean>
+    /**
+     * The outbound peers of longest standing, of distinct parts of the internet; after a start those of the last run, until
+     * there are some. At most four, the longest first.
+     */
+    readonly anchors: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
+    /** What is known of an address, and why it is or is not dialled next. */
+    readonly why: (address: PeerSocketAddress) => Effect.Effect<Why>
     /** How many candidates there are now. Looks at every entry. */
     readonly readyCount: Effect.Effect<number>
     /** What is known of one address. */
     readonly get: (address: PeerSocketAddress) => Effect.Effect<Option.Option<PeerAddress>>
-    /** Every entry, in the order they would be dialled. A copy. */
+    /** Every entry, in the order of `PeerAddress.compare`. A copy. */
     readonly entries: Effect.Effect<ReadonlyArray<PeerAddress>>
     /** Entries that may well be connected now: they responded within `Policy.reconnectDelay`. */
     readonly recentlyLive: Effect.Effect<ReadonlyArray<PeerAddress>>
@@ -72,8 +92,15 @@ export class AddressBook extends Context.Service<
     readonly changes: Stream.Stream<AddressBookChange>
   }
 >()("network-effect/addresses/AddressBook") {
+  /** A book that one attacker cannot fill: `HardenedBook.ts`. Keeps nothing on disk. */
+  static readonly layer: Layer.Layer<
+    AddressBook,
+    never,
+    BanList | ChainParams | OwnAddress | SecureRandom.SecureRandom
+  > = Layer.effect(AddressBook, HardenedBook.make())
+
   /** The reference's book: one list, in the order of `PeerAddress.compare`. */
-  static readonly layer: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress> = Layer.effect(
+  static readonly layerReference: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress> = Layer.effect(
     AddressBook,
     ReferenceBook.make
   )
@@ -91,6 +118,10 @@ export class AddressBook extends Context.Service<
           addGossiped: "effects",
           addPeer: "effects",
           takeCandidate: "effect",
+          takeFeeler: "effect",
+          hasRoom: "effects",
+          anchors: "effect",
+          why: "effects",
           readyCount: "effect",
           get: "effects",
           entries: "effect",

@@ -86,17 +86,11 @@ const make = Effect.fnUntraced(function* (directory: string) {
     const addresses = yield* book.cacheable
     // An old list is worth more than none.
     if (addresses.length === 0) return false
-    yield* file.save(addresses.toSorted((a, b) => (PeerSocketAddress.format(a) < PeerSocketAddress.format(b) ? -1 : 1)))
+    const sorted = addresses.toSorted((a, b) => (PeerSocketAddress.format(a) < PeerSocketAddress.format(b) ? -1 : 1))
+    if (!(yield* file.saveOrTell(sorted))) return false
     yield* count("zcash.net.peers.cache", "addresses written to the cache file", addresses.length)
     return true
-  }).pipe(
-    Effect.catch((error) =>
-      Effect.logWarning("the peer cache cannot be written").pipe(
-        Effect.annotateLogs({ file: file.path, reason: error.message }),
-        Effect.as(false)
-      )
-    )
-  )
+  })
 
   const often = Effect.repeat(Effect.delay(writeOnce, policy.cacheFirstWrite), { until: (hasWritten) => hasWritten })
   const rarely = Effect.forever(Effect.delay(writeOnce, policy.cacheInterval))

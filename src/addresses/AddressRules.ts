@@ -93,10 +93,14 @@ const prefixOf = (address: NetAddress.Ipv6Address, segments: number): string => 
 
 /** Text that orders addresses: IPv4 before IPv6, then by bytes, then by port. Equal only for equal addresses. */
 export const sortKey = ({ address, port }: PeerSocketAddress): string => {
-  const bytes = NetAddress.isIpv4Address(address) ? NetAddress.ipv4ToOctets(address) : NetAddress.ipv6ToOctets(address)
-  let text = bytes.length === 4 ? "4" : "6"
-  for (const byte of bytes) text += hex(byte)
+  if (NetAddress.isIpv4Address(address)) {
+    const [a, b, c, d] = NetAddress.ipv4ToOctets(address)
+    return `4${hex(a)}${hex(b)}${hex(c)}${hex(d)}${hex(port >> 8)}${hex(port & 0xff)}`
+  }
+  let text = "6"
+  for (const byte of NetAddress.ipv6ToOctets(address)) text += hex(byte)
   return text + hex(port >> 8) + hex(port & 0xff)
 }
 
-const hex = (byte: number): string => (byte < 16 ? `0${byte.toString(16)}` : byte.toString(16))
+const digits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+const hex = (byte: number): string => digits[byte]!

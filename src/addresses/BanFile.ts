@@ -11,7 +11,6 @@ import { NetAddress } from "effect/net"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import * as LimitedLog from "../LimitedLog.ts"
 import { Policy } from "../Policy.ts"
 import { fileStem } from "./AddressBookFile.ts"
 import * as AddressRules from "./AddressRules.ts"
@@ -53,33 +52,25 @@ const make = Effect.fnUntraced(function* (directory: string) {
     format: formatLine
   })
   const list = yield* BanList.make(yield* file.load)
-  const limited = LimitedLog.make(policy.statusLogInterval)
 
   let written = list.bans.getUnsafe()
+  /** `false` when what is banned now is not in the file. */
   const write = Effect.suspend(() => {
     const current = list.bans.getUnsafe()
-    if (current === written) return Effect.void
-    return Effect.matchEffect(file.save([...HashMap.values(current)]), {
-      onSuccess: () =>
-        Effect.sync(() => {
-          written = current
-        }),
-      onFailure: (error) =>
-        limited(
-          "write",
-          Effect.logWarning("the list of bans cannot be written").pipe(
-            Effect.annotateLogs({ file: file.path, reason: error.message })
-          )
-        )
+    if (current === written) return Effect.succeed(true)
+    return Effect.map(file.saveOrTell([...HashMap.values(current)]), (isWritten) => {
+      if (isWritten) written = current
+      return isWritten
     })
   })
   // After the task is gone, so two writes never meet.
   yield* Effect.addFinalizer(() => write)
+  const writeAndRest = Effect.tap(write, Effect.sleep(writeInterval))
   yield* tasks.run(
     "ban file",
     list.bans.changes.pipe(
       Stream.buffer({ capacity: 1, strategy: "sliding" }),
-      Stream.runForEach(() => Effect.andThen(write, Effect.sleep(writeInterval)))
+      Stream.runForEach(() => Effect.repeat(writeAndRest, { until: (isWritten) => isWritten }))
     )
   )
   return list

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Effect, FileSystem, type PlatformError, Path, Random, Stream } from "effect"
+import { Effect, FileSystem, Metric, type PlatformError, Path, Random, Stream } from "effect"
 
 /** Largest file read or written, in bytes: some times more than 20,000 bans need. */
 export const maxFileBytes = 1_048_576
@@ -17,6 +17,13 @@ export interface CacheFile<A> {
   readonly load: Effect.Effect<ReadonlyArray<A>>
   /** Replaces the file. */
   readonly save: (values: ReadonlyArray<A>) => Effect.Effect<void, PlatformError.PlatformError>
+  /** For a file whose lines are valid and make no sense together: moves it aside and says why. */
+  readonly setAside: (reason: string) => Effect.Effect<void>
+  /**
+   * The same, for whoever goes on without: `false` when it could not be done. That is counted, and said when it begins and when
+   * it is over.
+   */
+  readonly saveOrTell: (values: ReadonlyArray<A>) => Effect.Effect<boolean>
 }
 
 export interface CacheFileOptions<A> {
@@ -78,15 +85,44 @@ export const make = Effect.fnUntraced(function* <A>({ format, maxLines, name, pa
 
   const save = (values: ReadonlyArray<A>) =>
     Effect.gen(function* () {
-      yield* files.makeDirectory(paths.dirname(path), { recursive: true })
+      // Whom a node knows and bans is its operator's business alone.
+      yield* files.makeDirectory(paths.dirname(path), { recursive: true, mode: 0o700 })
       const suffix = Math.abs(yield* Random.nextInt).toString(36)
       const temporary = paths.join(paths.dirname(path), `.tmp.${paths.basename(path)}${suffix}`)
       const content = values.slice(0, maxLines).map(format).join("\n")
-      yield* files.writeFileString(temporary, content).pipe(
+      yield* files.writeFileString(temporary, content, { mode: 0o600 }).pipe(
         Effect.andThen(files.rename(temporary, path)),
         Effect.onError(() => Effect.ignore(files.remove(temporary, { force: true })))
       )
     })
 
-  return { path, load, save } satisfies CacheFile<A>
+  let isBroken = false
+  const failures = Metric.withAttributes(
+    Metric.counter("network_effect.files.failed_writes", {
+      description: "writes of a file that could not be done",
+      incremental: true
+    }),
+    { file: name }
+  )
+  const saveOrTell = (values: ReadonlyArray<A>) =>
+    Effect.matchEffect(save(values), {
+      onSuccess: () => {
+        if (!isBroken) return Effect.succeed(true)
+        isBroken = false
+        return Effect.as(Effect.logInfo(`the ${name} can be written again`), true)
+      },
+      onFailure: ({ message }) => {
+        const counted = Effect.as(Metric.update(failures, 1), false)
+        if (isBroken) return counted
+        isBroken = true
+        return Effect.andThen(
+          Effect.logWarning(`the ${name} cannot be written; it is tried again`).pipe(
+            Effect.annotateLogs({ file: path, reason: message })
+          ),
+          counted
+        )
+      }
+    })
+
+  return { path, load, save, saveOrTell, setAside: (reason) => Effect.asVoid(setAside(reason)) } satisfies CacheFile<A>
 })

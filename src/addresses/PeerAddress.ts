@@ -180,6 +180,28 @@ export const ownListener = (address: PeerSocketAddress, now: Now): PeerAddress =
   untrustedLastSeenMillis: now.monotonicMillis
 })
 
+/** What an earlier run knew of an address, as of now. Nothing it says lies ahead. */
+export const restored = (
+  saved: Pick<PeerAddress, "address" | "services" | "untrustedLastSeenSeconds" | "lastResponseSeconds">,
+  now: Now
+): PeerAddress => {
+  const past = (seconds: number | undefined) => (seconds === undefined ? undefined : Math.min(seconds, now.wallSeconds))
+  const millis = (seconds: number | undefined) =>
+    seconds === undefined ? undefined : now.monotonicMillis - (now.wallSeconds - seconds) * 1000
+  const claimed = past(saved.untrustedLastSeenSeconds)
+  const responded = past(saved.lastResponseSeconds)
+  return {
+    ...blank,
+    address: saved.address,
+    state: responded === undefined ? "NeverAttempted" : "Responded",
+    services: saved.services,
+    untrustedLastSeenSeconds: claimed,
+    untrustedLastSeenMillis: millis(claimed),
+    lastResponseSeconds: responded,
+    lastResponseMillis: millis(responded)
+  }
+}
+
 /** How far a connection has come: of two changes at about the same time the further one counts. */
 const progress: Record<State, number> = { NeverAttempted: 0, AttemptPending: 1, Responded: 2, Failed: 3 }
 

@@ -6,6 +6,8 @@
  * @module
  */
 import type { NetworkEvent } from "../network/NetworkEvents.ts"
+import * as Reasons from "../network/Reasons.ts"
+import { harmless } from "./Text.ts"
 
 interface NodeView {
   /** Empty until it has started for the first time. */
@@ -143,7 +145,7 @@ export const summary = (view: DevnetView, nowMillis: number): Summary => ({
 /** A summary in words. */
 export const summaryText = (summary: Summary): string => {
   const failed = Object.entries(summary.handshakes.failed)
-    .map(([reason, count]) => `${count} ${reason}`)
+    .map(([reason, count]) => `${count} because ${Reasons.ofHandshake(reason)}`)
     .join(", ")
   const fewest = Math.min(...summary.readyPeers)
   return [
@@ -191,8 +193,33 @@ export const table = (view: DevnetView, nowMillis: number, rows: number): Readon
   return lines
 }
 
-/** An event in words. */
-export const describe = (event: NetworkEvent): string => {
+/** Events of a kind, for whoever counts them. */
+const kinds: Readonly<Record<NetworkEvent["_tag"], string>> = {
+  Listening: "ports listened on",
+  InitialPeersFound: "lists of first addresses",
+  DialStarted: "dials",
+  DialFailed: "addresses that could not be reached",
+  InboundRefused: "connections refused",
+  HandshakeFailed: "handshakes without agreement",
+  PeerRefused: "peers let go after the handshake",
+  PeerConnected: "peers connected",
+  PeerDisconnected: "peers lost",
+  AddressesLearned: "lists of addresses learned",
+  InventoryAdvertised: "adverts of blocks and transactions",
+  PeerEvicted: "peers that had to go for a newcomer",
+  PeerBanned: "bans",
+  BanEnded: "ends of bans",
+  BackgroundTaskExited: "ends of a task",
+  EventsLost: "gaps in the events"
+}
+
+/** The tag of an event as people say it, of many; any other text as it is. */
+export const kindInWords = (kind: string): string => new Map<string, string>(Object.entries(kinds)).get(kind) ?? kind
+
+/** An event in words, harmless to a terminal. */
+export const describe = (event: NetworkEvent): string => harmless(sentenceOf(event))
+
+const sentenceOf = (event: NetworkEvent): string => {
   switch (event._tag) {
     case "Listening":
       return `listens on ${event.address}`
@@ -201,17 +228,19 @@ export const describe = (event: NetworkEvent): string => {
     case "DialStarted":
       return `dials ${event.address}`
     case "DialFailed":
-      return `could not reach ${event.address}: ${event.reason}`
+      return `could not reach ${event.address}: ${Reasons.inWords(event.reason)}`
     case "InboundRefused":
-      return `refused ${event.address}: ${event.reason}`
+      return `refused ${event.address}: ${Reasons.inWords(event.reason)}`
     case "HandshakeFailed":
-      return `no agreement with ${event.address} (${event.direction}): ${event.reason}`
+      return `no agreement with ${event.address} (${event.direction}): ${Reasons.ofHandshake(event.reason)}`
     case "PeerRefused":
-      return `let ${event.address} (${event.direction}) go: ${event.reason}`
+      return `let ${event.address} (${event.direction}) go: ${Reasons.inWords(event.reason)}`
     case "PeerConnected":
       return `connected ${event.direction === "outbound" ? "to" : "from"} ${event.address}`
+    case "PeerEvicted":
+      return `let ${event.address} go for ${event.newcomer}: one of ${event.ofNetwork} of ${event.network}`
     case "PeerDisconnected":
-      return `lost ${event.address} (${event.direction}): ${event.reason}`
+      return `lost ${event.address} (${event.direction}): ${Reasons.inWords(event.reason)}`
     case "AddressesLearned":
       return `learned ${count(event.count, "address", "addresses")}, ${event.added} new`
     case "InventoryAdvertised":

@@ -15,6 +15,8 @@ export interface Limits {
   readonly linesPerSecond: number
   /** Bytes in any one hour. */
   readonly bytesPerHour: number
+  /** Lines of a kind in any one minute; without it as many as the others let through. */
+  readonly linesPerKindAndMinute?: number | undefined
 }
 
 /** Kinds counted apart at most: events have some twenty. The others are counted together. */
@@ -26,6 +28,7 @@ export class LineBudget {
   readonly #limits: Limits
   #second = { startMillis: Number.NEGATIVE_INFINITY, lines: 0 }
   #hour = { startMillis: Number.NEGATIVE_INFINITY, bytes: 0 }
+  #minute = { startMillis: Number.NEGATIVE_INFINITY, lines: new Map<string, number>() }
   #omitted = new Map<string, number>()
 
   constructor(limits: Limits) {
@@ -36,9 +39,14 @@ export class LineBudget {
   take(kind: string, bytes: number, nowMillis: number): boolean {
     if (nowMillis - this.#second.startMillis >= 1000) this.#second = { startMillis: nowMillis, lines: 0 }
     if (nowMillis - this.#hour.startMillis >= 3_600_000) this.#hour = { startMillis: nowMillis, bytes: 0 }
+    if (nowMillis - this.#minute.startMillis >= 60_000) this.#minute = { startMillis: nowMillis, lines: new Map() }
+    const ofKind = this.#minute.lines.get(kind) ?? 0
     const isWithin =
-      this.#second.lines < this.#limits.linesPerSecond && this.#hour.bytes + bytes <= this.#limits.bytesPerHour
+      ofKind < (this.#limits.linesPerKindAndMinute ?? Infinity) &&
+      this.#second.lines < this.#limits.linesPerSecond &&
+      this.#hour.bytes + bytes <= this.#limits.bytesPerHour
     if (isWithin) {
+      if (this.#minute.lines.has(kind) || this.#minute.lines.size < maxKinds) this.#minute.lines.set(kind, ofKind + 1)
       this.#second.lines++
       this.#hour.bytes += bytes
     } else this.omit(kind)

@@ -4,7 +4,8 @@
  * **Security**
  *
  * A reader that does not read, a full disk and peers that want to be heard cost at most `maxWaitingBytes` of memory and what
- * `LineBudget.ts` lets through; everything else is counted, and the counts are printed once a second.
+ * `LineBudget.ts` lets through; everything else is counted, and the counts are printed once a second, or once a minute where
+ * each kind has a limit of its own.
  *
  * @module
  */
@@ -25,6 +26,12 @@ export const maxWaitingBytes = 1_048_576
 
 /** 200 lines a second and 64 MB an hour: everything an honest network does, and no more than a small disk can hold. */
 export const defaultLimits: Limits = { linesPerSecond: 200, bytesPerHour: 64_000_000 }
+
+/**
+ * For people: the same, and of each kind a dozen lines a minute. A node that is left alone prints fewer; strangers who come as
+ * fast as they can are a line each minute that counts them.
+ */
+export const limitsForPeople: Limits = { ...defaultLimits, linesPerKindAndMinute: 12 }
 
 /** Prints what happens. */
 export class Output extends Context.Service<
@@ -79,7 +86,8 @@ export class Output extends Context.Service<
           if (!isBroken) isTold = false
           if (told > 0) yield* Metric.update(omittedLines, told)
         })
-        yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("1 second"), tellOmitted)))
+        const pause = limits.linesPerKindAndMinute === undefined ? "1 second" : "1 minute"
+        yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(pause), tellOmitted)))
 
         return Output.of({ line })
       })

@@ -12,9 +12,10 @@ import { KeptCensus } from "../census/KeptCensus.ts"
 import * as Filter from "../census/Filter.ts"
 import { type Finding, hostOf, toJson } from "../census/Finding.ts"
 import * as Report from "../census/Report.ts"
-import { type ChainParamsShape, mainnet, regtest, testnet } from "../chain/ChainParams.ts"
+import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
+import { chainOf } from "../status/CensusView.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as text from "./censusText.ts"
 import { parseDuration } from "./SettingsFile.ts"
@@ -42,7 +43,11 @@ export const durationFlag = (name: string) =>
 
 /** `census` itself; its subcommands are given to it where they are put together. */
 export const census = Command.make("census").pipe(
-  Command.withDescription("Visit every node of the network that can be heard of, and say how many there are")
+  Command.withDescription("Visit every node of the network that can be heard of, and say how many there are"),
+  Command.withExamples([
+    { command: "network-effect census run --for 10m", description: "Visit them, for ten minutes at most" },
+    { command: "network-effect census report", description: "How many there are, and what they run" }
+  ])
 )
 
 /** Where sightings are kept. */
@@ -200,7 +205,7 @@ export const run = Command.make(
   Command.withExamples([
     { command: "network-effect census run --for 10m", description: "Mainnet, from the seeds" },
     {
-      command: "network-effect census run --network regtest --peer 127.0.0.1:18233 --store local.sqlite --json",
+      command: "network-effect census run --network regtest --peer 127.0.0.1:18233 --json",
       description: "A network on this machine, with findings as JSON"
     }
   ])
@@ -253,12 +258,7 @@ const runsOf = Effect.fnUntraced(function* (network: Option.Option<string>) {
         : `there is no run of ${network.value} in this store.`
     )
   }
-  // A chain of one's own has the upgrades of Testnet.
-  const chain = [mainnet, testnet, regtest].find(({ name }) => name === latest.network) ?? {
-    ...testnet,
-    name: latest.network
-  }
-  return { chain, runs, latest }
+  return { chain: chainOf(latest.network), runs, latest }
 })
 
 const runFlag = Flag.Int("run").pipe(
@@ -325,7 +325,12 @@ export const report = Command.make(
     const made = yield* reportOf(chain, runs, id, { filter: filterOf(flags), systemOf: yield* systemsOf(flags.asmap) })
     yield* Console.log(flags.json ? JSON.stringify(made) : text.report(made).join("\n"))
   }, explained)
-).pipe(Command.withDescription("How many nodes there are, with error bars, and what they run"))
+).pipe(
+  Command.withDescription("How many nodes there are, with error bars, and what they run"),
+  Command.withExamples([
+    { command: "network-effect census report --json", description: "For a script; of the latest run" }
+  ])
+)
 
 export const diff = Command.make(
   "diff",
@@ -364,7 +369,10 @@ export const diff = Command.make(
     )
     yield* Console.log(flags.json ? JSON.stringify(changes) : text.changes(changes).join("\n"))
   }, explained)
-).pipe(Command.withDescription("Who came, who went and who runs something else, from one run to another"))
+).pipe(
+  Command.withDescription("Who came, who went and who runs something else, from one run to another"),
+  Command.withExamples([{ command: "network-effect census diff", description: "Since the run before" }])
+)
 
 export const exports = Command.make(
   "export",
@@ -387,7 +395,10 @@ export const exports = Command.make(
     const lines = flags.format === "csv" ? text.csv(sightings) : sightings.map((sighting) => JSON.stringify(sighting))
     for (const line of lines) yield* Console.log(line)
   }, explained)
-).pipe(Command.withDescription("Everything a run saw, a line for each host"))
+).pipe(
+  Command.withDescription("Everything a run saw, a line for each host"),
+  Command.withExamples([{ command: "network-effect census export --format csv", description: "For a spreadsheet" }])
+)
 
 export const host = Command.make(
   "host",

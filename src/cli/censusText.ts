@@ -7,7 +7,8 @@ import { DateTime } from "effect"
 import type { HostHistory, Sighting } from "../census/CensusStore.ts"
 import type { Progress } from "../census/Finding.ts"
 import type { Changes, Report, Share } from "../census/Report.ts"
-import { columns, harmless } from "./tables.ts"
+import { columns } from "./tables.ts"
+import { harmless } from "./Text.ts"
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 

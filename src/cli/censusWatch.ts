@@ -94,5 +94,8 @@ export const watch = Command.make(
   Command.withDescription(
     "Say whether a node is behind, ahead alone, or with the quorum.\n" +
       "Exit code 0: with the quorum. 2: behind. 3: ahead alone. 4: unknown. 1: it could not be found out at all."
-  )
+  ),
+  Command.withExamples([
+    { command: "network-effect census watch --node 192.0.2.10:8233", description: "One node of yours" }
+  ])
 )

@@ -106,7 +106,12 @@ export const defaultFile = `# Settings of network-effect, in the form of a zebra
 
 export const printDefault = Command.make("default", { json: jsonFlag }, ({ json }) =>
   Console.log(json ? JSON.stringify({ toml: defaultFile }) : defaultFile.trimEnd())
-).pipe(Command.withDescription("Print a settings file with every default, commented"))
+).pipe(
+  Command.withDescription("Print a settings file with every default, commented"),
+  Command.withExamples([
+    { command: "network-effect config default > zebrad.toml", description: "A file to begin with" }
+  ])
+)
 
 /** What a node would be started with: from flags, the environment and the file of `--config`. */
 export class InForce extends Context.Service<InForce, SettingsFile.Settings>()("network-effect/cli/config/InForce") {}
@@ -128,5 +133,9 @@ export const show = Command.make(
 )
 
 export const config = Command.make("config").pipe(
-  Command.withDescription("Check a settings file, or print the one in force or one with every default")
+  Command.withDescription("Check a settings file, or print the one in force or one with every default"),
+  Command.withExamples([
+    { command: "network-effect config default > zebrad.toml", description: "A file to begin with" },
+    { command: "network-effect config check zebrad.toml", description: "All that is wrong with it, by line" }
+  ])
 )

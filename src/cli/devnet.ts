@@ -31,11 +31,13 @@ import type { ConnectionSlots } from "../network/ConnectionSlots.ts"
 import type { Network } from "../network/Network.ts"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
 import type { TaskNameTaken } from "../BackgroundTasks.ts"
+import * as RecordFolder from "../recording/RecordFolder.ts"
+import type { Records } from "../recording/RecordFolder.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
-import type { ListedNode } from "../status/StatusHandlers.ts"
+import type { ListedNode } from "../status/NodeView.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as DevnetView from "./DevnetView.ts"
-import { explained, numberFlag, optionalStatusFlag, statusListening, urlOf } from "./root.ts"
+import { explained, numberFlag, optionalStatusFlag, recordFlags, statusListening, urlOf } from "./root.ts"
 import { draw } from "./screen.ts"
 import { parseDuration } from "./SettingsFile.ts"
 
@@ -79,7 +81,12 @@ export class Devnet extends Context.Service<
      * A network of at most so many nodes on this port, or where only 127.0.0.1 is there on this and the following ones;
      * on port 0 each takes a free one.
      */
-    readonly open: (options: { readonly nodes: number; readonly port: number }) => Effect.Effect<LocalNetwork>
+    readonly open: (options: {
+      readonly nodes: number
+      readonly port: number
+      /** Records the connections of the nodes, each under its index. */
+      readonly records?: Records["Service"] | undefined
+    }) => Effect.Effect<LocalNetwork>
   }
 >()("network-effect/cli/Devnet") {}
 
@@ -120,6 +127,7 @@ const flags = {
     Flag.withDefault(regtest.defaultPort)
   ),
   status: optionalStatusFlag,
+  ...recordFlags,
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Events as JSON, one per line, and a summary as the last line"),
     Flag.withDefault(false)
@@ -130,7 +138,15 @@ export const devnet = Command.make(
   "devnet",
   flags,
   Effect.fnUntraced(function* (options) {
-    const { startNode } = yield* (yield* Devnet).open({ nodes: options.nodes, port: options.port })
+    // Ends after the nodes, whose last words are recorded too.
+    const records = Option.isNone(options.record)
+      ? undefined
+      : yield* explained("")(RecordFolder.make({ directory: options.record.value, keepsBodies: options.recordBodies }))
+    const { startNode } = yield* (yield* Devnet).open({
+      nodes: options.nodes,
+      port: options.port,
+      records
+    })
     const live = !options.json && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
     const startedMillis = yield* Clock.currentTimeMillis
     const statusAddress = Option.getOrElse(options.status, () =>
@@ -250,7 +266,7 @@ export const devnet = Command.make(
         Effect.flatMap(Deferred.await(summary), (found) => (view.isUp ? tellSummary(found) : Effect.void))
       )
     )
-  })
+  }, Effect.scoped)
 ).pipe(
   Command.withDescription("Run a local network of full nodes in this process (Regtest, loopback only)"),
   Command.withExamples([

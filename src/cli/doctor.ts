@@ -14,7 +14,9 @@ import type { Health, PeerInfo } from "../status/StatusApi.ts"
 import { InboundTransport } from "../transport/Transport.ts"
 import { clientOf, isAbsent, jsonFlag, nodeFlag, placeOf, whileSaying } from "./remote.ts"
 import { settingsFlags } from "./start.ts"
+import { room } from "./screen.ts"
 import * as tables from "./tables.ts"
+import { harmless, padEnd, width, wrap } from "./Text.ts"
 
 /** What a node would be started with. */
 export class DoctorSettings extends Context.Service<
@@ -180,6 +182,22 @@ const checkCache = Effect.gen(function* () {
     : finding("cache", "ok", `${file} has ${valid} addresses`)
 })
 
+/** A line for each check, and more where a terminal is too narrow for one. */
+const shown = (findings: ReadonlyArray<Finding>, room: number): ReadonlyArray<string> => {
+  const first = tables.columns(
+    ["verdict", "check", ""],
+    findings.map(({ check, verdict }) => [verdict, check, ""])
+  )
+  const indent = Math.max(...first.map(width)) + 2
+  return first.flatMap((line, row) => {
+    const found = findings[row - 1]
+    if (found === undefined) return [`${padEnd(line, indent)}finding`]
+    const text = found.advice === "" ? found.finding : `${found.finding}: ${found.advice}`
+    const [words = "", ...more] = wrap(harmless(text), room - indent)
+    return [`${padEnd(line, indent)}${words}`, ...more.map((line) => `${" ".repeat(indent)}${line}`)]
+  })
+}
+
 export const doctor = Command.make(
   "doctor",
   { ...settingsFlags, node: nodeFlag, json: jsonFlag },
@@ -191,7 +209,10 @@ export const doctor = Command.make(
       Effect.catch((error) =>
         isAbsent(error)
           ? Effect.succeed(undefined)
-          : Effect.as(Console.error(`the node at ${placeOf(node)} cannot be asked: ${error.message}`), undefined)
+          : Effect.as(
+              Console.error(harmless(`the node at ${placeOf(node)} cannot be asked: ${error.message}`)),
+              undefined
+            )
       )
     )
     const inTime = <R>(check: string, effect: Effect.Effect<Finding, never, R>) =>
@@ -211,20 +232,7 @@ export const doctor = Command.make(
       ],
       { concurrency: "unbounded" }
     ).pipe(whileSaying("waiting for the seeds to answer"))
-    yield* Console.log(
-      json
-        ? JSON.stringify(findings)
-        : tables
-            .columns(
-              ["verdict", "check", "finding"],
-              findings.map(({ advice, check, finding, verdict }) => [
-                verdict,
-                check,
-                advice === "" ? finding : `${finding}: ${advice}`
-              ])
-            )
-            .join("\n")
-    )
+    yield* Console.log(json ? JSON.stringify(findings) : shown(findings, yield* room).join("\n"))
     const failed = findings.filter(({ verdict }) => verdict === "failure").length
     if (failed > 0) {
       return yield* new CliError.UserError({

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Clock, Config, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Cause, Clock, Config, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { HttpClientError } from "effect/http"
 import { parseSeed } from "../addresses/DnsSeeds.ts"
@@ -13,7 +13,9 @@ import * as StatusAddress from "../status/StatusAddress.ts"
 import * as StatusClient from "../status/StatusClient.ts"
 import { numberFlag } from "./root.ts"
 import { parseDuration } from "./SettingsFile.ts"
+import { room } from "./screen.ts"
 import * as tables from "./tables.ts"
+import { harmless } from "./Text.ts"
 
 /**
  * Where a node's status interface is, as an origin: `ip`, `ip:port`, `[ip6]:port`, `name`, `name:port` or an http(s) URL, whose
@@ -39,7 +41,7 @@ export const nodeFlag = Flag.String("node").pipe(
   Flag.withDefault(PeerSocketAddress.format(StatusAddress.defaultAddress)),
   Flag.filterMap(
     (text) => Option.fromUndefinedOr(nodeUrl(text)),
-    (text) => `Expected ip:port, [ip6]:port, name:port or a URL, got ${tables.harmless(text)}`
+    (text) => `Expected ip:port, [ip6]:port, name:port or a URL, got ${text}`
   )
 )
 
@@ -56,9 +58,13 @@ export const isAbsent = (error: unknown): boolean =>
 /** `127.0.0.1:8234` for its URL, which is what one has said. */
 export const placeOf = (node: string): string => node.replace(/^http:\/\//, "")
 
+/** Longest wait for an answer, to its last byte. */
+const patience = "30 seconds"
+
 const sentenceOf = (node: string, error: unknown): string => {
   const at = placeOf(node)
   if (CliError.isCliError(error)) return error.message
+  if (Cause.isTimeoutError(error)) return `what answers at ${at} took longer than ${patience}.`
   if (isAbsent(error)) return `no node answers at ${at}: start one, or say where it is with --node.`
   if (Schema.isSchemaError(error) || HttpClientError.isHttpClientError(error)) {
     return `what answers at ${at} is not a node of this version.`
@@ -93,7 +99,7 @@ export const clientOf = Effect.fnUntraced(function* (node: string) {
 export const ask = <A, E, R>(node: string, question: (client: StatusClient.StatusClient) => Effect.Effect<A, E, R>) =>
   clientOf(node).pipe(
     Effect.flatMap(question),
-    Effect.timeout("30 seconds"),
+    Effect.timeout(patience),
     Effect.mapError((error) => new CliError.UserError({ cause: error, userMessage: sentenceOf(node, error) })),
     whileSaying(`waiting for the node at ${placeOf(node)}`)
   )
@@ -101,8 +107,14 @@ export const ask = <A, E, R>(node: string, question: (client: StatusClient.Statu
 const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => millis / 1000)
 
 /** Prints an answer, for programs or for people. */
-const print = <A>(json: boolean, answer: A, show: (answer: A, nowSeconds: number) => ReadonlyArray<string>) =>
-  Effect.flatMap(nowSeconds, (now) => Console.log(json ? JSON.stringify(answer) : show(answer, now).join("\n")))
+const print = <A>(
+  json: boolean,
+  answer: A,
+  show: (answer: A, nowSeconds: number, room: number) => ReadonlyArray<string>
+) =>
+  Effect.gen(function* () {
+    yield* Console.log(json ? JSON.stringify(answer) : show(answer, yield* nowSeconds, yield* room).join("\n"))
+  })
 
 export const peers = Command.make(
   "peers",
@@ -235,7 +247,7 @@ export const connect = Command.make(
     const mode = keep ? "add" : remove ? "remove" : "onetry"
     const answer = yield* ask(node, (client) => client.connect({ payload: { address, mode } }))
     const words = {
-      onetry: `connected to ${address}: ${tables.harmless(answer.peer?.subver ?? "")}`,
+      onetry: `connected to ${address}: ${harmless(answer.peer?.subver ?? "")}`,
       add: `${address} is kept connected`,
       remove: `${address} is no longer kept connected`
     }

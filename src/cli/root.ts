@@ -3,15 +3,19 @@
  *
  * @module
  */
-import { Clock, Config, Console, Effect, Layer, Option } from "effect"
+import { Clock, Config, Console, Data, Effect, Layer, Option } from "effect"
 import { CliError, CliOutput, Command, Flag } from "effect/cli"
+import type { CacheDirectoryTaken } from "../addresses/CacheDirectoryTaken.ts"
 import type { NetworkEnd, TaskNameTaken } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { InvalidSetting } from "../network/Network.ts"
+import type { RecordFolderError } from "../recording/RecordFolder.ts"
 import type { RpcCookieUnwritable } from "../status/RpcCookie.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListenError } from "../transport/Transport.ts"
+import * as Help from "./Help.ts"
 import type { SettingsError } from "./SettingsFile.ts"
+import { harmless } from "./Text.ts"
 
 /** `network-effect`. Shared flags are accepted before and after the subcommand. */
 export const root = Command.make("network-effect").pipe(
@@ -27,7 +31,7 @@ export const root = Command.make("network-effect").pipe(
       Flag.optional
     ),
     showAddresses: Flag.Boolean("show-addresses").pipe(
-      Flag.withDescription("Logs say the IPs of peers in full"),
+      Flag.withDescription("Logs and records say the IPs of peers in full"),
       Flag.withDefault(false)
     ),
     otlp: Flag.String("otlp").pipe(
@@ -39,7 +43,12 @@ export const root = Command.make("network-effect").pipe(
   Command.withDescription(
     "The Zcash peer-to-peer network: run a node or a whole local network, and ask a running node.\n" +
       "Exit code 0: done. 1: it could not be done, and one sentence says why. 130: stopped by Ctrl-C."
-  )
+  ),
+  Command.withExamples([
+    { command: "network-effect devnet", description: "A local network of 12 nodes, with a page to look at" },
+    { command: "network-effect start", description: "A Mainnet node" },
+    { command: "network-effect peers", description: "Whom it is connected to" }
+  ])
 )
 
 /** Where the status interface is wanted: `None` when nobody said, `Some(None)` for nowhere. Of every command that runs a node. */
@@ -73,6 +82,19 @@ export const statusListening = (address: PeerSocketAddress.PeerSocketAddress) =>
     url: urlOf(address)
   }))
 
+/** What is recorded, and where. Of every command that runs nodes. */
+export const recordFlags = {
+  record: Flag.String("record").pipe(
+    Flag.withDescription("Writes down what happens on each connection, into this folder; replay runs it again"),
+    Flag.withMetavar("DIR"),
+    Flag.optional
+  ),
+  recordBodies: Flag.Boolean("record-bodies").pipe(
+    Flag.withDescription("Records keep blocks, transactions and headers of any length"),
+    Flag.withDefault(false)
+  )
+}
+
 /** A number in these bounds; a whole one unless told. Outside of them one sentence says what they are. */
 export const numberFlag = (
   name: string,
@@ -104,19 +126,25 @@ export const layerOutput = Layer.merge(
     present: (event) => {
       if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
       const problems = event.errors.map((error) => firstSentence(error.message))
-      return Console.error(`network-effect: ${problems.join(" ")} See ${event.commandPath.join(" ")} --help.`)
+      const sentences = harmless(problems.join(" "))
+      return Console.error(`network-effect: ${sentences} See ${event.commandPath.join(" ")} --help.`)
     }
   }),
   CliOutput.layer({
     ...CliOutput.defaultFormatter(),
-    formatCliError: (error) => error.message,
+    formatHelpDoc: Help.format,
+    formatCliError: (error) => harmless(error.message),
     formatError: (error) => lines(error.message),
     formatErrors: (errors) => errors.map((error) => lines(error.message)).join("\n")
   })
 )
 
 /** Each line for itself, as settings have one for each thing that is wrong. */
-const lines = (message: string): string => message.replace(/^/gm, "network-effect: ")
+const lines = (message: string): string =>
+  message
+    .split("\n")
+    .map((line) => `network-effect: ${harmless(line)}`)
+    .join("\n")
 
 /** `Expected: "pretty" | "json"` as one says it: `Expected pretty or json`. */
 const inWords = (message: string): string =>
@@ -153,6 +181,9 @@ const sentenceOf = (error: Failure, change: string): string => {
       return `${error.setting} is ${error.value} and has to be ${error.expected}: change it in the settings file.`
     case "BackgroundTaskExited":
       return `the node stopped because its ${error.task} ended, which is a bug: ${String(error.cause)}.`
+    case "RecordFolderError":
+    case "ReplayFailure":
+    case "CacheDirectoryTaken":
     case "RpcCookieUnwritable":
     case "NodeOutdated":
     case "TaskNameTaken":
@@ -162,10 +193,16 @@ const sentenceOf = (error: Failure, change: string): string => {
   }
 }
 
+/** A record that cannot be replayed, or is replayed with other actions. `message` is the sentence that says so. */
+export class ReplayFailure extends Data.TaggedError("ReplayFailure")<{ readonly message: string }> {}
+
 /** Whatever may end a command. */
 export type Failure =
+  | CacheDirectoryTaken
   | ListenError
   | StatusAddress.StatusNeedsToken
+  | RecordFolderError
+  | ReplayFailure
   | RpcCookieUnwritable
   | SettingsError
   | InvalidSetting

@@ -11,7 +11,7 @@ import type { NetworkEvent } from "../network/NetworkEvents.ts"
 import { StatusListening } from "../status/StatusAddress.ts"
 import { describe } from "./DevnetView.ts"
 import { Output } from "./Output.ts"
-import { explained, statusFlag, statusListening, urlOf } from "./root.ts"
+import { explained, recordFlags, statusFlag, statusListening, urlOf } from "./root.ts"
 
 /**
  * What a node is, for every command that looks at settings; texts, for `SettingsFile.load` reads them with file and
@@ -52,6 +52,7 @@ const flags = {
     Flag.withMetavar("FILE"),
     Flag.optional
   ),
+  ...recordFlags,
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Events as JSON on stdout, one per line; logs go to stderr"),
     Flag.withDefault(false)
@@ -97,7 +98,7 @@ export const start = Command.make(
   Command.withExamples([
     { command: "network-effect start", description: "A Mainnet node that starts from the DNS seeds" },
     {
-      command: "network-effect start --network regtest --listen 127.0.0.1:18233 --peer 127.0.0.2:18233 --json",
+      command: "network-effect start --network regtest --peer 127.0.0.2:18233 --json",
       description: "A Regtest node that starts from one peer and tells its events as JSON"
     }
   ])

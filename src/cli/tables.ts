@@ -1,30 +1,50 @@
 /**
  * How what a node tells is shown in a terminal. Pure.
  *
- * What comes from a peer, its user agent above all, may hold what a terminal would obey: it is replaced.
+ * What comes from a peer, its user agent above all, is made harmless (`Text.ts`).
  *
  * @module
  */
 import { DateTime } from "effect"
 import type { Addresses, BanInfo, Health, PeerInfo, Totals } from "../status/StatusApi.ts"
+import { fit, harmless, padEnd, padStart, width } from "./Text.ts"
 
-/** Without what moves a cursor, changes a colour or turns a text round. */
-export const harmless = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?")
+/** How a table is laid out. */
+export interface Layout {
+  /** Columns of the terminal; without it the table is as wide as what is in it. */
+  readonly room?: number | undefined
+  /** Titles of columns that are left out where there is no room for all, the first of them first. */
+  readonly spare?: ReadonlyArray<string>
+}
 
-/** Columns as wide as what is in them, two spaces apart; those whose title starts with a space to the right. */
+/**
+ * Columns as wide as what is in them, two spaces apart; those whose title starts with a space to the right. What still does not
+ * fit when the spare ones are gone is cut at the end of its line.
+ */
 export const columns = (
   titles: ReadonlyArray<string>,
-  rows: ReadonlyArray<ReadonlyArray<string>>
+  rows: ReadonlyArray<ReadonlyArray<string>>,
+  { room = Infinity, spare = [] }: Layout = {}
 ): ReadonlyArray<string> => {
   const cells = [titles.map((title) => title.trim()), ...rows.map((row) => row.map(harmless))]
-  const widths = titles.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
+  const widths = titles.map((_, column) => Math.max(...cells.map((row) => width(row[column] ?? ""))))
+  let shown = titles.map((_, column) => column)
+  const needed = () => shown.reduce((sum, column) => sum + (widths[column] ?? 0), 2 * (shown.length - 1))
+  for (const title of spare) {
+    if (needed() <= room) break
+    shown = shown.filter((column) => titles[column]?.trim() !== title)
+  }
   return cells.map((row) =>
-    row
-      .map((cell, column) =>
-        titles[column]?.startsWith(" ") ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)
-      )
-      .join("  ")
-      .trimEnd()
+    fit(
+      shown
+        .map((column) => {
+          const pad = titles[column]?.startsWith(" ") === true ? padStart : padEnd
+          return pad(row[column] ?? "", widths[column] ?? 0)
+        })
+        .join("  ")
+        .trimEnd(),
+      room
+    )
   )
 }
 
@@ -48,11 +68,11 @@ const milliseconds = (seconds: number | null): string =>
   seconds === null ? "-" : `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`
 
 /** One line for each peer. */
-export const peers = (peers: ReadonlyArray<PeerInfo>, nowSeconds: number): ReadonlyArray<string> =>
+export const peers = (peers: ReadonlyArray<PeerInfo>, nowSeconds: number, room?: number): ReadonlyArray<string> =>
   peers.length === 0
     ? ["no peer is connected"]
     : columns(
-        ["id", "address", "direction", " ping", " received", " sent", " age", "version", "agent"],
+        ["id", "address", "way", " ping", " received", " sent", " age", "version", "agent"],
         peers.map((peer) => [
           String(peer.id),
           peer.addr ?? "-",
@@ -63,16 +83,17 @@ export const peers = (peers: ReadonlyArray<PeerInfo>, nowSeconds: number): Reado
           age(nowSeconds - peer.conntime),
           String(peer.version),
           peer.subver
-        ])
+        ]),
+        { room, spare: ["received", "sent", "age", "version"] }
       )
 
 /** The counts in one line. */
 export const addressCounts = ({ counts }: Addresses): string =>
-  `${counts.total} of at most ${counts.limit} addresses: ${counts.responded} responded, ${counts.neverAttempted} heard of, ` +
-  `${counts.attemptPending} being dialled, ${counts.failed} failed`
+  `addresses: ${counts.total} of ${counts.limit}, ${counts.responded} responded, ${counts.neverAttempted} heard of, ` +
+  `${counts.attemptPending} under way, ${counts.failed} failed`
 
 /** The counts, and one line for each entry. */
-export const addresses = (addresses: Addresses, nowSeconds: number): ReadonlyArray<string> => [
+export const addresses = (addresses: Addresses, nowSeconds: number, room?: number): ReadonlyArray<string> => [
   addressCounts(addresses),
   ...(addresses.entries.length === 0
     ? []
@@ -83,30 +104,41 @@ export const addresses = (addresses: Addresses, nowSeconds: number): ReadonlyArr
           inbound ? `${state} (inbound)` : state,
           lastResponse === null ? "-" : age(nowSeconds - lastResponse),
           userAgent ?? "-"
-        ])
+        ]),
+        { room }
       ))
 ]
 
 /** A ban in words. */
 export const ban = ({ group, reason, until }: BanInfo): string =>
-  `${group} is banned until ${DateTime.formatIso(DateTime.makeUnsafe(until * 1000))}: ${harmless(reason)}`
+  `${harmless(group)} is banned until ${DateTime.formatIso(DateTime.makeUnsafe(until * 1000))}: ${harmless(reason)}`
 
 /** One line for each ban. */
 export const bans = (bans: ReadonlyArray<BanInfo>): ReadonlyArray<string> =>
   bans.length === 0 ? ["nobody is banned"] : bans.map(ban)
 
 /** What a node is doing, in three lines. */
-export const overview = (
-  health: Health,
-  totals: Totals,
-  rates: { readonly received: number; readonly sent: number } | undefined
-): ReadonlyArray<string> => {
+export const overview = (health: Health, totals: Totals): ReadonlyArray<string> => {
   const { peers, slots } = health
-  const rate = (bytes: number | undefined) => (bytes === undefined ? "" : ` (${size(bytes)}/s)`)
   return [
-    `network-effect  ${health.network}  ${health.listen ?? "only dials"}  ${harmless(health.userAgent)}`,
+    harmless(`network-effect  ${health.network}  ${health.listen ?? "only dials"}  ${health.userAgent}`),
     `peers: ${peers.outbound} out of ${slots.outboundLimit}, ${peers.inbound} in of ${slots.inboundLimit}, ` +
       (peers.inbound + peers.outbound >= health.wanted ? "ready" : `not ready before ${health.wanted}`),
-    `received ${size(totals.bytesReceived)}${rate(rates?.received)}, sent ${size(totals.bytesSent)}${rate(rates?.sent)}`
+    `received ${size(totals.bytesReceived)}, sent ${size(totals.bytesSent)}`
   ]
+}
+
+const bars = "▁▂▃▄▅▆▇█"
+
+/** The latest of these values as a row of bars, the highest of them as high as a line; oldest first. */
+export const sparkline = (values: ReadonlyArray<number>, columns: number): string => {
+  const shown = values.slice(-columns)
+  const highest = Math.max(...shown, 0)
+  return shown
+    .map((value) => {
+      const level = highest > 0 ? Math.ceil((Math.max(0, value) / highest) * (bars.length - 1)) : 0
+      return bars.charAt(level)
+    })
+    .join("")
+    .padStart(columns)
 }

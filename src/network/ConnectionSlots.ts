@@ -11,8 +11,12 @@ import { Context, Data, Effect, Layer, type Scope } from "effect"
 import { inboundLimit, outboundLimit, Policy } from "../Policy.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 
-/** `trusted`: inbound connections from addresses the operator vouches for, in reserved places. */
-export type SlotKind = "outbound" | "inbound" | "trusted"
+/**
+ * `trusted`: inbound connections from addresses the operator vouches for, in reserved places. `handshake`: inbound ones that
+ * come while every other place is taken, until their handshake is over; and those that had to go for them, until they are
+ * closed.
+ */
+export type SlotKind = "outbound" | "inbound" | "trusted" | "handshake"
 
 /** Every place of this kind is taken, open or reserved. Nothing was reserved. */
 export class NoFreeSlot extends Data.TaggedError("NoFreeSlot")<{
@@ -26,10 +30,16 @@ export class NoFreeSlot extends Data.TaggedError("NoFreeSlot")<{
 
 /** One place, reserved until its scope closes. */
 export interface Slot {
-  /** Where it is: a trusted connection takes a public place when the reserved ones are taken. */
+  /** Where it is now: a trusted connection takes a public place when the reserved ones are taken. */
   readonly kind: SlotKind
   /** The handshake succeeded. Marking twice is marking once, marking a freed slot is nothing. */
   readonly markOpen: Effect.Effect<void>
+}
+
+/** What a slot stands for. */
+interface Place {
+  kind: SlotKind
+  state: "reserved" | "open" | "free"
 }
 
 /** How many connections there are, and are being made. The one place that knows how many there may be. */
@@ -45,10 +55,17 @@ export class ConnectionSlots extends Context.Service<
     /** Open places of a kind. */
     readonly open: (kind: SlotKind) => number
     /**
-     * Places there are: `outboundLimit`, and `inboundLimit` divided. Each trusted address has a reserved place as long as
-     * one public place is left.
+     * Places there are: `outboundLimit`, `inboundLimit` divided, and `Policy.handshakePlaces` beside them where there are
+     * inbound ones. Each trusted address has a reserved place as long as one public place is left.
      */
     readonly limits: Readonly<Record<SlotKind, number>>
+    /** Moves a connection from a `handshake` place to a free `inbound` one. Whether there was one. */
+    readonly settle: (slot: Slot) => boolean
+    /**
+     * Lets a connection in a `handshake` place change places with an `inbound` one that has to go, so that neither limit is
+     * passed while that closes. Whether they were in such places.
+     */
+    readonly exchange: (newcomer: Slot, leaving: Slot) => boolean
   }
 >()("network-effect/network/ConnectionSlots") {
   /** As many places as the policy and the trusted peers in force give. */
@@ -61,10 +78,13 @@ export class ConnectionSlots extends Context.Service<
       const limits: Record<SlotKind, number> = {
         outbound: outboundLimit(policy),
         inbound: inboundLimit(policy) - trustedPlaces,
-        trusted: trustedPlaces
+        trusted: trustedPlaces,
+        handshake: inboundLimit(policy) === 0 ? 0 : policy.handshakePlaces
       }
-      const reserved: Record<SlotKind, number> = { outbound: 0, inbound: 0, trusted: 0 }
-      const open: Record<SlotKind, number> = { outbound: 0, inbound: 0, trusted: 0 }
+      const reserved: Record<SlotKind, number> = { outbound: 0, inbound: 0, trusted: 0, handshake: 0 }
+      const open: Record<SlotKind, number> = { outbound: 0, inbound: 0, trusted: 0, handshake: 0 }
+      /** Where each slot that was given out is. */
+      const places = new WeakMap<Slot, Place>()
       const used = (kind: SlotKind) => reserved[kind] + open[kind]
 
       /** The place a connection of this kind would get. */
@@ -73,39 +93,72 @@ export class ConnectionSlots extends Context.Service<
         return kind === "trusted" ? placeFor("inbound") : undefined
       }
 
+      const count = ({ kind, state }: Place, change: 1 | -1) => {
+        if (state === "open") open[kind] += change
+        if (state === "reserved") reserved[kind] += change
+      }
+      const change = (place: Place, to: Partial<Place>) => {
+        count(place, -1)
+        Object.assign(place, to)
+        count(place, 1)
+      }
+
       const reserve = (kind: SlotKind) =>
         Effect.map(
           Effect.acquireRelease(
             Effect.suspend(() => {
-              const place = placeFor(kind)
-              if (place === undefined) return Effect.fail(new NoFreeSlot({ kind, limit: limits[kind] }))
-              reserved[place]++
-              return Effect.succeed({ kind: place, state: "reserved" as "reserved" | "open" | "free" })
+              const free = placeFor(kind)
+              if (free === undefined) return Effect.fail(new NoFreeSlot({ kind, limit: limits[kind] }))
+              const place: Place = { kind: free, state: "reserved" }
+              count(place, 1)
+              return Effect.succeed(place)
             }),
-            (place) =>
-              Effect.sync(() => {
-                if (place.state === "open") open[place.kind]--
-                else reserved[place.kind]--
-                place.state = "free"
-              })
+            (place) => Effect.sync(() => change(place, { state: "free" }))
           ),
-          (place): Slot => ({
-            kind: place.kind,
-            markOpen: Effect.sync(() => {
-              if (place.state !== "reserved") return
-              place.state = "open"
-              reserved[place.kind]--
-              open[place.kind]++
-            })
-          })
+          (place): Slot => {
+            const slot: Slot = {
+              get kind() {
+                return place.kind
+              },
+              markOpen: Effect.sync(() => {
+                if (place.state === "reserved") change(place, { state: "open" })
+              })
+            }
+            places.set(slot, place)
+            return slot
+          }
         )
+
+      /** The place of a slot, if it is of this kind and not free. */
+      const placeOf = (slot: Slot, kind: SlotKind): Place | undefined => {
+        const place = places.get(slot)
+        return place?.kind === kind && place.state !== "free" ? place : undefined
+      }
+
+      const settle = (slot: Slot): boolean => {
+        const place = placeOf(slot, "handshake")
+        if (place === undefined || used("inbound") >= limits.inbound) return false
+        change(place, { kind: "inbound" })
+        return true
+      }
+
+      const exchange = (newcomer: Slot, leaving: Slot): boolean => {
+        const from = placeOf(newcomer, "handshake")
+        const to = placeOf(leaving, "inbound")
+        if (from === undefined || to === undefined) return false
+        change(from, { kind: "inbound" })
+        change(to, { kind: "handshake" })
+        return true
+      }
 
       return ConnectionSlots.of({
         reserve,
         hasRoom: (kind) => placeFor(kind) !== undefined,
         used,
         open: (kind) => open[kind],
-        limits
+        limits,
+        settle,
+        exchange
       })
     })
   )

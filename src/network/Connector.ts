@@ -292,29 +292,48 @@ export class Connector extends Context.Service<
           .untilEnd(outcome)
           .pipe(Effect.mapError((error) => (isNetworkEnd(error) ? new ConnectError({ reason: error }) : error)))
 
-      const connect = Effect.fnUntraced(function* <E>({ whom, why }: Wanted<E>) {
-        const outcome = Deferred.makeUnsafe<Peer, ConnectError | E>()
-        // The scope holds the slot first and the stream after it, so a slot is free only when its socket is closed.
-        const connection = Effect.gen(function* () {
-          const slot = yield* Effect.catch(slots.reserve("outbound"), refused)
-          const found = yield* Effect.exit(Effect.isEffect(whom) ? whom : Effect.succeed(whom))
-          // However it failed, that is its caller's.
-          if (Exit.isFailure(found)) return yield* Deferred.failCause(outcome, found.cause)
-          const address = found.value
+      /** The connection until it ends. The scope holds the slot first and the stream after it: free is a slot whose socket is closed. */
+      const run = (
+        address: PeerSocketAddress.PeerSocketAddress,
+        why: Why,
+        slot: Slot,
+        scope: Scope.Closeable,
+        outcome: Deferred.Deferred<Peer, ConnectError>
+      ) =>
+        Effect.gen(function* () {
           const peer = yield* Effect.catch(attempt(address, slot, why), refused)
           yield* Deferred.succeed(outcome, peer)
           return yield* peer.awaitClosed
         }).pipe(
-          Effect.scoped,
+          Scope.provide(scope),
+          Effect.interruptible,
+          Effect.onExit((exit) => Scope.close(scope, exit)),
           Effect.onError((cause) => Deferred.failCause(outcome, cause)),
           // Its caller was told; what is a defect of ours also ends the network.
           Effect.ignore,
-          Effect.annotateLogs({ why })
+          Effect.annotateLogs({ why }),
+          Effect.uninterruptible
         )
-        // Started at once: the slot is taken before the next attempt is looked at.
-        const fiber = yield* FiberSet.run(connections, connection, { startImmediately: true })
-        return yield* untilEnd(Deferred.await(outcome)).pipe(Effect.onInterrupt(() => Fiber.interrupt(fiber)))
-      })
+
+      // The slot is taken before anything that waits: before the next attempt is looked at.
+      const connect = <E>({ whom, why }: Wanted<E>) =>
+        Effect.uninterruptibleMask(
+          Effect.fnUntraced(function* (restore) {
+            const scope = Scope.makeUnsafe()
+            const slot = yield* slots.reserve("outbound").pipe(Scope.provide(scope), Effect.catch(refused))
+            const address = Effect.isEffect(whom)
+              ? yield* untilEnd(restore(whom)).pipe(
+                  Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+                )
+              : whom
+            const outcome = Deferred.makeUnsafe<Peer, ConnectError>()
+            const connection = run(address, why, slot, scope, outcome)
+            const fiber = yield* FiberSet.run(connections, connection, { startImmediately: true })
+            return yield* restore(untilEnd(Deferred.await(outcome))).pipe(
+              Effect.onInterrupt(() => Fiber.interrupt(fiber))
+            )
+          })
+        )
 
       return Connector.of({ connect })
     })

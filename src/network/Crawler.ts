@@ -7,11 +7,13 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Random } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
+import { AddressGroups } from "../addresses/AddressGroups.ts"
 import * as Gossip from "../addresses/Gossip.ts"
 import { isNetworkEnd, type NetworkEnd } from "../BackgroundTasks.ts"
 import * as Monotonic from "../Monotonic.ts"
+import type { Peer } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
@@ -29,66 +31,119 @@ export class Crawler extends Context.Service<
     readonly crawlOnce: (fanout?: number) => Effect.Effect<boolean, NetworkEnd>
   }
 >()("network-effect/network/Crawler") {
-  /** Asks the peer set it is given. Crawls when it is asked to: by `InitialPeers` once, then by `Dialer`. */
+  /**
+   * Asks outbound peers, each time one of a part of the internet that was not asked for longest; whoever dialled us only when
+   * nobody else is there. Crawls when it is asked to: by `InitialPeers` once, then by `Dialer`.
+   */
   static readonly layer: Layer.Layer<Crawler, never, AddressBook | NetworkEvents | PeerSet> = Layer.effect(
     Crawler,
-    Effect.gen(function* () {
-      const policy = yield* Policy
-      const book = yield* AddressBook
-      const peerSet = yield* PeerSet
-      const events = yield* NetworkEvents
-      const limiter = { running: false, nextMillis: -Infinity }
-
-      /** Asks one peer. `undefined` when there was an error answer: another crawl asks another peer. */
-      const askOne = peerSet.request({ _tag: "Peers" }).pipe(
-        Effect.map((answer) => Option.some(answer.addresses)),
-        Effect.catch((error) =>
-          isNetworkEnd(error.reason)
-            ? Effect.fail(error.reason)
-            : Effect.as(Effect.logTrace("no addresses", error), Option.none())
-        )
-      )
-
-      const crawlPeers = Effect.fnUntraced(function* (fanout: number) {
-        let answered = false
-        for (let asked = 0; asked < fanout; asked++) {
-          const addresses = yield* askOne
-          if (Option.isSome(addresses)) {
-            answered = true
-            const nowSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-            const plausible = Gossip.validate(addresses.value, nowSeconds)
-            const added = yield* book.addGossiped(plausible)
-            yield* events.publish({ _tag: "AddressesLearned", count: addresses.value.length, added })
-          }
-          yield* Effect.yieldNow
-        }
-        return answered
-      })
-
-      const crawlOnce = Effect.fnUntraced(function* (limit?: number) {
-        const fanout = Math.min(limit ?? policy.crawlFanout, policy.crawlFanout)
-        const now = yield* Monotonic.millis
-        // Nothing asked, nothing charged.
-        if (fanout === 0 || limiter.running || now < limiter.nextMillis) return false
-        return yield* Effect.acquireUseRelease(
-          Effect.sync(() => {
-            limiter.running = true
-          }),
-          () =>
-            Effect.timeoutOrElse(crawlPeers(fanout), {
-              duration: policy.crawlTimeout,
-              orElse: () => Effect.as(Effect.logInfo("no peer answered the crawl in time"), false)
-            }),
-          // From the end, however it ended: a failing crawl must neither stop crawling for good nor repeat at once.
-          () =>
-            Effect.map(Monotonic.millis, (ended) => {
-              limiter.running = false
-              limiter.nextMillis = ended + Duration.toMillis(policy.getaddrInterval)
-            })
-        )
-      }, Spans.within("crawl"))
-
-      return Crawler.of({ crawlOnce })
-    })
+    make(true)
   )
+
+  /** As the reference: asks whomever the peer set chooses. */
+  static readonly layerReference: Layer.Layer<Crawler, never, AddressBook | NetworkEvents | PeerSet> = Layer.effect(
+    Crawler,
+    make(false)
+  )
+}
+
+/** Groups whose last turn is remembered: more than there can be connections. */
+const turnsKept = 1024
+
+function make(choosesWhom: boolean) {
+  return Effect.gen(function* () {
+    const policy = yield* Policy
+    const book = yield* AddressBook
+    const peerSet = yield* PeerSet
+    const events = yield* NetworkEvents
+    const groups = yield* AddressGroups
+    const limiter = { running: false, nextMillis: -Infinity }
+
+    /** Turns by group, the one that was asked last behind all others. */
+    const turns = new Map<string, number>()
+    let turn = 0
+
+    /** Whom to ask; `undefined` leaves it to the peer set. */
+    const nextPeer = Effect.gen(function* () {
+      if (!choosesWhom) return undefined
+      let first: Peer | undefined
+      let firstTurn = Infinity
+      for (const peer of yield* Random.shuffle(peerSet.peersUnsafe())) {
+        if (peer.isInbound || peer.readiness() !== "Ready" || peer.transientAddress === undefined) continue
+        const last = turns.get(groups.groupOf(peer.transientAddress)) ?? -1
+        if (last >= firstTurn) continue
+        first = peer
+        firstTurn = last
+      }
+      return first
+    })
+
+    const noteTurn = (group: string) => {
+      turns.delete(group)
+      turns.set(group, turn++)
+      for (const oldest of turns.keys()) {
+        if (turns.size <= turnsKept) break
+        turns.delete(oldest)
+      }
+    }
+
+    /** Asks one peer. `undefined` when there was an error answer: another crawl asks another peer. */
+    const askOne = Effect.gen(function* () {
+      const peer = yield* nextPeer
+      const from = peer?.transientAddress
+      if (from !== undefined) noteTurn(groups.groupOf(from))
+      // In the step in which it was seen to be ready: nobody else is asked instead.
+      const others = peerSet.peersUnsafe().flatMap(({ id }) => (id === peer?.id ? [] : [id]))
+      const answer = yield* peerSet.request({ _tag: "Peers" }, peer === undefined ? {} : { exclude: new Set(others) })
+      return Option.some({ addresses: answer.addresses, from })
+    }).pipe(
+      Effect.catch((error) =>
+        isNetworkEnd(error.reason)
+          ? Effect.fail(error.reason)
+          : Effect.as(Effect.logTrace("no addresses", error), Option.none())
+      )
+    )
+
+    const crawlPeers = Effect.fnUntraced(function* (fanout: number) {
+      let answered = false
+      for (let asked = 0; asked < fanout; asked++) {
+        const answer = yield* askOne
+        if (Option.isSome(answer)) {
+          answered = true
+          const { addresses, from } = answer.value
+          const nowSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+          const plausible = Gossip.validate(addresses, nowSeconds)
+          const added = yield* book.addGossiped(plausible, from)
+          yield* events.publish({ _tag: "AddressesLearned", count: addresses.length, added })
+        }
+        yield* Effect.yieldNow
+      }
+      return answered
+    })
+
+    const crawlOnce = Effect.fnUntraced(function* (limit?: number) {
+      const fanout = Math.min(limit ?? policy.crawlFanout, policy.crawlFanout)
+      const now = yield* Monotonic.millis
+      // Nothing asked, nothing charged.
+      if (fanout === 0 || limiter.running || now < limiter.nextMillis) return false
+      return yield* Effect.acquireUseRelease(
+        Effect.sync(() => {
+          limiter.running = true
+        }),
+        () =>
+          Effect.timeoutOrElse(crawlPeers(fanout), {
+            duration: policy.crawlTimeout,
+            orElse: () => Effect.as(Effect.logInfo("no peer answered the crawl in time"), false)
+          }),
+        // From the end, however it ended: a failing crawl must neither stop crawling for good nor repeat at once.
+        () =>
+          Effect.map(Monotonic.millis, (ended) => {
+            limiter.running = false
+            limiter.nextMillis = ended + Duration.toMillis(policy.getaddrInterval)
+          })
+      )
+    }, Spans.within("crawl"))
+
+    return Crawler.of({ crawlOnce })
+  })
 }

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { Data, Duration, Effect, FiberSet, Layer, Metric, Option } from "effect"
+import { Duration, Effect, FiberSet, Layer, Metric, Option } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { BackgroundTasks, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -21,8 +21,8 @@ import { Crawler } from "./Crawler.ts"
 import { InitialPeers } from "./InitialPeers.ts"
 import { PeerSet } from "./PeerSet.ts"
 
-/** No address is due. */
-class NoCandidate extends Data.TaggedError("NoCandidate")<{}> {}
+/** No address is due. Most signals of an idle network end with it, so it is one value, and no error with a stack. */
+const noCandidate = { _tag: "NoCandidate" } as const
 
 /** What the loop needs once it runs. */
 type LoopNeeds = AddressBook | ChainParams | ConnectionSlots | Connector | Crawler | PeerSet
@@ -65,7 +65,7 @@ export const run: Effect.Effect<never, NetworkEnd, LoopNeeds> = Effect.gen(funct
     const candidate = yield* book.takeCandidate
     if (Option.isSome(candidate)) return candidate.value.address
     yield* crawlAndAskForMore
-    return yield* new NoCandidate()
+    return yield* Effect.fail(noCandidate)
   })
 
   /** One demand signal: a connection with the next candidate, or nothing when every slot is taken. */

@@ -1,7 +1,8 @@
 /**
  * The first addresses and the first dials, at the start and whenever a node has nobody left.
  *
- *     names ──────────┐                          ┌─ start: as many as `Policy.targetPeers`
+ *     anchors ────────┐
+ *     names ──────────┤                          ┌─ start: as many as `Policy.targetPeers`
  *     cache file ─────┼─▶ book, and those due ──▶┤
  *     book: once met ─┘                          └─ alone: each once in `Policy.reconnectDelay`, for as long as it takes
  *
@@ -18,6 +19,7 @@
 import { Context, Deferred, Duration, Effect, FiberSet, Layer, Option, Random, Scope } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { PeerCache } from "../addresses/AddressBookFile.ts"
+import { AddressGroups, isExempt } from "../addresses/AddressGroups.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
@@ -83,6 +85,7 @@ function* make() {
   const events = yield* NetworkEvents
   const crawler = yield* Crawler
   const tasks = yield* BackgroundTasks
+  const groups = yield* AddressGroups
   const started = yield* Deferred.make<void>()
   const fibers = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
   const limitedLog = LimitedLog.make(policy.statusLogInterval)
@@ -95,6 +98,8 @@ function* make() {
   /** The latest answers, by address. */
   let named = new Map<string, Address>()
   let atHand = new Map<string, Address>()
+  /** The outbound peers of longest standing of the last run: dialled before all others. */
+  const anchors = yield* book.anchors
   /** Grows with each answer. */
   let answers = 0
   let gatheredMillis = Number.NEGATIVE_INFINITY
@@ -173,7 +178,7 @@ function* make() {
     for (const [text, millis] of dialledAt) if (gatheredMillis - millis >= delayMillis) dialledAt.delete(text)
     yield* askNames
     const written = asking === undefined ? [] : seeds.literals
-    const found = [...written, ...(chain.kind === "regtest" ? [] : yield* cache.load)]
+    const found = [...anchors, ...written, ...(chain.kind === "regtest" ? [] : yield* cache.load)]
     if (found.length === 0) return
     atHand = yield* learn(found)
     answers++
@@ -183,6 +188,16 @@ function* make() {
 
   /** When each was dialled from here, in monotonic milliseconds. */
   const dialledAt = new Map<string, number>()
+  /** Groups of first dials under way: the book knows those of all others. */
+  const underWay = new Set<string>()
+
+  /** One in each part of the internet, unless the operator named it. */
+  const hasRoom = (address: Address) =>
+    configured.has(PeerSocketAddress.format(address)) || isExempt(address, chain)
+      ? Effect.succeed(true)
+      : hasStarted || !underWay.has(groups.groupOf(address))
+        ? book.hasRoom(address)
+        : Effect.succeed(false)
 
   /** Nobody dialled it within `Policy.reconnectDelay`, and nothing else speaks against it now. */
   const isDue = Effect.fnUntraced(function* (address: Address) {
@@ -195,6 +210,7 @@ function* make() {
     const failed = entry?.lastFailureMillis ?? Number.NEGATIVE_INFINITY
     if (now - failed <= Duration.toMillis(policy.concurrentChangePeriod)) return false
     if (yield* bans.isBanned(address)) return false
+    if (!(yield* hasRoom(address))) return false
     const group = AddressRules.limitKey(address)
     const connected = (yield* peerSet.peers).filter(
       ({ transientAddress }) => transientAddress !== undefined && AddressRules.limitKey(transientAddress) === group
@@ -225,7 +241,13 @@ function* make() {
     // Before its turn: until then nobody else takes it.
     dialledAt.set(PeerSocketAddress.format(address), yield* Monotonic.millis)
     if (hasStarted) yield* book.record({ _tag: "UpdateAttempt", address })
-    yield* FiberSet.run(fibers, connect(address, isKnown), { startImmediately: true })
+    const group = groups.groupOf(address)
+    underWay.add(group)
+    const attempt = Effect.ensuring(
+      connect(address, isKnown),
+      Effect.sync(() => underWay.delete(group))
+    )
+    yield* FiberSet.run(fibers, attempt, { startImmediately: true })
     return isKnown
   })
 
@@ -245,7 +267,9 @@ function* make() {
           ...atHand,
           ...named
         ])
-        left = yield* inOrder(all.values())
+        const first = new Set(anchors.map(PeerSocketAddress.format))
+        const others = yield* inOrder([...all].filter(([text]) => !first.has(text)).map(([, address]) => address))
+        left = [...anchors, ...others]
       }
       const address = left.shift()
       if (address === undefined) break

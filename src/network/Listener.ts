@@ -8,13 +8,16 @@
  * longer after one it admitted, so that neither junk nor a crowd can take all our time. Turns go round by network
  * (`FairQueue.ts`); what is beyond the share of its peer group or its network is refused at once, without a turn.
  *
+ * When every inbound place is taken, whoever comes from a less crowded network than others may shake hands in one of a few
+ * places that are kept for that, and then take the place of one of those (`Evictions.ts`); everybody else is refused.
+ * Whoever does not shake hands has moved nobody.
+ *
  * Source: Zebra peer_set/initialize.rs, accept loop.
  *
  * @module
  */
 import { Context, Duration, Effect, Exit, FiberSet, Latch, Layer, Option, Scope } from "effect"
-import { NetAddress } from "effect/net"
-import { limitKey, networkKey, validForListening } from "../addresses/AddressRules.ts"
+import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -28,7 +31,9 @@ import * as Spans from "../Spans.ts"
 import { ListeningPort } from "../transport/ListeningPort.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
 import { type ByteStream, maxWaitingStreams } from "../transport/Transport.ts"
+import { originOf } from "../routing/Origin.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
+import { Evictions } from "./Evictions.ts"
 import { FairQueue, type Waiting } from "./FairQueue.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
@@ -47,14 +52,6 @@ const networksThatFill = 16
 /** Connections of one peer group that may wait, for each that it may have. */
 const waitingPerGroup = 4
 
-/** Hosts of this machine and of a private network are no crowd from one corner of the internet: each stands for itself. */
-const originOf = (address: PeerSocketAddress.PeerSocketAddress): Waiting => {
-  const group = limitKey(address)
-  const { address: ip } = address
-  const isNear = NetAddress.isLoopback(ip) || (NetAddress.isIpv4Address(ip) && NetAddress.isPrivate(ip))
-  return { group, network: isNear ? group : networkKey(address) }
-}
-
 /** Accepts whoever may connect. Nobody does when this node has no port. */
 export class Listener extends Context.Service<
   Listener,
@@ -71,6 +68,7 @@ export class Listener extends Context.Service<
     | BanList
     | ChainParams
     | ConnectionSlots
+    | Evictions
     | Handshake
     | ListeningPort
     | NetworkEvents
@@ -88,6 +86,7 @@ function* make() {
   const handshake = yield* Handshake
   const admission = yield* PeerAdmission
   const slots = yield* ConnectionSlots
+  const evictions = yield* Evictions
   const events = yield* NetworkEvents
   const trusted = yield* TrustedPeers
   const tasks = yield* BackgroundTasks
@@ -119,8 +118,12 @@ function* make() {
     address: PeerSocketAddress.PeerSocketAddress,
     nowMillis: number
   ): SlotKind | "capacity" | "too-soon" => {
-    const kind = trusted.has(address) ? "trusted" : "inbound"
-    if (!slots.hasRoom(kind)) return "capacity"
+    let kind: SlotKind = trusted.has(address) ? "trusted" : "inbound"
+    if (!slots.hasRoom(kind)) {
+      // Somebody may have to go for it, once it has shaken hands.
+      if (!slots.hasRoom("handshake") || !evictions.mightMakeRoom(address)) return "capacity"
+      kind = "handshake"
+    }
     // Reserved places are not counted against their owners.
     if (kind === "trusted" && slots.used("trusted") < slots.limits.trusted) return kind
     // Last, so that whoever is refused for capacity may come back at once.

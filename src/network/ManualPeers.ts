@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Context, Effect, FiberSet, type FileSystem, Layer, Path, Result, Schema, Scope } from "effect"
+import { Context, Duration, Effect, FiberSet, type FileSystem, Layer, Path, Result, Schema, Scope } from "effect"
 import { fileStem } from "../addresses/AddressBookFile.ts"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import * as CacheFile from "../addresses/CacheFile.ts"
@@ -18,6 +18,9 @@ import { type ConnectError, Connector } from "./Connector.ts"
 
 /** Most addresses on the list. */
 export const maxListed = 100
+
+/** Time between two tries to write the list, after one that failed. */
+const saveInterval = Duration.minutes(1)
 
 /** The list has `maxListed` addresses. */
 export class ListFull extends Schema.TaggedError<ListFull>()("ListFull", { limit: Schema.Int }) {
@@ -81,15 +84,18 @@ function* make(file: CacheFile.CacheFile<PeerSocketAddress.PeerSocketAddress> | 
 
   const connect = (address: PeerSocketAddress.PeerSocketAddress) => connector.connect({ whom: address, why: "manual" })
 
+  let isUnsaved = false
   const save = Effect.suspend(() =>
     file === undefined
       ? Effect.void
-      : Effect.catch(file.save([...listed.values()]), (error) =>
-          Effect.logWarning("the list of added peers cannot be written").pipe(
-            Effect.annotateLogs({ file: file.path, reason: error.message })
-          )
-        )
+      : Effect.map(file.saveOrTell([...listed.values()]), (isSaved) => {
+          isUnsaved = !isSaved
+        })
   )
+  if (file !== undefined) {
+    const retry = Effect.suspend(() => (isUnsaved ? save : Effect.void))
+    yield* FiberSet.run(kept, Effect.forever(Effect.delay(retry, saveInterval)))
+  }
 
   /** Dials an address whenever it is not connected, for as long as it is listed. */
   const keep = Effect.fnUntraced(function* (address: PeerSocketAddress.PeerSocketAddress) {

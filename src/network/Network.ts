@@ -9,6 +9,7 @@
  */
 import { Context, Effect, Layer, Option, Schema, Stream } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
+import { limitKey } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { Misbehavior } from "../addresses/Misbehavior.ts"
 import {
@@ -51,7 +52,7 @@ export class Network extends Context.Service<
     readonly advertiseBlock: BlockAdvertiser["Service"]["advertise"]
     /** The book this node dials from; what is written to it counts. */
     readonly addressBook: AddressBook["Service"]
-    /** Reports what a peer did; 100 points ban its group. Never waits. */
+    /** Reports what a peer did; 100 points ban its group, and any make it be asked less. Never waits. */
     readonly reportMisbehavior: Misbehavior["Service"]["report"]
     /** Seeds are resolved, the first dials and the first crawl have ended, and dialling goes on. */
     readonly awaitStarted: Effect.Effect<void, NetworkEnd>
@@ -177,7 +178,11 @@ function* make() {
     request: peerSet.request,
     advertiseBlock: advertiser.advertise,
     addressBook: book,
-    reportMisbehavior: misbehavior.report,
+    reportMisbehavior: (report) =>
+      Effect.andThen(
+        report.score > 0 ? peerSet.doubt(limitKey(report.address)) : Effect.void,
+        misbehavior.report(report)
+      ),
     awaitStarted: tasks.untilEnd(initialPeers.awaitStarted),
     awaitReady: ({ peers }) => peerSet.awaitPeers({ peers }),
     awaitEnd: tasks.awaitEnd,

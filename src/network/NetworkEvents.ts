@@ -6,12 +6,20 @@
  *
  * @module
  */
-import { Clock, Context, Effect, Layer, PubSub, Schema, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Metric, PubSub, Schema, Stream } from "effect"
 import { BlockHash, TransactionId } from "../chain/Hash.ts"
+import * as Monotonic from "../Monotonic.ts"
 import { Policy } from "../Policy.ts"
 
 /** Past events a new reader gets first. */
 export const replayedEvents = 32
+
+/**
+ * Ids of blocks and transactions told in a second, at most, by all events together; a burst may have twice as many. Peers of
+ * Mainnet advertise some tens a second, and one that means harm fifty thousand in a message. Events beyond that are lost for
+ * everybody, who is told how many.
+ */
+export const advertisedPerSecond = 1000
 
 /** Milliseconds since the Unix epoch, by our clock. */
 const at = Schema.Finite
@@ -47,11 +55,26 @@ export const NetworkEvent = Schema.Union([
     userAgent: Schema.String,
     version: Schema.Int
   }),
+  /**
+   * An inbound peer has to go for a newcomer, as every inbound place is taken: the youngest of the network (IPv4 /16, IPv6
+   * /32) that has most, `ofNetwork`, or of the next one. Is followed by its `PeerDisconnected`.
+   */
+  Schema.TaggedStruct("PeerEvicted", {
+    at,
+    address,
+    connection,
+    network: Schema.String,
+    ofNetwork: Schema.Int,
+    reason: Schema.Literals(["largest-network", "next-largest-network"]),
+    newcomer: address,
+    newcomerNetwork: Schema.String
+  }),
   Schema.TaggedStruct("PeerDisconnected", { at, address, direction, connection, reason }),
   /** A crawl brought `count` addresses, of which `added` were new to the book. */
   Schema.TaggedStruct("AddressesLearned", { at, count: Schema.Int, added: Schema.Int }),
   /**
-   * A peer advertised blocks or transactions, at most 1000, which can be asked for as they are. A slow reader loses events;
+   * A peer advertised blocks or transactions, at most 1000, which can be asked for as they are. A slow reader loses events, and
+   * everybody those beyond `advertisedPerSecond`;
    * `onBlock` and `onTransactionIds` of `NodeAnswers` hear of each that their sender's limit lets through.
    */
   Schema.TaggedStruct("InventoryAdvertised", {
@@ -97,13 +120,35 @@ export class NetworkEvents extends Context.Service<
         replay: replayedEvents
       })
       yield* Effect.addFinalizer(() => PubSub.shutdown(bus))
+      const clock = yield* Clock.Clock
+      const omitted = Metric.counter("network_effect.events.omitted", {
+        description: "adverts of peers that were too many to be told as events",
+        incremental: true
+      })
       let sequence = 0
+      let left = 2 * advertisedPerSecond
+      let leftAtMillis = Monotonic.millisUnsafe(clock)
+
+      /** Whether so many ids may be told now. */
+      const take = (ids: number): boolean => {
+        const now = Monotonic.millisUnsafe(clock)
+        left = Math.min(2 * advertisedPerSecond, left + ((now - leftAtMillis) / 1000) * advertisedPerSecond)
+        leftAtMillis = now
+        if (ids > left) return false
+        left -= ids
+        return true
+      }
 
       const publish = (event: NewEvent) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const number = sequence++
+          // Readers see that a number is missing.
+          if (event._tag === "InventoryAdvertised" && !take(event.blocks.length + event.transactions.length)) {
+            return Metric.update(omitted, 1)
+          }
           // The event is complete: `NewEvent` is each member of the union less its time.
-          PubSub.publish(bus, { sequence: sequence++, event: { ...event, at: now } as NetworkEvent })
-        )
+          return PubSub.publish(bus, { sequence: number, event: { ...event, at: now } as NetworkEvent })
+        })
 
       const stream = Stream.suspend(() => {
         let expected: number | undefined

@@ -21,6 +21,8 @@ import { ClientDropped, type ConnectionHost, type ConnectionInfo, type Peer } fr
 import type { InventoryItem } from "../wire/Message.ts"
 import type { Slot } from "./ConnectionSlots.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
+import type { Room } from "../routing/Membership.ts"
+import { type Evicted, Evictions } from "./Evictions.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerRefused, PeerSet } from "./PeerSet.ts"
 
@@ -32,7 +34,8 @@ export class PeerAdmission extends Context.Service<
     readonly hostFor: (connected: ConnectedAddress.ConnectedAddress) => ConnectionHost
     /**
      * The handshake succeeded: brings the peer into the peer set, which looks at bans and limits in that very step, marks its
-     * slot open and says so. When the scope closes, the peer goes and its going is told with the error it went with. A peer that is refused is
+     * slot open and says so. In a `handshake` place it gets the place of a peer that has to go, if one does (`Evictions.ts`).
+     * When the scope closes, the peer goes and its going is told with the error it went with. A peer that is refused is
      * closed, and was never asked anything.
      */
     readonly admit: (peer: Peer, slot: Slot) => Effect.Effect<void, PeerRefused, Scope.Scope>
@@ -42,7 +45,7 @@ export class PeerAdmission extends Context.Service<
   static readonly layer: Layer.Layer<
     PeerAdmission,
     never,
-    ChainParams | ChainTip | AddressBook | BanList | InventoryRegistry | PeerSet | NetworkEvents
+    ChainParams | ChainTip | AddressBook | BanList | Evictions | InventoryRegistry | PeerSet | NetworkEvents
   > = Layer.effect(
     PeerAdmission,
     Effect.gen(function* () {
@@ -53,6 +56,7 @@ export class PeerAdmission extends Context.Service<
       const registry = yield* InventoryRegistry
       const peerSet = yield* PeerSet
       const events = yield* NetworkEvents
+      const evictions = yield* Evictions
 
       const mayAdvertise = (connected: ConnectedAddress.ConnectedAddress) => (info: ConnectionInfo) =>
         Effect.gen(function* () {
@@ -99,8 +103,16 @@ export class PeerAdmission extends Context.Service<
 
       const admit = Effect.fnUntraced(function* (peer: Peer, slot: Slot) {
         const address = peer.transientAddress
-        yield* peerSet.add(peer)
+        let evicted: Evicted | undefined
+        const makeRoom = (): Room => {
+          const made = evictions.makeRoom(peer, slot)
+          evicted = made.evicted
+          return made.room
+        }
+        yield* peerSet.add(peer, slot.kind === "handshake" ? makeRoom : undefined)
         yield* slot.markOpen
+        if (peer.isInbound) evictions.joined(peer.id, slot)
+        if (evicted !== undefined) yield* events.publish({ _tag: "PeerEvicted", ...evicted })
         const facts = {
           address: address === undefined ? "isolated" : PeerSocketAddress.format(address),
           direction: peer.isInbound ? ("inbound" as const) : ("outbound" as const),
@@ -114,6 +126,7 @@ export class PeerAdmission extends Context.Service<
         })
         yield* Effect.addFinalizer(() =>
           Effect.gen(function* () {
+            evictions.gone(peer.id)
             // The scope may also close because we stop: then the peer is closed here, by us.
             yield* peer.close(new ClientDropped())
             const error = yield* peer.awaitClosed

@@ -24,9 +24,10 @@ import type { ConnectionId, Request, Response, ResponseOf } from "../peer/Reques
 import { outboundLimit, Policy } from "../Policy.ts"
 import { Call } from "../routing/Call.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
-import { PeerRefused } from "../routing/Membership.ts"
+import { PeerRefused, type Room } from "../routing/Membership.ts"
+import type { Merit } from "../routing/Merit.ts"
 import * as PeerChoice from "../routing/PeerChoice.ts"
-import { PeerSelection } from "../routing/PeerSelection.ts"
+import { type PeerCandidate, PeerSelection } from "../routing/PeerSelection.ts"
 import * as PeerSetMetrics from "../routing/PeerSetMetrics.ts"
 import { RequestError } from "../routing/RequestError.ts"
 import { Routing } from "../routing/Routing.ts"
@@ -44,6 +45,12 @@ export interface RequestOptions {
    * for elsewhere at once. Broadcasts ignore it.
    */
   readonly exclude?: ReadonlySet<ConnectionId>
+}
+
+/** What the peer set knows of a connected peer, besides what the connection knows of itself. */
+export interface PeerStanding extends PeerCandidate {
+  readonly peer: Peer
+  readonly merit: Readonly<Pick<Merit, "credit" | "blockAtNanos" | "transactionAtNanos" | "provenAddresses">>
 }
 
 /** Connected peers, counted. `ready` and `busy` make all of them, as do `inbound` and `outbound`. */
@@ -69,9 +76,9 @@ export class PeerSet extends Context.Service<
 
     /**
      * Takes in a connected peer until its connection ends. One that is refused is closed with `ClientDropped`. Takes effect
-     * before it returns.
+     * before it returns. `makeRoom` is asked, in the same step, when nothing else speaks against the peer.
      */
-    readonly add: (peer: Peer) => Effect.Effect<void, PeerRefused>
+    readonly add: (peer: Peer, makeRoom?: () => Room) => Effect.Effect<void, PeerRefused>
 
     /** Lets a peer go: closes it with the error (`ClientDropped` unless given). Takes effect before it returns. */
     readonly remove: (id: ConnectionId, error?: PeerError) => Effect.Effect<void>
@@ -87,6 +94,12 @@ export class PeerSet extends Context.Service<
 
     /** As `peers`, at once and as of the last thing that happened, for whoever watches from outside of any fiber. */
     readonly peersUnsafe: () => ReadonlyArray<Peer>
+
+    /** What is known of each connected peer, as of the last thing that happened. Valid until the next one happens. */
+    readonly standingsUnsafe: () => Iterable<PeerStanding>
+
+    /** What peers of this group (`AddressRules.limitKey`) said turned out to be wrong: they are asked less. */
+    readonly doubt: (group: string) => Effect.Effect<void>
 
     /** As `peers`, counted. */
     readonly counts: Effect.Effect<PeerCounts>
@@ -120,6 +133,8 @@ export class PeerSet extends Context.Service<
           demand: "value",
           peers: "effect",
           peersUnsafe: "function",
+          standingsUnsafe: "function",
+          doubt: "effects",
           counts: "effect",
           awaitPeers: "effects"
         },
@@ -261,9 +276,9 @@ function* make() {
       // A peer answers a request of type `R` with its own kind of answer, or fails.
     ) as Effect.Effect<ResponseOf<R>, RequestError>
 
-  const add = (peer: Peer): Effect.Effect<void, PeerRefused> =>
+  const add = (peer: Peer, makeRoom?: () => Room): Effect.Effect<void, PeerRefused> =>
     Effect.suspend(() => {
-      const reason = ended() === undefined ? steps.run(() => membership.add(peer)) : "Ended"
+      const reason = ended() === undefined ? steps.run(() => membership.add(peer, makeRoom)) : "Ended"
       if (reason === undefined) return Effect.void
       return Effect.andThen(peer.close(new ClientDropped()), Effect.fail(new PeerRefused({ reason })))
     })
@@ -308,6 +323,11 @@ function* make() {
       return peersUnsafe()
     }),
     peersUnsafe,
+    standingsUnsafe: () => connected.values(),
+    doubt: (group) =>
+      Effect.sync(() => {
+        for (const id of connected.inGroup(group)) connected.get(id)?.merit.contradicted()
+      }),
     counts: Effect.sync(() => {
       catchUp()
       const { busy, inbound, ready, size } = connected

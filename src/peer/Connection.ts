@@ -12,24 +12,49 @@
  *
  * @module
  */
-import { Clock, Context, Deferred, Duration, Effect, Exit, Scope, Tracer } from "effect"
-import { CurrentTask } from "../BackgroundTasks.ts"
+import { Clock, Context, Duration, Effect, Exit, Random, Scope, Tracer } from "effect"
 import type { BlockHash } from "../chain/Hash.ts"
-import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import type * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import type { LimitedLog } from "../LimitedLog.ts"
+import type { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
-import { ConnectionLoop, type Options } from "./ConnectionLoop.ts"
+import * as ConnectionLog from "./ConnectionLog.ts"
+import { ConnectionLoop } from "./ConnectionLoop.ts"
+import { ConnectionMachine } from "./ConnectionMachine.ts"
 import * as Heartbeat from "./Heartbeat.ts"
+import type { InboundRequests } from "./InboundRequests.ts"
+import type { MessageStream } from "./MessageStream.ts"
 import * as Peers from "./Peer.ts"
+import { Recording } from "./Recording.ts"
 import type { ConnectionId, Ping, Request, Response, ResponseOf } from "./Request.ts"
 import type { Entry } from "./Waiters.ts"
 
+/** What a connection is made of. */
+export interface Options {
+  readonly id: ConnectionId
+  readonly info: Peers.ConnectionInfo
+  /** After `agree`. Its stream closes with a scope that outlives the connection's. */
+  readonly messages: MessageStream
+  readonly host: Peers.ConnectionHost
+  readonly inbound: InboundRequests["Service"]
+  readonly policy: Policy
+  /** A number no peer can guess. */
+  readonly nonce: Effect.Effect<bigint>
+  /** Tells of what peers can set off at will: bugs, of this node or of the program that answers, and closes for overload. */
+  readonly log: LimitedLog
+}
+
 /** Starts the connection; it ends with the scope, or before by its own. `Connected` is reported before anything is read. */
 export const make = (options: Options): Effect.Effect<Peers.Peer, never, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) => makeIn(scope, options))
+
+/** The same in a scope that is given. The connection keeps the context it is made in: many that share one are cheaper. */
+export const makeIn = (scope: Scope.Scope, options: Options): Effect.Effect<Peers.Peer> =>
   Effect.gen(function* () {
     const connection = new Connection(options, yield* Effect.context<never>())
     yield* options.host.report(options.id, { _tag: "Connected", info: options.info })
-    yield* connection.start
+    yield* connection.start(scope)
     return connection
   }).pipe(Effect.uninterruptible)
 
@@ -43,6 +68,8 @@ class Connection implements Peers.Peer {
   readonly #options: Options
   readonly #loop: ConnectionLoop
   #roundTrip: Duration.Duration | undefined
+  #isPinging = false
+
   constructor(options: Options, context: Context.Context<never>) {
     const { connectedAddress } = options.info
     this.id = options.id
@@ -51,7 +78,8 @@ class Connection implements Peers.Peer {
     this.isInbound = ConnectedAddress.isInbound(connectedAddress)
     this.connectedAtMillis = Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
     this.#options = options
-    this.#loop = new ConnectionLoop(options, context)
+    const { machine, record } = machineOf(options, this.connectedAtMillis, context)
+    this.#loop = new ConnectionLoop(options, machine, record, context)
   }
 
   // -- as others see it ----------------------------------------------------------------------
@@ -62,11 +90,13 @@ class Connection implements Peers.Peer {
   }
 
   get awaitReady(): Effect.Effect<void, Peers.PeerError> {
-    return Effect.suspend(() => this.#loop.failure ?? this.#loop.waiters.awaitRoom(() => this.#loop.machine.hasRoom))
+    return Effect.suspend(
+      () => this.#loop.waiters.ending?.failure ?? this.#loop.waiters.awaitRoom(() => this.#loop.machine.hasRoom)
+    )
   }
 
   enqueueUnsafe<R extends Request>(request: R): Effect.Effect<ResponseOf<R>, Peers.PeerError> {
-    if (this.#loop.failure !== undefined) return this.#loop.failure
+    if (this.#loop.waiters.ending !== undefined) return this.#loop.waiters.ending.failure
     if (!this.#loop.machine.hasRoom)
       throw new Error("a request was put into a slot that is full; await readiness first")
     // The matcher of a request makes no other kind of response.
@@ -83,10 +113,10 @@ class Connection implements Peers.Peer {
 
   advertiseBlock(hash: BlockHash): Effect.Effect<void, Peers.PeerError | Peers.AdvertNotDelivered> {
     return Effect.suspend((): Effect.Effect<void, Peers.PeerError | Peers.AdvertNotDelivered> => {
-      if (this.#loop.failure !== undefined) return this.#loop.failure
+      if (this.#loop.waiters.ending !== undefined) return this.#loop.waiters.ending.failure
       const entry = this.#loop.waiters.add(false, this.#loop.now())
       this.#loop.tell({ _tag: "Advert", waiter: entry.id, hash })
-      const written = Effect.asVoid(Deferred.await(entry.done))
+      const written = Effect.asVoid(this.#loop.waiters.outcomeOf(entry))
       return Effect.timeoutOrElse(written, {
         duration: this.#options.policy.requestTimeout,
         // Where the write began with the offer, its own limit is over at this moment too, and says more.
@@ -99,7 +129,7 @@ class Connection implements Peers.Peer {
   }
 
   get awaitClosed(): Effect.Effect<Peers.PeerError> {
-    return Deferred.await(this.#loop.closed)
+    return this.#loop.waiters.awaitEnd
   }
 
   close(error: Peers.PeerError): Effect.Effect<void> {
@@ -135,34 +165,19 @@ class Connection implements Peers.Peer {
 
   // -- start and end -------------------------------------------------------------------------
 
-  get start(): Effect.Effect<void, never, Scope.Scope> {
+  start(scope: Scope.Scope): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
-      const scope = yield* Effect.scope
-      const fiber = yield* Effect.forkIn(Effect.provideService(this.#traced, CurrentTask, "connection"), scope)
-      this.#loop.started(fiber)
+      const work = this.#loop.spans.connection(this.info.connectedAddress, this.#loop.run(this.#heartbeat))
+      this.#loop.started(yield* Effect.forkIn(work, scope))
       // Added last and so the first to run: whoever waits hears why before anything is taken apart.
       yield* Scope.addFinalizer(
         scope,
-        Effect.suspend(() => Effect.flatMap(this.close(new Peers.ConnectionDropped()), () => this.#logEnd))
+        Effect.flatMap(
+          Effect.suspend(() => this.close(new Peers.ConnectionDropped())),
+          () => ConnectionLog.end(this.#options.log, this.info, this.#loop.waiters.ending?.error._tag)
+        )
       )
     })
-  }
-
-  get #logEnd(): Effect.Effect<void> {
-    const error = this.#loop.error?._tag
-    const isOverload = error === "PeerOverloaded" || error === "InboundTimeout"
-    const line = isOverload
-      ? this.#options.log(error, Effect.logInfo("a peer was closed for asking more than this node has time for"))
-      : Effect.logDebug("connection ended")
-    return line.pipe(PeerSocketAddress.annotateLogs("peer", this.transientAddress), Effect.annotateLogs({ error }))
-  }
-
-  /** All that the connection does. */
-  get #traced(): Effect.Effect<void> {
-    const work = this.#loop.run(this.#heartbeat)
-    if (!this.#loop.isTraced) return work
-    const attributes = { peer: ConnectedAddress.label(this.info.connectedAddress) }
-    return Spans.within("connection", { attributes })(work)
   }
 
   // -- what is asked of it -------------------------------------------------------------------
@@ -170,10 +185,10 @@ class Connection implements Peers.Peer {
   #enqueue(request: Request | Ping): Effect.Effect<Response | undefined, Peers.PeerError> {
     const entry = this.#loop.waiters.add(request._tag !== "Ping", this.#loop.now())
     this.#loop.tell({ _tag: "Request", waiter: entry.id, request })
+    const dropped = Effect.suspend(() => Spans.within("drop")(this.#giveUp(entry)))
     // Only adverts are not delivered.
-    const answered = Deferred.await(entry.done) as Effect.Effect<Response | undefined, Peers.PeerError>
-    const answer = Effect.onInterrupt(answered, () => Spans.within("drop")(this.#giveUp(entry)))
-    if (!this.#loop.isTraced) return answer
+    const answer = this.#loop.waiters.outcomeOf(entry, dropped) as Effect.Effect<Response | undefined, Peers.PeerError>
+    if (!this.#loop.spans.isCollected) return answer
     return Effect.withFiber(({ context }) => {
       entry.span = Context.getOrUndefined(context, Tracer.ParentSpan)
       return answer
@@ -188,28 +203,53 @@ class Connection implements Peers.Peer {
     })
   }
 
-  get #heartbeat(): Effect.Effect<void> {
-    const { nonce, policy } = this.#options
-    const ping = Effect.flatMap(nonce, (nonce) =>
-      Effect.map(this.#loop.failure ?? this.#enqueue({ _tag: "Ping", nonce }), (response) => {
+  get ping(): Effect.Effect<void, Peers.PeerError> {
+    return Effect.tapError(this.#exchange, (error) => this.#loop.pingFailed(error))
+  }
+
+  get #heartbeat(): Effect.Effect<void, Peers.PeerError> {
+    return this.#loop.spans.heartbeat(Heartbeat.run(this.#options.policy.pingInterval, () => this.#exchange))
+  }
+
+  /** One ping and its pong; nothing while there is one. */
+  get #exchange(): Effect.Effect<void, Peers.PeerError> {
+    return Effect.suspend(() => {
+      if (this.#isPinging) return Effect.void
+      this.#isPinging = true
+      const ended = Effect.sync(() => {
+        this.#isPinging = false
+      })
+      const exchange = Heartbeat.exchange(this.#options.policy.pingTimeout, this.#ping, (report) =>
+        this.#loop.report(report)
+      )
+      return Effect.ensuring(exchange, ended)
+    })
+  }
+
+  get #ping(): Effect.Effect<Duration.Duration, Peers.PeerError> {
+    return Effect.flatMap(this.#options.nonce, (nonce) =>
+      Effect.map(this.#loop.waiters.ending?.failure ?? this.#enqueue({ _tag: "Ping", nonce }), (response) => {
         this.#roundTrip = response?._tag === "Pong" ? response.roundTrip : Duration.zero
         return this.#roundTrip
       })
     )
-    const beats = Heartbeat.run({
-      interval: policy.pingInterval,
-      timeout: policy.pingTimeout,
-      ping,
-      report: (report) => this.#loop.report(report)
-    })
-    const heartbeat = this.#loop.isTracedInDetail ? Spans.within("heartbeat")(beats) : beats
-    // Of a ping that ended with the connection the machine has reported what there was to report.
-    return Effect.catch(heartbeat, (error) =>
-      !this.#loop.machine.isClosed
-        ? Effect.andThen(this.#loop.report({ _tag: "Failed", services: undefined }), this.close(error))
-        : Effect.void
-    )
   }
+}
+
+const machineOf = (options: Options, nowMillis: number, context: Context.Context<never>) => {
+  const { id, info, policy } = options
+  const random = Context.get(context, Random.Random)
+  const address = ConnectedAddress.transientAddress(info.connectedAddress)
+  const stated = info.remote.addressFrom.address
+  const machineOptions = {
+    limits: policy,
+    source: address === undefined ? undefined : { connection: id, address },
+    services: info.remote.services,
+    addresses: ConnectedAddress.alternates(info.connectedAddress, stated, Math.floor(nowMillis / 1000)),
+    random: () => random.nextDoubleUnsafe()
+  }
+  const record = Context.get(context, Recording)?.begin(id, info, machineOptions)
+  return { machine: new ConnectionMachine(record?.options ?? machineOptions), record }
 }
 
 /** What the answer of a cancelled request completes with; nobody waits for it. */

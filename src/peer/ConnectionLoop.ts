@@ -12,113 +12,54 @@
  *
  * @module
  */
-import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, type Fiber, Random, Result, Tracer } from "effect"
-import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import type { LimitedLog } from "../LimitedLog.ts"
-import type { Policy } from "../Policy.ts"
-import * as Spans from "../Spans.ts"
-import { commandOf, type Message } from "../wire/Message.ts"
-import * as ConnectedAddress from "./ConnectedAddress.ts"
-import { type Action, ConnectionMachine, type Event, type Waiter } from "./ConnectionMachine.ts"
-import { type InboundRequests, outcomeOf } from "./InboundRequests.ts"
-import type { MessageStream, ReceiveError } from "./MessageStream.ts"
-import {
-  type ConnectionHost,
-  type ConnectionInfo,
-  ConnectionTaskExited,
-  type PeerError,
-  type PeerReport
-} from "./Peer.ts"
+import { Cause, Clock, Context, Duration, Effect, Exit, type Fiber, Option, Result } from "effect"
+import type { Message } from "../wire/Message.ts"
+import type { Options } from "./Connection.ts"
+import * as ConnectionLog from "./ConnectionLog.ts"
+import type { Action, ConnectionMachine, Event, Waiter } from "./ConnectionMachine.ts"
+import { ConnectionSpans, inCaller } from "./ConnectionSpans.ts"
+import { outcomeOf } from "./InboundRequests.ts"
+import { forever, type ReceiveError } from "./MessageStream.ts"
+import { ConnectionTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
-import type { ConnectionId, InboundRequest, Ping, Request } from "./Request.ts"
-import { Waiters } from "./Waiters.ts"
-
-export interface Options {
-  readonly id: ConnectionId
-  readonly info: ConnectionInfo
-  /** After `agree`. Its stream closes with a scope that outlives the connection's. */
-  readonly messages: MessageStream
-  readonly host: ConnectionHost
-  readonly inbound: InboundRequests["Service"]
-  readonly policy: Policy
-  /** A number no peer can guess. */
-  readonly nonce: Effect.Effect<bigint>
-  /** Tells of what peers can set off at will: bugs, of this node or of the program that answers, and closes for overload. */
-  readonly log: LimitedLog
-}
+import type { ConnectionRecord } from "./Recording.ts"
+import type { InboundRequest } from "./Request.ts"
+import { type Ending, Waiters } from "./Waiters.ts"
 
 /** One connection at work. */
 export class ConnectionLoop {
   readonly machine: ConnectionMachine
   readonly waiters: Waiters
-  readonly closed = Deferred.makeUnsafe<PeerError>()
-  readonly isTraced: boolean
-  readonly isTracedInDetail: boolean
+  readonly spans: ConnectionSpans
   readonly #options: Options
-  readonly #clock: Clock.Clock
   readonly #context: Context.Context<never>
-  #error: PeerError | undefined
-  #failure: Exit.Exit<never, PeerError> | undefined
+  readonly #clock: Clock.Clock
+  readonly #record: ConnectionRecord | undefined
   #fiber: Fiber.Fiber<void> | undefined
   /** What the gauge of states has this connection as. */
-  #shown: (Request | Ping)["_tag"] | "idle" | undefined
+  #shown: PeerMetrics.Shown | undefined
   /** The machine wants to go on. */
   #isPoked = true
   #wake: ((continuation: Effect.Effect<void>) => void) | undefined
-  #isReading = false
-  #inputEnd: ReceiveError | undefined
 
-  constructor(options: Options, context: Context.Context<never>) {
-    const { id, info, policy } = options
-    const random = Context.get(context, Random.Random)
-    const address = ConnectedAddress.transientAddress(info.connectedAddress)
+  constructor(
+    options: Options,
+    machine: ConnectionMachine,
+    record: ConnectionRecord | undefined,
+    context: Context.Context<never>
+  ) {
+    this.machine = machine
+    this.spans = ConnectionSpans.in(context)
     this.#options = options
-    this.#clock = Context.get(context, Clock.Clock)
     this.#context = context
-    // Looked up once, not per message: most of the time nobody collects them.
-    this.isTraced = Spans.isCollected("connection", context)
-    this.isTracedInDetail = Spans.isCollected("heartbeat", context)
-    const nowSeconds = Math.floor(this.#clock.currentTimeMillisUnsafe() / 1000)
-    this.machine = new ConnectionMachine({
-      limits: policy,
-      source: address === undefined ? undefined : { connection: id, address },
-      services: info.remote.services,
-      addresses: ConnectedAddress.alternates(info.connectedAddress, info.remote.addressFrom.address, nowSeconds),
-      random: () => random.nextDoubleUnsafe()
-    })
-    const nanos = (duration: Duration.Duration) => Number(Duration.toNanosUnsafe(duration))
-    const estimate = { answerNanos: nanos(policy.initialAnswerTime), updatedAtNanos: this.now() }
-    this.waiters = new Waiters(estimate, nanos(policy.answerTimeDecay))
-  }
-
-  /** Why the connection ended. */
-  get error(): PeerError | undefined {
-    return this.#error
-  }
-
-  /** The same for those who wait; a defect of ours stays one. */
-  get failure(): Exit.Exit<never, PeerError> | undefined {
-    return this.#failure
+    this.#clock = Context.get(context, Clock.Clock)
+    this.#record = record
+    this.waiters = new Waiters(options.policy, this.now())
   }
 
   /** By the monotonic clock. */
   now(): bigint {
     return this.#clock.monotonicTimeNanosUnsafe()
-  }
-
-  /** Goes on until it is interrupted. */
-  run(beside: Effect.Effect<void>): Effect.Effect<void> {
-    return this.#guarded(
-      Effect.flatMap(Effect.forkChild(this.#guarded(beside)), () =>
-        Effect.whileLoop({ while: () => true, body: () => this.#work(), step: () => undefined })
-      )
-    )
-  }
-
-  /** To be called before anything happens: the fiber is interrupted at the end. */
-  started(fiber: Fiber.Fiber<void>): void {
-    this.#fiber = fiber
-    this.#showState()
   }
 
   /** An event from outside, which has no action that takes time. */
@@ -130,40 +71,60 @@ export class ConnectionLoop {
     return this.#options.host.report(this.#options.id, report)
   }
 
-  /** Work of the connection that ends by a defect ends the connection. */
-  #guarded(work: Effect.Effect<void>): Effect.Effect<void> {
-    return Effect.catchCause(work, (cause) => {
-      if (Cause.hasInterruptsOnly(cause)) return Effect.void
-      const failure = Exit.failCause(Cause.fromReasons<never>(cause.reasons.filter(Cause.isDieReason)))
-      const error = new ConnectionTaskExited()
-      return Effect.andThen(
-        this.#log("a connection ended by a defect of this node", cause),
-        Effect.sync(() => {
-          this.tell({ _tag: "Close", error, failure })
-          this.#end(error, failure)
-        })
-      )
+  // -- start and end -------------------------------------------------------------------------
+
+  /** To be called before anything happens: the fiber is interrupted at the end. */
+  started(fiber: Fiber.Fiber<void>): void {
+    this.#fiber = fiber
+    this.#showState()
+  }
+
+  /** Goes on until it is interrupted, with `heartbeat` beside it. However one of them ends, the connection ends with it. */
+  run(heartbeat: Effect.Effect<void, PeerError>): Effect.Effect<void> {
+    const ended = (cause: Cause.Cause<PeerError>) => this.#taskEnded(cause)
+    const guarded = (task: Effect.Effect<void, PeerError>) => Effect.catchCause(task, ended)
+    const reading = guarded(this.#options.messages.reading(() => this.#poke()))
+    const loop = guarded(forever(() => this.#work()))
+    return Effect.forkChild(guarded(heartbeat)).pipe(
+      Effect.andThen(Effect.forkChild(reading, { startImmediately: true })),
+      Effect.andThen(loop)
+    )
+  }
+
+  #taskEnded(cause: Cause.Cause<PeerError>): Effect.Effect<void> {
+    const error = Cause.findErrorOption(cause)
+    if (Option.isSome(error)) return this.pingFailed(error.value)
+    if (Cause.hasInterruptsOnly(cause)) return Effect.void
+    const failure = Exit.failCause(Cause.fromReasons<never>(cause.reasons.filter(Cause.isDieReason)))
+    return Effect.map(ConnectionLog.defect(this.#options.log, cause), () => {
+      const ending = { error: new ConnectionTaskExited(), failure }
+      this.tell({ _tag: "Close", ...ending })
+      this.#end(ending)
     })
   }
 
-  #log(message: string, cause: Cause.Cause<unknown>): Effect.Effect<void> {
-    return this.#options.log(message, Effect.logError(message, cause))
+  /** Of a ping that ended with the connection the machine has reported what there was to report. */
+  pingFailed(error: PeerError): Effect.Effect<void> {
+    if (this.machine.isClosed) return Effect.void
+    const reported = this.report({ _tag: "Failed", services: undefined })
+    return Effect.map(reported, () => this.tell({ _tag: "Close", error, failure: Exit.fail(error) }))
   }
 
   /** The first call decides. Everybody who waits on this connection hears of it now. */
-  #end(error: PeerError, failure: Exit.Exit<never, PeerError>): void {
-    if (this.#error !== undefined) return
-    this.#error = error
-    this.#failure = failure
+  #end({ error, failure }: Ending): void {
+    if (this.waiters.ending !== undefined) return
+    this.waiters.ending = { error, failure }
     this.#showState()
     this.#fiber?.interruptUnsafe()
     this.#options.messages.release()
-    this.waiters.end(failure, this.now())
-    Deferred.doneUnsafe(this.closed, Exit.succeed(error))
+    this.waiters.tellEnd(this.now())
   }
 
+  // -- events --------------------------------------------------------------------------------
+
   #step(event: Event): ReadonlyArray<Action> {
-    const actions = this.machine.step(event, this.now())
+    const now = this.now()
+    const actions = this.#record?.step(this.machine, event, now) ?? this.machine.step(event, now)
     this.waiters.tellRoom(this.machine.hasRoom && !this.machine.isClosed)
     this.#showState()
     return actions
@@ -173,25 +134,24 @@ export class ConnectionLoop {
   #work(): Effect.Effect<unknown> {
     if (!this.#isPoked) return this.#change
     this.#isPoked = false
-    const polled = this.#options.messages.poll()
-    if (Result.isFailure(polled)) return this.#perform(this.#inputEnds(polled.failure))
+    const { messages } = this.#options
+    const polled = messages.poll()
+    if (Result.isFailure(polled)) return this.#inputEnds(polled.failure)
     if (polled.success !== undefined) return this.#receive(polled.success)
-    if (this.#inputEnd !== undefined) return this.#perform(this.#inputEnds(this.#inputEnd))
-    if (this.#isReading) {
-      const actions = this.#step({ _tag: "Quiet" })
+    if (messages.isReading) {
+      const actions = this.#step(isQuiet)
       return actions.length === 0 ? this.#change : this.#perform(actions)
     }
     // Done at once if the transport has it: that comes before what we want to say.
     this.#isPoked = true
-    this.#isReading = true
-    const hasRead = (end?: ReceiveError) => {
-      this.#isReading = false
-      this.#inputEnd = end
-      this.#poke()
-    }
-    const read = Effect.match(this.#options.messages.fill, { onSuccess: () => hasRead(), onFailure: hasRead })
-    return Effect.forkChild(read, { startImmediately: true })
+    messages.readOn()
+    return Effect.void
   }
+
+  readonly #change = Effect.callback<void>((resume) => {
+    if (this.#isPoked) resume(Effect.void)
+    else this.#wake = resume
+  })
 
   #poke(): void {
     this.#isPoked = true
@@ -200,47 +160,26 @@ export class ConnectionLoop {
     wake?.(Effect.yieldNow)
   }
 
-  get #change(): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      if (this.#isPoked) return resume(Effect.void)
-      this.#wake = resume
-      return Effect.sync(() => {
-        this.#wake = undefined
-      })
-    })
-  }
-
-  #inputEnds(error: ReceiveError): ReadonlyArray<Action> {
-    if (error._tag === "Serialization") this.#count(PeerMetrics.streamFailed[error.cause._tag])
-    return this.#step({ _tag: "InputEnd", error })
+  #inputEnds(error: ReceiveError): Effect.Effect<unknown> {
+    if (error._tag === "Serialization") PeerMetrics.streamFailed[error.cause._tag].updateUnsafe(1, this.#context)
+    return this.#perform(this.#step({ _tag: "InputEnd", error }))
   }
 
   #receive(message: Message): Effect.Effect<unknown> {
-    this.#count(PeerMetrics.messageReceived(message))
-    if (!this.isTracedInDetail) return this.#perform(this.#step({ _tag: "Message", message }))
-    return Effect.andThen(
-      Spans.within("inbound_ts_collector")(Effect.void),
-      Effect.suspend(() => {
-        const [first, ...others] = this.#step({ _tag: "Message", message })
-        const filtered = first?._tag === "Report" ? this.report(first.report) : Effect.void
-        return Effect.andThen(
-          Spans.within("inventory_filter")(filtered),
-          this.#perform(first?._tag === "Report" || first === undefined ? others : [first, ...others])
-        )
-      })
-    )
+    PeerMetrics.messageReceived(message).updateUnsafe(1, this.#context)
+    const actions = this.#step({ _tag: "Message", message })
+    return this.spans.isDetailed ? this.spans.received(actions, (part) => this.#perform(part)) : this.#perform(actions)
   }
+
+  // -- actions -------------------------------------------------------------------------------
 
   /** Does all of it, and what follows from it, up to where the machine wants to read. */
   #perform(actions: ReadonlyArray<Action>, from = 0): Effect.Effect<unknown> {
     for (let i = from; i < actions.length; i++) {
       const action = actions[i]!
-      if (action._tag === "Unasked") {
-        if (!this.isTraced) continue
-        const attributes = { msg: commandOf(action.message) }
-        return Spans.within("msg_as_req", { attributes })(Effect.suspend(() => this.#perform(actions, i + 1)))
-      }
       if (action._tag === "Send") return this.#send(action.message, action.waiter)
+      if (action._tag === "Unasked" && this.spans.isCollected)
+        return this.spans.unasked(action.message, () => this.#perform(actions, i + 1))
       const work = this.#do(action)
       if (work === undefined) continue
       return Effect.flatMap(work, (event) =>
@@ -256,12 +195,11 @@ export class ConnectionLoop {
       case "Read":
         return void this.#poke()
       case "Count":
-        if (action.of === "requestCanceled") this.#count(PeerMetrics.canceled)
-        return void this.#count(PeerMetrics.counterOf(action))
+        return PeerMetrics.count(action, this.#context)
       case "Settle":
         return void this.waiters.settle(action.waiter, action.exit, this.now())
       case "Close":
-        return void this.#end(action.error, action.failure)
+        return void this.#end(action)
       // Only the loop sends, and knows what for.
       case "Send":
       case "Unasked":
@@ -270,14 +208,11 @@ export class ConnectionLoop {
         return Effect.as(Effect.yieldNow, undefined)
       // What a function without an answer gives back may be anything, and is no event.
       case "Report":
-        return this.#for(action.waiter, Effect.as(this.report(action.report), undefined))
+        return inCaller(this.waiters.get(action.waiter)?.span, Effect.as(this.report(action.report), undefined))
       case "SetAlarm":
         return this.#setAlarm(action.atNanos)
       case "Permit":
-        return Effect.map(this.#options.host.mayAdvertise(this.#options.info), (isAllowed) => ({
-          _tag: "Permitted",
-          isAllowed
-        }))
+        return Effect.map(this.#options.host.mayAdvertise(this.#options.info), permitted)
       case "Ask":
         return this.#ask(action.request)
     }
@@ -285,41 +220,22 @@ export class ConnectionLoop {
 
   /** Writes it, and does what follows from that. */
   #send(message: Message, waiter: Waiter | undefined): Effect.Effect<unknown> {
-    const entry = this.waiters.get(waiter)
-    if (entry !== undefined) entry.sentNanos = this.now()
-    this.#count(PeerMetrics.messageSent(message))
-    const sending = this.#options.messages.send(message)
-    return Effect.matchEffect(
-      this.#for(waiter, this.isTracedInDetail ? Spans.within("outbound_metric")(sending) : sending),
-      {
-        onSuccess: () => this.#perform(this.#step(isWritten)),
-        onFailure: (error) => this.#perform(this.#step({ _tag: "WriteFailed", error }))
-      }
-    )
-  }
-
-  /** In traces, what is done for whoever waits belongs to them. */
-  #for<A, E>(waiter: Waiter | undefined, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    const span = this.waiters.get(waiter)?.span
-    return span === undefined ? effect : Effect.provideService(effect, Tracer.ParentSpan, span)
+    const caller = this.waiters.sending(waiter, this.now())?.span
+    PeerMetrics.messageSent(message).updateUnsafe(1, this.#context)
+    return Effect.matchEffect(this.spans.sending(caller, this.#options.messages.send(message)), {
+      onSuccess: () => this.#perform(this.#step(isWritten)),
+      onFailure: (error) => this.#perform(this.#step({ _tag: "WriteFailed", error }))
+    })
   }
 
   /** Lets the program answer, within its time. A turn for others before: a peer that asks without end must not have all. */
   #ask(request: InboundRequest): Effect.Effect<Event> {
-    return Effect.gen({ self: this }, function* () {
-      yield* Effect.yieldNow
-      const outcome = yield* outcomeOf(this.#options.inbound, request, this.#options.policy.inboundTimeout)
-      if (outcome._tag === "Failed") {
-        yield* Effect.logDebug("no answer to a request of a peer").pipe(
-          PeerSocketAddress.annotateLogs(
-            "peer",
-            ConnectedAddress.transientAddress(this.#options.info.connectedAddress)
-          ),
-          Effect.annotateLogs({ request: request._tag, cause: outcome.cause })
-        )
-      } else if (outcome._tag === "Broken") yield* this.#log("the program that answers peers failed", outcome.cause)
-      return { _tag: "Answered", outcome }
-    })
+    const { inbound, info, log, policy } = this.#options
+    return Effect.yieldNow.pipe(
+      Effect.flatMap(() => outcomeOf(inbound, request, policy.inboundTimeout)),
+      Effect.tap((outcome) => ConnectionLog.outcome(log, info, request, outcome)),
+      Effect.map((outcome) => ({ _tag: "Answered", outcome }))
+    )
   }
 
   #setAlarm(atNanos: bigint): Effect.Effect<undefined> {
@@ -329,23 +245,13 @@ export class ConnectionLoop {
 
   /** Most events change nothing that is shown. */
   #showState(): void {
-    const shown = this.#error === undefined ? (this.machine.awaited ?? "idle") : undefined
+    const shown = this.waiters.ending === undefined ? (this.machine.awaited ?? "idle") : undefined
     if (shown === this.#shown) return
-    this.#changeGauge(-1)
+    PeerMetrics.connectionMoved(this.#shown, shown, this.#context)
     this.#shown = shown
-    this.#changeGauge(1)
-  }
-
-  #changeGauge(by: number): void {
-    const shown = this.#shown
-    if (shown === undefined) return
-    const state = shown === "idle" ? "AwaitingRequest" : PeerMetrics.awaitingResponse(shown)
-    PeerMetrics.connectionsInState[state].modifyUnsafe(by, this.#context)
-  }
-
-  #count(counter: PeerMetrics.Counter): void {
-    counter.updateUnsafe(1, this.#context)
   }
 }
 
 const isWritten: Event = { _tag: "Written" }
+const isQuiet: Event = { _tag: "Quiet" }
+const permitted = (isAllowed: boolean): Event => ({ _tag: "Permitted", isAllowed })

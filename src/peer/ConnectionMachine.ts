@@ -144,11 +144,33 @@ interface Asked {
   isCancelled: boolean
 }
 
+/** All that a machine is, as values. One that is made of it, with the same options, goes on as this one does. */
+export interface Snapshot {
+  readonly phase: Phase
+  readonly requests: ReadonlyArray<Readonly<Asked>>
+  readonly adverts: ReadonlyArray<Readonly<Advert>>
+  /** Taken and not yet over, and when it was. */
+  readonly current: (Readonly<Asked> & { readonly takenNanos: bigint }) | undefined
+  /** Since its message was written. */
+  readonly waiting:
+    | (Pick<Waiting, "sinceNanos" | "deadlineNanos"> & { readonly taken: ReadonlyArray<Message> })
+    | undefined
+  /** Taken and not yet written. */
+  readonly advert: Readonly<Advert> | undefined
+  /** An answer of ours, and how many of its messages were said. */
+  readonly answer: { readonly response: Response; readonly said: number } | undefined
+  readonly addresses: AddressCache.AddressCache
+  readonly overloadedAtNanos: bigint | undefined
+  readonly alarmNanos: bigint | undefined
+}
+
 /** What the answer to the request that is out is told by, and until when. */
 interface Waiting {
   readonly matcher: Matcher
   readonly sinceNanos: bigint
   readonly deadlineNanos: bigint
+  /** The parts of the answer so far, of which there are no more than were asked for. */
+  readonly taken: Array<Message>
 }
 
 interface Advert {
@@ -158,7 +180,7 @@ interface Advert {
 }
 
 /** What the connection is at: the answer it needs before anything else. */
-type Phase =
+export type Phase =
   | "Reading"
   | "Permitting"
   | "SendingRequest"
@@ -171,7 +193,6 @@ type Phase =
 /** What lives as long as a connection: its state, and how events change it. */
 export class ConnectionMachine {
   readonly #options: Options
-  readonly #requestNanos: bigint
   #phase: Phase = "Reading"
   /** Replaced, not changed: while nothing waits, nothing is kept. */
   #requests: ReadonlyArray<Asked> = none
@@ -181,20 +202,75 @@ export class ConnectionMachine {
   /** Set from when the message of `#current` was written. */
   #waiting: Waiting | undefined
   #matcher: Matcher | undefined
+  /** When `#current` was taken. */
+  #takenNanos = 0n
   /** Taken and not yet written. */
   #advert: Advert | undefined
-  /** What is left to say of an answer of ours. */
+  /** What is left to say of an answer of ours, and what it is of. */
   #answers: Iterator<Message, void> | undefined
+  #answer: { readonly response: Response; readonly said: number } | undefined
   #addresses: AddressCache.AddressCache
   #overloadedAtNanos: bigint | undefined
   #alarmNanos: bigint | undefined
   #now = 0n
   #actions: Array<Action> = []
 
-  constructor(options: Options) {
+  /** A new one, or one that goes on from where another was. */
+  constructor(options: Options, from?: Snapshot) {
     this.#options = options
     this.#addresses = options.addresses
-    this.#requestNanos = Duration.toNanosUnsafe(options.limits.requestTimeout)
+    if (from !== undefined) this.#restore(from)
+  }
+
+  /** What it is now. Later events change nothing of it. */
+  get snapshot(): Snapshot {
+    const current = this.#current
+    const waiting = this.#waiting
+    return {
+      phase: this.#phase,
+      requests: this.#requests.map((each) => ({ ...each })),
+      adverts: this.#adverts.map((each) => ({ ...each })),
+      current: current === undefined ? undefined : { ...current, takenNanos: this.#takenNanos },
+      waiting:
+        waiting === undefined
+          ? undefined
+          : { sinceNanos: waiting.sinceNanos, deadlineNanos: waiting.deadlineNanos, taken: [...waiting.taken] },
+      advert: this.#advert === undefined ? undefined : { ...this.#advert },
+      answer: this.#answer,
+      addresses: this.#addresses,
+      overloadedAtNanos: this.#overloadedAtNanos,
+      alarmNanos: this.#alarmNanos
+    }
+  }
+
+  #restore(from: Snapshot): void {
+    this.#phase = from.phase
+    this.#requests = from.requests.map((each) => ({ ...each }))
+    this.#adverts = from.adverts.map((each) => ({ ...each }))
+    if (from.current !== undefined) {
+      const { takenNanos, ...current } = from.current
+      this.#current = current
+      this.#takenNanos = takenNanos
+      this.#matcher = ask(current.request, this.#options.source, takenNanos).matcher
+    }
+    if (from.waiting !== undefined && this.#matcher !== undefined) {
+      this.#waiting = { ...from.waiting, taken: [...from.waiting.taken], matcher: this.#matcher }
+      // A part changes what the matcher waits for, and the time has no say in it.
+      for (const message of from.waiting.taken) this.#matcher(message, from.waiting.sinceNanos)
+    }
+    this.#advert = from.advert === undefined ? undefined : { ...from.advert }
+    if (from.answer !== undefined) {
+      this.#answer = from.answer
+      this.#answers = messagesOf(from.answer.response)
+      for (let said = 0; said < from.answer.said; said++) this.#answers.next()
+    }
+    this.#addresses = from.addresses
+    this.#overloadedAtNanos = from.overloadedAtNanos
+    this.#alarmNanos = from.alarmNanos
+  }
+
+  get phase(): Phase {
+    return this.#phase
   }
 
   get isClosed(): boolean {
@@ -348,6 +424,7 @@ export class ConnectionMachine {
     const { request, waiter } = oldest
     if (oldest.isCancelled) return this.#passOver(request._tag)
     this.#current = oldest
+    this.#takenNanos = this.#now
     this.#count({ of: "requestSent", kind: request._tag })
     if (request._tag === "Peers" && this.#addresses.length > 0) {
       this.#respond(oldest, this.#takeAddresses([]))
@@ -459,7 +536,10 @@ export class ConnectionMachine {
     if (current === undefined) return
     if (matcher === undefined) this.#respond(current, { _tag: "Nil" })
     else if (current.isCancelled) this.#becomeIdle()
-    else this.#waiting = { matcher, sinceNanos: this.#now, deadlineNanos: this.#now + this.#requestNanos }
+    else {
+      const limitNanos = Duration.toNanosUnsafe(this.#options.limits.requestTimeout)
+      this.#waiting = { matcher, sinceNanos: this.#now, deadlineNanos: this.#now + limitNanos, taken: [] }
+    }
   }
 
   // -- what the peer says --------------------------------------------------------------------
@@ -481,6 +561,8 @@ export class ConnectionMachine {
       case "Unrelated":
         return this.#follow(message)
       case "Consumed":
+        // Anything else, such as a pong of an older ping, leaves the matcher as it was.
+        if (message._tag === "Block" || message._tag === "Tx") this.#waiting.taken.push(message)
         return
       case "Addresses":
         return this.#respond(current, this.#takeAddresses(verdict.addresses))
@@ -524,6 +606,7 @@ export class ConnectionMachine {
     switch (outcome._tag) {
       case "Answered":
         this.#count({ of: "responseSent", kind: outcome.response._tag })
+        this.#answer = { response: outcome.response, said: 0 }
         this.#answers = messagesOf(outcome.response)
         return this.#sayNext()
       case "Overloaded":
@@ -549,8 +632,12 @@ export class ConnectionMachine {
   /** The next message of an answer: not made before the one in front is written. */
   #sayNext(): void {
     const next = this.#answers?.next()
-    if (next !== undefined && next.done !== true) return this.#send(next.value, "Answering")
+    if (next !== undefined && next.done !== true) {
+      if (this.#answer !== undefined) this.#answer = { ...this.#answer, said: this.#answer.said + 1 }
+      return this.#send(next.value, "Answering")
+    }
     this.#answers = undefined
+    this.#answer = undefined
     this.#actions.push({ _tag: "Yield" })
     this.#read()
   }
@@ -584,6 +671,7 @@ export class ConnectionMachine {
     this.#adverts = none
     this.#advert = undefined
     this.#answers = undefined
+    this.#answer = undefined
     this.#addresses = none
     this.#phase = "Closed"
     this.#actions.push({ _tag: "Close", error, failure })

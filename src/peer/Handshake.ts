@@ -23,9 +23,10 @@
  *
  * @module
  */
-import { Clock, Context, Data, Effect, Layer, Option, type Scope, Tracer } from "effect"
+import { Clock, Context, Data, Effect, Layer, Option, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
+import { CurrentTask } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip, isNearTip, type Tip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -141,7 +142,9 @@ function* make() {
   const secureRandom = yield* SecureRandom.SecureRandom
   const local = yield* LocalNode
   const own = yield* OwnAddress
-  const span = Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
+  // Of all connections: it belongs to the span that this service was made in, for that of whoever dialled ends long before,
+  // and a context of its own for each would cost more than the rest of a connection.
+  const context = Context.add(yield* Effect.context<never>(), CurrentTask, "connection")
   yield* PeerMetrics.initial
 
   const log = LimitedLog.make(policy.statusLogInterval)
@@ -149,10 +152,6 @@ function* make() {
   let connections = 0
 
   const nonce = Effect.map(secureRandom.randomBytes(8), (bytes) => Buffer.from(bytes).readBigUInt64LE(0))
-
-  /** A connection belongs to the span that this service was made in: that of whoever dialled ends long before. */
-  const besideTheDial = (context: Context.Context<Scope.Scope>): Context.Context<Scope.Scope> =>
-    span === undefined ? Context.omit(Tracer.ParentSpan)(context) : Context.add(context, Tracer.ParentSpan, span)
 
   /** A nonce that is remembered before anybody sees it. */
   const rememberedNonce = Effect.flatMap(nonce, (nonce) => {
@@ -277,10 +276,17 @@ function* make() {
     )
     messages.agree(info.negotiatedVersion)
     const id = ++connections
-    return yield* Effect.updateContext(
-      Connection.make({ id, info, messages, host, inbound, policy, nonce, log }),
-      besideTheDial
-    )
+    const connection = Connection.makeIn(yield* Effect.scope, {
+      id,
+      info,
+      messages,
+      host,
+      inbound,
+      policy,
+      nonce,
+      log
+    })
+    return yield* Effect.setContext(connection, context)
   })
 
   const meet = Effect.fnUntraced(function* (stream: ByteStream, connected: ConnectedAddress.ConnectedAddress) {

@@ -15,33 +15,40 @@ import { Duration, Effect } from "effect"
 import * as Monotonic from "../Monotonic.ts"
 import { HeartbeatTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
 
-export interface Options {
-  /** `Policy.pingInterval`: from tick to tick. */
-  readonly interval: Duration.Duration
-  /** `Policy.pingTimeout`: the limit of one exchange. */
-  readonly timeout: Duration.Duration
-  /** Waits for the heartbeat's slot, then for the answer, which has a limit of its own. */
-  readonly ping: Effect.Effect<Duration.Duration, PeerError>
-  readonly report: (report: PeerReport) => Effect.Effect<void>
+/**
+ * Runs `exchange` every `interval`, which is from tick to tick, until one fails. A late tick moves those after it: pings never
+ * come in bursts.
+ */
+export const run = (
+  interval: Duration.Duration,
+  exchange: () => Effect.Effect<void, PeerError>
+): Effect.Effect<void, PeerError> => {
+  let pause = interval
+  return Effect.whileLoop({
+    while: always,
+    body: () => Effect.flatMap(Effect.sleep(pause), () => Effect.timed(exchange())),
+    step: ([took]) => {
+      pause = Duration.max(Duration.zero, Duration.subtract(interval, took))
+    }
+  })
 }
 
-/** Pings until a ping fails. A late tick moves those after it: pings never come in bursts. */
-export const run = ({ interval, ping, report, timeout }: Options): Effect.Effect<never, PeerError> => {
-  const exchange = Effect.gen(function* () {
-    const sentAtMillis = yield* Monotonic.millis
-    yield* report({ _tag: "PingSent", sentAtMillis })
-    const roundTrip = yield* Effect.timeoutOrElse(ping, {
-      duration: timeout,
-      orElse: () => Effect.fail(new HeartbeatTaskExited({ message: "no answer to a ping in time" }))
-    })
-    yield* report({ _tag: "Responded", roundTrip })
+/**
+ * One exchange. `ping` waits for the heartbeat's slot, then for the answer, which has a limit of its own; `timeout` is that of
+ * both, `Policy.pingTimeout`.
+ */
+export const exchange = Effect.fnUntraced(function* (
+  timeout: Duration.Duration,
+  ping: Effect.Effect<Duration.Duration, PeerError>,
+  report: (report: PeerReport) => Effect.Effect<void>
+) {
+  const sentAtMillis = yield* Monotonic.millis
+  yield* report({ _tag: "PingSent", sentAtMillis })
+  const roundTrip = yield* Effect.timeoutOrElse(ping, {
+    duration: timeout,
+    orElse: () => Effect.fail(new HeartbeatTaskExited({ message: "no answer to a ping in time" }))
   })
-  const beatAfter = (pause: Duration.Duration): Effect.Effect<never, PeerError> =>
-    Effect.andThen(
-      Effect.sleep(pause),
-      Effect.flatMap(Effect.timed(exchange), ([took]) =>
-        beatAfter(Duration.max(Duration.zero, Duration.subtract(interval, took)))
-      )
-    )
-  return beatAfter(interval)
-}
+  yield* report({ _tag: "Responded", roundTrip })
+})
+
+const always = () => true

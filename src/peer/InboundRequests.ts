@@ -7,6 +7,7 @@
  */
 import { Cause, Context, Data, type Duration, Effect, Exit, Layer, Option } from "effect"
 import type { InboundRequest, Response } from "./Request.ts"
+import * as TimeLimit from "./TimeLimit.ts"
 
 /** This node has too much to do. The connection may be closed, by chance, more likely when it asks again at once. */
 export class Overloaded extends Data.TaggedError("Overloaded")<{}> {}
@@ -46,21 +47,16 @@ export const outcomeOf = (
   service: InboundRequests["Service"],
   request: InboundRequest,
   limit: Duration.Duration
-): Effect.Effect<Outcome> =>
-  Effect.map(
-    Effect.exit(
-      Effect.timeoutOption(
-        // A program may also throw before there is an effect.
-        Effect.suspend(() => service.answer(request)),
-        limit
-      )
-    ),
-    (exit): Outcome => {
-      if (Exit.isSuccess(exit)) {
-        return Option.isSome(exit.value) ? { _tag: "Answered", response: exit.value.value } : { _tag: "TooSlow" }
-      }
-      const error = Cause.findErrorOption(exit.cause)
-      if (Option.isNone(error)) return { _tag: "Broken", cause: exit.cause }
-      return error.value._tag === "Overloaded" ? { _tag: "Overloaded" } : { _tag: "Failed", cause: error.value.cause }
-    }
-  )
+): Effect.Effect<Outcome> => {
+  // A program may also throw before there is an effect.
+  const answer = Effect.suspend(() => service.answer(request))
+  return Effect.map(Effect.exit(TimeLimit.within(answer, limit, () => Effect.succeed(tooSlow))), (exit): Outcome => {
+    if (Exit.isSuccess(exit))
+      return exit.value._tag === "TooSlow" ? tooSlow : { _tag: "Answered", response: exit.value }
+    const error = Cause.findErrorOption(exit.cause)
+    if (Option.isNone(error)) return { _tag: "Broken", cause: exit.cause }
+    return error.value._tag === "Overloaded" ? { _tag: "Overloaded" } : { _tag: "Failed", cause: error.value.cause }
+  })
+}
+
+const tooSlow = { _tag: "TooSlow" } as const

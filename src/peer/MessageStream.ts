@@ -1,7 +1,7 @@
 /**
  * Stream of bytes ↔ messages.
  *
- *     read ─▶ chunk ─▶ FrameDecoder ─▶ frame ─▶ Message       poll, receive
+ *     read ─▶ chunk ─▶ FrameDecoder ─▶ frame ─▶ Message       poll, or receive
  *     write ◀─────────────────────────── bytes ◀─ Message     send
  *
  * **Security**
@@ -21,6 +21,7 @@ import { FrameDecoder, headerBytes, type Magic, maxBodyBytes, maxHandshakeBodyBy
 import * as Wire from "../wire/Message.ts"
 import { ConnectionClosed, ConnectionSendTimeout, Serialization, type Traffic } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
+import * as TimeLimit from "./TimeLimit.ts"
 
 /**
  * Largest chunk a transport hands over at once, in bytes: what Node reads from a socket, and `SimNetwork` keeps to it.
@@ -41,6 +42,8 @@ export type ReceiveError = ConnectionClosed | Serialization
 /** Why a message was not sent; nothing more may be sent then, for part of it may be on the way. */
 export type SendError = ConnectionClosed | Serialization | ConnectionSendTimeout
 
+const nothingYet = Result.succeed(undefined)
+
 export class MessageStream {
   readonly #stream: ByteStream
   readonly #magic: Magic
@@ -56,6 +59,10 @@ export class MessageStream {
   #lastSentMillis: number | undefined
   #negotiatedVersion = ourProtocolVersion
   #maxBodyBytes = maxHandshakeBodyBytes
+  #isReading = false
+  #goOn: ((continuation: Effect.Effect<void>) => void) | undefined
+  /** What comes after the last message. */
+  #end: Result.Result<undefined, ReceiveError> = nothingYet
 
   /** In the state of before the handshake. `context` is where metrics are registered, and has the clock. */
   constructor(
@@ -102,12 +109,12 @@ export class MessageStream {
   }
 
   /** The next message of what was read already; `undefined` when more has to be read. Unknown commands are passed over. */
-  poll(): Result.Result<Wire.Message | undefined, Serialization> {
+  poll(): Result.Result<Wire.Message | undefined, ReceiveError> {
     for (;;) {
       const frame = this.#decoder.next()
       this.#countAnnounced()
       if (Result.isFailure(frame)) return failed(frame.failure)
-      if (frame.success === undefined) return nothingYet
+      if (frame.success === undefined) return this.#end
       const message = Wire.decode(frame.success, { negotiatedVersion: this.#negotiatedVersion })
       if (Result.isFailure(message)) return failed(message.failure)
       if (message.success === undefined) continue
@@ -122,10 +129,41 @@ export class MessageStream {
    * `maxBufferedBytes`. Bytes that complete nothing wake nobody.
    */
   get fill(): Effect.Effect<void, ReceiveError> {
-    return Effect.matchEffect(this.#stream.read, {
-      onSuccess: (chunk) => (this.#decoder.push(chunk) && this.#decoder.hasNext() ? Effect.void : this.fill),
+    const fill: Effect.Effect<void, ReceiveError> = Effect.matchEffect(this.#stream.read, {
+      onSuccess: (chunk) => (this.#decoder.push(chunk) && this.#decoder.hasNext() ? Effect.void : fill),
       onFailure: (closed) => Effect.fail(this.#endOf(closed))
     })
+    return fill
+  }
+
+  /** Whether more was asked for with `readOn` and has not come. */
+  get isReading(): boolean {
+    return this.#isReading
+  }
+
+  /** Has `reading` read up to the next message; done at once if the transport has it. */
+  readOn(): void {
+    this.#isReading = true
+    this.#goOn?.(Effect.void)
+  }
+
+  /**
+   * Reads beside whoever polls, as far as that asks with `readOn`. `onRead` hears that there is something to poll; the end of
+   * the stream is that too, once.
+   */
+  reading(onRead: () => void): Effect.Effect<void> {
+    const asked = Effect.callback<void>((resume) => {
+      if (this.#isReading) resume(Effect.void)
+      else this.#goOn = resume
+    })
+    const hasRead = (end: ReceiveError | void) => {
+      this.#isReading = false
+      this.#goOn = undefined
+      if (end !== undefined) this.#end = Result.fail(end)
+      onRead()
+    }
+    const read = Effect.match(this.fill, { onSuccess: hasRead, onFailure: hasRead })
+    return forever(() => (this.#isReading ? read : asked))
   }
 
   /** The next message. Interrupting it loses none. */
@@ -156,14 +194,13 @@ export class MessageStream {
     PeerMetrics.bytesSent.updateUnsafe(bytes.length, this.#context)
     increment(this.#sent, Wire.commandOf(message))
     this.#lastSentMillis = this.#clock.currentTimeMillisUnsafe()
-    // Costs a timer only when the transport has no room.
-    return this.#stream.write(bytes).pipe(
+    return TimeLimit.within(
       // Of a peer that has ended the stream that is what everybody hears, whoever notices first.
-      Effect.mapError((cause) => (cause.reason === "Eof" ? new ConnectionClosed() : new Serialization({ cause }))),
-      Effect.timeoutOrElse({
-        duration: this.#policy.requestTimeout,
-        orElse: () => Effect.fail(new ConnectionSendTimeout())
-      })
+      Effect.mapError(this.#stream.write(bytes), (cause) =>
+        cause.reason === "Eof" ? new ConnectionClosed() : new Serialization({ cause })
+      ),
+      this.#policy.requestTimeout,
+      () => Effect.fail(new ConnectionSendTimeout())
     )
   }
 
@@ -184,6 +221,11 @@ export class MessageStream {
 
 const increment = (counts: Map<string, number>, command: string) => counts.set(command, (counts.get(command) ?? 0) + 1)
 
-const nothingYet = Result.succeed(undefined)
+/** One thing after the other, without end. */
+export const forever = (body: () => Effect.Effect<unknown>): Effect.Effect<void> =>
+  Effect.whileLoop({ while: always, body, step: ignore })
+
+const always = () => true
+const ignore = () => undefined
 
 const failed = (cause: Serialization["cause"]) => Result.fail(new Serialization({ cause }))

@@ -18,6 +18,8 @@ export class ConnectionClosed extends Data.TaggedError("ConnectionClosed")<{}> {
 export class ConnectionDropped extends Data.TaggedError("ConnectionDropped")<{}> {}
 /** We closed the connection on purpose. */
 export class ClientDropped extends Data.TaggedError("ClientDropped")<{}> {}
+/** It had to go for a newcomer from a less crowded network: every inbound place was taken. */
+export class PeerEvicted extends Data.TaggedError("PeerEvicted")<{}> {}
 /** The connection's fiber ended without saying why. */
 export class ConnectionTaskExited extends Data.TaggedError("ConnectionTaskExited")<{}> {}
 /** The heartbeat was told to stop, for we end the connection. Nobody else hears this. */
@@ -56,6 +58,7 @@ export type PeerError =
   | ConnectionClosed
   | ConnectionDropped
   | ClientDropped
+  | PeerEvicted
   | ConnectionTaskExited
   | ClientCancelledHeartbeatTask
   | HeartbeatTaskExited
@@ -162,6 +165,11 @@ export interface Peer {
 
   /** Load estimate at `nowNanos` (monotonic): answer time × (pending + 1), in nanoseconds. */
   readonly load: (nowNanos: bigint) => number
+  /**
+   * Pings now, besides the heartbeat, and waits for the answer, which `roundTrip` then has. Does nothing while a ping is under
+   * way. A peer that does not answer in `Policy.pingTimeout` is closed, as by the heartbeat.
+   */
+  readonly ping: Effect.Effect<void, PeerError>
   /** Last round trip of a ping. */
   readonly roundTrip: () => Duration.Duration | undefined
   /** For how long a ping has been waiting for its answer; `undefined` when none is under way. */

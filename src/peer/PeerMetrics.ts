@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Effect, Metric } from "effect"
+import { type Context, Effect, Metric } from "effect"
 import { commandOf, commands, type Message } from "../wire/Message.ts"
 import type { Count } from "./ConnectionMachine.ts"
 import type { InboundRequest, Ping, Request, Response } from "./Request.ts"
@@ -92,8 +92,7 @@ export const ignoredForTimeout = counter("pool.ignored.inbound.timeout", "reques
 
 const overload = { closedForOverload, closedForTimeout, ignoredForOverload, ignoredForTimeout }
 
-/** What the machine of a connection counts, as a counter. */
-export const counterOf = (count: Count): Counter => {
+const counterOf = (count: Count): Counter => {
   switch (count.of) {
     case "requestSent":
       return requestSent[count.kind]
@@ -108,6 +107,12 @@ export const counterOf = (count: Count): Counter => {
     default:
       return overload[count.of]
   }
+}
+
+/** Counts what the machine of a connection says. */
+export const count = (what: Count, context: Context.Context<never>): undefined => {
+  counterOf(what).updateUnsafe(1, context)
+  if (what.of === "requestCanceled") canceled.updateUnsafe(1, context)
 }
 
 /** Sets what rarely happens to zero: whoever watches a rate needs the value before the first change. */
@@ -144,3 +149,21 @@ const gauge = (state: StateName) =>
 
 /** Live connections by what they do now. */
 export const connectionsInState = recordOf(states, gauge)
+
+/** What one connection does: the request whose answer it awaits, or nothing. */
+export type Shown = (Request | Ping)["_tag"] | "idle"
+
+const shownAs: Readonly<Record<(typeof requests)[number] | "idle", Metric.Gauge<number>>> = {
+  ...recordOf(requests, (request) => connectionsInState[`AwaitingResponse(${request})`]),
+  idle: connectionsInState.AwaitingRequest
+}
+
+/** A connection does something else now; `undefined` before it begins and after it ended. */
+export const connectionMoved = (
+  from: Shown | undefined,
+  to: Shown | undefined,
+  context: Context.Context<never>
+): void => {
+  if (from !== undefined) shownAs[from].modifyUnsafe(-1, context)
+  if (to !== undefined) shownAs[to].modifyUnsafe(1, context)
+}

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { Deferred, Effect, Exit, type Tracer } from "effect"
+import { Deferred, Duration, Effect, Exit, type Tracer } from "effect"
+import type { Policy } from "../Policy.ts"
 import type { Settled, Waiter } from "./ConnectionMachine.ts"
 import type { AdvertNotDelivered, PeerError } from "./Peer.ts"
 import * as PeerLoad from "./PeerLoad.ts"
@@ -15,7 +16,6 @@ import type { Response } from "./Request.ts"
 
 export interface Entry {
   readonly id: Waiter
-  readonly done: Deferred.Deferred<Response | undefined, PeerError | AdvertNotDelivered>
   /** Of the monotonic clock. */
   readonly sinceNanos: bigint
   /** Pings and adverts say nothing about how long a request takes. */
@@ -24,30 +24,45 @@ export interface Entry {
   sentNanos: bigint | undefined
   /** The caller's, which sending its message belongs to; known only where spans are collected. */
   span: Tracer.AnySpan | undefined
+  /** How it ended. */
+  exit: Settled | undefined
+  /** Goes on with the fiber that waits. */
+  resume: ((exit: Settled) => void) | undefined
+}
+
+/** How a connection ended. */
+export interface Ending {
+  readonly error: PeerError
+  /** The same for those who wait; a defect of ours stays one. */
+  readonly failure: Exit.Exit<never, PeerError>
 }
 
 export class Waiters {
+  /** Set once. */
+  ending: Ending | undefined
+  readonly #ended = Deferred.makeUnsafe<PeerError>()
   /** A handful, replaced, not changed: while nobody waits, nothing is kept. */
   #entries: ReadonlyArray<Entry> = none
-  readonly #decayNanos: number
+  readonly #policy: Pick<Policy, "answerTimeDecay">
   #room: ReadonlyArray<Deferred.Deferred<void, PeerError>> = none
   #estimate: PeerLoad.Estimate
   #unfinished = 0
   #last = 0
 
-  constructor(estimate: PeerLoad.Estimate, decayNanos: number) {
-    this.#estimate = estimate
-    this.#decayNanos = decayNanos
+  constructor(policy: Pick<Policy, "answerTimeDecay" | "initialAnswerTime">, nowNanos: bigint) {
+    this.#policy = policy
+    this.#estimate = { answerNanos: nanosOf(policy.initialAnswerTime), updatedAtNanos: nowNanos }
   }
 
   add(isRequest: boolean, nowNanos: bigint): Entry {
     const entry: Entry = {
       id: ++this.#last,
-      done: Deferred.makeUnsafe(),
       sinceNanos: nowNanos,
       isRequest,
       sentNanos: undefined,
-      span: undefined
+      span: undefined,
+      exit: undefined,
+      resume: undefined
     }
     this.#entries = [...this.#entries, entry]
     if (isRequest) this.#unfinished++
@@ -58,6 +73,13 @@ export class Waiters {
     return id === undefined ? undefined : this.#entries.find((entry) => entry.id === id)
   }
 
+  /** Its message is handed to the transport now. */
+  sending(id: Waiter | undefined, nowNanos: bigint): Entry | undefined {
+    const entry = this.get(id)
+    if (entry !== undefined) entry.sentNanos = nowNanos
+    return entry
+  }
+
   /** Ends a wait. Does nothing when it is over. */
   settle(id: Waiter, exit: Settled, nowNanos: bigint): void {
     const entry = this.get(id)
@@ -66,12 +88,25 @@ export class Waiters {
     if (entry.isRequest) {
       this.#unfinished--
       const took = Number(nowNanos - entry.sinceNanos)
-      this.#estimate = PeerLoad.observed(this.#estimate, took, nowNanos, this.#decayNanos)
+      this.#estimate = PeerLoad.observed(this.#estimate, took, nowNanos, nanosOf(this.#policy.answerTimeDecay))
     }
-    Deferred.doneUnsafe(entry.done, exit)
+    entry.exit = exit
+    entry.resume?.(exit)
   }
 
-  /** Completes when `hasRoom` does, or with what `end` was given. */
+  /** What an entry is settled with, for one fiber at a time; and what follows if that stops to wait. */
+  outcomeOf(
+    entry: Entry,
+    onInterrupt?: Effect.Effect<void>
+  ): Effect.Effect<Response | undefined, PeerError | AdvertNotDelivered> {
+    return Effect.callback((resume) => {
+      if (entry.exit !== undefined) return resume(entry.exit)
+      entry.resume = resume
+      return onInterrupt
+    })
+  }
+
+  /** Completes when `hasRoom` does, or fails with the ending. */
   awaitRoom(hasRoom: () => boolean): Effect.Effect<void, PeerError> {
     return Effect.suspend(() => {
       if (hasRoom()) return Effect.void
@@ -93,17 +128,27 @@ export class Waiters {
     for (const room of waiting) Deferred.doneUnsafe(room, Exit.void)
   }
 
-  /** Whoever is left hears this. */
-  end(failure: Exit.Exit<never, PeerError>, nowNanos: bigint): void {
+  /** The error that the connection ended with, when it does. */
+  get awaitEnd(): Effect.Effect<PeerError> {
+    return Deferred.await(this.#ended)
+  }
+
+  /** Whoever is left hears of the ending, which is there. */
+  tellEnd(nowNanos: bigint): void {
+    if (this.ending === undefined) return
+    const { error, failure } = this.ending
     for (const { id } of this.#entries) this.settle(id, failure, nowNanos)
     const waiting = this.#room
     this.#room = none
     for (const room of waiting) Deferred.doneUnsafe(room, failure)
+    Deferred.doneUnsafe(this.#ended, Exit.succeed(error))
   }
 
   load(nowNanos: bigint): number {
-    return PeerLoad.load(this.#estimate, this.#unfinished, nowNanos, this.#decayNanos)
+    return PeerLoad.load(this.#estimate, this.#unfinished, nowNanos, nanosOf(this.#policy.answerTimeDecay))
   }
 }
 
 const none: ReadonlyArray<never> = []
+
+const nanosOf = (duration: Duration.Duration): number => Number(Duration.toNanosUnsafe(duration))

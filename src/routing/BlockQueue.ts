@@ -13,6 +13,7 @@
 import { Duration, Effect } from "effect"
 import { type BlockHash, isWitnessed, type TransactionId } from "../chain/Hash.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import type { ConnectionId } from "../peer/Request.ts"
 import type { Policy } from "../Policy.ts"
 import type { InventoryItem } from "../wire/Message.ts"
 import * as BlockRouting from "./BlockRouting.ts"
@@ -24,6 +25,9 @@ import type { News } from "./Membership.ts"
 import type { InventoryRefusal, PeerSetMetrics } from "./PeerSetMetrics.ts"
 import { NotFoundRegistry, RequestError } from "./RequestError.ts"
 import type { Steps } from "./Steps.ts"
+
+/** Peers of a kind (they lack it, failed, are not wanted) whose networks a retry goes around. */
+const triedRemembered = 8
 
 interface Entry extends WaitingBlock {
   readonly call: Call
@@ -126,23 +130,43 @@ export class BlockQueue {
       missing: new Set([...record.missing, ...call.exclude])
     })
     const route = wanted._tag === "Ask" ? wanted : BlockRouting.routeTransaction(pools, record)
+    call.promised = record.advertised
+    call.tried = this.#networksOf(record.missing, call.exclude)
     return route._tag === "Ask" ? dispatch.oneOf(call, route.among) : this.#refuse(item, "instant")
   }
 
-  #routeOf({ exclude, request }: Call, hash: BlockHash): BlockRouting.Route {
+  #routeOf(call: Call, hash: BlockHash): BlockRouting.Route {
+    const { exclude, request } = call
     const { connected, recordOf } = this.#options
     const { advertised, failed, missing } = recordOf({ _tag: "Block", hash })
     const advertiser =
       request._tag === "BlockDownload" && request.advertiser !== undefined
         ? connected.at(PeerSocketAddress.format(request.advertiser))
         : undefined
+    call.promised =
+      advertiser === undefined || missing.has(advertiser) ? advertised : new Set([...advertised, advertiser])
+    call.tried = this.#networksOf(missing, failed, exclude)
     return BlockRouting.routeBlock(connected.pools, {
-      advertised:
-        advertiser === undefined || missing.has(advertiser) ? advertised : new Set([...advertised, advertiser]),
+      advertised: call.promised,
       missing,
       // Whom the caller does not want counts as having failed, for this request.
       failed: exclude.size === 0 ? failed : new Set([...failed, ...exclude])
     })
+  }
+
+  /** The networks of the latest of these who are still connected. */
+  #networksOf(...sets: ReadonlyArray<ReadonlySet<ConnectionId>>): ReadonlySet<string> {
+    const networks = new Set<string>()
+    for (const ids of sets) {
+      let left = ids.size
+      // In the order they were noted.
+      for (const id of ids) {
+        if (left-- > triedRemembered) continue
+        const network = this.#options.connected.get(id)?.network
+        if (network !== undefined) networks.add(network)
+      }
+    }
+    return networks
   }
 
   #enqueue(call: Call, hash: BlockHash, scope: WaitingBlock["scope"]): Next {

@@ -17,6 +17,8 @@ export type Next = Effect.Effect<Response, RequestError>
 /** The wait for one peer's answer. */
 export type Flight = Fiber.Fiber<Response, PeerError>
 
+const nowhere: ReadonlySet<string> = new Set()
+
 export class Call {
   readonly request: Request
   /** Whom the caller does not want, while somebody else is ready. */
@@ -25,6 +27,10 @@ export class Call {
   readonly span: Tracer.AnySpan | undefined
   /** What peers are asked for it. */
   flights: ReadonlyArray<Flight> = []
+  /** Who had advertised or listed what is asked for, when it was routed. */
+  promised: ReadonlySet<ConnectionId> | undefined
+  /** Networks where the same thing was asked for in vain, or that the caller does not want; the latest of them. */
+  tried: ReadonlySet<string> = nowhere
   /** The caller has its answer or has given up. */
   isOver = false
   #told: Deferred.Deferred<Next> | undefined

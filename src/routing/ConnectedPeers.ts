@@ -5,12 +5,13 @@
  *
  * @module
  */
-import { limitKey, networkKey } from "../addresses/AddressRules.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Peer } from "../peer/Peer.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { FindRotation } from "./FindRotation.ts"
+import { Merit } from "./Merit.ts"
+import { originOf } from "./Origin.ts"
 import * as PeerChoice from "./PeerChoice.ts"
 import type { PeerCandidate } from "./PeerSelection.ts"
 import type { TrustedIps } from "./TrustedPeers.ts"
@@ -25,9 +26,13 @@ export class Member implements PeerCandidate {
   /** `ip:port`; absent for a peer without an address. */
   readonly address: string | undefined
   readonly group: string | undefined
+  readonly network: string | undefined
   readonly joinedAtNanos: bigint
   /** Find requests it failed in a row. */
   stalls = 0
+  /** Requests put to it that have not ended. */
+  pending = 0
+  readonly merit = new Merit()
 
   /** What is known of a peer as it joins. */
   constructor(peer: Peer, trusted: TrustedIps, nowNanos: bigint) {
@@ -38,13 +43,14 @@ export class Member implements PeerCandidate {
     this.serving = (peer.info.remote.services & NODE_NETWORK) !== 0n
     this.trusted = peer.info.connectedAddress._tag === "InboundDirect" && address !== undefined && trusted.has(address)
     this.address = address === undefined ? undefined : PeerSocketAddress.format(address)
-    this.group = address === undefined ? undefined : limitKey(address)
+    const origin = address === undefined ? undefined : originOf(address)
+    this.group = origin?.group
+    this.network = origin?.network
     this.joinedAtNanos = nowNanos
   }
 
-  get network(): string | undefined {
-    const address = this.peer.transientAddress
-    return address === undefined ? undefined : networkKey(address)
+  get credit(): number {
+    return this.merit.credit
   }
 
   load(nowNanos: bigint): number {

@@ -15,7 +15,7 @@ import { type Landing, outcomeOf, saysSomething } from "./Landing.ts"
 import type { Member } from "./ConnectedPeers.ts"
 import type { Membership } from "./Membership.ts"
 import * as PeerChoice from "./PeerChoice.ts"
-import { type PeerCandidates, type PeerChooser, twoAtRandom } from "./PeerSelection.ts"
+import { type PeerCandidates, type PeerChooser, diverse, twoAtRandom } from "./PeerSelection.ts"
 import { RequestError } from "./RequestError.ts"
 import type { Steps } from "./Steps.ts"
 
@@ -53,14 +53,14 @@ export class Dispatch {
   /** Puts the request to one of the candidates. `undefined` when that one turns out not to be ready, or there is none. */
   oneOf(call: Call, candidates: PeerChoice.Candidates): Next | undefined {
     if (candidates.size === 0) return undefined
-    return this.one(call, candidates.size === 1 ? candidates.at(0) : this.#choose(candidates))
+    return this.one(call, candidates.size === 1 ? candidates.at(0) : this.#choose(call, candidates))
   }
 
   /** Puts the request to a peer. `undefined` when it turns out not to be ready. */
   one(call: Call, id: ConnectionId): Next | undefined {
     const member = this.#options.membership.usable(id)
     if (member === undefined) return undefined
-    const flight = this.#send(call.request, member, call.span)
+    const flight = this.#send(call.request, member, call.span, call.promised?.has(id) === true)
     this.#attach(call, [flight])
     return Effect.flatMap(Fiber.await(flight), (exit) => this.#answer(exit))
   }
@@ -102,16 +102,19 @@ export class Dispatch {
     }
   }
 
-  #send(request: Request, member: Member, span?: Tracer.AnySpan): Flight {
+  #send(request: Request, member: Member, span?: Tracer.AnySpan, promised = false): Flight {
     const { fly, membership, nowNanos, steps } = this.#options
     const askedAtNanos = this.#isWatched ? nowNanos() : 0n
     const asking = member.peer.enqueueUnsafe(request)
     const flight = fly(span === undefined ? asking : Effect.provideService(asking, Tracer.ParentSpan, span))
+    member.pending++
     membership.becameBusy(member)
-    if (this.#isWatched || saysSomething(request)) {
+    if (!this.#isWatched && !saysSomething(request)) flight.addObserver(() => void member.pending--)
+    else {
       flight.addObserver((exit) =>
         steps.run(() => {
-          this.#landings.push({ request, member, exit })
+          member.pending--
+          this.#landings.push({ request, member, promised, exit })
           if (this.#isWatched) this.#tellChooser(request, member, exit, nowNanos() - askedAtNanos)
         })
       )
@@ -144,19 +147,19 @@ export class Dispatch {
 
   // -- whom to ask -------------------------------------------------------------------------------
 
-  #choose(among: PeerChoice.Candidates): ConnectionId {
+  #choose({ tried }: Call, among: PeerChoice.Candidates): ConnectionId {
     const { chooser, draw, membership, nowNanos } = this.#options
     const now = nowNanos()
     const candidates: PeerCandidates = { size: among.size, at: (rank) => membership.member(among.at(rank)) }
-    if (chooser === twoAtRandom) return chooser.choose(candidates, draw, now)
+    if (chooser === twoAtRandom || chooser === diverse) return chooser.choose(candidates, draw, now, tried)
     try {
-      const id = chooser.choose(candidates, draw, now)
+      const id = chooser.choose(candidates, draw, now, tried)
       if (among.has(id)) return id
       this.#options.tellMisrule(new Error("it chose a peer that is no candidate"))
     } catch (cause) {
       this.#options.tellMisrule(cause)
     }
-    return twoAtRandom.choose(candidates, draw, now)
+    return diverse.choose(candidates, draw, now, tried)
   }
 
   /** Somebody has gone. */

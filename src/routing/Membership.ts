@@ -21,21 +21,28 @@ import { type Bans, isBannedIn } from "../addresses/BanList.ts"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import type { Tip } from "../chain/ChainTip.ts"
 import { minimumVersion } from "../chain/ProtocolVersion.ts"
-import { ClientDropped, type Peer, type PeerError } from "../peer/Peer.ts"
+import { ClientDropped, type Peer, type PeerError, PeerEvicted } from "../peer/Peer.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import { type Policy, totalLimit } from "../Policy.ts"
 import { ConnectedPeers, Member } from "./ConnectedPeers.ts"
 import type { Steps } from "./Steps.ts"
+import { ToldAddresses } from "./ToldAddresses.ts"
 import type { TrustedIps } from "./TrustedPeers.ts"
 
 /**
  * A peer was not taken in. `Connected`: its address is connected already, and the older connection stays. `GroupFull`: its
  * peer group has all its connections. `Outdated`: its version is older than the chain allows. `Banned`: its peer group is.
- * `Ended`: the network has.
+ * `Full`: every inbound place is taken, and nobody has to go for it. `Ended`: the network has.
  */
 export class PeerRefused extends Schema.TaggedError<PeerRefused>()("PeerRefused", {
-  reason: Schema.Literals(["Connected", "GroupFull", "Outdated", "Banned", "Ended"])
+  reason: Schema.Literals(["Connected", "GroupFull", "Outdated", "Banned", "Full", "Ended"])
 }) {}
+
+/** Whether there is a place for somebody who may join: `Free`; when another one goes, which is then its turn; or `Full`. */
+export type Room =
+  | { readonly _tag: "Free" }
+  | { readonly _tag: "Evict"; readonly id: ConnectionId }
+  | { readonly _tag: "Full" }
 
 /** What happened, as far as those who wait are concerned: `Changed` says that anything may be otherwise. */
 export type News = "SomeoneReady" | "Changed"
@@ -54,6 +61,7 @@ export interface Options {
 
 export class Membership {
   readonly connected = new ConnectedPeers()
+  readonly told = new ToldAddresses()
   readonly #options: Options
   #tip: Option.Option<Tip>
   #minimumVersion: number
@@ -95,20 +103,34 @@ export class Membership {
 
   // -- coming and going ------------------------------------------------------------------------
 
-  /** Takes a peer in, as busy until it is known to be ready; or says why not, and leaves it alone. */
-  add(peer: Peer): PeerRefused["reason"] | undefined {
+  /**
+   * Takes a peer in, as busy until it is known to be ready; or says why not, and leaves it alone. `makeRoom` is asked last,
+   * so that nobody goes for somebody who may not join.
+   */
+  add(peer: Peer, makeRoom?: () => Room): PeerRefused["reason"] | undefined {
     const { clock, policy, run, steps, trusted } = this.#options
     const member = new Member(peer, trusted, clock.monotonicTimeNanosUnsafe())
     const refusal = this.#refusalOf(member)
     if (refusal !== undefined) return refusal
+    const room = makeRoom?.()
+    if (room?._tag === "Full") return "Full"
+    if (room?._tag === "Evict") this.remove(room.id, new PeerEvicted())
     if (this.connected.size >= totalLimit(policy)) {
       throw new Error(`${this.connected.size} peers are connected, and there are slots for ${totalLimit(policy)}`)
     }
     this.connected.add(member)
+    if (!member.isInbound && member.address !== undefined) this.#proved(member.address)
     run(Effect.map(peer.awaitClosed, (error) => steps.run(() => this.remove(peer.id, error))))
     this.#watchReadiness(member)
     this.#news = "Changed"
     return undefined
+  }
+
+  /** A peer is where another one said that one is. */
+  #proved(address: string): void {
+    const teller = this.told.proved(address)
+    const member = teller === undefined ? undefined : this.connected.get(teller)
+    if (member !== undefined) member.merit.provenAddresses++
   }
 
   #refusalOf(member: Member): PeerRefused["reason"] | undefined {

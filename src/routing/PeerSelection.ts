@@ -28,13 +28,14 @@
  * **Security**
  *
  * Peers can influence their own load, when they join and which addresses they come from: what a choice goes by is what an
- * attacker works at. The default lets load decide only between two that were drawn without it, so that no peer can draw
- * all requests to itself.
+ * attacker works at. The default, `diverse`, lets neither quickness nor numbers from one network decide; `twoAtRandom` lets
+ * load decide between two that were drawn without it, so that whoever answers at once is asked nearly always.
  *
  * @module
  */
 import { Context } from "effect"
 import type { ConnectionId, Request } from "../peer/Request.ts"
+import * as DiversePeers from "./DiversePeers.ts"
 import * as PeerChoice from "./PeerChoice.ts"
 
 /** What the peer set knows of a peer that may be asked. */
@@ -47,8 +48,12 @@ export interface PeerCandidate {
   readonly trusted: boolean
   /** What counts as one host, `AddressRules.limitKey`; absent for a peer without an address. */
   readonly group: string | undefined
-  /** Its part of the internet, `AddressRules.networkKey`; absent for a peer without an address. */
+  /** Its part of the internet, `Origin.network`; absent for a peer without an address. */
   readonly network: string | undefined
+  /** Requests put to it that have not ended. */
+  readonly pending: number
+  /** How far its word is believed, above 0 and up to 1: less the more often it did not deliver what it had advertised. */
+  readonly credit: number
   /** When it joined the peer set, in nanoseconds of the monotonic clock. */
   readonly joinedAtNanos: bigint
   /** Answer time × (requests under way + 1), in nanoseconds. */
@@ -74,8 +79,16 @@ export interface LandedRequest {
  * long. When it throws, or chooses whom it was not given, that is logged, and the default chooses.
  */
 export interface PeerChooser {
-  /** One of the candidates. Chance comes from `draw`, so that tests and simulations repeat. */
-  readonly choose: (candidates: PeerCandidates, draw: PeerChoice.DrawBelow, nowNanos: bigint) => ConnectionId
+  /**
+   * One of the candidates. Chance comes from `draw`, so that tests and simulations repeat. `tried`: networks
+   * (`PeerCandidate.network`) where the same block or transaction was asked for in vain, the latest of them.
+   */
+  readonly choose: (
+    candidates: PeerCandidates,
+    draw: PeerChoice.DrawBelow,
+    nowNanos: bigint,
+    tried: ReadonlySet<string>
+  ) => ConnectionId
   /** A request that was put to a peer has ended, whoever chose the peer. */
   readonly landed?: (id: ConnectionId, landed: LandedRequest) => void
   /** The peer is gone, for good: ids are never used twice. Whatever is remembered of it can be forgotten. */
@@ -88,13 +101,16 @@ export interface PeerSelection {
   readonly make: () => PeerChooser
 }
 
-/** The less loaded of two that are drawn at random; remembers nothing. */
+/** The less loaded of two that are drawn at random, as Zebra chooses; remembers nothing. */
 export const twoAtRandom: PeerChooser = {
   choose: (candidates, draw, nowNanos) =>
     (PeerChoice.lessLoaded(candidates, draw, (candidate) => candidate.load(nowNanos)) ?? candidates.at(0)).id
 }
 
-/** Provide another value to choose otherwise. */
+/** Quick answers win nothing, networks take turns, and retries go elsewhere: `DiversePeers.ts`. Remembers nothing. */
+export const diverse: PeerChooser = { choose: DiversePeers.choose }
+
+/** Provide another value to choose otherwise; `{ make: () => twoAtRandom }` chooses as Zebra does. */
 export const PeerSelection = Context.Reference<PeerSelection>("network-effect/routing/PeerSelection", {
-  defaultValue: () => ({ make: () => twoAtRandom })
+  defaultValue: () => ({ make: () => diverse })
 })

@@ -95,6 +95,7 @@ export class Routing {
     this.#conduct = new Conduct({
       ...parts,
       logLimited,
+      nowNanos,
       isNearTip: () => isNearTip(tip(), clock.currentTimeMillisUnsafe() / 1000, policy.nearTipAge)
     })
   }

@@ -14,6 +14,7 @@ import { PeerSet } from "../network/PeerSet.ts"
 import type { Policy } from "../Policy.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message } from "../wire/Message.ts"
+import { crowd } from "./Crowd.ts"
 import * as LinkRule from "./LinkRule.ts"
 import { outage } from "./Outage.ts"
 import { eventually, NotReached, peersOf, type Scenario, scripted, type Size } from "./Scenario.ts"
@@ -494,5 +495,6 @@ export const scenarios: ReadonlyArray<Scenario> = [
   clockJumps,
   crashAndRestart,
   eclipse,
+  crowd,
   outage
 ]

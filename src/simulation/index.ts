@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * as Eclipse from "./Eclipse.ts"
 export { type Invariant, invariants, type Violation } from "./Invariants.ts"
 export * as Generators from "./Generators.ts"
 export * as LinkRule from "./LinkRule.ts"

@@ -8,12 +8,26 @@
  *
  * @module
  */
+import { hash } from "node:crypto"
 import { gzip } from "node:zlib"
 import { Context, Effect, FileSystem, Layer, Path } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiSwagger, OpenApi } from "effect/http-api"
 import { sha256d } from "../bytes/Hashing.ts"
+import { contentPolicy } from "./Guard.ts"
+import { assemble } from "./PageFiles.ts"
 import { StatusApi } from "./StatusApi.ts"
+
+/** A text that never changes, and what a browser may run of it. */
+interface Text {
+  readonly text: string
+  readonly contentType: string
+  /** `Content-Security-Policy` in place of the usual one. */
+  readonly policy?: string
+}
+
+/** Where a text is found, and how it is made. */
+export type Route = readonly [path: `/${string}`, text: Effect.Effect<Text, never, FileSystem.FileSystem | Path.Path>]
 
 interface Document {
   readonly contentType: string
@@ -21,6 +35,7 @@ interface Document {
   readonly compressed: Uint8Array
   /** Weak: it is that of both. */
   readonly etag: string
+  readonly policy: string | undefined
 }
 
 const compress = (bytes: Uint8Array) =>
@@ -31,10 +46,10 @@ const compress = (bytes: Uint8Array) =>
     )
   })
 
-const encode = Effect.fnUntraced(function* (text: string, contentType: string) {
+const encode = Effect.fnUntraced(function* ({ contentType, policy, text }: Text) {
   const plain = Buffer.from(text)
   const etag = `W/"${Buffer.from(sha256d(plain)).toString("hex", 0, 12)}"`
-  return { contentType, plain, compressed: yield* compress(plain), etag } satisfies Document
+  return { contentType, plain, compressed: yield* compress(plain), etag, policy } satisfies Document
 })
 
 /** As `If-None-Match` says it: a list, or anything at all. */
@@ -50,21 +65,43 @@ const takesGzip = (acceptEncoding: string | undefined): boolean =>
 
 const answer = (document: Document) =>
   Effect.map(HttpServerRequest.HttpServerRequest, ({ headers: asked }) => {
-    const { compressed, contentType, etag, plain } = document
+    const { compressed, contentType, etag, plain, policy } = document
     // It may be kept, and is asked for again each time.
-    const headers = { etag, vary: "accept-encoding", "cache-control": "no-cache" }
+    const headers = {
+      etag,
+      vary: "accept-encoding",
+      "cache-control": "no-cache",
+      ...(policy === undefined ? {} : { "content-security-policy": policy })
+    }
     if (isKnown(etag, asked["if-none-match"])) return HttpServerResponse.empty({ status: 304, headers })
     return takesGzip(asked["accept-encoding"])
       ? HttpServerResponse.uint8Array(compressed, { contentType, headers: { ...headers, "content-encoding": "gzip" } })
       : HttpServerResponse.uint8Array(plain, { contentType, headers })
   })
 
-/** The page, as it is beside this file. */
-const page = Effect.gen(function* () {
-  const files = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  return yield* files.readFileString(yield* path.fromFileUrl(new URL("./page.html", import.meta.url)))
-}).pipe(Effect.orDie)
+const html = "text/html; charset=utf-8"
+
+/** As a policy names what may run: nothing that anybody else puts into the page does. */
+const hashes = (texts: ReadonlyArray<string>): string =>
+  texts.map((text) => `'sha256-${hash("sha256", text, "base64")}'`).join(" ")
+
+/** A page, made of the files in the folder beside this file. */
+export const page = (name: string) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder = yield* path.fromFileUrl(new URL("./page/", import.meta.url))
+    const texts = new Map<string, string>()
+    for (const file of yield* files.readDirectory(folder)) {
+      texts.set(file, yield* files.readFileString(path.join(folder, file)))
+    }
+    const made = assemble(name, (file) => {
+      const text = texts.get(file)
+      if (text === undefined) throw new Error(`the page has no file ${file}`)
+      return text
+    })
+    return { text: made.html, contentType: html, policy: contentPolicy(hashes(made.scripts), hashes(made.styles)) }
+  }).pipe(Effect.orDie)
 
 /** Swagger's page, which Effect hands out only as a route: asked for once, of a router that has no other. */
 const documentation = Effect.gen(function* () {
@@ -78,25 +115,25 @@ const documentation = Effect.gen(function* () {
   return yield* Effect.promise(() => HttpServerResponse.toWeb(response).text())
 }).pipe(Effect.scoped, Effect.orDie)
 
-/** Adds the routes. Encoding goes on after that; who asks earlier waits for it. */
-export const layer = HttpRouter.use(
-  Effect.fnUntraced(function* (router) {
-    const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-    const documents: ReadonlyArray<
-      readonly [`/${string}`, Effect.Effect<string, never, FileSystem.FileSystem | Path.Path>, string]
-    > = [
-      ["/", page, "text/html; charset=utf-8"],
-      ["/openapi.json", Effect.sync(() => JSON.stringify(OpenApi.fromApi(StatusApi))), "application/json"],
-      ["/docs", documentation, "text/html; charset=utf-8"]
-    ]
-    for (const [path, text, contentType] of documents) {
-      const encoded = yield* text.pipe(
-        Effect.flatMap((text) => encode(text, contentType)),
-        Effect.provideContext(context),
-        Effect.cached
-      )
-      yield* Effect.forkScoped(encoded)
-      yield* router.add("GET", path, Effect.flatMap(encoded, answer))
-    }
-  })
-)
+/** Adds routes. Encoding goes on after that; who asks earlier waits for it. */
+export const layerOf = (routes: ReadonlyArray<Route>) =>
+  HttpRouter.use(
+    Effect.fnUntraced(function* (router) {
+      const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+      for (const [path, text] of routes) {
+        const encoded = yield* text.pipe(Effect.flatMap(encode), Effect.provideContext(context), Effect.cached)
+        yield* Effect.forkScoped(encoded)
+        yield* router.add("GET", path, Effect.flatMap(encoded, answer))
+      }
+    })
+  )
+
+/** The documents of a node. */
+export const layer = layerOf([
+  ["/", page("node.html")],
+  [
+    "/openapi.json",
+    Effect.sync(() => ({ text: JSON.stringify(OpenApi.fromApi(StatusApi)), contentType: "application/json" }))
+  ],
+  ["/docs", Effect.map(documentation, (text) => ({ text, contentType: html }))]
+])

@@ -23,7 +23,8 @@ import type { Peer } from "../peer/Peer.ts"
 import { version } from "../version.ts"
 import { codes, type Method, RpcError } from "./JsonRpc.ts"
 import { maxBanSeconds } from "./StatusApi.ts"
-import { peerInfo, totals } from "./StatusHandlers.ts"
+import { totals } from "./NodeView.ts"
+import { peerInfo } from "./StatusHandlers.ts"
 
 /** Ends the process in order, for `stop`. Unless it is provided there is no such method. */
 export const StopNode = Context.Reference<Option.Option<Effect.Effect<void>>>("network-effect/status/StopNode", {
@@ -166,8 +167,23 @@ export const make = Effect.gen(function* () {
         )
     ],
 
-    // Pings go out by themselves, and more often than any tool asks.
-    ping: ["", 0, 0, () => Effect.succeed(null)],
+    // As zcashd, which does not wait: the answers are in `getpeerinfo`. All at once, for there are some hundred at most.
+    ping: [
+      "",
+      0,
+      0,
+      () =>
+        Effect.as(
+          Effect.forkIn(
+            Effect.forEach(peerSet.peersUnsafe(), (peer) => Effect.ignore(peer.ping), {
+              concurrency: "unbounded",
+              discard: true
+            }),
+            scope
+          ),
+          null
+        )
+    ],
 
     getnettotals: [
       "",

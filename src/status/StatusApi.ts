@@ -91,6 +91,10 @@ const Counts = Schema.Record(Schema.String, Schema.Int)
 export class PeerInfo extends Schema.Class<PeerInfo>("PeerInfo")({
   id: documented(Schema.Int, "Number of the connection; never used again by this process"),
   addr: documented(Schema.NullOr(Schema.String), "`ip:port` of the other end"),
+  network: documented(
+    Schema.NullOr(Schema.String),
+    "Its part of the internet: an IPv4 /16, an IPv6 /32; of a near host itself"
+  ),
   addrlocal: documented(Schema.String, "Where the peer sees us, by its `version` message"),
   services: documented(Schema.String, "Service bits as 16 hexadecimal digits"),
   relaytxes: documented(Schema.Boolean, "Whether it wants to hear of transactions"),
@@ -115,7 +119,7 @@ export class PeerInfo extends Schema.Class<PeerInfo>("PeerInfo")({
   whitelisted: absent("no peer is exempt from bans; see the trusted peers of a library user"),
   negotiated_version: documented(Schema.Int, "The lower of our version and its own"),
   readiness: documented(Schema.Literals(["Ready", "Busy", "Failed"]), "Whether a request can be put to it now"),
-  load_ms: documented(Schema.Finite, "Estimated time to its next answer, in milliseconds: what peers are chosen by"),
+  load_ms: documented(Schema.Finite, "Estimated time to its next answer, in milliseconds"),
   messagessent: documented(Counts, "Messages sent, by command"),
   messagesrecv: documented(Counts, "Messages received, by command")
 }) {}
@@ -146,7 +150,37 @@ export class AddressCounts extends Schema.Class<AddressCounts>("AddressCounts")(
 export class Addresses extends Schema.Class<Addresses>("Addresses")({
   counts: AddressCounts,
   offset: Schema.Int,
+  found: documented(Schema.Int, "Entries that fit `search`; all of them without one"),
   entries: documented(Schema.Array(AddressInfo), "In the order they would be dialled, from `offset` on")
+}) {}
+
+/** Who has the inbound places, and who had to go so that others could come. */
+export class EvictionsInfo extends Schema.Class<EvictionsInfo>("EvictionsInfo")({
+  inbound: documented(Schema.Int, "Public inbound peers"),
+  inboundLimit: documented(Schema.Int, "Public inbound places"),
+  handshakePlaces: documented(Schema.Int, "Places beside these for newcomers that shake hands while all are taken"),
+  networks: documented(
+    Schema.Array(Schema.Struct({ network: Schema.String, peers: Schema.Int })),
+    "Public inbound peers by network (IPv4 /16, IPv6 /32; a near host is one of its own), the largest first"
+  ),
+  evictions: documented(
+    Schema.Array(
+      Schema.Struct({
+        at: documented(Schema.Finite, "In milliseconds since the Unix epoch"),
+        connection: Schema.Int,
+        address: Schema.String,
+        network: Schema.String,
+        ofNetwork: documented(Schema.Int, "Inbound peers of its network then, itself included"),
+        reason: documented(
+          Schema.Literals(["largest-network", "next-largest-network"]),
+          "It was the youngest of the network with most peers that no rule kept, or of the next one"
+        ),
+        newcomer: documented(Schema.String, "Whom it made room for"),
+        newcomerNetwork: Schema.String
+      })
+    ),
+    "The latest first, at most 100"
+  )
 }) {}
 
 /** One ban. */
@@ -202,6 +236,137 @@ export class NodeInfo extends Schema.Class<NodeInfo>("NodeInfo")({
   )
 }) {}
 
+/** A peer looked at closely. */
+export class PeerDetail extends Schema.Class<PeerDetail>("PeerDetail")({
+  peer: PeerInfo,
+  pings: documented(
+    Schema.Array(Schema.Tuple([Schema.Finite, Schema.Finite])),
+    "The last hour of answered pings, oldest first: milliseconds since the Unix epoch, round trip in milliseconds"
+  ),
+  events: documented(
+    Schema.Array(Schema.Record(Schema.String, Schema.Unknown)),
+    "What is remembered of this peer and its address, oldest first, as `/events` tells it; of adverts only the counts"
+  )
+}) {}
+
+// -- the page's stream -----------------------------------------------------------------------------
+
+/** `at`, bytes received and sent a second, peers inbound and outbound, median ping in ms, addresses by state. */
+const SampleRow = Schema.Tuple([
+  Schema.Finite,
+  Schema.Int,
+  Schema.Int,
+  Schema.Int,
+  Schema.Int,
+  Schema.NullOr(Schema.Finite),
+  Schema.Int,
+  Schema.Int,
+  Schema.Int,
+  Schema.Int
+]).annotate({
+  description:
+    "Milliseconds since the Unix epoch; bytes received and sent a second; inbound and outbound peers; median ping in milliseconds; addresses that responded, were never attempted, are being dialled, failed"
+})
+
+/** The last hour: a sample a second for five minutes, the mean of each minute before. */
+export class LiveHistory extends Schema.Class<LiveHistory>("LiveHistory")({
+  seconds: Schema.Array(SampleRow),
+  minutes: Schema.Array(SampleRow)
+}) {}
+
+/** What of a peer does not change while it is connected. */
+const facts = {
+  id: Schema.Int,
+  addr: Schema.NullOr(Schema.String),
+  inbound: Schema.Boolean,
+  agent: Schema.String,
+  version: Schema.Int,
+  /** Seconds since the Unix epoch. */
+  since: Schema.Int
+}
+
+/** A peer's id, bytes received and sent, latest ping in milliseconds, and whether it is ready, busy or failed. */
+const Movement = Schema.Tuple([
+  Schema.Int,
+  Schema.Int,
+  Schema.Int,
+  Schema.NullOr(Schema.Finite),
+  Schema.Literals(["Ready", "Busy", "Failed"])
+])
+
+const LivePeer = Schema.Struct({ ...facts, now: Movement })
+
+/** Another node of the process: its number, where it listens, what it calls itself, its version. */
+const LiveNode = Schema.Tuple([Schema.Int, Schema.String, Schema.String, Schema.Int])
+/** The number of the node that dialled, and of the one it reached. */
+const Link = Schema.Tuple([Schema.Int, Schema.Int])
+
+const parts = {
+  health: Schema.Struct({
+    network: Schema.String,
+    userAgent: Schema.String,
+    version: Schema.Int,
+    listen: Schema.NullOr(Schema.String),
+    wanted: Schema.Int,
+    inboundLimit: Schema.Int,
+    outboundLimit: Schema.Int
+  }),
+  book: AddressCounts,
+  bans: Schema.Array(BanInfo),
+  added: Schema.Array(Schema.String)
+}
+
+/** An event and its number. Of what was advertised only the counts are told. */
+const LiveEvent = Schema.Tuple([Schema.Int, Schema.Record(Schema.String, Schema.Unknown)])
+
+/** Everything, at once. */
+const Snapshot = Schema.TaggedStruct("Snapshot", {
+  /** Of this process: numbers of ticks, events and nodes begin anew with the next one. */
+  process: Schema.String,
+  tick: Schema.Int,
+  history: LiveHistory,
+  totals: Schema.Tuple([Schema.Int, Schema.Int]),
+  ...parts,
+  peers: Schema.Array(LivePeer),
+  /** Every node of the process, this one first; none when it is alone. */
+  nodes: Schema.Array(LiveNode),
+  links: Schema.Array(Link),
+  events: Schema.Array(LiveEvent)
+})
+
+/** What changed within a second. What is not there is as it was. */
+const Tick = Schema.TaggedStruct("Tick", {
+  tick: Schema.Int,
+  sample: SampleRow,
+  /** When one is over. */
+  minute: Schema.optional(SampleRow),
+  totals: Schema.Tuple([Schema.Int, Schema.Int]),
+  health: Schema.optional(parts.health),
+  book: Schema.optional(parts.book),
+  bans: Schema.optional(parts.bans),
+  added: Schema.optional(parts.added),
+  peersCame: Schema.optional(Schema.Array(LivePeer)),
+  peersWent: Schema.optional(Schema.Array(Schema.Int)),
+  peersNow: Schema.optional(Schema.Array(Movement)),
+  nodesCame: Schema.optional(Schema.Array(LiveNode)),
+  nodesWent: Schema.optional(Schema.Array(Schema.Int)),
+  linked: Schema.optional(Schema.Array(Link)),
+  unlinked: Schema.optional(Schema.Array(Link)),
+  events: Schema.optional(Schema.Array(LiveEvent))
+})
+
+/** One message of the page's stream: the whole state, or what of it changed within a second. */
+export const Live = Schema.Union([Snapshot, Tick])
+
+export type SampleRow = typeof SampleRow.Encoded
+export type LiveSnapshot = typeof Snapshot.Encoded
+export type LiveTick = typeof Tick.Encoded
+export type LivePeer = typeof LivePeer.Encoded
+export type LiveNode = typeof LiveNode.Encoded
+export type LiveLink = typeof Link.Encoded
+
+// -- limits ----------------------------------------------------------------------------------------
+
 /** Longest ban anybody may ask for, in seconds: ten years. */
 export const maxBanSeconds = 315_360_000
 
@@ -244,14 +409,27 @@ class Liveness extends HttpApiGroup.make("liveness", { topLevel: true }).add(
 class Reads extends HttpApiGroup.make("reads", { topLevel: true })
   .add(
     HttpApiEndpoint.get("peers", "/peers", { success: Schema.Array(PeerInfo) }),
+    HttpApiEndpoint.get("peer", "/peers/:id", {
+      params: { id: Schema.FiniteFromString.check(Schema.isInt()) },
+      success: PeerDetail,
+      error: NotFound
+    }).annotate(OpenApi.Description, "One peer with its pings of the last hour and what happened to it lately."),
     HttpApiEndpoint.get("addresses", "/addresses", {
       query: {
         offset: Schema.optional(Count(1_000_000)),
-        limit: Schema.optional(Count(maxEntries))
+        limit: Schema.optional(Count(maxEntries)),
+        search: Schema.optional(text(100))
       },
       success: Addresses,
       error: BadRequest
-    }).annotate(OpenApi.Description, "Counts by state, and entries of the address book, 100 unless told."),
+    }).annotate(
+      OpenApi.Description,
+      "Counts by state, and entries of the address book, 100 unless told: those with `search` in their address, state or user agent, all of them without."
+    ),
+    HttpApiEndpoint.get("evictions", "/evictions", { success: EvictionsInfo }).annotate(
+      OpenApi.Description,
+      "Inbound peers by network, and who had to go for a newcomer, and why."
+    ),
     HttpApiEndpoint.get("bans", "/bans", { success: Schema.Array(BanInfo) }),
     HttpApiEndpoint.get("added", "/connect", { success: Schema.Array(Schema.String) }).annotate(
       OpenApi.Description,
@@ -268,6 +446,14 @@ class Reads extends HttpApiGroup.make("reads", { topLevel: true })
     HttpApiEndpoint.get("events", "/events", { success: HttpApiSchema.StreamSse({ data: NetworkEvent }) }).annotate(
       OpenApi.Description,
       "What happens, as it happens: the latest first, or what came after `Last-Event-ID`. A reader that is too slow loses the oldest and is told how many."
+    ),
+    HttpApiEndpoint.get("history", "/history", { success: LiveHistory }).annotate(
+      OpenApi.Description,
+      "The last hour: a sample a second for five minutes, and the mean of each minute."
+    ),
+    HttpApiEndpoint.get("live", "/live", { success: HttpApiSchema.StreamSse({ data: Live }) }).annotate(
+      OpenApi.Description,
+      "What the page reads: the whole state with the last hour, then each second what changed. A reader that is too slow gets the whole state again."
     ),
     HttpApiEndpoint.get("metrics", "/metrics", {
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))

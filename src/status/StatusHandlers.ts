@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, HashMap, Layer, Metric, Option } from "effect"
+import { Clock, Context, Duration, Effect, HashMap, Layer, Option } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
@@ -16,13 +16,20 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import { ConnectionSlots } from "../network/ConnectionSlots.ts"
 import type { ConnectError } from "../network/Connector.ts"
+import { Evictions } from "../network/Evictions.ts"
 import { ManualPeers, maxListed } from "../network/ManualPeers.ts"
 import { Network } from "../network/Network.ts"
 import { PeerSet } from "../network/PeerSet.ts"
+import * as Reasons from "../network/Reasons.ts"
 import { LocalNode } from "../peer/Handshake.ts"
 import type { Peer } from "../peer/Peer.ts"
 import { inboundLimit, outboundLimit, Policy } from "../Policy.ts"
+import { originOf } from "../routing/Origin.ts"
 import * as EventFeed from "./EventFeed.ts"
+import type { BriefEvent } from "./EventMemory.ts"
+import * as LiveFeed from "./LiveFeed.ts"
+import * as LiveSource from "./LiveSource.ts"
+import { type ListedNode, OtherNodes, totals, wantedPeers } from "./NodeView.ts"
 import * as ProcessMetrics from "./ProcessMetrics.ts"
 import { LogLevelControl } from "./LogLevelControl.ts"
 import {
@@ -32,30 +39,23 @@ import {
   BadRequest,
   BanInfo,
   Conflict,
+  EvictionsInfo,
   Health,
+  LiveHistory,
   NodeInfo,
   NotConnected,
   NotFound,
   NotReady,
+  PeerDetail,
   PeerInfo,
   Ready,
-  StatusApi,
-  Totals
+  StatusApi
 } from "./StatusApi.ts"
-
-/** What of a node is shown. */
-export type ListedNode = Network | PeerSet
-
-/** The other nodes of this process, when it runs several; they come and go. */
-export const OtherNodes = Context.Reference<() => ReadonlyArray<Context.Context<ListedNode>>>(
-  "network-effect/status/OtherNodes",
-  { defaultValue: () => () => [] }
-)
 
 const defaultEntries = 100
 
-/** Peers from which on a node is ready. */
-const wantedPeers = (policy: Policy): number => Math.ceil(policy.targetPeers / 2)
+/** Most events that are told of one peer. */
+const eventsOfPeer = 50
 
 const seconds = (millis: number): number => Math.floor(millis / 1000)
 const secondsOf = (millis: number | undefined): number | null => (millis === undefined ? null : seconds(millis))
@@ -72,6 +72,7 @@ export const peerInfo = (peer: Peer, nowNanos: bigint): PeerInfo => {
   return new PeerInfo({
     id: peer.id,
     addr: addressOf(peer),
+    network: peer.transientAddress === undefined ? null : originOf(peer.transientAddress).network,
     addrlocal: PeerSocketAddress.format(remote.addressReceiver.address),
     services: remote.services.toString(16).padStart(16, "0"),
     relaytxes: remote.relay,
@@ -119,6 +120,12 @@ const addressInfo = (entry: PeerAddress): AddressInfo =>
     userAgent: entry.userAgent ?? null
   })
 
+/** Whether an entry has a text in what one sees of it, in any case of letters. */
+const fits =
+  (search: string) =>
+  ({ address, state, userAgent }: AddressInfo): boolean =>
+    search === "" || [address, state, userAgent ?? ""].join("\n").toLowerCase().includes(search.toLowerCase())
+
 const banInfo = ({ group, reason, untilSeconds }: Ban): BanInfo => new BanInfo({ group, reason, until: untilSeconds })
 
 const nodeInfo = (node: Context.Context<ListedNode>): NodeInfo =>
@@ -141,29 +148,6 @@ const nodeInfo = (node: Context.Context<ListedNode>): NodeInfo =>
 const listenText = ({ listenAddress }: Network["Service"]): string | null =>
   Option.getOrNull(Option.map(listenAddress, PeerSocketAddress.format))
 
-/** Bytes and messages of all connections, as they are counted for `/metrics`. */
-export const totals = Effect.map(Metric.snapshot, (metrics) => {
-  const bytes = { "zcash.net.in.bytes.total": 0, "zcash.net.out.bytes.total": 0 }
-  const messages: Record<"zcash.net.in.messages" | "zcash.net.out.messages", Record<string, number>> = {
-    "zcash.net.in.messages": {},
-    "zcash.net.out.messages": {}
-  }
-  for (const metric of metrics) {
-    if (metric.type !== "Counter") continue
-    const count = Number(metric.state.count)
-    if (metric.id === "zcash.net.in.bytes.total" || metric.id === "zcash.net.out.bytes.total") bytes[metric.id] += count
-    if (metric.id === "zcash.net.in.messages" || metric.id === "zcash.net.out.messages") {
-      messages[metric.id][metric.attributes?.["command"] ?? "other"] = count
-    }
-  }
-  return new Totals({
-    bytesReceived: bytes["zcash.net.in.bytes.total"],
-    bytesSent: bytes["zcash.net.out.bytes.total"],
-    messagesReceived: messages["zcash.net.in.messages"],
-    messagesSent: messages["zcash.net.out.messages"]
-  })
-})
-
 /** Why nothing was dialled, or why the list took nothing: something the operator can change first. */
 const conflicts: Readonly<Record<string, string>> = {
   AlreadyConnected: "it is connected already",
@@ -176,9 +160,11 @@ const conflicts: Readonly<Record<string, string>> = {
 const notConnected = (address: string, { code, reason }: ConnectError) => {
   const conflict = conflicts[reason._tag]
   return conflict === undefined
-    ? new NotConnected({ detail: `${address} could not be connected: ${code}.`, reason: code })
+    ? new NotConnected({ detail: `${address} could not be connected: ${Reasons.ofHandshake(code)}.`, reason: code })
     : new Conflict({ detail: `No connection was made: ${conflict}.`, reason: reason._tag })
 }
+
+const noSuchPeer = (id: number) => new NotFound({ detail: `No peer has the number ${id}.` })
 
 const badAddress = (text: string, form: string) =>
   new BadRequest({ detail: `${JSON.stringify(text)} is not an address: say ${form}.` })
@@ -247,6 +233,8 @@ const reads = HttpApiBuilder.group(
     const peerSet = yield* PeerSet
     const book = yield* AddressBook
     const bans = yield* BanList
+    const evictions = yield* Evictions
+    const slots = yield* ConnectionSlots
     const manual = yield* ManualPeers
     const network = yield* Network
     const logLevel = yield* LogLevelControl
@@ -255,6 +243,8 @@ const reads = HttpApiBuilder.group(
 
     const ofProcess = yield* ProcessMetrics.make(peerSet.peersUnsafe, () => HashMap.size(bans.bans.getUnsafe()))
     const feed = yield* EventFeed.make(network.events)
+    const { pings, source } = yield* LiveSource.make
+    const live = yield* LiveFeed.make(source)
 
     return handlers
       .handleRaw("events", ({ request }) =>
@@ -262,25 +252,56 @@ const reads = HttpApiBuilder.group(
           HttpServerResponse.stream(feed(request.headers["last-event-id"]), { contentType: "text/event-stream" })
         )
       )
+      .handleRaw("live", () =>
+        Effect.succeed(HttpServerResponse.stream(live.stream, { contentType: "text/event-stream" }))
+      )
       .handleAll({
+        history: () => Effect.map(live.history, (history) => new LiveHistory(history)),
+        peer: Effect.fnUntraced(function* ({ params }) {
+          const found = peerSet.peersUnsafe().find(({ id }) => id === params.id)
+          if (found === undefined) return yield* noSuchPeer(params.id)
+          const address = addressOf(found)
+          const group = found.transientAddress === undefined ? null : AddressRules.limitKey(found.transientAddress)
+          const isAbout = (event: BriefEvent) =>
+            ("connection" in event && event.connection === found.id) ||
+            ("address" in event && event.address === address) ||
+            ("group" in event && event.group === group)
+          return new PeerDetail({
+            peer: peerInfo(found, yield* Clock.monotonicTimeNanos),
+            pings: pings.of(found.id),
+            events: live.events.latest(eventsOfPeer, isAbout).map(([, event]) => event)
+          })
+        }),
         peers: Effect.fnUntraced(function* () {
           const nowNanos = yield* Clock.monotonicTimeNanos
           return (yield* peerSet.peers).map((peer) => peerInfo(peer, nowNanos))
         }),
         addresses: Effect.fnUntraced(function* ({ query }) {
-          const { limit = defaultEntries, offset = 0 } = query
-          const entries = yield* book.entries
+          const { limit = defaultEntries, offset = 0, search = "" } = query
+          const entries = (yield* book.entries).map(addressInfo).filter(fits(search))
           if (offset > 0 && offset >= entries.length) {
             return yield* new BadRequest({
-              detail: `offset ${offset} is past the end: the book has ${entries.length} addresses.`
+              detail: `offset ${offset} is past the end: ${search === "" ? `the book has ${entries.length} addresses` : `${entries.length} addresses fit`}.`
             })
           }
           return new Addresses({
             counts: new AddressCounts(book.metrics.getUnsafe()),
             offset,
-            entries: entries.slice(offset, offset + limit).map(addressInfo)
+            found: entries.length,
+            entries: entries.slice(offset, offset + limit)
           })
         }),
+        evictions: () =>
+          Effect.sync(() => {
+            const networks = evictions.networks().map(([network, peers]) => ({ network, peers }))
+            return new EvictionsInfo({
+              inbound: networks.reduce((sum, { peers }) => sum + peers, 0),
+              inboundLimit: slots.limits.inbound,
+              handshakePlaces: slots.limits.handshake,
+              networks,
+              evictions: evictions.latest().toReversed()
+            })
+          }),
         bans: () => Effect.map(bans.bans.get, (bans) => [...HashMap.values(bans)].map(banInfo)),
         added: () => Effect.map(manual.list, (added) => added.map(PeerSocketAddress.format)),
         totals: () => totals,
@@ -305,7 +326,7 @@ const writes = HttpApiBuilder.group(
     return handlers.handleAll({
       disconnect: Effect.fnUntraced(function* ({ params }) {
         const found = peerSet.peersUnsafe().find(({ id }) => id === params.id)
-        if (found === undefined) return yield* new NotFound({ detail: `No peer has the number ${params.id}.` })
+        if (found === undefined) return yield* noSuchPeer(params.id)
         yield* peerSet.remove(found.id)
       }),
       ban: Effect.fnUntraced(function* ({ payload }) {

@@ -13,6 +13,12 @@ import * as Spans from "../Spans.ts"
 import { OwnAddress } from "./OwnAddress.ts"
 import { type ByteStream, InboundTransport, type ListenError } from "./Transport.ts"
 
+/**
+ * What the system says of `[::]` where it has no IPv6, or none that is switched on. Source: POSIX, socket(2); Linux,
+ * ip-sysctl, `disable_ipv6`.
+ */
+const withoutIpv6: ReadonlyArray<string> = ["EAFNOSUPPORT", "EADDRNOTAVAIL"]
+
 /** How others reach us. */
 export interface Options {
   /** Where others reach us, when that is not where we listen: behind a router that forwards, for instance. */
@@ -31,7 +37,8 @@ export class ListeningPort extends Context.Service<
   }
 >()("network-effect/transport/ListeningPort") {
   /**
-   * Binds now, and fails when the address is taken or forbidden; port 0 takes a free one. The port is free again, and
+   * Binds now, and fails when the address is taken or forbidden; port 0 takes a free one. `[::]`, which is everywhere, is
+   * `0.0.0.0` where there is no IPv6, with a warning. The port is free again, and
    * streams that wait are cut, when the network ends.
    */
   static readonly layer = (
@@ -43,6 +50,14 @@ export class ListeningPort extends Context.Service<
         const transport = yield* InboundTransport
         const { scope } = yield* BackgroundTasks
         const bound = yield* transport.listen(address).pipe(
+          Effect.catch((error) =>
+            withoutIpv6.includes(error.code) && PeerSocketAddress.format(address).startsWith("[::]:")
+              ? Effect.andThen(
+                  Effect.logWarning("this machine has no IPv6: listening on IPv4 only"),
+                  transport.listen(PeerSocketAddress.fromStringUnsafe(`0.0.0.0:${address.port}`))
+                )
+              : Effect.fail(error)
+          ),
           // Not the scope of this layer: the network may end long before its layers close.
           Effect.provideService(Scope.Scope, scope),
           Spans.within("open_listener", { attributes: { addr: PeerSocketAddress.format(address) } })

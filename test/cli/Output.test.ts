@@ -32,6 +32,18 @@ describe("a budget of lines", () => {
     assert.isTrue(budget.take("inv", 50, 3_600_000))
   })
 
+  it("lets so many of a kind through per minute, where each has a limit of its own", () => {
+    const budget = new LineBudget({ linesPerSecond: 100, bytesPerHour: 1000, linesPerKindAndMinute: 2 })
+    assert.deepStrictEqual(
+      [0, 1, 2].map((at) => budget.take("a", 1, at)),
+      [true, true, false]
+    )
+    assert.isTrue(budget.take("b", 1, 3))
+    assert.isFalse(budget.take("a", 1, 59_999))
+    assert.deepStrictEqual([...budget.takeOmitted()], [["a", 2]])
+    assert.isTrue(budget.take("a", 1, 60_000))
+  })
+
   it("keeps no more kinds than there can be", () => {
     const budget = new LineBudget({ linesPerSecond: 0, bytesPerHour: 0 })
     for (let i = 0; i < 1000; i++) budget.take(`kind ${i}`, 1, 0)

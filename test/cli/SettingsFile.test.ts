@@ -51,7 +51,7 @@ describe("a settings file", () => {
     }
   })
 
-  it("knows an IPv4 address by its IPv6 spelling, wherever one stands (A1)", () => {
+  it("knows an IPv4 address by its IPv6 spelling, wherever one stands (advisory A1)", () => {
     const { externalAddress, listenAddress } = settings(
       '[network]\nlisten_addr = "[::ffff:127.0.0.2]:8233"\nexternal_addr = "[::ffff:192.0.2.1]"\n'
     )

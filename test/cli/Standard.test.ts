@@ -25,7 +25,7 @@ describe.concurrent("a node that is told to stop", () => {
 
 describe.concurrent("a node whose", () => {
   it("stdout is closed by its reader ends in order, as `| head -1` wants it", async () => {
-    const run = start("devnet", "--nodes", "3", "--json")
+    const run = start("devnet", "--nodes", "3", "--port", "0", "--json")
     await until(() => run.output() !== "", "the first line")
     run.child.stdout?.destroy()
     assert.deepStrictEqual(await run.ended, { code: 0, signal: null })

@@ -7,7 +7,8 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { Devnet } from "../../src/cli/devnet.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { InboundTransport, ListenError } from "../../src/transport/Transport.ts"
-import { makeHome, outcomeOf, type Run, startIn, until } from "../support/process.ts"
+import { runIn } from "../support/inProcess.ts"
+import { makeHome, type Run, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
 afterAll(remove)
@@ -48,7 +49,7 @@ describe("a local network", () => {
 
   it("says what is in the way, and nothing else, when its port is taken", async () => {
     const { close, port } = await takePort()
-    const outcome = await outcomeOf(start("devnet", "--nodes", "2", "--port", String(port), "--for", "1m"))
+    const outcome = await runIn(directory)("devnet", "--nodes", "2", "--port", String(port), "--for", "1m")
     close()
     assert.deepStrictEqual(outcome, {
       code: 1,
@@ -62,7 +63,7 @@ describe("a local network", () => {
   it("says what is in the way, and nothing else, when the place of its page is taken", async () => {
     const { close, port } = await takePort()
     const at = `127.0.0.1:${port}`
-    const outcome = await outcomeOf(start("devnet", "--nodes", "2", "--port", "0", "--status", at, "--for", "1m"))
+    const outcome = await runIn(directory)("devnet", "--nodes", "2", "--port", "0", "--status", at, "--for", "1m")
     close()
     assert.deepStrictEqual(outcome, {
       code: 1,
@@ -75,7 +76,7 @@ describe("a local network", () => {
 
   it("tells programs where its page was bound, in the first line", { timeout: 30_000 }, async () => {
     const run = startWithPage("devnet", "--nodes", "1", "--port", "0", "--json", "--for", "1s")
-    await run.ended
+    assert.deepStrictEqual(await run.ended, { code: 0, signal: null })
     const [first = ""] = run.output().split("\n")
     const event = JSON.parse(first) as {
       readonly _tag: string

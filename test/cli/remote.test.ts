@@ -1,9 +1,10 @@
-/** The commands that ask a running node, as processes, of a node that is one too. */
+/** The commands that ask a running node, which is a process; so is one command of each kind. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { writeFileSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
 import { nodeUrl } from "../../src/cli/remote.ts"
+import { runIn } from "../support/inProcess.ts"
 import { isListening, makeHome, outcomeOf, type Run, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
@@ -23,8 +24,7 @@ describe("a running node", () => {
   let bob: Run
   let bobAddress = ""
 
-  const ask = (...args: ReadonlyArray<string>) =>
-    outcomeOf(startIn(directory, { NETWORK_EFFECT_STATUS: status })(...args))
+  const ask = (...args: ReadonlyArray<string>) => runIn(directory, { NETWORK_EFFECT_STATUS: status })(...args)
   const answer = async (...args: ReadonlyArray<string>) => {
     const { code, errors, output } = await ask(...args)
     assert.deepStrictEqual({ code, errors }, { code: 0, errors: [] }, args.join(" "))
@@ -71,6 +71,14 @@ describe("a running node", () => {
     assert.include(alice.output(), `status page: http://${status}/`)
   })
 
+  it("is asked by a process, whose answer is on stdout and whose refusal is on stderr", async () => {
+    const asked = (...args: ReadonlyArray<string>) =>
+      outcomeOf(startIn(directory, { NETWORK_EFFECT_STATUS: status })(...args))
+    const [answered, refused] = await Promise.all([asked("log-level"), asked("unban", "192.0.2.1")])
+    assert.deepStrictEqual(answered, { code: 0, errors: [], output: "logs are from level info\n" })
+    assert.deepStrictEqual(refused, { code: 1, errors: ["network-effect: 192.0.2.1 is not banned."], output: "" })
+  })
+
   it("is asked to connect, and tells its peers, its addresses and its state", async () => {
     assert.deepStrictEqual(await answer("peers"), ["no peer is connected"])
     assert.deepStrictEqual(await answer("connect", bobAddress), [`connected to ${bobAddress}: /bob?[31m/`])
@@ -83,10 +91,10 @@ describe("a running node", () => {
       answer("top"),
       answer("doctor", "--network", "regtest", "--listen", "127.0.12.3:0", "--json")
     ])
-    assert.match(head, /^id {2}address +direction +ping +received +sent +age +version +agent$/)
+    assert.match(head, /^id {2}address +way +ping +received +sent +age +version +agent$/)
     assert.match(line, new RegExp(`^1 +${bobAddress} +out .* 170190 +/bob\\?\\[31m/$`))
     assert.include((JSON.parse(json) as ReadonlyArray<object>)[0], { addr: bobAddress, subver: "/bob\u001b[31m/" })
-    assert.match(addresses[0] ?? "", /^\d of at most 5000 addresses: \d responded/)
+    assert.match(addresses[0] ?? "", /^addresses: \d of 5000, \d responded/)
     assert.match(addresses.join("\n"), new RegExp(`^${bobAddress} +Responded`, "m"))
     assert.deepInclude((JSON.parse(book) as { readonly counts: object }).counts, { limit: 5000 })
     assert.match(look.join("\n"), /peers: \d out of 75, \d in of 125, not ready before 13/)
@@ -148,7 +156,7 @@ describe("a running node", () => {
     [
       "an address nobody is at",
       ["connect", "127.0.12.9:1"],
-      "network-effect: 127.0.12.9:1 could not be connected: ECONNREFUSED."
+      "network-effect: 127.0.12.9:1 could not be connected: nobody listens there."
     ],
     [
       "an address that is none",
@@ -202,7 +210,7 @@ describe("a running node", () => {
       'network-effect: Invalid value for flag --node: "off". Expected ip:port, [ip6]:port, name:port or a URL, got off. See network-effect peers --help.'
     ]
   ] as const) {
-    it.concurrent(`says in one sentence what is wrong with ${name}`, async () => {
+    it(`says in one sentence what is wrong with ${name}`, async () => {
       const errors = await refusal(...args)
       if (typeof sentence === "string") assert.deepStrictEqual(errors, [sentence])
       else assert.match(errors.join("\n"), sentence)
@@ -244,14 +252,14 @@ describe("a settings file", () => {
     afterAll(home.remove)
     const file = join(home.directory, "zebrad.toml")
     writeFileSync(file, '[network]\nnetwork = "Testnet"\n')
-    const ask = (...args: ReadonlyArray<string>) => outcomeOf(startIn(home.directory)("config", ...args, "--json"))
+    const ask = (...args: ReadonlyArray<string>) => runIn(home.directory)("config", ...args, "--json")
     const [checked, printed] = await Promise.all([ask("check", file), ask("default")])
     assert.deepStrictEqual(JSON.parse(checked.output), { file, network: "Testnet", targetPeers: 25, notes: [] })
     assert.match((JSON.parse(printed.output) as { readonly toml: string }).toml, /^\[network\]$/m)
 
     // What is in force is printed in a form that loads as the same.
     const show = (...args: ReadonlyArray<string>) =>
-      outcomeOf(startIn(home.directory, { ZEBRA_NETWORK__CACHE_DIR: "false" })("config", "show", ...args))
+      runIn(home.directory, { ZEBRA_NETWORK__CACHE_DIR: "false" })("config", "show", ...args)
     const inForce = await show("-c", file, "--listen", "127.0.0.1:7")
     assert.deepStrictEqual([inForce.code, inForce.errors], [0, []])
     for (const line of ['network = "Testnet"', 'listen_addr = "127.0.0.1:7"', "cache_dir = false"]) {
@@ -267,14 +275,12 @@ describe("a node with a token", () => {
     const home = makeHome()
     afterAll(home.remove)
     const at = `127.0.0.1:${await freePort()}`
-    const open = await outcomeOf(
-      startIn(home.directory, { NETWORK_EFFECT_STATUS: "0.0.0.0:0" })(
-        "start",
-        "--network",
-        "regtest",
-        "--listen",
-        "127.0.12.5:0"
-      )
+    const open = await runIn(home.directory, { NETWORK_EFFECT_STATUS: "0.0.0.0:0" })(
+      "start",
+      "--network",
+      "regtest",
+      "--listen",
+      "127.0.12.5:0"
     )
     assert.strictEqual(open.code, 1)
     assert.deepStrictEqual(open.errors, [
@@ -284,12 +290,10 @@ describe("a node with a token", () => {
     const node = startIn(home.directory, env)("start", "--network", "regtest", "--listen", "127.0.12.6:0")
     await isListening(node)
     const [stranger, owner] = await Promise.all([
-      outcomeOf(startIn(home.directory, { NETWORK_EFFECT_STATUS: at })("peers")),
+      runIn(home.directory, { NETWORK_EFFECT_STATUS: at })("peers"),
       outcomeOf(startIn(home.directory, env)("peers"))
     ])
-    const odd = await outcomeOf(
-      startIn(home.directory, { ...env, NETWORK_EFFECT_STATUS_TOKEN: "open\nsesame" })("peers")
-    )
+    const odd = await runIn(home.directory, { ...env, NETWORK_EFFECT_STATUS_TOKEN: "open\nsesame" })("peers")
     assert.deepStrictEqual(odd.errors, [
       "network-effect: NETWORK_EFFECT_STATUS_TOKEN holds what no request can carry: use printable ASCII characters."
     ])

@@ -17,9 +17,41 @@ describe("a table", () => {
     )
   })
 
-  it("does what no peer wants of a terminal", () => {
-    assert.strictEqual(tables.harmless("/a\u001b[2J\u202e\u2028b\r\n/"), "/a?[2J??b??/")
+  it("holds nothing a terminal would obey", () => {
     assert.deepStrictEqual(tables.columns(["agent"], [["\u0007"]]), ["agent", "?"])
+  })
+
+  it("is straight whatever letters are in it", () => {
+    assert.deepStrictEqual(
+      tables.columns(
+        ["agent", "n"],
+        [
+          ["/zebra/", "1"],
+          ["/漢字/", "2"],
+          ["/e\u0301🦓/", "3"]
+        ]
+      ),
+      ["agent    n", "/zebra/  1", "/漢字/   2", "/e\u0301🦓/    3"]
+    )
+  })
+
+  it("fits where there is little room: without what can be spared first, then cut", () => {
+    const [titles, rows] = [["id", " bytes", "note"], [["1", "1000", "a long note"]]]
+    const layout = { room: 15, spare: ["bytes"] }
+    assert.deepStrictEqual(tables.columns(titles, rows, { ...layout, room: 22 }), [
+      "id  bytes  note",
+      "1    1000  a long note"
+    ])
+    assert.deepStrictEqual(tables.columns(titles, rows, layout), ["id  note", "1   a long note"])
+    assert.deepStrictEqual(tables.columns(titles, rows, { ...layout, room: 10 }), ["id  note", "1   a lon…"])
+  })
+})
+
+describe("a sparkline", () => {
+  it("has the latest values, the highest of them highest, and nothing below nothing", () => {
+    assert.strictEqual(tables.sparkline([9, 0, 1, 7, -3, 3.5], 5), "▁▂█▁▅")
+    assert.strictEqual(tables.sparkline([0, 0], 4), "  ▁▁")
+    assert.strictEqual(tables.sparkline([], 3), "   ")
   })
 })
 

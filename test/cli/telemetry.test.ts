@@ -2,7 +2,8 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import * as http from "node:http"
 import type * as net from "node:net"
-import { makeHome, outcomeOf, startIn, until } from "../support/process.ts"
+import { runIn } from "../support/inProcess.ts"
+import { makeHome, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
 afterAll(remove)
@@ -38,7 +39,7 @@ describe.concurrent("the log", () => {
   it("begins at the level of the flag, or else of the environment", async () => {
     assert.strictEqual(await logOf({}, "--log-level", "error"), "")
     assert.strictEqual(await logOf({ NETWORK_EFFECT_LOG_LEVEL: "error" }, "--log-format", "json"), "")
-    const { code, errors } = await outcomeOf(startIn(directory, { NETWORK_EFFECT_LOG_LEVEL: "loud" })(...node))
+    const { code, errors } = await runIn(directory, { NETWORK_EFFECT_LOG_LEVEL: "loud" })(...node)
     assert.strictEqual(code, 1)
     assert.deepStrictEqual(errors, [
       "network-effect: NETWORK_EFFECT_LOG_LEVEL is loud: say all, fatal, error, warn, info, debug, trace, none"
@@ -79,7 +80,7 @@ describe.concurrent("a collector", () => {
   })
 
   it("has to be a URL", async () => {
-    const { code, errors } = await outcomeOf(startIn(directory)(...node, "--otlp", "collector"))
+    const { code, errors } = await runIn(directory)(...node, "--otlp", "collector")
     assert.strictEqual(code, 1)
     assert.deepStrictEqual(errors, ["network-effect: --otlp collector is not a URL: say http://host:port"])
   })

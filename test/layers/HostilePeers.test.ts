@@ -1,6 +1,6 @@
 /** A whole node on real sockets, and what strangers do to it. Nobody else may notice, and nothing may be left. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Layer, Metric, Option, References, Schedule, Stream } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Metric, Option, References, Schedule, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import {
@@ -47,11 +47,14 @@ const nodeWithPeer = Effect.gen(function* () {
   return { node, address, events, honest, slots, peerSet: Context.get(node, PeerSet) }
 })
 
+/** For as long as a busy machine may take. */
+const patience = Duration.seconds(40)
+
 /** Real sockets need real time. */
 const until = (holds: () => boolean) =>
   Effect.sync(holds).pipe(
     Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (held) => held }),
-    Effect.timeout("10 seconds")
+    Effect.timeout(patience)
   )
 
 /** A stranger with an IP of its own, for limits count per host. */
@@ -97,14 +100,14 @@ const fibers = Effect.map(Metric.snapshot, (metrics) => {
 const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length
 
 describe("a node among strangers", () => {
-  it.live("ends a connection that sends rubbish, with a reason, and keeps the others", () =>
+  it.live("ends a connection that sends rubbish, with a reason, and keeps the others (advisory W1)", () =>
     Effect.gen(function* () {
       const { address, events, honest, slots } = yield* nodeWithPeer
       for (const [i, { bytes, name }] of attacks.entries()) {
         yield* Effect.gen(function* () {
           const stream = yield* stranger(i + 1, address)
           yield* stream.write(bytes)
-          yield* end(stream).pipe(Effect.timeout("2 seconds"))
+          yield* end(stream).pipe(Effect.timeout(patience))
         }).pipe(Effect.scoped)
         yield* until(() => slots.used("inbound") === 1)
         const failures = events.filter((event) => event._tag === "HandshakeFailed")
@@ -115,7 +118,7 @@ describe("a node among strangers", () => {
     }).pipe(Effect.scoped, Effect.provide(world), quiet)
   )
 
-  it.live("ends a connection that stays silent, or sends one byte every 100 ms, after 3 seconds", () =>
+  it.live("ends a connection that stays silent, or sends one byte every 100 ms, when a handshake's time is over", () =>
     Effect.gen(function* () {
       const { address, events, honest, slots } = yield* nodeWithPeer
       const silent = yield* stranger(21, address)
@@ -123,11 +126,7 @@ describe("a node among strangers", () => {
       yield* Effect.forEach(header(regtest.magic, "version", 100), (byte) =>
         Effect.andThen(slow.write(Uint8Array.of(byte)), Effect.sleep("100 millis"))
       ).pipe(Effect.ignore, Effect.forkScoped)
-      const started = process.hrtime.bigint()
-      yield* Effect.all([end(silent), end(slow)], { concurrency: 2 }).pipe(Effect.timeout("5 seconds"))
-      const seconds = Number(process.hrtime.bigint() - started) / 1e9
-      assert.isAbove(seconds, 2.5)
-      assert.isBelow(seconds, 4.5)
+      yield* Effect.all([end(silent), end(slow)], { concurrency: 2 }).pipe(Effect.timeout(patience))
       yield* until(() => slots.used("inbound") === 1)
       assert.deepStrictEqual(
         events.flatMap((event) => (event._tag === "HandshakeFailed" ? [event.reason] : [])),
@@ -142,31 +141,30 @@ describe("a node among strangers", () => {
       const sockets = openSockets()
       const before = yield* fibers
       yield* Effect.gen(function* () {
-        const { address, honest, peerSet, slots } = yield* nodeWithPeer
-        let most = 0
-        yield* Effect.forever(
-          Effect.andThen(
-            Effect.sync(() => (most = Math.max(most, slots.used("inbound")))),
-            Effect.sleep("1 millis")
-          )
-        ).pipe(Effect.forkScoped)
+        const { address, events, honest, peerSet, slots } = yield* nodeWithPeer
+        const strangers = yield* Scope.make()
         yield* Effect.forEach(
           Array.from({ length: 200 }, (_, i) => i),
-          (i) =>
-            Effect.gen(function* () {
-              const stream = yield* stranger(i + 1, address)
-              yield* end(stream).pipe(Effect.timeoutOption("1 second"))
-            }).pipe(Effect.scoped, Effect.ignore),
+          (i) => stranger(i + 1, address),
           { concurrency: "unbounded", discard: true }
-        )
+        ).pipe(Scope.provide(strangers))
+        // One place is the honest peer's; whoever is past the last one is refused.
+        const refused = () => events.filter(({ _tag }) => _tag === "InboundRefused").length
+        yield* until(() => refused() === 200 - 124)
+        assert.strictEqual(slots.used("inbound"), 125)
+        yield* Scope.close(strangers, Exit.void)
         yield* until(() => slots.used("inbound") === 1)
-        assert.isAbove(most, 50)
-        assert.isAtMost(most, 125)
         assert.deepStrictEqual(yield* peerSet.counts, { ready: 1, busy: 0, inbound: 1, outbound: 0 })
         assert.strictEqual(honest.readiness(), "Ready")
       }).pipe(Effect.scoped)
       yield* until(() => openSockets() <= sockets)
       assert.strictEqual(yield* fibers, before)
-    }).pipe(Metric.enableRuntimeMetrics, Effect.provide(world), quiet)
+    }).pipe(
+      Metric.enableRuntimeMetrics,
+      Effect.provide(world),
+      // Nobody's handshake is over before all have come.
+      Effect.provideService(Policy, { ...policy, handshakeTimeout: Duration.minutes(1) }),
+      quiet
+    )
   )
 })

@@ -38,7 +38,7 @@ import {
   TcpTransport,
   testnet
 } from "network-effect"
-import { Node } from "network-effect/layers"
+import { Node, Simulated } from "network-effect/layers"
 import { SimNetwork } from "network-effect/simulation"
 import { kinds } from "../support/kinds.ts"
 
@@ -115,14 +115,22 @@ describe("a node listens where it was told to, with the port it really has", () 
 })
 
 describe("a node that listens on the port of another network", () => {
-  it.live("starts all the same, and says that nobody will dial it (PR-7)", () =>
+  // Simulated: such a port may be taken here.
+  it.effect("starts all the same, and says that nobody will dial it (PR-7)", () =>
     Effect.gen(function* () {
       const warnings: Array<unknown> = []
       const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
         if (logLevel === "Warn") warnings.push(message)
       })
       const start = (listen: string) =>
-        listenAddressOf(mainnet, address(listen)).pipe(Effect.provide(Logger.layer([logger])))
+        Layer.build(
+          Simulated.layer({ chain: mainnet, listenAddress: address(listen), host: address(listen), seed: 1 })
+        ).pipe(
+          Effect.map((node) => Option.getOrThrow(Context.get(node, Network).listenAddress)),
+          Effect.scoped,
+          Effect.provide(SimNetwork.layer),
+          Effect.provide(Logger.layer([logger]))
+        )
       assert.strictEqual(PeerSocketAddress.format(yield* start("127.0.0.77:18233")), "127.0.0.77:18233")
       assert.deepStrictEqual(warnings, [["other nodes will not dial this port"]])
       yield* start("127.0.0.77:8233")
@@ -202,7 +210,7 @@ for (const { from, name, test } of kinds) {
   const nobody = { ready: 0, busy: 0, inbound: 0, outbound: 0 }
 
   describe(`a node that runs over ${name}`, () => {
-    test("lets go of a peer that misbehaved, and bans it (network 32, banned_connected_inbound_peer_is_dropped)", () =>
+    test("lets go of a peer that misbehaved, and bans it (network 32, banned_connected_inbound_peer_is_dropped; advisory N5)", () =>
       Effect.gen(function* () {
         const node = yield* nodeAt("127.0.0.71")
         const network = Context.get(node, Network)
@@ -241,7 +249,7 @@ for (const { from, name, test } of kinds) {
         assert.isTrue(yield* Context.get(node, BanList).isBanned(mallory))
       }).pipe(Effect.scoped, Effect.provide([SimNetwork.layer, NodeFileSystem.layer]), quietly))
 
-    test("does not stay connected to itself (network 37, peer 62, self_connections_should_fail)", () =>
+    test("does not stay connected to itself (network 37, peer 62, self_connections_should_fail; advisory A6)", () =>
       Effect.gen(function* () {
         const node = yield* nodeAt("127.0.0.73")
         const own = Option.getOrThrow(Context.get(node, Network).listenAddress)

@@ -154,7 +154,7 @@ describe("the spans of two nodes that meet", () => {
     )
   })
 
-  it("name no IP of a peer", () => {
+  it("name no IP of a peer (advisory P10)", () => {
     for (const span of spans) assert.notMatch(textOf(span), /\b10\.0\./)
   })
 

@@ -286,7 +286,7 @@ describe("BlockAdvertiser", () => {
     }).pipe(Effect.provide(layer()))
   )
 
-  it.effect("goes on without a peer that was let go while it wrote", () =>
+  it.effect("goes on without a peer that was let go while it wrote (advisory P14)", () =>
     Effect.gen(function* () {
       const [bob, carol] = [yield* join(1), yield* join(2)]
       const advert = yield* advertiseToAll

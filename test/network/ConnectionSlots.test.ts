@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Option, Random, Result, Scope } from "effect"
 import { NetAddress } from "effect/net"
-import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { ConnectionSlots, type Slot } from "../../src/network/ConnectionSlots.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 
@@ -98,7 +98,7 @@ describe("ConnectionSlots", () => {
   it.effect("keeps places for whom the operator trusts, and gives them public ones beyond that", () =>
     Effect.gen(function* () {
       const slots = yield* ConnectionSlots
-      assert.deepStrictEqual(slots.limits, { outbound: 3, inbound: 3, trusted: 2 })
+      assert.deepStrictEqual(slots.limits, { outbound: 3, inbound: 3, trusted: 2, handshake: 8 })
       for (let n = 0; n < 3; n++) yield* slots.reserve("inbound")
       assert.isFalse(slots.hasRoom("inbound"))
       assert.strictEqual((yield* slots.reserve("trusted")).kind, "trusted")
@@ -117,5 +117,57 @@ describe("ConnectionSlots", () => {
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual([slots.used("trusted"), slots.used("inbound")], [1, 0])
     }).pipe(Effect.scoped, Effect.provide(few(["127.0.0.1"])))
+  )
+
+  it.effect("lets a newcomer change places with one that has to go, which is counted until it is closed", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      const leaving = yield* Scope.make()
+      const old = yield* slots.reserve("inbound").pipe(Scope.provide(leaving))
+      yield* old.markOpen
+      for (let n = 0; n < 4; n++) yield* slots.reserve("inbound")
+      const newcomer = yield* slots.reserve("handshake")
+      assert.isFalse(slots.settle(newcomer))
+      assert.isTrue(slots.exchange(newcomer, old))
+      assert.deepStrictEqual([newcomer.kind, old.kind], ["inbound", "handshake"])
+      yield* newcomer.markOpen
+      const used = () => [slots.used("inbound"), slots.open("inbound"), slots.used("handshake")]
+      assert.deepStrictEqual(used(), [5, 1, 1])
+      assert.isFalse(slots.exchange(newcomer, old))
+      yield* Scope.close(leaving, Exit.void)
+      assert.deepStrictEqual(used(), [5, 1, 0])
+      assert.isFalse(slots.exchange(yield* slots.reserve("handshake"), old))
+    }).pipe(Effect.scoped, Effect.provide(few([])))
+  )
+
+  it.effect("passes no limit, whatever is reserved, opened, exchanged, settled and freed, in any order", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      const held: Array<{ readonly slot: Slot; readonly scope: Scope.Closeable; isOpen: boolean }> = []
+      for (let step = 0; step < 5000; step++) {
+        const [one, other] = [held[yield* Random.nextIntBetween(0, 20)], held[yield* Random.nextIntBetween(0, 20)]]
+        const action = yield* Random.nextIntBetween(0, 6)
+        if (action < 3) {
+          const kind = (["inbound", "trusted", "handshake"] as const)[action]!
+          const scope = yield* Scope.make()
+          const slot = yield* Effect.option(Scope.provide(slots.reserve(kind), scope))
+          if (Option.isSome(slot)) held.push({ slot: slot.value, scope, isOpen: false })
+        } else if (one !== undefined && action === 3) {
+          yield* one.slot.markOpen
+          one.isOpen = true
+        } else if (one !== undefined && action === 4) {
+          yield* Scope.close(one.scope, Exit.void)
+          held.splice(held.indexOf(one), 1)
+        } else if (one !== undefined && other !== undefined && action === 5) {
+          if (!slots.settle(one.slot)) slots.exchange(one.slot, other.slot)
+        }
+        for (const kind of ["inbound", "trusted", "handshake"] as const) {
+          const there = held.filter(({ slot }) => slot.kind === kind)
+          const counted = [slots.used(kind), slots.open(kind)]
+          assert.deepStrictEqual(counted, [there.length, there.filter(({ isOpen }) => isOpen).length])
+          assert.isAtMost(there.length, slots.limits[kind])
+        }
+      }
+    }).pipe(Effect.provide(few(["127.0.0.1"])), Random.withSeed("slots"))
   )
 })

@@ -61,7 +61,7 @@ const world = Connector.layer.pipe(
           return partial as PeerSet["Service"]
         })
       ),
-      AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
+      AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer))
     )
   ),
   Layer.provideMerge(

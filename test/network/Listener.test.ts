@@ -8,6 +8,7 @@ import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Evictions } from "../../src/network/Evictions.ts"
 import { Listener } from "../../src/network/Listener.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
@@ -92,8 +93,10 @@ const listenerWorld = (
   ).pipe(Layer.provide(BanList.layer))
   const listenAddress = PeerSocketAddress.fromStringUnsafe(options.listen ?? "127.0.0.91:0")
   const layer = Listener.layer.pipe(
-    Layer.provideMerge(Layer.mergeAll(handshake, admission, ConnectionSlots.layer, NetworkEvents.layer)),
-    Layer.provideMerge(AddressBook.layer.pipe(Layer.provideMerge(bans))),
+    Layer.provideMerge(
+      Layer.mergeAll(handshake, admission, Evictions.layerNone, ConnectionSlots.layer, NetworkEvents.layer)
+    ),
+    Layer.provideMerge(AddressBook.layerReference.pipe(Layer.provideMerge(bans))),
     Layer.provideMerge(ListeningPort.layer(listenAddress)),
     Layer.provideMerge(BackgroundTasks.layer),
     Layer.provide(from("127.0.0.91")),
@@ -116,7 +119,7 @@ const listenerWorld = (
 
   const run = <A, E>(
     test: (
-      world: typeof log & { readonly connect: typeof connect }
+      world: typeof log & { readonly connect: typeof connect; readonly decided: (count: number) => Effect.Effect<void> }
     ) => Effect.Effect<
       A,
       E,
@@ -124,7 +127,11 @@ const listenerWorld = (
     >
   ) =>
     Effect.gen(function* () {
-      yield* test(Object.assign(log, { connect }))
+      const events = yield* collectEvents
+      const refused = () => events.filter(({ _tag }) => _tag === "InboundRefused").length
+      /** Waits until so many connections were either let in or refused: no more can come of them. */
+      const decided = (count: number) => until(() => log.handshakes.length + refused() >= count)
+      yield* test(Object.assign(log, { connect, decided }))
       assert.isUndefined((yield* BackgroundTasks).endedUnsafe())
     }).pipe(
       Effect.scoped,
@@ -133,9 +140,6 @@ const listenerWorld = (
     )
   return run
 }
-
-/** Time in which nothing more may happen. */
-const observe = Effect.sleep("250 millis")
 
 /** Waits for something that has to happen, for as long as the test may take. */
 const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds })
@@ -177,7 +181,7 @@ for (const { from, name, test } of kinds) {
       world({ targetPeers: 0, outcome: "stays" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.92", 1)
-          yield* observe
+          yield* log.decided(1)
           assert.isEmpty(log.handshakes)
         })
       ))
@@ -190,10 +194,12 @@ for (const { from, name, test } of kinds) {
         world({ targetPeers, outcome: "fails" })((log) =>
           Effect.gen(function* () {
             yield* log.connect("127.0.0.92", 10 * targetPeers + 1)
-            yield* observe
+            yield* log.decided(10 * targetPeers + 1)
             // One: the others of this IP come too soon.
             assert.deepStrictEqual([log.handshakes.length, log.welcomed], [1, 0])
-            assert.strictEqual((yield* ConnectionSlots).used("inbound"), 0)
+            const slots = yield* ConnectionSlots
+            yield* until(() => slots.used("inbound") === 0)
+            assert.strictEqual(log.welcomed, 0)
           })
         ))
     }
@@ -223,17 +229,17 @@ for (const { from, name, test } of kinds) {
           yield* world({ targetPeers, outcome: "stays" })((log) =>
             Effect.gen(function* () {
               yield* log.connect("127.0.0.92", 2 * 5 * targetPeers + 1)
+              yield* log.decided(2 * 5 * targetPeers + 1)
               yield* until(() => log.welcomed > 0)
-              yield* observe
-              assert.strictEqual(log.welcomed, 1)
+              assert.deepStrictEqual([log.handshakes.length, log.welcomed], [1, 1])
             })
           )
           yield* world({ targetPeers, perGroup: unlimited, outcome: "stays" })((log) =>
             Effect.gen(function* () {
               yield* log.connect("127.0.0.92", 2 * 5 * targetPeers + 1)
+              yield* log.decided(2 * 5 * targetPeers + 1)
               yield* until(() => log.welcomed >= 5 * targetPeers)
-              yield* observe
-              assert.strictEqual(log.welcomed, 5 * targetPeers)
+              assert.deepStrictEqual([log.handshakes.length, log.welcomed], [5 * targetPeers, 5 * targetPeers])
               assert.strictEqual((yield* ConnectionSlots).used("inbound"), 5 * targetPeers)
             })
           )
@@ -244,15 +250,15 @@ for (const { from, name, test } of kinds) {
       world({ perGroup: unlimited, trusted: ["127.0.0.93"], outcome: "stays" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.92", 5)
-          yield* observe
+          yield* log.decided(5)
           yield* log.connect("127.0.0.93", 2)
-          yield* observe
+          yield* log.decided(7)
           const from = (ip: string) => log.handshakes.filter((address) => address.startsWith(`${ip}:`)).length
           assert.deepStrictEqual([from("127.0.0.92"), from("127.0.0.93")], [4, 1])
         })
       ))
 
-    test("keeps a slot for a trusted peer whose IPv4 address was written as IPv6 (A1)", () =>
+    test("keeps a slot for a trusted peer whose IPv4 address was written as IPv6 (advisory A1)", () =>
       world({ perGroup: unlimited, trusted: ["::ffff:127.0.0.93"], outcome: "stays" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.93", 1)
@@ -268,8 +274,8 @@ for (const { from, name, test } of kinds) {
           yield* log.connect("127.0.0.93", 1)
           yield* until(() => log.welcomed === 1)
           yield* log.connect("127.0.0.93", 1)
+          yield* log.decided(2)
           yield* until(() => log.welcomed > 1)
-          yield* observe
           assert.strictEqual(log.welcomed, 2)
         })
       ))
@@ -278,7 +284,7 @@ for (const { from, name, test } of kinds) {
       world({ trusted: ["127.0.0.93"], banned: "127.0.0.93", outcome: "stays" })((log) =>
         Effect.gen(function* () {
           yield* log.connect("127.0.0.93", 1)
-          yield* observe
+          yield* log.decided(1)
           assert.isEmpty(log.handshakes)
           assert.isTrue(yield* (yield* BanList).isBanned(address("127.0.0.93:99")))
         })
@@ -287,41 +293,25 @@ for (const { from, name, test } of kinds) {
     test("does not count against an IP what was refused for want of a slot", () =>
       world({ perGroup: 1, outcome: "stays" })((log) =>
         Effect.gen(function* () {
+          const slots = yield* ConnectionSlots
           for (const last of [101, 102, 103, 104, 105]) yield* log.connect(`127.0.0.${last}`, 1)
-          yield* observe
-          assert.strictEqual(log.welcomed, 5)
+          yield* until(() => log.welcomed === 5)
           yield* log.connect("127.0.0.106", 1)
-          yield* observe
-          assert.strictEqual(log.welcomed, 5)
+          yield* log.decided(6)
+          assert.strictEqual(log.handshakes.length, 5)
           yield* log.peers[0]!.close(new ClientDropped())
+          yield* until(() => slots.used("inbound") === 4)
           yield* log.connect("127.0.0.106", 1)
-          yield* observe
-          assert.strictEqual(log.welcomed, 6)
-        })
-      ))
-
-    test("lets an IP in again when its time is over, and not before", () =>
-      world({ perGroup: 1, outcome: "leaves", policy: { reconnectDelay: Duration.millis(300) } })((log) =>
-        Effect.gen(function* () {
-          yield* log.connect("127.0.0.92", 1)
-          yield* Effect.sleep("100 millis")
-          yield* log.connect("127.0.0.92", 1)
-          yield* Effect.sleep("100 millis")
-          assert.strictEqual(log.welcomed, 1)
-          yield* Effect.sleep("300 millis")
-          yield* log.connect("127.0.0.92", 1)
-          yield* observe
-          assert.strictEqual(log.welcomed, 2)
+          yield* log.decided(7)
+          assert.strictEqual(log.handshakes.length, 6)
         })
       ))
 
     test("counts a failed handshake against its IP", () =>
       world({ perGroup: 1, outcome: "fails" })((log) =>
         Effect.gen(function* () {
-          yield* log.connect("127.0.0.92", 1)
-          yield* observe
-          yield* log.connect("127.0.0.92", 1)
-          yield* observe
+          yield* log.connect("127.0.0.92", 2)
+          yield* log.decided(2)
           assert.strictEqual(log.handshakes.length, 1)
         })
       ))
@@ -331,11 +321,13 @@ for (const { from, name, test } of kinds) {
         Effect.gen(function* () {
           const scope = yield* Scope.make()
           const [stream] = yield* log.connect("127.0.0.92", 1).pipe(Scope.provide(scope))
-          yield* observe
-          assert.strictEqual((yield* ConnectionSlots).used("inbound"), 1)
+          const slots = yield* ConnectionSlots
+          yield* until(() => log.welcomed === 1)
+          assert.strictEqual(slots.used("inbound"), 1)
           yield* log.peers[0]!.close(new ClientDropped())
           yield* Effect.flip(Effect.forever(stream!.read))
-          assert.strictEqual((yield* ConnectionSlots).used("inbound"), 0)
+          yield* until(() => slots.used("inbound") === 0)
+          assert.strictEqual(log.peers.length, 1)
           yield* Scope.close(scope, Exit.void)
         })
       ))
@@ -343,6 +335,27 @@ for (const { from, name, test } of kinds) {
 }
 
 describe("the listener in a simulated network", () => {
+  it.effect("lets an IP in again when its time is over, and not before", () =>
+    listenerWorld(simulated.from, {
+      perGroup: 1,
+      outcome: "leaves",
+      policy: { reconnectDelay: Duration.seconds(119) }
+    })((log) =>
+      Effect.gen(function* () {
+        const knock = Effect.forkScoped(log.connect("127.0.0.92", 1))
+        yield* knock
+        yield* elapse("118 seconds", "1 second")
+        yield* knock
+        yield* elapse("500 millis")
+        assert.deepStrictEqual([log.handshakes.length, log.welcomed], [1, 1])
+        yield* elapse("1 second")
+        yield* knock
+        yield* elapse("500 millis")
+        assert.strictEqual(log.welcomed, 2)
+      })
+    )
+  )
+
   it.effect("shakes hands once with an IP that knocks a thousand times, and keeps nothing of the others", () =>
     listenerWorld(simulated.from, { outcome: "stays" })((log) =>
       Effect.gen(function* () {
@@ -379,7 +392,7 @@ describe.skipIf(skipsIpv6)("the listener on a dual-stack socket", () => {
     world({ perGroup: unlimited, outcome: "stays" })((log) =>
       Effect.gen(function* () {
         yield* log.connect("", 1)
-        yield* observe
+        yield* log.decided(1)
         assert.strictEqual(log.handshakes.length, 1)
         assert.match(log.handshakes[0]!, /^127\.0\.0\.\d+:\d+$/)
       })
@@ -390,7 +403,7 @@ describe.skipIf(skipsIpv6)("the listener on a dual-stack socket", () => {
     world({ banned: "127.0.0.1", outcome: "stays" })((log) =>
       Effect.gen(function* () {
         yield* log.connect("", 1)
-        yield* observe
+        yield* log.decided(1)
         assert.isEmpty(log.handshakes)
       })
     )

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Latch, Layer, Result, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import type { BlockHash, TransactionId } from "../../src/chain/Hash.ts"
 import { NetworkEvent, NetworkEvents, replayedEvents } from "../../src/network/NetworkEvents.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
@@ -59,6 +60,37 @@ describe("NetworkEvents", () => {
       const text = `{"_tag":"InventoryAdvertised","connection":1,"blocks":["${hash(1)}"],"transactions":["${transactions[0]}"],"at":0}`
       assert.strictEqual(JSON.stringify(event), text)
       assert.deepStrictEqual(Schema.decodeUnknownSync(NetworkEvent)(JSON.parse(text)), event)
+    }).pipe(Effect.provide(NetworkEvents.layer))
+  )
+
+  it.effect("tells at most 1,000 ids a second of what peers advertise, how many events are missing, and all else", () =>
+    Effect.gen(function* () {
+      const events = yield* NetworkEvents
+      const seen: Array<string> = []
+      yield* events.stream.pipe(
+        Stream.runForEach((event) =>
+          Effect.sync(() => seen.push(event._tag === "EventsLost" ? `lost ${event.count}` : event._tag))
+        ),
+        Effect.forkChild({ startImmediately: true })
+      )
+      const transactions = Array.from({ length: 1000 }, (_, n) => transaction(n).id)
+      const advertise = events.publish({ _tag: "InventoryAdvertised", connection: 1, blocks: [], transactions })
+      for (let n = 0; n < 50; n++) yield* advertise
+      yield* events.publish({ _tag: "Listening", address: "127.0.0.1:18233" })
+      yield* TestClock.adjust("999 millis")
+      yield* advertise
+      yield* TestClock.adjust("1 millis")
+      yield* advertise
+      yield* advertise
+      yield* TestClock.adjust("0 millis")
+      assert.deepStrictEqual(seen, [
+        "InventoryAdvertised",
+        "InventoryAdvertised",
+        "lost 48",
+        "Listening",
+        "lost 1",
+        "InventoryAdvertised"
+      ])
     }).pipe(Effect.provide(NetworkEvents.layer))
   )
 

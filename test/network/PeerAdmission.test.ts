@@ -5,6 +5,7 @@ import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ChainTip } from "../../src/chain/ChainTip.ts"
+import { Evictions } from "../../src/network/Evictions.ts"
 import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
@@ -16,6 +17,7 @@ import { bookWorld } from "../support/bookWorld.ts"
 import { type FakePeer, fakePeer } from "../support/fakePeer.ts"
 
 const world = PeerAdmission.layer.pipe(
+  Layer.provide(Evictions.layerNone),
   Layer.provideMerge(PeerSet.layer),
   Layer.provide(BackgroundTasks.layer),
   Layer.provide(

@@ -323,7 +323,7 @@ describe("who may stay", () => {
     }).pipe(Effect.provide(world()))
   )
 
-  it.effect("counts an IPv6 /64 as one host, and not a trusted one", () =>
+  it.effect("counts an IPv6 /64 as one host, and not a trusted one (advisory A5)", () =>
     Effect.gen(function* () {
       const peerSet = yield* PeerSet
       yield* peerSet.add(fakePeer({ id: 1, address: "[2001:db8::1]:1" }))
@@ -335,19 +335,21 @@ describe("who may stay", () => {
     }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 1 }, trusted: ["192.0.2.1"] })))
   )
 
-  it.effect("lets go of a peer that is busy for 20 seconds, who hears of no more blocks (network 122)", () =>
-    Effect.gen(function* () {
-      const peerSet = yield* PeerSet
-      const [sam, nina] = [yield* join(1), yield* join(2, { serving: false })]
-      yield* TestClock.adjust("7 seconds")
-      yield* start(peerSet.request(block(1)))
-      yield* start(peerSet.request(block(9)))
-      yield* TestClock.adjust("19999 millis")
-      assert.isUndefined(sam.closedWith())
-      yield* TestClock.adjust("1 millis")
-      assert.strictEqual(sam.closedWith()?._tag, "ClientDropped")
-      assert.deepStrictEqual(yield* peerSet.advertTargets("all"), [nina])
-    }).pipe(Effect.provide(world()))
+  it.effect(
+    "lets go of a peer that is busy for 20 seconds, who hears of no more blocks (network 122; advisory N13)",
+    () =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const [sam, nina] = [yield* join(1), yield* join(2, { serving: false })]
+        yield* TestClock.adjust("7 seconds")
+        yield* start(peerSet.request(block(1)))
+        yield* start(peerSet.request(block(9)))
+        yield* TestClock.adjust("19999 millis")
+        assert.isUndefined(sam.closedWith())
+        yield* TestClock.adjust("1 millis")
+        assert.strictEqual(sam.closedWith()?._tag, "ClientDropped")
+        assert.deepStrictEqual(yield* peerSet.advertTargets("all"), [nina])
+      }).pipe(Effect.provide(world()))
   )
 
   it.effect("lets go of a peer that is never ready, 20 seconds after it joined (network 69 to 71, 137)", () =>
@@ -1015,7 +1017,7 @@ describe("the end of the scope", () => {
       const scope = yield* Scope.make()
       const layer = Crawler.layer.pipe(
         Layer.provideMerge(world()),
-        Layer.provide([AddressBook.layer, NetworkEvents.layer]),
+        Layer.provide([AddressBook.layerReference, NetworkEvents.layer]),
         Layer.provide([BanList.layer, OwnAddress.layerNone, Layer.succeed(ChainParams, mainnet)]),
         Layer.provide(BackgroundTasks.layer)
       )

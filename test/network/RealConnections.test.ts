@@ -40,20 +40,25 @@ const join = (id: number, services = 1n, answer?: () => Effect.Effect<Response>)
 const record = (byte: number) => Effect.map(InventoryRegistry, (registry) => registry.record(item(byte)))
 
 describe("the peer set with real connections", () => {
-  it.effect("asks another peer for a block after a notfound, which marks it missing (network 127)", () =>
-    Effect.gen(function* () {
-      const peerSet = yield* PeerSet
-      const [sam, nina] = [yield* join(1), yield* join(2, 0n)]
-      const first = yield* start(peerSet.request(block(2)))
-      assert.deepStrictEqual(yield* sam.bob.heard, [Message.GetData({ items: [item(2)] })])
-      yield* sam.bob.says(Message.NotFound({ items: [item(2)] }))
-      yield* settle
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(first)), asked(new NotFoundResponse({ hashes: [item(2)] })))
-      const known = yield* record(2)
-      assert.deepStrictEqual([[...known.missing], [...known.failed]], [[1], []])
-      yield* start(peerSet.request(block(2)))
-      assert.deepStrictEqual(yield* nina.bob.heard, [Message.GetData({ items: [item(2)] })])
-    }).pipe(Effect.provide(layer))
+  it.effect(
+    "asks another peer for a block after a notfound, which marks it missing (network 127; advisories N2 and N7)",
+    () =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const [sam, nina] = [yield* join(1), yield* join(2, 0n)]
+        const first = yield* start(peerSet.request(block(2)))
+        assert.deepStrictEqual(yield* sam.bob.heard, [Message.GetData({ items: [item(2)] })])
+        yield* sam.bob.says(Message.NotFound({ items: [item(2)] }))
+        yield* settle
+        assert.deepStrictEqual(
+          yield* Effect.flip(Fiber.join(first)),
+          asked(new NotFoundResponse({ hashes: [item(2)] }))
+        )
+        const known = yield* record(2)
+        assert.deepStrictEqual([[...known.missing], [...known.failed]], [[1], []])
+        yield* start(peerSet.request(block(2)))
+        assert.deepStrictEqual(yield* nina.bob.heard, [Message.GetData({ items: [item(2)] })])
+      }).pipe(Effect.provide(layer))
   )
 
   it.effect("asks another peer for a block after 20 seconds of silence, which marks it failed (network 127)", () =>

@@ -33,12 +33,16 @@ const oneDialAtATime = [
 ]
 /** A slot only once it is known whom to dial. */
 const slotWhenDialled = [
-  edit("network/Connector", 'const slot = yield* Effect.catch(slots.reserve("outbound"), refused)'),
   edit(
     "network/Connector",
-    "Effect.catch(attempt(address, slot, why), refused)",
-    `Effect.flatMap(Effect.catch(slots.reserve("outbound"), refused), (slot) =>
-      Effect.catch(attempt(address, slot, why), refused)
+    'const slot = yield* slots.reserve("outbound").pipe(Scope.provide(scope), Effect.catch(refused))'
+  ),
+  edit(
+    "network/Connector",
+    "const connection = run(address, why, slot, scope, outcome)",
+    `const connection = Effect.flatMap(
+      slots.reserve("outbound").pipe(Scope.provide(scope), Effect.catch(refused)),
+      (slot) => run(address, why, slot, scope, outcome)
     )`
   )
 ]
@@ -281,16 +285,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  C6: [
-    [
-      edit(
-        "network/Connector",
-        "FiberSet.run(connections, connection, { startImmediately: true })",
-        "FiberSet.run(connections, connection, { startImmediately: false })"
-      )
-    ],
-    slotWhenDialled
-  ],
+  C6: [slotWhenDialled, slotWhenDialled],
   C7: [[edit("network/Listener", "Effect.forever(acceptOne)", 'Effect.timeout(Effect.forever(acceptOne), "1 hour")')]],
   C8: [
     [
@@ -330,10 +325,10 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C14: [
     [
       edit(
-        "addresses/ReferenceBook",
+        "addresses/Book",
         "const takeCandidate = $STEP",
         `const takeCandidate = Effect.gen(function* () {
-          const candidate = yield* read(firstCandidate)
+          const candidate = yield* read(choice.next)
           yield* Effect.yieldNow
           if (candidate === undefined) return Option.none()
           return yield* record({ _tag: "UpdateAttempt", address: candidate.address })
@@ -356,7 +351,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C18: [
     [
       edit(
-        "addresses/ReferenceBook",
+        "addresses/Book",
         "Effect.suspend(() => { const now = sample(); $$$STEP })",
         "((now) => Effect.suspend(() => { $$$STEP }))(sample())"
       )
@@ -425,8 +420,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "peer/ConnectionMachine",
-        "deadlineNanos: this.#now + this.#requestNanos",
-        "deadlineNanos: this.#now + this.#requestNanos / 2n"
+        "deadlineNanos: this.#now + limitNanos",
+        "deadlineNanos: this.#now + limitNanos / 2n"
       )
     ]
   ],
@@ -489,7 +484,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ],
     [
-      edit("BackgroundTasks", "Effect.raceFirst(awaitEnd, effect).pipe($RECOVER)", "Effect.raceFirst(awaitEnd, effect)")
+      edit("BackgroundTasks", "Effect.raceFirst(effect, awaitEnd).pipe($RECOVER)", "Effect.raceFirst(effect, awaitEnd)")
     ],
     [edit("network/PeerSet", "tasks.endedUnsafe() ?? closed", "closed")]
   ],

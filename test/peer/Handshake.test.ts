@@ -269,7 +269,7 @@ describe("our version message", () => {
   })
 })
 
-describe("a peer that serves no blocks", () => {
+describe("a peer that serves no blocks (advisory N10)", () => {
   const idle = bobsVersion({ services: 0n })
 
   it.effect.each([
@@ -740,8 +740,8 @@ describe("a bug that peers can set off", () => {
         [message, 3]
       ])
     }).pipe(
-      Effect.provide(Logger.layer([logger])),
-      Effect.provide(node({ inbound: broken }).pipe(Layer.provide(minute)))
+      Effect.provide(node({ inbound: broken }).pipe(Layer.provide(minute))),
+      Effect.provide(Logger.layer([logger]))
     )
   })
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import type { Request } from "../../src/peer/Request.ts"
@@ -78,6 +78,43 @@ describe("the heartbeat (peer 71)", () => {
       yield* settle
       assert.deepStrictEqual(reports.at(-1), { _tag: "Responded", roundTrip: Duration.nanos(42_000_000n) })
       assert.strictEqual(Duration.toMillis(peer.roundTrip() ?? Duration.zero), 42)
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("also pings when it is asked to, once at a time, and keeps its own pace", () =>
+    Effect.gen(function* () {
+      const { bob, peer, reports } = yield* rig({ connected })
+      yield* pass("10 seconds")
+      const asked = yield* Effect.forkChild(peer.ping)
+      const nonce = yield* pingHeard(bob)
+      yield* peer.ping
+      assert.deepStrictEqual(yield* bob.heard, [])
+      yield* pass("7 millis")
+      yield* bob.says(Message.Pong({ nonce }))
+      yield* Fiber.join(asked)
+      assert.strictEqual(Duration.toMillis(peer.roundTrip() ?? Duration.zero), 7)
+      yield* pass("48 seconds")
+      assert.deepStrictEqual(yield* bob.heard, [])
+      yield* pass("1 seconds")
+      yield* pingHeard(bob)
+      assert.deepStrictEqual(
+        reports.map(({ _tag }) => _tag),
+        ["Connected", "PingSent", "Responded", "PingSent"]
+      )
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("ends the connection when a ping that was asked for has no answer", () =>
+    Effect.gen(function* () {
+      const { ended, peer, reports } = yield* rig({ connected })
+      const asked = yield* Effect.forkChild(Effect.flip(peer.ping))
+      yield* pass("20 seconds")
+      assert.strictEqual((yield* Fiber.join(asked))._tag, "ConnectionReceiveTimeout")
+      assert.strictEqual((yield* ended)?._tag, "ConnectionReceiveTimeout")
+      assert.deepStrictEqual(
+        reports.map(({ _tag }) => _tag),
+        ["Connected", "PingSent", "Failed"]
+      )
     }).pipe(Effect.provide(world))
   )
 

@@ -313,7 +313,7 @@ describe("announcing much (advisory P5, CVE-2023-33297)", () => {
   )
 })
 
-describe("what comes twice, late or unasked (advisory P6, CVE-2024-35202)", () => {
+describe("what comes twice, late or unasked (advisories P6 and N11, CVE-2024-35202)", () => {
   const three: Request = { _tag: "BlocksByHash", hashes: new Set([1, 2, 3].map((n) => block(n).hash)) }
   const blockMessage = (n: number) => Message.Block({ block: block(n) })
   const noise = [

@@ -148,7 +148,7 @@ const quiet = Logger.layer([])
 
 describe("any order of events (advisory P1, CVE-2026-123557)", () => {
   it.effect.each(Array.from({ length: 10 }, (_, block) => block * 20 + 1))(
-    "answers everybody once and leaves nothing behind: seeds %d and the 19 after it",
+    "answers everybody once and leaves nothing behind (advisory N15): seeds %d and the 19 after it",
     (first) =>
       Effect.gen(function* () {
         for (let seed = first; seed < first + 20; seed++) yield* Effect.provide(life(seed), world)

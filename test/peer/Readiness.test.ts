@@ -97,21 +97,23 @@ describe("a peer as its holder sees it", () => {
     }).pipe(Effect.provide(world))
   )
 
-  it.effect("that keeps the connection at work leaves its place full, which its holder can see (3.9)", () =>
-    Effect.gen(function* () {
-      const { bob, peer } = yield* rig({ answer: () => Effect.as(Effect.sleep("4 seconds"), { _tag: "Nil" }) })
-      yield* bob.says(...Array.from({ length: 10 }, () => Message.Mempool()))
-      const waiting = yield* start(peer.request(peers))
-      const room = yield* start(peer.awaitReady)
-      yield* pass("20 seconds")
-      assert.strictEqual(peer.readiness(), "Busy")
-      assert.strictEqual(room.result(), "pending")
-      assert.strictEqual(waiting.result(), "pending")
-      // Whoever enforces the limit closes it, and nobody is told of a failure.
-      const dropped = new ClientDropped()
-      yield* peer.close(dropped)
-      assert.strictEqual(room.result(), dropped)
-      assert.strictEqual(waiting.result(), dropped)
-    }).pipe(Effect.provide(world))
+  it.effect(
+    "that keeps the connection at work leaves its place full, which its holder can see (3.9; advisory N13)",
+    () =>
+      Effect.gen(function* () {
+        const { bob, peer } = yield* rig({ answer: () => Effect.as(Effect.sleep("4 seconds"), { _tag: "Nil" }) })
+        yield* bob.says(...Array.from({ length: 10 }, () => Message.Mempool()))
+        const waiting = yield* start(peer.request(peers))
+        const room = yield* start(peer.awaitReady)
+        yield* pass("20 seconds")
+        assert.strictEqual(peer.readiness(), "Busy")
+        assert.strictEqual(room.result(), "pending")
+        assert.strictEqual(waiting.result(), "pending")
+        // Whoever enforces the limit closes it, and nobody is told of a failure.
+        const dropped = new ClientDropped()
+        yield* peer.close(dropped)
+        assert.strictEqual(room.result(), dropped)
+        assert.strictEqual(waiting.result(), dropped)
+      }).pipe(Effect.provide(world))
   )
 })

@@ -115,7 +115,7 @@ describe("an answer (peer 65)", () => {
     assert.deepStrictEqual(own, answered({ _tag: "Pong", roundTrip: Duration.nanos(later) }))
   })
 
-  it("to FindBlocks is an inv of blocks alone, with the source of the list", () => {
+  it("to FindBlocks is an inv of blocks alone, with the source of the list (advisory N4)", () => {
     const both = inv(blockItem(hash(1)), blockItem(hash(2)))
     assert.deepStrictEqual(
       verdicts(findBlocks, inv(), inv(txItem(txId(1))), inv(blockItem(hash(1)), txItem(txId(1))), both),
@@ -153,7 +153,7 @@ describe("an answer (peer 65)", () => {
 })
 
 describe("a download of blocks (peer 65)", () => {
-  it("is complete with the last block, in the order they came", () => {
+  it("is complete with the last block, in the order they came, each with its source (advisory N3)", () => {
     assert.deepStrictEqual(verdicts(blocks(1, 2), blockMessage(2), blockMessage(1)), [
       consumed,
       answered({ _tag: "Blocks", items: [available(block(2)), available(block(1))] })

@@ -171,7 +171,7 @@ const cases = Object.entries(situations).flatMap(([doing, situation]) =>
 
 describe("whatever the connection does and however it ends", () => {
   it.effect.each(cases)(
-    "everybody hears the first error once, and nothing is left: %s, %s (advisory P13)",
+    "everybody hears the first error once, and nothing is left: %s, %s (advisories P13 and N8)",
     ([, , situation, { end, error, isLocal }]) =>
       Effect.gen(function* () {
         const before = yield* fibers

@@ -2,7 +2,8 @@
  * Random lives of a `ConnectionMachine`, and what must hold after each event.
  *
  * A model of a shell decides which events are possible: an answer to what the machine waits for, something from outside, or
- * what the peer says. A second machine gets the same events, and must have the same actions.
+ * what the peer says. A second machine gets the same events, and must have the same actions; now and then it is made anew
+ * of its own snapshot.
  */
 import assert from "node:assert/strict"
 import { isDeepStrictEqual } from "node:util"
@@ -10,6 +11,9 @@ import { Cause, Duration, Exit } from "effect"
 import * as Machine from "../../src/peer/ConnectionMachine.ts"
 import { ClientDropped, ConnectionClosed, ConnectionSendTimeout, Serialization } from "../../src/peer/Peer.ts"
 import type { Outcome } from "../../src/peer/InboundRequests.ts"
+import type { ConnectionInfo } from "../../src/peer/Peer.ts"
+import type { Recording } from "../../src/peer/Recording.ts"
+import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { Ping, Request } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
@@ -79,6 +83,23 @@ const outcomes: ReadonlyArray<Outcome> = [
 const broken: Outcome = { _tag: "Broken", cause: Cause.die("a bug of the program") }
 const reset = new Serialization({ cause: new StreamClosed({ reason: "Reset", code: "ECONNRESET" }) })
 
+const info: ConnectionInfo = {
+  connectedAddress: { _tag: "OutboundDirect", address: alice },
+  remote: {
+    _tag: "Version",
+    version: ourProtocolVersion,
+    services: 1n,
+    timestamp: 0n,
+    addressReceiver: { address: bob, services: 1n },
+    addressFrom: { address: alice, services: 1n },
+    nonce: 1n,
+    userAgent: "/Zebra:7.0.0/",
+    startHeight: 0,
+    relay: true
+  },
+  negotiatedVersion: ourProtocolVersion
+}
+
 /** What takes time, and is answered before anything else. */
 const owedBy = new Set<Machine.Action["_tag"]>(["Send", "Permit", "Ask"])
 
@@ -95,19 +116,22 @@ export interface Seen {
   readonly endings: Map<string, number>
 }
 
-/** One life, of at most so many events. */
-export const life = (seed: number, length: number, seen: Seen): void => {
+/** One life, of at most so many events; recorded, if somebody does. */
+export const life = (seed: number, length: number, seen: Seen, recording?: Recording): void => {
   const fraction = SeededRandom.fractions(SeededRandom.draws(seed, "machine"))
   const below = (count: number) => Math.floor(fraction() * count)
   const pick = <A>(all: ReadonlyArray<A>): A => all[below(all.length)]!
   const options = (): Machine.Options => ({
     limits,
-    source: seed % 2 === 0 ? undefined : { connection: 1, address: alice },
+    source: seed % 2 === 0 ? undefined : { connection: seed, address: alice },
     services: 1n,
     addresses: seed % 3 === 0 ? [] : [address],
     random: SeededRandom.fractions(SeededRandom.draws(seed, "chance"))
   })
-  const [machine, twin] = [new Machine.ConnectionMachine(options()), new Machine.ConnectionMachine(options())]
+  const record = recording?.begin(seed, info, options())
+  const machine = new Machine.ConnectionMachine(record?.options ?? options())
+  const twinsOptions = options()
+  let twin = new Machine.ConnectionMachine(twinsOptions)
 
   let now = 0n
   let owed: Machine.Action | undefined
@@ -121,7 +145,9 @@ export const life = (seed: number, length: number, seen: Seen): void => {
     [...waiters].filter(([, { state }]) => states.includes(state))
 
   const step = (event: Machine.Event): void => {
-    const actions = machine.step(event, now)
+    // Whatever it is at: one that is made of what it is goes on like it.
+    if (below(4) === 0) twin = new Machine.ConnectionMachine(twinsOptions, twin.snapshot)
+    const actions = record?.step(machine, event, now) ?? machine.step(event, now)
     assert.ok(isDeepStrictEqual(actions, twin.step(event, now)), "the same events have the same actions")
     seen.events++
     if (isClosed) {

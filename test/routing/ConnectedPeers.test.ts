@@ -12,7 +12,7 @@ describe("ConnectedPeers", () => {
   )
   const trusted = new Member(fakePeer({ id: 1, address: "127.0.0.1:1", inbound: true }), trustedIps, 0n)
 
-  it("trusts a host however its IP was written, once, and no other (A1)", () => {
+  it("trusts a host however its IP was written, once, and no other (advisory A1)", () => {
     assert.strictEqual(trustedIps.size, 2)
     for (const [address, isTrusted] of [
       ["192.0.2.7:5", true],

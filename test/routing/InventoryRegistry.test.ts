@@ -240,7 +240,7 @@ describe("InventoryRegistry", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("takes no more of one change than it could keep", () =>
+  it.effect("takes no more of one change than it could keep (advisory P8)", () =>
     Effect.gen(function* () {
       const registry = yield* InventoryRegistry
       yield* register(1, "available", ...Array.from({ length: 1500 }, (_, n) => tx(n)))

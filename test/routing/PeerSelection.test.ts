@@ -59,7 +59,8 @@ describe("a selection of one's own", () => {
           all(candidates)
             .toSorted((a, b) => a.id - b.id)
             .map((candidate) => {
-              const { group, id, isInbound, network, serving, trusted } = candidate
+              const { credit, group, id, isInbound, network, pending, serving, trusted } = candidate
+              assert.deepStrictEqual([credit, pending], [1, 0])
               const seconds = Number(nowNanos - candidate.joinedAtNanos) / 1e9
               return { group, id, isInbound, network, serving, trusted, seconds, load: candidate.load(nowNanos) }
             })
@@ -88,7 +89,7 @@ describe("a selection of one's own", () => {
             trusted: false,
             load: 8
           },
-          { id: 3, group: "127.0.0.9", network: "127.0", ...inbound, serving: true, trusted: true, load: 9 }
+          { id: 3, group: "127.0.0.9", network: "127.0.0.9", ...inbound, serving: true, trusted: true, load: 9 }
         ]
       ])
     }).pipe(Effect.provide(selecting(() => watching, { trusted: ["127.0.0.9"] })))
@@ -103,7 +104,7 @@ describe("a selection of one's own", () => {
             .map(({ id }) => id)
             .toSorted()
         )
-        return twoAtRandom.choose(candidates, draw, nowNanos)
+        return twoAtRandom.choose(candidates, draw, nowNanos, new Set())
       }
     }
     return Effect.gen(function* () {

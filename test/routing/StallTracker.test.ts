@@ -23,7 +23,7 @@ const peer = () => {
 }
 
 describe("StallTracker", () => {
-  it("disconnects at the third failure in a row, and starts afresh (network 72)", () => {
+  it("disconnects at the third failure in a row, and starts afresh (network 72; advisory N1)", () => {
     const bob = peer()
     assert.deepStrictEqual(
       [1, 2, 3, 4].map(() => bob("Stalled")),

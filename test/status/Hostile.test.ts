@@ -139,7 +139,7 @@ describe("a client that", () => {
 
   it.live("does not read is cut, and its place is free again", () =>
     Effect.gen(function* () {
-      const { at } = yield* withStatus("127.0.11.7", { limits: { ...onePlace, stallTimeout: Duration.millis(500) } })
+      const { at } = yield* withStatus("127.0.11.7", { limits: { ...onePlace, stallTimeout: Duration.seconds(2) } })
       const { text } = yield* talk(at, documents, { stops: true })
       yield* until(Effect.sync(text), (text) => text !== "")
       assert.isTrue(isRefused(yield* answerTo(at, health)))
@@ -150,7 +150,7 @@ describe("a client that", () => {
   it.live("takes its answer too slowly is cut at the end of its time", () =>
     Effect.gen(function* () {
       const { at } = yield* withStatus("127.0.11.8", {
-        limits: { ...onePlace, readTimeout: Duration.seconds(1), stallTimeout: Duration.hours(1) }
+        limits: { ...onePlace, readTimeout: Duration.seconds(2), stallTimeout: Duration.hours(1) }
       })
       const { socket, text } = yield* talk(at, documents, { stops: true })
       yield* until(Effect.sync(text), (text) => text !== "")

@@ -104,7 +104,13 @@ describe("zcashd's tools", () => {
         localaddresses: [{ address: "127.0.12.1", port, score: 1 }],
         warnings: ""
       })
+      // The heartbeat's first ping is a minute away.
+      assert.strictEqual(peer?.["pingtime"], 0)
       assert.deepInclude(yield* call("ping"), { status: 200, result: null, error: null })
+      yield* until(call("getpeerinfo"), ({ result }) => {
+        const [pinged] = result as ReadonlyArray<{ readonly pingtime: number }>
+        return (pinged?.pingtime ?? 0) > 0
+      })
     }).pipe(Effect.scoped)
   )
 

@@ -17,7 +17,7 @@ export const bookWorld = (
   chain: ChainParamsShape = mainnet,
   own: Layer.Layer<OwnAddress> = OwnAddress.layerNone
 ) =>
-  AddressBook.layer.pipe(
+  AddressBook.layerReference.pipe(
     Layer.provideMerge(BanList.layer),
     Layer.provideMerge(BackgroundTasks.layer),
     Layer.provideMerge(own),

@@ -134,7 +134,7 @@ export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
       Layer.mergeAll(
         scripted(log, options.outcome ?? (() => "fails")),
         peerSetLayer(log, options.answer ?? nobodyNew),
-        AddressBook.layer.pipe(Layer.provideMerge(BanList.layer))
+        AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer))
       )
     ),
     Layer.provideMerge(

@@ -206,6 +206,7 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
     load: () => (options.load ?? 21e9) * (pending.size + 1),
     roundTrip: () => undefined,
     pingWait: () => undefined,
+    ping: Effect.void,
     connectedAtMillis: 0,
     bytesRead: () => 0,
     bytesWritten: () => 0,

@@ -11,7 +11,7 @@ export const makeHome = () => {
 }
 
 /** Shared by all processes of all tests: compiling takes longer than what most of them do. */
-const compiled = new URL("../../node_modules/.cache/compiled", import.meta.url).pathname
+export const compiled = new URL("../../node_modules/.cache/compiled", import.meta.url).pathname
 
 export interface Run {
   readonly child: ChildProcess
@@ -20,44 +20,52 @@ export interface Run {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
 }
 
+/** A process that has been started, with what it prints. */
+export const runOf = (child: ChildProcess): Run => {
+  let [output, errors] = ["", ""]
+  child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()))
+  return {
+    child,
+    output: () => output,
+    errors: () => errors,
+    ended: new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })))
+  }
+}
+
 /** Starts the command with its home in `directory`, without a status interface unless `env` says otherwise. */
 export const startIn =
   (directory: string, env: Readonly<Record<string, string>> = {}, stdio: StdioOptions = ["ignore", "pipe", "pipe"]) =>
-  (...args: ReadonlyArray<string>): Run => {
-    const child = spawn(process.execPath, ["layers/bin.js", ...args], {
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        HOME: directory,
-        XDG_CACHE_HOME: directory,
-        NETWORK_EFFECT_STATUS: "off",
-        NODE_COMPILE_CACHE: compiled,
-        ...env
-      },
-      stdio
-    })
-    let [output, errors] = ["", ""]
-    child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()))
-    child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()))
-    return {
-      child,
-      output: () => output,
-      errors: () => errors,
-      ended: new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })))
-    }
-  }
+  (...args: ReadonlyArray<string>): Run =>
+    runOf(
+      spawn(process.execPath, ["layers/bin.js", ...args], {
+        env: {
+          PATH: process.env["PATH"] ?? "",
+          HOME: directory,
+          XDG_CACHE_HOME: directory,
+          NETWORK_EFFECT_STATUS: "off",
+          NODE_COMPILE_CACHE: compiled,
+          ...env
+        },
+        stdio
+      })
+    )
 
 export const until = async (holds: () => boolean, what: string) => {
   for (let tries = 0; !holds(); tries++) {
-    if (tries > 2000) throw new Error(`waited 20 s for ${what}`)
+    if (tries > 4000) throw new Error(`waited 40 s for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
 
 export const isListening = (run: Run) => until(() => /^listening on /m.test(run.output()), "the node to listen")
 
+/** The lines of stderr that are no logs, which are JSON where it is no terminal. */
+export const withoutLogs = (errors: string): ReadonlyArray<string> =>
+  errors.split("\n").filter((line) => line !== "" && !line.startsWith("{"))
+
 /** Runs to the end: the code, what was printed, and each line of stderr that is no log. */
 export const outcomeOf = async (run: Run) => {
   const { code } = await run.ended
-  const lines = run.errors().split("\n")
-  return { code, output: run.output(), errors: lines.filter((line) => line !== "" && !line.startsWith("{")) }
+  return { code, output: run.output(), errors: withoutLogs(run.errors()) }
 }

@@ -14,6 +14,7 @@ import {
   type ChainParamsShape,
   ChainTip,
   defaults,
+  Evictions,
   type GossipedAddress,
   mainnet,
   ManualPeers,
@@ -107,6 +108,7 @@ export const startNode = Effect.fnUntraced(function* ({
     peerSet: Context.get(services, PeerSet),
     advertiser: Context.get(services, BlockAdvertiser),
     manual: Context.get(services, ManualPeers),
+    evictions: Context.get(services, Evictions),
     /** Everything that happened, as it comes. */
     events
   }

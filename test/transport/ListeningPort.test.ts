@@ -7,9 +7,10 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import { ListeningPort, type Options } from "../../src/transport/ListeningPort.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
-import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
+import { InboundTransport, ListenError, OutboundTransport } from "../../src/transport/Transport.ts"
 import { loopback, mallory } from "../support/addresses.ts"
 import { kinds } from "../support/kinds.ts"
+import { linesOf } from "../support/logs.ts"
 import { elapse } from "../support/time.ts"
 
 const text = Option.map(PeerSocketAddress.format)
@@ -113,5 +114,48 @@ describe("a node without a port", () => {
       assert.deepStrictEqual(text(own.gossiped), Option.some("203.0.113.3:8233"))
       assert.deepStrictEqual([own.stated, own.listening], [mallory, Option.none()])
     }).pipe(Effect.scoped)
+  )
+})
+
+describe("a port everywhere", () => {
+  /** A machine that answers `[::]` so; everything else is taken. */
+  const machineThat = (code: string) =>
+    Layer.mock(InboundTransport, {
+      listen: (address) =>
+        PeerSocketAddress.format(address).startsWith("[::]")
+          ? Effect.fail(new ListenError({ address: PeerSocketAddress.format(address), code, cause: code }))
+          : Effect.succeed({ address, accept: Effect.never })
+    })
+  const bound = (address: string, machine: Layer.Layer<InboundTransport>) =>
+    Effect.map(
+      Layer.build(
+        ListeningPort.layer(PeerSocketAddress.fromStringUnsafe(address)).pipe(
+          Layer.provide(Layer.merge(BackgroundTasks.layer, machine))
+        )
+      ),
+      (node) => PeerSocketAddress.format(Context.get(node, OwnAddress).stated)
+    ).pipe(Effect.scoped)
+
+  it.effect.each(["EAFNOSUPPORT", "EADDRNOTAVAIL"])(
+    "is every IPv4 where there is no IPv6 (%s), with one warning",
+    (code) =>
+      Effect.gen(function* () {
+        const lines = yield* linesOf(
+          Effect.tap(bound("[::]:8233", machineThat(code)), (found) =>
+            Effect.sync(() => assert.strictEqual(found, "0.0.0.0:8233"))
+          )
+        )
+        assert.deepStrictEqual(lines, ["Warn: this machine has no IPv6: listening on IPv4 only"])
+      })
+  )
+
+  it.effect("is an error for any other reason, as is one IPv6 that is not there", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(bound("[::]:8233", machineThat("EADDRINUSE")))).code, "EADDRINUSE")
+      const nowhere = Layer.mock(InboundTransport, {
+        listen: () => Effect.fail(new ListenError({ address: "", code: "EADDRNOTAVAIL", cause: "" }))
+      })
+      assert.strictEqual((yield* Effect.flip(bound("[2001:db8::1]:8233", nowhere))).code, "EADDRNOTAVAIL")
+    })
   )
 })

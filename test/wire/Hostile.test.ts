@@ -11,7 +11,7 @@ import { hostileCases, judge } from "../support/hostile.ts"
  */
 const elementBytes = 8 + 40 + 32 + (16 + 576) / 8
 
-describe("a hostile message", () => {
+describe("a hostile message (advisory W12)", () => {
   it("comes in fifteen kinds", () => {
     assert.strictEqual(hostileCases.length, 15)
   })

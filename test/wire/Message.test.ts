@@ -66,7 +66,7 @@ describe("a message", () => {
   })
 })
 
-describe("a string with a count", () => {
+describe("a string with a count (advisories W5 and W11)", () => {
   it("reserves nothing for bytes that are not there (wire W1, bytes_external_count_rejects_short_reader)", () => {
     const reader = new Reader(Buffer.from("fefbff1f00" + "00000000", "hex"))
     const before = process.memoryUsage().arrayBuffers

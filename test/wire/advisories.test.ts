@@ -38,7 +38,7 @@ const header = Buffer.from(Result.getOrThrow(Block.decode(genesis.mainnet.bytes)
 const version = Buffer.alloc(4)
 version.writeUInt32LE(ourProtocolVersion)
 
-describe("W1: a stranger's message", () => {
+describe("advisory W1: a stranger's message", () => {
   it("is refused from its header above 1024 bytes, and nothing of it is held", () => {
     const head = Buffer.from(Frame.encode(mainnet.magic, { command: "tx", body: new Uint8Array() }))
     for (const length of [1025, 2_097_152]) {
@@ -52,7 +52,7 @@ describe("W1: a stranger's message", () => {
   })
 })
 
-describe("W2: addresses", () => {
+describe("advisory W2: addresses", () => {
   const v2 = (count: number) =>
     Buffer.concat([compactSize(count), ...Array.from({ length: count }, () => hex("29ab5f4900ff000000"))])
   it("are a thousand at most, of either form (addresses NB-8)", () => {
@@ -65,7 +65,7 @@ describe("W2: addresses", () => {
   })
 })
 
-describe("W3: headers", () => {
+describe("advisory W3: headers", () => {
   it("are 160 at most, with a solution of one of two lengths", () => {
     const many = (count: number) =>
       Buffer.concat([
@@ -81,7 +81,7 @@ describe("W3: headers", () => {
   })
 })
 
-describe("W4: locators", () => {
+describe("advisory W4: locators", () => {
   it("hold 101 hashes at most", () => {
     const locator = (count: number) => Buffer.concat([version, compactSize(count), Buffer.alloc(32 * (count + 1), 1)])
     for (const command of ["getblocks", "getheaders"]) {
@@ -92,7 +92,7 @@ describe("W4: locators", () => {
   })
 })
 
-describe("W5, W11: a length that is only claimed", () => {
+describe("advisories W5 and W11: a length that is only claimed", () => {
   it("reserves nothing, in any field that has one", () => {
     const claims = hex("fe00002000")
     const before = process.memoryUsage().arrayBuffers
@@ -122,7 +122,7 @@ describe("W5, W11: a length that is only claimed", () => {
   })
 })
 
-describe("W6, W7, W13: a transaction that is accepted", () => {
+describe("advisories W6, W7 and W13: a transaction that is accepted", () => {
   it("can be hashed and said again, whatever was changed in it", () => {
     const draw = SeededRandom.draws(1, "mutations")
     for (const { bytes } of Object.values(transactions)) {
@@ -181,7 +181,7 @@ describe("W6, W7, W13: a transaction that is accepted", () => {
   })
 })
 
-describe("W8: the largest that is legal", () => {
+describe("advisory W8: the largest that is legal", () => {
   it("is accepted, and one more is not", () => {
     const output = Buffer.alloc(9)
     const outputs = (count: number) =>
@@ -205,7 +205,7 @@ describe("W8: the largest that is legal", () => {
   })
 })
 
-describe("W9: filters", () => {
+describe("advisory W9: filters", () => {
   it("are read, within their limits, and nothing is done with them", () => {
     for (const [length, ok] of [
       [0, false],
@@ -228,7 +228,7 @@ describe("W9: filters", () => {
   })
 })
 
-describe("W10: a time in a version", () => {
+describe("advisory W10: a time in a version", () => {
   it("is refused outside of what a calendar has", () => {
     const at = (time: bigint) => {
       const body = Buffer.alloc(86)
@@ -256,7 +256,7 @@ describe("W10: a time in a version", () => {
   })
 })
 
-describe("W12: a small message of very many things", () => {
+describe("advisory W12: a small message of very many things", () => {
   it("makes no more of them than its bytes allow", () => {
     const empty = Buffer.concat([hex("0400008085202f89"), Buffer.alloc(21)])
     // What fits a block at the least a transaction has.

@@ -12,5 +12,12 @@ export const load = async (name: string) => (await import(`../${name}.ts`)) as B
 if (import.meta.main) {
   const [name = "", ...args] = process.argv.slice(2)
   const { run } = await load(name)
+  // What it shows is also told to whoever started it.
+  const show = console.table
+  console.table = (table: unknown) => {
+    process.send?.(table)
+    show(table)
+  }
   await run(args)
+  if (process.connected) process.disconnect()
 }

@@ -1,0 +1,134 @@
+/**
+ * Who may be dialled, by the part of the internet they are in, so that finding one costs the same in a book of any size.
+ *
+ *     waiting ─ its time has come ─▶ ready: by group
+ *
+ * A draw takes a group first and then one of its members. A crowd in one place is therefore as likely as a single host in
+ * another, however many addresses it has.
+ *
+ * @module
+ */
+import { compareText } from "./PeerAddress.ts"
+import { SortedList } from "./SortedList.ts"
+
+/** Whoever is in a pool. What begins with `pool` is the pool's. */
+export interface Pooled {
+  readonly key: string
+  readonly group: string
+  /** Monotonic milliseconds after which it may be dialled. */
+  poolDueMillis: number
+  /** Its place among those of its group, while it is ready. */
+  poolPlace: number
+  poolState: "absent" | "waiting" | "ready"
+}
+
+interface Group<A> {
+  readonly name: string
+  readonly members: Array<A>
+  place: number
+}
+
+/** Groups drawn by chance before they are gone through one by one. */
+const groupDraws = 16
+
+export class DialPool<A extends Pooled> {
+  readonly #waiting = new SortedList<A>((a, b) => a.poolDueMillis - b.poolDueMillis || compareText(a.key, b.key))
+  readonly #groups: Array<Group<A>> = []
+  readonly #byName = new Map<string, Group<A>>()
+
+  /** From the next millisecond after `dueMillis` on. */
+  put(item: A, dueMillis: number): void {
+    this.remove(item)
+    item.poolDueMillis = dueMillis
+    item.poolState = "waiting"
+    this.#waiting.add(item)
+  }
+
+  remove(item: A): void {
+    if (item.poolState === "waiting") this.#waiting.remove(item)
+    else if (item.poolState === "ready") this.#leave(item)
+    item.poolState = "absent"
+  }
+
+  /** Makes those ready whose time has come. */
+  advance(nowMillis: number): void {
+    for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
+      if (first.poolDueMillis >= nowMillis) return
+      this.#waiting.remove(first)
+      this.#join(first)
+    }
+  }
+
+  /** Those that wait, the first to be ready first. Not to be changed meanwhile. */
+  waiting(): Iterable<A> {
+    return this.#waiting
+  }
+
+  /** Those that are ready, by group. Not to be changed meanwhile. */
+  ready(): Iterable<{ readonly name: string; readonly members: ReadonlyArray<A> }> {
+    return this.#groups
+  }
+
+  /**
+   * One that is ready and suits: of a group that does, drawn with the chance that `weight` gives it. `random` draws from [0, 1).
+   * Ends without one only when there is none.
+   */
+  draw(
+    random: () => number,
+    isOpen: (group: string) => boolean,
+    suits: (item: A) => boolean,
+    weight: (item: A) => number
+  ): A | undefined {
+    const count = this.#groups.length
+    if (count === 0) return undefined
+    // Each one that was passed over makes the next more welcome, so that it ends.
+    let welcome = 1
+    for (let draws = 0; draws < groupDraws; draws++) {
+      const group = this.#groups[Math.floor(random() * count)]
+      if (group === undefined || !isOpen(group.name)) continue
+      const item = group.members[Math.floor(random() * group.members.length)]
+      if (item === undefined || !suits(item)) continue
+      if (random() < weight(item) * welcome) return item
+      welcome *= 1.2
+    }
+    const start = Math.floor(random() * count)
+    for (let step = 0; step < count; step++) {
+      const group = this.#groups[(start + step) % count]
+      if (group === undefined || !isOpen(group.name)) continue
+      const first = Math.floor(random() * group.members.length)
+      for (let place = 0; place < group.members.length; place++) {
+        const item = group.members[(first + place) % group.members.length]
+        if (item !== undefined && suits(item)) return item
+      }
+    }
+    return undefined
+  }
+
+  #join(item: A): void {
+    let group = this.#byName.get(item.group)
+    if (group === undefined) {
+      group = { name: item.group, members: [], place: this.#groups.length }
+      this.#groups.push(group)
+      this.#byName.set(item.group, group)
+    }
+    item.poolPlace = group.members.length
+    item.poolState = "ready"
+    group.members.push(item)
+  }
+
+  #leave(item: A): void {
+    const group = this.#byName.get(item.group)
+    const last = group?.members.pop()
+    if (group === undefined || last === undefined) return
+    if (last !== item) {
+      group.members[item.poolPlace] = last
+      last.poolPlace = item.poolPlace
+    }
+    if (group.members.length > 0) return
+    this.#byName.delete(group.name)
+    const lastGroup = this.#groups.pop()
+    if (lastGroup === undefined || lastGroup === group) return
+    this.#groups[group.place] = lastGroup
+    lastGroup.place = group.place
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The reasons in events and answers, in words for people who have not read this source.
+ *
+ * A reason is the tag of an error or the system's code of a failed dial: short, stable, and for programs. People are told what
+ * it means, wherever they look.
+ *
+ * @module
+ */
+import type { HandshakeReason } from "../peer/Handshake.ts"
+import type { PeerError } from "../peer/Peer.ts"
+import type { PeerRefused } from "../routing/Membership.ts"
+import type { ConnectFailure } from "./Connector.ts"
+import type { NetworkEvent } from "./NetworkEvents.ts"
+
+type TagOf<E extends { readonly _tag: string }> = E["_tag"]
+type ReasonOf<Tag extends NetworkEvent["_tag"]> =
+  Extract<NetworkEvent, { readonly _tag: Tag }> extends {
+    readonly reason: infer R
+  }
+    ? R
+    : never
+
+/** Whatever ends a connection, a handshake or a dial. */
+type Known =
+  | TagOf<PeerError>
+  | TagOf<HandshakeReason>
+  | TagOf<ConnectFailure>
+  | PeerRefused["reason"]
+  | ReasonOf<"InboundRefused">
+
+/** Of each the end of a sentence. */
+const words = {
+  // How a connection ends.
+  ConnectionClosed: "it ended the connection",
+  ConnectionDropped: "this node is stopping",
+  ClientDropped: "this node ended the connection",
+  ConnectionTaskExited: "its connection broke inside of this node, which is a bug",
+  ClientCancelledHeartbeatTask: "this node ended the connection",
+  HeartbeatTaskExited: "it did not answer a ping in time",
+  ConnectionSendTimeout: "it does not read what it is sent",
+  ConnectionReceiveTimeout: "it did not answer in time",
+  Serialization: "it sent what is no Zcash message, or the connection broke",
+  DuplicateHandshake: "it introduced itself twice",
+  PeerOverloaded: "it asks for more than this node has time for",
+  InboundTimeout: "answering it took too long",
+  PeerEvicted: "it had to go for a newcomer of another network",
+  ServiceShutdown: "this node is stopping",
+  AdvertAuthorizationRevoked: "it was banned, or is too old by now",
+  NotFoundResponse: "it has none of what it was asked for",
+  // How a handshake fails.
+  RemoteNonceReuse: "this is our own address",
+  ObsoleteVersion: "its protocol version is too old",
+  MissingRequiredServices: "it serves no blocks",
+  LocalDuplicateNonce: "two dials drew the same number; it is tried again",
+  HandshakeTimeout: "it did not introduce itself in time",
+  HandshakeError: "no agreement was reached",
+  // Why nobody is dialled, or let in.
+  AlreadyConnected: "it is connected already",
+  PeerBanned: "it is banned",
+  NoFreeSlot: "every place is taken",
+  DialError: "it could not be reached",
+  PeerRefused: "it may not join",
+  Connected: "it is connected already",
+  GroupFull: "its host has all the connections it may have",
+  Full: "every place is taken",
+  Outdated: "its protocol version is too old",
+  Banned: "it is banned",
+  Ended: "this node is stopping",
+  banned: "it is banned",
+  capacity: "every place is taken",
+  crowded: "too many of its neighbours wait already",
+  "too-soon": "it was here a moment ago",
+  // How a node ends.
+  NetworkClosed: "this node is stopping",
+  NodeOutdated: "this version of the node is too old for its chain",
+  BackgroundTaskExited: "a part of this node broke, which is a bug"
+} as const satisfies Readonly<Record<Known, string>>
+
+/** The system's codes, as far as people meet them. Source: POSIX, errno.h. */
+const codes: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nobody listens there",
+  ECONNRESET: "it broke the connection",
+  EHOSTUNREACH: "there is no way to that host",
+  ENETUNREACH: "there is no way to that network",
+  ETIMEDOUT: "it did not answer in time",
+  EADDRNOTAVAIL: "this machine has no address to dial it from",
+  EAFNOSUPPORT: "this machine has no IPv6",
+  EACCES: "this user may not dial there",
+  EPERM: "a firewall of this machine is in the way",
+  EMFILE: "this process has no file descriptors left",
+  ENFILE: "this machine has no file descriptors left",
+  Interrupted: "it was given up",
+  Defect: "the dial broke inside of this node, which is a bug"
+}
+
+const known: Readonly<Record<string, string>> = { ...codes, ...words }
+
+/** What a reason means, as the end of a sentence; one that is in no list is said as it is. */
+export const inWords = (reason: string): string => (Object.hasOwn(known, reason) ? (known[reason] ?? reason) : reason)
+
+/** The same of a handshake, where bytes that make no sense have a usual cause. */
+export const ofHandshake = (reason: string): string =>
+  reason === "Serialization" ? "it is no Zcash node, or one of another network" : inWords(reason)

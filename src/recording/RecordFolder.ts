@@ -1,0 +1,346 @@
+/**
+ * Records in a folder: a file for each segment, and never more of them than there is room for.
+ *
+ *     DIR/20261129T041500Z-5f1c-c000012-0003.ndjson
+ *         start of this process    │       third segment
+ *                                  connection; `n3-c000012` is one of node 3 of several
+ *
+ * Whole segments go, oldest first, when those of one connection, or all of them, become too many; those of earlier runs are
+ * among them. What is to be written waits in memory up to `pendingBytes`. Beyond that, and when the disk refuses,
+ * segments end and are counted; the node notices nothing.
+ *
+ * **Security**
+ *
+ * The folder is its owner's alone (0700, files 0600): a record says what this node asked for and was told, and its
+ * pseudonyms hide hosts only within their group. A file is created, never opened, so nobody's link is followed.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer"
+import {
+  Clock,
+  Context,
+  Data,
+  DateTime,
+  Deferred,
+  Duration,
+  Effect,
+  FileSystem,
+  Layer,
+  Metric,
+  Path,
+  type PlatformError,
+  Queue,
+  Schedule,
+  type Scope
+} from "effect"
+import { SecureRandom } from "effect/crypto"
+import { ShowAddresses } from "../chain/PeerSocketAddress.ts"
+import * as LimitedLog from "../LimitedLog.ts"
+import { Recording } from "../peer/Recording.ts"
+import { Policy } from "../Policy.ts"
+import * as Pseudonyms from "./Pseudonyms.ts"
+import { Recorder, type SegmentName, type Sink } from "./Recorder.ts"
+
+/** Where records go, and how much there may be of them. */
+export interface RecordOptions {
+  /** Made if it is not there; otherwise nothing but records may be in it. */
+  readonly directory: string
+  /** Bodies of any length are kept, and not only those of up to `Format.keptBodyBytes`. Off unless told. */
+  readonly keepsBodies?: boolean | undefined
+  /** Addresses are as they are, and not pseudonyms. As `ShowAddresses` unless told. */
+  readonly showsAddresses?: boolean | undefined
+  /** Longest segment in bytes; 1 MiB unless told. */
+  readonly segmentBytes?: number | undefined
+  /** Most bytes of one connection; 16 MiB unless told. */
+  readonly connectionBytes?: number | undefined
+  /** Most bytes of all connections; 1 GiB unless told. */
+  readonly totalBytes?: number | undefined
+  /** Most bytes in memory that wait to be written; 16 MiB unless told. */
+  readonly pendingBytes?: number | undefined
+}
+
+const mebibyte = 1_048_576
+
+/** The folder cannot be recorded to. `message` is a sentence for whoever named it. */
+export class RecordFolderError extends Data.TaggedError("RecordFolderError")<{ readonly message: string }> {}
+
+/** Records connections of the nodes of this process. */
+export class Records extends Context.Service<
+  Records,
+  {
+    /** For one node, named if there are several. */
+    readonly recording: (node: string) => Recording
+  }
+>()("network-effect/recording/Records") {}
+
+/** Most files, so that connections that end at once do not become files without end. */
+const maxFiles = 10_000
+
+/** What a file is counted as, at least: what a disk takes for it. */
+const fileBytes = 4096
+
+/** Time without a new segment after the disk refused one. */
+const pause = Duration.seconds(10)
+
+/** How long what was recorded stays in memory only. */
+const flushInterval = Duration.seconds(1)
+
+/** How long a node that stops waits for what is not yet written. */
+const closeGrace = Duration.seconds(5)
+
+/** Pieces of text that wait; `pendingBytes` is what usually ends first. */
+const maxJobs = 16_384
+
+const isRecord = (file: string): boolean => /^\d{8}T\d{6}Z-[0-9a-f]{4}-(n\d+-)?c\d+-\d+\.ndjson$/.test(file)
+
+const lostSegments = (reason: "disk" | "memory") =>
+  Metric.counter("network_effect.record.lost_segments", {
+    description: "segments of records that ended for want of room",
+    incremental: true,
+    attributes: { reason }
+  })
+
+const bytesOnDisk = Metric.gauge("network_effect.record.bytes", { description: "bytes of the records in the folder" })
+
+/** A file that is being written, or was. */
+interface SegmentFile {
+  readonly path: string
+  /** Of which connection, unlike any other in the folder. */
+  readonly connection: string
+  bytes: number
+  isFailed: boolean
+  isRemoved: boolean
+}
+
+interface Job {
+  readonly file: SegmentFile
+  readonly text: string
+}
+
+/** Records to a folder, for as long as the scope; what is not yet written then has five seconds. */
+export const make = Effect.fnUntraced(function* (
+  options: RecordOptions
+): Effect.fn.Return<
+  Records["Service"],
+  RecordFolderError,
+  FileSystem.FileSystem | Path.Path | Scope.Scope | SecureRandom.SecureRandom
+> {
+  const files = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const context = yield* Effect.context<never>()
+  const clock = yield* Clock.Clock
+  const policy = yield* Policy
+  const secure = yield* SecureRandom.SecureRandom
+  const showsAddresses = options.showsAddresses ?? (yield* ShowAddresses)
+  const connectionBytes = options.connectionBytes ?? 16 * mebibyte
+  const totalBytes = options.totalBytes ?? 1024 * mebibyte
+  const pendingBytes = options.pendingBytes ?? 16 * mebibyte
+  const log = LimitedLog.make(policy.statusLogInterval)
+
+  yield* prepare(options.directory)
+  const run = yield* Effect.map(Effect.all([DateTime.now, secure.randomBytes(2)]), ([now, bytes]) => {
+    const time = DateTime.formatIso(now).replaceAll(/[-:]|\.\d+/g, "")
+    return `${time}-${Buffer.from(bytes).toString("hex")}`
+  })
+
+  // -- what is there, oldest first --------------------------------------------------------------
+
+  const kept: Set<SegmentFile> = new Set()
+  const bytesOf = new Map<string, number>()
+  let total = 0
+  const change = (file: SegmentFile, bytes: number) => {
+    total += bytes
+    bytesOf.set(file.connection, (bytesOf.get(file.connection) ?? 0) + bytes)
+    if (bytesOf.get(file.connection) === 0) bytesOf.delete(file.connection)
+    bytesOnDisk.updateUnsafe(total, context)
+  }
+  const keep = (path: string, connection: string): SegmentFile => {
+    const file = { path, connection, bytes: 0, isFailed: false, isRemoved: false }
+    kept.add(file)
+    return file
+  }
+  for (const { name, size } of yield* recordsIn(options.directory)) {
+    const file = keep(paths.join(options.directory, name), name.replace(/-\d+\.ndjson$/, ""))
+    file.bytes = Math.max(size, fileBytes)
+    change(file, file.bytes)
+  }
+
+  /** Removes the oldest until the rest is within its bounds. The one that is written stays. */
+  const trim = Effect.fnUntraced(function* (current: SegmentFile) {
+    const remove = (file: SegmentFile) => {
+      kept.delete(file)
+      file.isRemoved = true
+      change(file, -file.bytes)
+      return Effect.ignore(files.remove(file.path))
+    }
+    if ((bytesOf.get(current.connection) ?? 0) > connectionBytes) {
+      for (const file of kept) {
+        if ((bytesOf.get(current.connection) ?? 0) <= connectionBytes) break
+        if (file.connection === current.connection && file !== current) yield* remove(file)
+      }
+    }
+    for (const file of kept) {
+      if (total <= totalBytes && kept.size <= maxFiles) break
+      if (file !== current) yield* remove(file)
+    }
+  })
+
+  // -- what is to be written ---------------------------------------------------------------------
+
+  const jobs = yield* Queue.dropping<Job>(maxJobs)
+  const drained = yield* Deferred.make<void>()
+  let pending = 0
+  let isClosing = false
+  let pausedUntilNanos: bigint | undefined
+
+  const write = Effect.fnUntraced(function* ({ file, text }: Job) {
+    const isFirst = file.bytes === 0
+    yield* files.writeFile(file.path, Buffer.from(text, "latin1"), { flag: isFirst ? "wx" : "a", mode: 0o600 })
+    const bytes = isFirst ? Math.max(text.length, fileBytes) : text.length
+    file.bytes += bytes
+    change(file, bytes)
+    yield* trim(file)
+  })
+
+  const refused = (file: SegmentFile, error: PlatformError.PlatformError) => {
+    file.isFailed = true
+    pausedUntilNanos = clock.monotonicTimeNanosUnsafe() + Duration.toNanosUnsafe(pause)
+    lostSegments("disk").updateUnsafe(1, context)
+    return log(
+      "record",
+      Effect.logWarning("a record cannot be written; the node goes on without").pipe(
+        Effect.annotateLogs({ folder: options.directory, reason: error.reason._tag })
+      )
+    )
+  }
+
+  const work = Effect.gen(function* () {
+    const job = yield* Queue.take(jobs)
+    if (!job.file.isFailed && !job.file.isRemoved) {
+      yield* Effect.catch(write(job), (error) => refused(job.file, error))
+    }
+    pending -= job.text.length
+    if (isClosing && pending === 0) yield* Deferred.succeed(drained, undefined)
+  })
+
+  const add = (file: SegmentFile, text: string, limit: number): boolean => {
+    if (file.isFailed || file.isRemoved || pending + text.length > limit) return false
+    if (!Queue.offerUnsafe(jobs, { file, text })) return false
+    pending += text.length
+    return true
+  }
+
+  const sink: Sink = {
+    open: (name, nowNanos) => {
+      // Half of the room, so that one that is opened has some.
+      if (pending > pendingBytes / 2) return undefined
+      if (pausedUntilNanos !== undefined && nowNanos < pausedUntilNanos) return undefined
+      const file = keep(paths.join(options.directory, fileName(run, name)), connectionOf(run, name))
+      let isBegun = false
+      return {
+        write: (text) => {
+          const isTaken = add(file, text, pendingBytes)
+          if (isTaken) isBegun = true
+          else if (!file.isFailed && !file.isRemoved) lostSegments("memory").updateUnsafe(1, context)
+          return isTaken
+        },
+        // The last line always finds room: it is short, and there is one for each file.
+        end: (text) => void (isBegun ? add(file, text, pendingBytes * 2) : kept.delete(file))
+      }
+    }
+  }
+
+  const key = yield* secure.randomBytes(Pseudonyms.keyBytes)
+  const recorder = new Recorder({
+    sink,
+    segmentBytes: options.segmentBytes ?? mebibyte,
+    pseudonym: showsAddresses ? Pseudonyms.none : Pseudonyms.make(key),
+    showsAddresses,
+    keepsBodies: options.keepsBodies ?? false,
+    nowMillis: () => clock.currentTimeMillisUnsafe()
+  })
+
+  yield* Effect.forkScoped(Effect.forever(work))
+  yield* Effect.forkScoped(
+    Effect.repeat(
+      Effect.sync(() => recorder.flush()),
+      Schedule.spaced(flushInterval)
+    )
+  )
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      recorder.stop()
+      isClosing = true
+      return pending === 0
+        ? Effect.void
+        : Effect.asVoid(Effect.timeoutOption(Effect.interruptible(Deferred.await(drained)), closeGrace))
+    })
+  )
+  return Records.of({ recording: (node) => recorder.recording(node) })
+})
+
+/** `Records` in a folder. */
+export const layer = (
+  options: RecordOptions
+): Layer.Layer<Records, RecordFolderError, FileSystem.FileSystem | Path.Path | SecureRandom.SecureRandom> =>
+  Layer.effect(Records, make(options))
+
+/** For one node: what it is built with is recorded to a folder. */
+export const layerRecording = (
+  options: RecordOptions
+): Layer.Layer<never, RecordFolderError, FileSystem.FileSystem | Path.Path | SecureRandom.SecureRandom> =>
+  Layer.effect(
+    Recording,
+    Effect.map(make(options), (records) => records.recording(""))
+  )
+
+const connectionOf = (run: string, { connection, node }: SegmentName): string =>
+  `${run}-${node === "" ? "" : `n${node}-`}c${String(connection).padStart(6, "0")}`
+
+const fileName = (run: string, name: SegmentName): string =>
+  `${connectionOf(run, name)}-${String(name.segment).padStart(4, "0")}.ndjson`
+
+/** Makes the folder, or sees that it is one of records. */
+const prepare = Effect.fnUntraced(
+  function* (directory: string) {
+    const files = yield* FileSystem.FileSystem
+    yield* files.makeDirectory(directory, { recursive: true, mode: 0o700 })
+    const others = (yield* files.readDirectory(directory)).filter((file) => !isRecord(file))
+    if (others.length > 0) {
+      return yield* new RecordFolderError({
+        message: `--record ${directory} is a folder with other things in it: name a new or an empty one.`
+      })
+    }
+    yield* files.chmod(directory, 0o700)
+    return yield* files.access(directory, { writable: true })
+  },
+  (effect, directory) =>
+    Effect.catchTag(effect, "PlatformError", ({ reason }) =>
+      Effect.fail(
+        new RecordFolderError({
+          message:
+            reason._tag === "AlreadyExists" || reason._tag === "BadResource"
+              ? `--record ${directory} is no folder: name a new or an empty one.`
+              : `--record ${directory} cannot be written to (${reason._tag}): name a folder of yours.`
+        })
+      )
+    )
+)
+
+/** Those of earlier runs, oldest first. */
+const recordsIn = (directory: string) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const paths = yield* Path.Path
+    const found: Array<{ readonly name: string; readonly size: number }> = []
+    for (const name of (yield* files.readDirectory(directory)).filter(isRecord).toSorted()) {
+      const { size } = yield* files.stat(paths.join(directory, name))
+      found.push({ name, size: Number(size) })
+    }
+    return found
+  }).pipe(
+    Effect.catch(({ reason }) =>
+      Effect.fail(new RecordFolderError({ message: `--record ${directory} cannot be read (${reason._tag}).` }))
+    )
+  )

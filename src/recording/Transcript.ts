@@ -1,0 +1,522 @@
+/**
+ * Events, actions and snapshots as the texts of a record. The inverse is `Reading.ts`.
+ *
+ * Written by hand and not through the schemas of `Format.ts`, which check what is read: this runs for every event of every
+ * connection that is recorded. What is rare goes through values of the schemas' types.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer"
+import { hash } from "node:crypto"
+import { Cause, Duration, Exit, Option, Result } from "effect"
+import type { Block, BlockHeader } from "../chain/Block.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import type { Transaction } from "../chain/Transaction.ts"
+import type { Action, Event, Settled, Snapshot } from "../peer/ConnectionMachine.ts"
+import type { Outcome } from "../peer/InboundRequests.ts"
+import type { AdvertNotDelivered, PeerError, PeerReport } from "../peer/Peer.ts"
+import type { InboundRequest, Ping, Request, Response, Source } from "../peer/Request.ts"
+import type { GossipedAddress } from "../wire/AddressCodec.ts"
+import { commandOf, encodeBody, type InventoryItem, type Message } from "../wire/Message.ts"
+import type * as Format from "./Format.ts"
+import { keptBodyBytes, shownCharacters } from "./Format.ts"
+import type { Pseudonym } from "./Pseudonyms.ts"
+
+/** What stands for the bytes of something that was not kept. */
+export interface Digest {
+  readonly length: number
+  readonly sha256: string
+}
+
+/** What has bytes that may be left out: a block, a transaction, or a list of headers. */
+export type Body = Block | Transaction | ReadonlyArray<BlockHeader>
+
+export interface Options {
+  readonly pseudonym: Pseudonym
+  /** Whether bodies of any length are kept. */
+  readonly keepsBodies: boolean
+  /** As locators state it. */
+  readonly negotiatedVersion: number
+  /** Of what is read from a record; what has no digest here is digested. */
+  readonly digests?: WeakMap<Body, Digest>
+}
+
+/** Writes the texts of one connection. */
+export class Transcript {
+  readonly #options: Options
+  readonly #digests: WeakMap<Body, Digest>
+  /** The time that others are relative to. */
+  #baseNanos = 0n
+
+  constructor(options: Options) {
+    this.#options = options
+    this.#digests = options.digests ?? new WeakMap()
+  }
+
+  /** From here on times are relative to this one. */
+  startAt(baseNanos: bigint): void {
+    this.#baseNanos = baseNanos
+  }
+
+  nanos(at: bigint): number {
+    return Number(at - this.#baseNanos)
+  }
+
+  // -- events ----------------------------------------------------------------------------------
+
+  /** The JSON of an event. */
+  event(event: Event): string {
+    switch (event._tag) {
+      case "Quiet":
+        return '"Quiet"'
+      case "Written":
+        return '"Written"'
+      case "Alarm":
+        return '"Alarm"'
+      case "Message":
+        return this.#message(event.message)
+      default:
+        return JSON.stringify(this.#rareEvent(event))
+    }
+  }
+
+  #message(message: Message): string {
+    const command = commandOf(message)
+    switch (message._tag) {
+      case "Verack":
+      case "GetAddr":
+      case "Mempool":
+      case "FilterClear":
+        return `{"message":"${command}"}`
+      case "Block":
+      case "Tx":
+      case "Headers":
+      case "FilterLoad":
+        return JSON.stringify(this.#long(message))
+      default:
+        return `{"message":"${command}","body":"${this.#body(message).toString("base64")}"}`
+    }
+  }
+
+  #body(message: Message): Buffer {
+    const hidden = this.#hidden(message)
+    const body = Result.getOrThrow(encodeBody(hidden, this.#options))
+    return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  }
+
+  /** With other addresses, if they are not to be told. */
+  #hidden(message: Message): Message {
+    const { pseudonym } = this.#options
+    if (message._tag === "Addr") {
+      return { ...message, addresses: message.addresses.map((each) => ({ ...each, address: pseudonym(each.address) })) }
+    }
+    if (message._tag !== "Version") return message
+    const { addressFrom, addressReceiver } = message
+    return {
+      ...message,
+      addressFrom: { ...addressFrom, address: pseudonym(addressFrom.address) },
+      addressReceiver: { ...addressReceiver, address: pseudonym(addressReceiver.address) }
+    }
+  }
+
+  /** Messages whose bodies may be left out. */
+  #long(message: Message): Format.Message {
+    const command = commandOf(message)
+    switch (message._tag) {
+      case "Block": {
+        const { bytes, header } = message.block
+        if (this.#isKept(bytes.length)) return { message: command, body: base64(bytes) }
+        return { message: command, ...this.digestOf(message.block), header: base64(header.bytes) }
+      }
+      case "Tx": {
+        const { transaction } = message
+        if (this.#isKept(transaction.bytes.length)) return { message: command, body: base64(transaction.bytes) }
+        return { message: command, ...this.digestOf(transaction), id: transaction.id }
+      }
+      case "Headers": {
+        const { headers } = message
+        if (this.#isKept(lengthOf(headers))) return { message: command, body: this.#body(message).toString("base64") }
+        return { message: command, ...this.digestOf(headers), count: headers.length }
+      }
+      default: {
+        const body = this.#body(message)
+        if (this.#isKept(body.length)) return { message: command, body: base64(body) }
+        return { message: command, length: body.length, sha256: hash("sha256", body) }
+      }
+    }
+  }
+
+  #isKept(length: number): boolean {
+    return this.#options.keepsBodies || length <= keptBodyBytes
+  }
+
+  #rareEvent(event: Exclude<Event, { _tag: "Quiet" | "Written" | "Alarm" | "Message" }>): Format.Event {
+    switch (event._tag) {
+      case "InputEnd":
+      case "WriteFailed":
+        return { _tag: event._tag, error: errorOf(event.error) }
+      case "Request":
+        return { _tag: "Request", waiter: event.waiter, request: this.#request(event.request) }
+      case "Advert":
+        return { _tag: "Advert", waiter: event.waiter, hash: event.hash }
+      case "Cancel":
+        return { _tag: "Cancel", waiter: event.waiter }
+      case "Permitted":
+        return { _tag: "Permitted", isAllowed: event.isAllowed }
+      case "Answered":
+        return { _tag: "Answered", outcome: this.#outcome(event.outcome) }
+      case "Close": {
+        const defect = defectOf(event.failure)
+        return { _tag: "Close", error: errorOf(event.error), ...(defect === undefined ? {} : { defect }) }
+      }
+    }
+  }
+
+  #request(request: Request | Ping): Format.Request {
+    switch (request._tag) {
+      case "Peers":
+      case "MempoolTransactionIds":
+        return { _tag: request._tag }
+      case "Ping":
+        return { _tag: "Ping", nonce: String(request.nonce) }
+      case "BlocksByHash":
+        return { _tag: "BlocksByHash", hashes: [...request.hashes] }
+      case "BlockDownload":
+        return { _tag: "BlockDownload", hash: request.hash }
+      case "TransactionsById":
+      case "AdvertiseTransactionIds":
+        return { _tag: request._tag, ids: [...request.ids] }
+      case "PushTransaction":
+        return { _tag: "PushTransaction", transaction: this.#bytesOf(request.transaction) }
+      case "FindBlocks":
+      case "FindHeaders":
+        return {
+          _tag: request._tag,
+          known: request.known,
+          ...(request.stop === undefined ? {} : { stop: request.stop })
+        }
+    }
+  }
+
+  #bytesOf(value: Block | Transaction): Format.Bytes {
+    if (this.#isKept(value.bytes.length)) return { bytes: base64(value.bytes) }
+    const digest = this.digestOf(value)
+    return "header" in value ? { ...digest, header: base64(value.header.bytes) } : { ...digest, id: value.id }
+  }
+
+  #outcome(outcome: Outcome): Format.Outcome {
+    switch (outcome._tag) {
+      case "Answered":
+        return { _tag: "Answered", response: this.#response(outcome.response) }
+      case "Failed":
+        return { _tag: "Failed", cause: nameOf(outcome.cause) }
+      case "Broken":
+        return { _tag: "Broken", cause: nameOf(Cause.squash(outcome.cause)) }
+      default:
+        return { _tag: outcome._tag }
+    }
+  }
+
+  #response(response: Response): Format.Response {
+    switch (response._tag) {
+      case "Nil":
+        return { _tag: "Nil" }
+      case "Peers":
+        return { _tag: "Peers", addresses: response.addresses.map((each) => this.#gossiped(each)) }
+      case "Pong":
+        return { _tag: "Pong", nanos: String(Duration.toNanosUnsafe(response.roundTrip)) }
+      case "Blocks":
+        return {
+          _tag: "Blocks",
+          items: response.items.map((item) => (item._tag === "Missing" ? item.id : this.#bytesOf(item.value)))
+        }
+      case "Transactions":
+        return {
+          _tag: "Transactions",
+          items: response.items.map((item) => (item._tag === "Missing" ? item.id : this.#bytesOf(item.value)))
+        }
+      case "BlockHashes":
+        return { _tag: "BlockHashes", hashes: response.hashes }
+      case "BlockHeaders":
+        return { _tag: "BlockHeaders", count: response.headers.length, headers: this.#headers(response.headers) }
+      case "TransactionIds":
+        return { _tag: "TransactionIds", ids: response.ids }
+    }
+  }
+
+  #headers(headers: ReadonlyArray<BlockHeader>): Format.Bytes {
+    return this.#isKept(lengthOf(headers))
+      ? { bytes: base64(Buffer.concat(headers.map(({ bytes }) => bytes))) }
+      : this.digestOf(headers)
+  }
+
+  #gossiped({ address, lastSeenSeconds, services }: GossipedAddress): readonly [string, string, number] {
+    return [this.address(address), String(services), lastSeenSeconds]
+  }
+
+  /** `ip:port` of the pseudonym. */
+  address(address: PeerSocketAddress.PeerSocketAddress): string {
+    return PeerSocketAddress.format(this.#options.pseudonym(address))
+  }
+
+  /** Computed once for each. */
+  digestOf(body: Body): Digest {
+    const known = this.#digests.get(body)
+    if (known !== undefined) return known
+    const bytes = isHeaders(body) ? Buffer.concat(body.map(({ bytes }) => bytes)) : body.bytes
+    const digest = { length: bytes.length, sha256: hash("sha256", bytes) }
+    this.#digests.set(body, digest)
+    return digest
+  }
+
+  // -- snapshots -------------------------------------------------------------------------------
+
+  state(snapshot: Snapshot): Format.State {
+    const { advert, answer, current, waiting } = snapshot
+    const asked = (each: Snapshot["requests"][number]) => ({
+      waiter: each.waiter,
+      request: this.#request(each.request),
+      isCancelled: each.isCancelled
+    })
+    return {
+      phase: snapshot.phase,
+      requests: snapshot.requests.map(asked),
+      adverts: snapshot.adverts,
+      addresses: snapshot.addresses.map((each) => this.#gossiped(each)),
+      ...(current === undefined ? {} : { current: { ...asked(current), taken: this.nanos(current.takenNanos) } }),
+      ...(waiting === undefined
+        ? {}
+        : {
+            waiting: {
+              since: this.nanos(waiting.sinceNanos),
+              deadline: this.nanos(waiting.deadlineNanos),
+              taken: waiting.taken.map((message) => this.#long(message))
+            }
+          }),
+      ...(advert === undefined ? {} : { advert }),
+      ...(answer === undefined ? {} : { answer: { response: this.#response(answer.response), said: answer.said } }),
+      ...(snapshot.overloadedAtNanos === undefined ? {} : { overloadedAt: this.nanos(snapshot.overloadedAtNanos) }),
+      ...(snapshot.alarmNanos === undefined ? {} : { alarm: this.nanos(snapshot.alarmNanos) })
+    }
+  }
+
+  // -- actions ---------------------------------------------------------------------------------
+
+  /** A text for each, none of which needs escapes in JSON. */
+  action(action: Action): string {
+    switch (action._tag) {
+      case "Read":
+      case "Permit":
+      case "Yield":
+        return action._tag
+      case "Unasked":
+        return `Unasked ${commandOf(action.message)}`
+      case "Count":
+        return action.kind === undefined ? `Count ${action.of}` : `Count ${action.of} ${action.kind}`
+      case "Send": {
+        const content = this.#said(action.message)
+        const text = `Send ${commandOf(action.message)}${content === "" ? "" : ` ${short(content)}`}`
+        return action.waiter === undefined ? text : `${text} for ${action.waiter}`
+      }
+      case "Ask": {
+        const content = this.#asked(action.request)
+        return `Ask ${action.request._tag}${content === "" ? "" : ` ${short(content)}`}`
+      }
+      case "Settle":
+        return `Settle ${action.waiter} ${short(this.#settled(action.exit))}`
+      case "Report":
+        return `Report ${short(this.#report(action.report))}${action.waiter === undefined ? "" : ` for ${action.waiter}`}`
+      case "SetAlarm":
+        return `SetAlarm ${this.nanos(action.atNanos)}`
+      case "Close":
+        return `Close ${short(textOfError(action.error))}${defectOf(action.failure) === undefined ? "" : " by a defect"}`
+    }
+  }
+
+  /** What a message of ours says. */
+  #said(message: Message): string {
+    switch (message._tag) {
+      case "Ping":
+      case "Pong":
+        return String(message.nonce)
+      case "Addr":
+        return this.#addresses(message.addresses)
+      case "Inv":
+      case "GetData":
+      case "NotFound":
+        return textOfItems(message.items)
+      case "GetBlocks":
+      case "GetHeaders":
+        return textOfLocator(message)
+      case "Block":
+        return this.#digest(message.block)
+      case "Tx":
+        return this.#digest(message.transaction)
+      case "Headers":
+        return this.#digest(message.headers)
+      default:
+        return ""
+    }
+  }
+
+  #digest(body: Body): string {
+    const { length, sha256 } = this.digestOf(body)
+    return `${length} ${sha256.slice(0, digestDigits)}`
+  }
+
+  #addresses(addresses: ReadonlyArray<GossipedAddress>): string {
+    return addresses.map((each) => this.#gossiped(each).join(" ")).join(", ")
+  }
+
+  #asked(request: InboundRequest): string {
+    switch (request._tag) {
+      case "Peers":
+      case "MempoolTransactionIds":
+        return ""
+      case "BlocksByHash":
+        return textOfIds(request.hashes)
+      case "TransactionsById":
+        return textOfIds(request.ids)
+      case "FindBlocks":
+      case "FindHeaders":
+        return textOfLocator(request)
+      case "PushTransaction":
+        return this.#digest(request.transaction) + by(request.source)
+      case "AdvertiseTransactionIds":
+        return textOfIds(request.ids) + by(request.source)
+      case "AdvertiseBlock":
+        return request.hash + by(request.source)
+    }
+  }
+
+  #settled(exit: Settled): string {
+    if (Exit.isSuccess(exit)) return exit.value === undefined ? "written" : this.#answer(exit.value)
+    const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+    return error === undefined ? "a defect" : textOfError(error)
+  }
+
+  #answer(response: Response): string {
+    const content = this.#answered(response)
+    return content === "" ? response._tag : `${response._tag} ${content}`
+  }
+
+  #answered(response: Response): string {
+    switch (response._tag) {
+      case "Nil":
+        return ""
+      case "Peers":
+        return this.#addresses(response.addresses)
+      case "Pong":
+        return String(Duration.toNanosUnsafe(response.roundTrip))
+      case "Blocks":
+        return response.items
+          .map((item) => (item._tag === "Missing" ? `no ${item.id}` : this.#digest(item.value) + by(item.source)))
+          .join()
+      case "Transactions":
+        return response.items
+          .map((item) => (item._tag === "Missing" ? `no ${item.id}` : this.#digest(item.value) + by(item.source)))
+          .join()
+      case "BlockHashes":
+        return textOfIds(response.hashes) + by(response.source)
+      case "BlockHeaders":
+        return this.#digest(response.headers) + by(response.source)
+      case "TransactionIds":
+        return textOfIds(response.ids)
+    }
+  }
+
+  #report(report: PeerReport): string {
+    switch (report._tag) {
+      case "InventoryAvailable":
+      case "InventoryMissing":
+        return `${report._tag} ${textOfItems(report.items)}`
+      case "Failed":
+        return report.services === undefined ? "Failed" : `Failed ${report.services}`
+      // The machine makes no others.
+      case "Connected":
+      case "PingSent":
+      case "Responded":
+        return report._tag
+    }
+  }
+}
+
+const digestDigits = 16
+
+/** A text as it is, or its digest. */
+const short = (text: string): string =>
+  text.length <= shownCharacters ? text : `#${hash("sha256", text).slice(0, digestDigits)}`
+
+const isHeaders = (body: Body): body is ReadonlyArray<BlockHeader> => Array.isArray(body)
+
+const lengthOf = (headers: ReadonlyArray<BlockHeader>): number =>
+  headers.reduce((sum, { bytes }) => sum + bytes.length, 0)
+
+const base64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")
+
+const by = (source: Source | undefined): string => (source === undefined ? "" : ` by ${source.connection}`)
+
+const textOfIds = (ids: Iterable<string>): string => {
+  let text = ""
+  for (const id of ids) text += text === "" ? id : `,${id}`
+  return text
+}
+
+const textOfItems = (items: ReadonlyArray<InventoryItem>): string => {
+  let text = ""
+  for (const item of items) {
+    const named = item._tag === "Error" ? "" : "id" in item ? item.id : item.hash
+    text += `${text === "" ? "" : ","}${item._tag}:${named}`
+  }
+  return text
+}
+
+const textOfLocator = ({ known, stop }: { readonly known: ReadonlyArray<string>; readonly stop: string | undefined }) =>
+  `${textOfIds(known)} to ${stop ?? "the end"}`
+
+/** The tag, and that of what it is about. */
+const textOfError = (error: PeerError | AdvertNotDelivered): string => {
+  switch (error._tag) {
+    case "Serialization":
+      return `Serialization ${error.cause._tag}`
+    case "AdvertNotDelivered":
+      return `AdvertNotDelivered ${error.reason}`
+    case "NotFoundResponse":
+      return `NotFoundResponse ${textOfItems(error.hashes)}`
+    default:
+      return error._tag
+  }
+}
+
+/** Its own fields, as far as they are texts and numbers: none of them names an address. */
+const fieldsOf = (error: object): Record<string, string | number> => {
+  const fields: Record<string, string | number> = {}
+  for (const [name, value] of Object.entries(error)) {
+    if (name === "_tag" || name === "message" || name === "name" || name === "stack") continue
+    if (typeof value === "string" || typeof value === "number") fields[name] = value
+  }
+  return fields
+}
+
+/** An error that a connection met, to be made again by `Reading.ts`. */
+const errorOf = (error: PeerError): Format.Error => {
+  const cause = error._tag === "Serialization" ? error.cause : undefined
+  return {
+    _tag: error._tag,
+    fields: fieldsOf(error),
+    ...(cause === undefined ? {} : { cause: { _tag: cause._tag, fields: fieldsOf(cause) } })
+  }
+}
+
+/** What kind of bug it is that those who wait hear of. */
+const defectOf = (failure: Exit.Exit<never, PeerError>): string | undefined =>
+  Exit.isFailure(failure) && Option.isNone(Cause.findErrorOption(failure.cause))
+    ? nameOf(Cause.squash(failure.cause))
+    : undefined
+
+/** What kind of thing was thrown. Not what it says: that may be anything, addresses too. */
+export const nameOf = (thrown: unknown): string => {
+  if (thrown instanceof Error) return thrown.name.slice(0, shownCharacters)
+  return typeof thrown
+}

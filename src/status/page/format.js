@@ -1,0 +1,74 @@
+/** How numbers, times and reasons are said. Pure. */
+
+/** @param {number} bytes */
+export const size = (bytes) => {
+  let rest = bytes
+  for (const unit of ["B", "KB", "MB", "GB"]) {
+    if (rest < 1000) return `${rest < 10 && unit !== "B" ? rest.toFixed(1) : Math.round(rest)} ${unit}`
+    rest /= 1000
+  }
+  return `${rest.toFixed(1)} TB`
+}
+
+/** @param {number} seconds */
+export const age = (seconds) =>
+  seconds < 60
+    ? `${Math.max(0, Math.round(seconds))} s`
+    : seconds < 3600
+      ? `${Math.floor(seconds / 60)} min`
+      : seconds < 86_400
+        ? `${Math.floor(seconds / 3600)} h`
+        : `${Math.floor(seconds / 86_400)} d`
+
+/** @param {number | null} millis */
+export const ping = (millis) =>
+  millis === null ? "–" : millis < 10 ? `${millis.toFixed(1)} ms` : `${Math.round(millis)} ms`
+
+/** @param {number} n @param {string} one @param {string} more */
+export const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`
+
+/** @param {number} share In 0..1. */
+export const percent = (share) => (share > 0 && share < 0.01 ? "<1 %" : `${Math.round(share * 100)} %`)
+
+/** @param {number} millis Since the Unix epoch. */
+export const clock = (millis) => new Date(millis).toLocaleTimeString([], { hour12: false })
+
+/** @param {number} millis Since the Unix epoch. */
+export const minute = (millis) =>
+  new Date(millis).toLocaleTimeString([], { hour12: false, hour: "2-digit", minute: "2-digit" })
+
+/** @param {number} millis Since the Unix epoch. */
+export const day = (millis) =>
+  new Date(millis).toLocaleString([], {
+    hour12: false,
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit"
+  })
+
+/** @type {Record<string, string>} */
+const codes = {
+  ECONNREFUSED: "nobody listens there",
+  ECONNRESET: "it broke the connection",
+  ETIMEDOUT: "no answer in time",
+  EHOSTUNREACH: "there is no way to that host",
+  ENETUNREACH: "there is no way to that network",
+  EPIPE: "it broke the connection"
+}
+
+/** A reason as one says it: `ConnectionClosed` is `connection closed`. @param {string} reason */
+export const inWords = (reason) =>
+  codes[reason] ??
+  (/^[A-Z]?[a-z]+(?:[A-Z][a-z]+)+$/.test(reason) ? reason.replace(/(?!^)([A-Z])/g, " $1").toLowerCase() : reason)
+
+/** Services of a `version` message that have a name. Source: zcashd src/protocol.h. */
+const serviceNames = ["network", "getutxo", "bloom"]
+
+/** @param {string} hex 16 hexadecimal digits. */
+export const services = (hex) => {
+  const bits = BigInt(`0x${hex}`)
+  const names = serviceNames.filter((_, bit) => (bits >> BigInt(bit)) & 1n)
+  const rest = bits & ~((1n << BigInt(serviceNames.length)) - 1n)
+  return [...names, ...(rest === 0n ? [] : [`0x${rest.toString(16)}`])].join(", ") || "none"
+}

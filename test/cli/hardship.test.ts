@@ -1,0 +1,190 @@
+/** A node on a machine that is short of something: file descriptors, a disk, IPv6, a cache directory of its own, time to start. */
+import { execFileSync, spawn } from "node:child_process"
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import * as net from "node:net"
+import { join } from "node:path"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { isListening, makeHome, type Run, runOf, startIn, until } from "../support/process.ts"
+
+const home = makeHome()
+afterAll(home.remove)
+const node = ["start", "--network", "regtest", "--listen", "127.0.0.1:0"] as const
+
+/** A directory of its own for each node, which otherwise share one and refuse each other. */
+const directoryOf = (name: string) => {
+  const directory = join(home.directory, name)
+  mkdirSync(directory)
+  return directory
+}
+
+const portOf = (run: Run) => Number(/^listening on \S+:(\d+);/m.exec(run.output())?.[1])
+
+/** A connection from a host of its own, when there is one: a host that was here is not let in again soon. */
+const connection = (port: number, localAddress = "127.0.0.2") =>
+  new Promise<net.Socket>((resolve, reject) => {
+    const socket = net.connect({ port, host: "127.0.0.1", localAddress }, () => resolve(socket))
+    socket.on("error", reject)
+  })
+
+const stop = async (run: Run) => {
+  run.child.kill("SIGTERM")
+  assert.deepStrictEqual(await run.ended, { code: 0, signal: null }, run.errors())
+}
+
+describe("a node", () => {
+  it(
+    "with 48 file descriptors says that they are too few, and outlives guests who take them all",
+    { timeout: 60_000 },
+    async () => {
+      const directory = directoryOf("descriptors")
+      const run = runOf(
+        spawn("sh", ["-c", 'ulimit -n 48; exec "$0" "$@"', process.execPath, "layers/bin.js", ...node], {
+          env: {
+            PATH: process.env["PATH"] ?? "",
+            HOME: directory,
+            XDG_CACHE_HOME: directory,
+            NETWORK_EFFECT_STATUS: "off"
+          },
+          stdio: ["ignore", "pipe", "pipe"]
+        })
+      )
+      await isListening(run)
+      assert.include(run.errors(), "this process may open fewer files than it has places for connections")
+      const guests = await Promise.allSettled(
+        Array.from({ length: 50 }, (_, n) => connection(portOf(run), `127.1.${n}.1`))
+      )
+      for (const guest of guests) if (guest.status === "fulfilled") guest.value.destroy()
+      // It works its way through those who waited, one a second.
+      await until(() => (run.output().match(/no agreement with/g) ?? []).length > 2, "guests to be looked at")
+      await stop(run)
+    }
+  )
+
+  it("with a home that cannot be written says so, keeps nothing, and goes on", async () => {
+    const directory = directoryOf("file")
+    const file = join(directory, "home")
+    writeFileSync(file, "")
+    const run = startIn(file)(...node)
+    await isListening(run)
+    assert.include(run.errors(), "nothing can be kept in the cache directory")
+    await stop(run)
+  })
+
+  const shim = join(home.directory, "noipv6.so")
+  const hasCompiler = (() => {
+    const source = `
+      #define _GNU_SOURCE
+      #include <dlfcn.h>
+      #include <errno.h>
+      #include <sys/socket.h>
+      int socket(int domain, int type, int protocol) {
+        static int (*real)(int, int, int);
+        if (domain == AF_INET6) { errno = EAFNOSUPPORT; return -1; }
+        if (!real) real = (int (*)(int, int, int)) dlsym(RTLD_NEXT, "socket");
+        return real(domain, type, protocol);
+      }`
+    try {
+      execFileSync("cc", ["-shared", "-fPIC", "-x", "c", "-o", shim, "-"], { input: source, stdio: "pipe" })
+      return true
+    } catch {
+      console.log("a node without IPv6 is not tried: there is no C compiler (cc) to take it away with")
+      return false
+    }
+  })()
+
+  it.skipIf(!hasCompiler)("without IPv6 listens on IPv4, with one warning", async () => {
+    const run = startIn(directoryOf("ipv4"), { LD_PRELOAD: shim })(
+      "start",
+      "--network",
+      "regtest",
+      "--listen",
+      "[::]:0"
+    )
+    await isListening(run)
+    assert.match(run.output(), /^listening on 0\.0\.0\.0:\d+;/m)
+    assert.lengthOf(run.errors().match(/this machine has no IPv6/g) ?? [], 1)
+    ;(await connection(portOf(run))).destroy()
+    await stop(run)
+  })
+})
+
+describe("a cache directory", () => {
+  it("has one node for each chain: the second says who the first is, before it listens", async () => {
+    const start = startIn(directoryOf("shared"))
+    const first = start(...node)
+    await isListening(first)
+    const second = start(...node)
+    assert.deepStrictEqual(await second.ended, { code: 1, signal: null })
+    const directory = join(home.directory, "shared", "zebra")
+    assert.strictEqual(
+      second.errors(),
+      `network-effect: another node (process ${first.child.pid}) keeps its addresses in ${directory}: ` +
+        "stop it, or choose another directory with cache_dir.\n"
+    )
+    assert.strictEqual(second.output(), "")
+    const elsewhere = start("start", "--network", "testnet", "--listen", "127.0.0.1:0", "--peer", "127.0.0.1:1")
+    await isListening(elsewhere)
+    await stop(elsewhere)
+    await stop(first)
+  })
+
+  it("is free again after its node was killed", async () => {
+    const start = startIn(directoryOf("killed"))
+    const first = start(...node)
+    await isListening(first)
+    first.child.kill("SIGKILL")
+    await first.ended
+    const second = start(...node)
+    await isListening(second)
+    const { pid } = second.child
+    const file = join(home.directory, "killed", "zebra", "network", "regtest.pid")
+    assert.strictEqual(readFileSync(file, "utf8"), String(pid))
+    await stop(second)
+  })
+
+  it("is its owner's alone, and one that is not is said once", async () => {
+    const directory = directoryOf("modes")
+    const start = startIn(directory)
+    const first = start(...node)
+    await isListening(first)
+    await stop(first)
+    assert.strictEqual(statSync(join(directory, "zebra", "network")).mode & 0o777, 0o700)
+    assert.notInclude(first.errors(), "others on this machine can read")
+    const open = directoryOf("open")
+    mkdirSync(join(open, "zebra", "network"), { recursive: true, mode: 0o755 })
+    const second = startIn(open)(...node)
+    await isListening(second)
+    assert.lengthOf(second.errors().match(/others on this machine can read/g) ?? [], 1)
+    await stop(second)
+  })
+})
+
+describe("a process that is told to stop", () => {
+  // From the moment on when it runs any line of ours.
+  const mark = "data:text/javascript,process.stdout.write('up\\n')"
+  for (const [signal, code] of [
+    ["SIGTERM", 0],
+    ["SIGINT", 130]
+  ] as const) {
+    it(
+      `by ${signal} ends with ${code} at 100, 300 and 1,000 ms, and at once when told twice`,
+      { timeout: 60_000 },
+      async () => {
+        await Promise.all(
+          [100, 300, 1000].map(async (delay) => {
+            const run = startIn(directoryOf(`${signal}${delay}`), { NODE_OPTIONS: `--import=${mark}` })(...node)
+            await until(() => run.output().startsWith("up"), "the process to begin")
+            await new Promise((resolve) => setTimeout(resolve, delay))
+            run.child.kill(signal)
+            assert.deepStrictEqual(await run.ended, { code, signal: null }, `${delay} ms: ${run.errors()}`)
+          })
+        )
+        const run = startIn(directoryOf(`${signal}twice`))(...node)
+        await isListening(run)
+        run.child.kill(signal)
+        run.child.kill(signal)
+        assert.deepStrictEqual(await run.ended, { code, signal: null })
+      }
+    )
+  }
+})
