@@ -213,8 +213,17 @@ interface ServeFlags {
 /** The page of a store that is there. */
 export const layerServe = (flags: ServeFlags) =>
   StatusServer.layerCensus(flags.listen, { hosts: flags.statusHosts }).pipe(
-    Layer.catchCause((cause) =>
-      Layer.effectContext(explained("choose another with --listen")(Effect.failCause(cause)))
+    Layer.catchTag("StatusNeedsToken", ({ address }) =>
+      Layer.effectContext(
+        Effect.fail(
+          sentence(
+            `${address} can be reached by others: set NETWORK_EFFECT_STATUS_TOKEN, or choose a loopback address with --listen.`
+          )
+        )
+      )
+    ),
+    Layer.catchTag("ListenError", (error) =>
+      Layer.effectContext(explained("choose another with --listen")(Effect.fail(error)))
     ),
     Layer.provide(layerExistingStore(flags))
   )

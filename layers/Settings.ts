@@ -13,6 +13,8 @@ import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
 import { defaults, Policy } from "../src/Policy.ts"
+import * as TcpTransport from "../src/transport/TcpTransport.ts"
+import { Zones } from "../src/transport/Zones.ts"
 import { StatusListening } from "../src/status/StatusAddress.ts"
 import * as RecordFolder from "../src/recording/RecordFolder.ts"
 import * as CacheLock from "./CacheLock.ts"
@@ -49,6 +51,10 @@ const environment = Effect.gen(function* () {
   return found
 })
 
+/** Whether there is anybody for a node of Regtest to dial. */
+const hasPeers = ({ peers, seeds }: SettingsFile.Settings): boolean =>
+  peers !== undefined || seeds.some(SettingsFile.isOfThisMachine)
+
 /** What a node is started with. Fails with one sentence that says what to change. */
 export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
   const { config } = yield* root
@@ -73,9 +79,11 @@ export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
     ...defaults,
     targetPeers: settings.targetPeers,
     crawlInterval: settings.crawlInterval,
-    connectionsPerGroup: settings.connectionsPerGroup
+    connectionsPerGroup: settings.connectionsPerGroup,
+    // Nobody knows how many nodes a local network has: one peer is enough, and none where there is nobody to dial.
+    ...(settings.chain.kind === "regtest" ? { readyPeers: hasPeers(settings) ? 1 : 0 } : {})
   }
-  return { options: settings satisfies NodeOptions, policy }
+  return { options: settings satisfies NodeOptions, policy, zones: Layer.succeed(Zones, settings.zones) }
 })
 
 const failing = (change: string) => (cause: Cause.Cause<Failure>) =>
@@ -89,11 +97,12 @@ const loadWithoutPeers = (flags: Pick<StartFlags, "network" | "listen">) =>
     userAgent: undefined
   })
 
-/** What `doctor` looks at, with these flags. */
+/** What `doctor` looks at, with these flags, and what it listens with. */
 export const layerDoctor = (flags: Pick<StartFlags, "network" | "listen">) =>
-  Layer.effect(
-    DoctorSettings,
-    Effect.map(loadWithoutPeers(flags), ({ options }) => DoctorSettings.of(options))
+  Layer.unwrap(
+    Effect.map(loadWithoutPeers(flags), ({ options, zones }) =>
+      Layer.merge(Layer.succeed(DoctorSettings, DoctorSettings.of(options)), Layer.provide(TcpTransport.layer, zones))
+    )
   ).pipe(Layer.catchCause(failing("")))
 
 /** What `config show` prints, with these flags. */
@@ -122,10 +131,11 @@ export const layerNode = (flags: StartFlags) => {
       peers: flags.peers,
       userAgent: Option.getOrUndefined(flags.userAgent)
     }).pipe(
-      Effect.map(({ options, policy }) => {
+      Effect.map(({ options, policy, zones }) => {
         const { cacheDirectory, chain } = options
         return Node.layer(options).pipe(
           Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
+          Layer.provide(zones),
           Layer.provide(recording),
           Layer.merge(Descriptors.layer),
           // Before anything is bound, and given back when all is written.

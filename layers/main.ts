@@ -20,7 +20,6 @@ import { replay } from "../src/cli/replay.ts"
 import { layerOutput, root } from "../src/cli/root.ts"
 import { start } from "../src/cli/start.ts"
 import { top } from "../src/cli/top.ts"
-import * as TcpTransport from "../src/transport/TcpTransport.ts"
 import { version } from "../src/version.ts"
 import * as Census from "./Census.ts"
 import * as Devnet from "./Devnet.ts"
@@ -70,9 +69,7 @@ export const command = root.pipe(
     remote.logLevel,
     replay,
     top,
-    doctor.pipe(
-      Command.provide((flags) => Layer.mergeAll(Settings.layerDoctor(flags), TcpTransport.layer, NodeDns.layer))
-    )
+    doctor.pipe(Command.provide((flags) => Layer.merge(Settings.layerDoctor(flags), NodeDns.layer)))
   ])
 )
 

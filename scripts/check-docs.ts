@@ -35,7 +35,8 @@ writeFileSync(
         "network-effect/simulation": [join(root, "src/simulation/index.ts")]
       }
     },
-    include: ["*.ts"]
+    include: ["*.ts"],
+    exclude: []
   })
 )
 const { status } = spawnSync("tsc", ["-p", folder], { stdio: "inherit" })

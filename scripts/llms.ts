@@ -1,6 +1,6 @@
 /**
  * The package for readers that are programs: what is exported, from where, and the limits. Written to `dist/llms.txt` by
- * `npm run build`, in the form that llmstxt.org describes.
+ * `npm run build` and to `llms.txt` of the package, in the form that llmstxt.org describes.
  */
 import { readFileSync } from "node:fs"
 import { exportsOf } from "./exports.ts"
@@ -8,7 +8,7 @@ import { exportsOf } from "./exports.ts"
 const root = new URL("..", import.meta.url).pathname
 
 /** A section of the README by its title, without the title. */
-const section = (title: string): string => {
+export const section = (title: string): string => {
   const text = readFileSync(`${root}README.md`, "utf8")
   const start = text.indexOf(`\n## ${title}\n`)
   if (start < 0) throw new Error(`README.md has no section ${title}`)
@@ -16,14 +16,27 @@ const section = (title: string): string => {
   return text.slice(start + `\n## ${title}\n`.length, end < 0 ? undefined : end).trim()
 }
 
-export const llmsText = (): string => {
+/** The programs in `scripts/examples`, and what each shows. */
+export const examples: ReadonlyArray<readonly [name: string, what: string]> = [
+  ["ask-for-a-block", "asks the network for a block"],
+  ["watch-inventory", "watches what peers advertise"],
+  ["custom-inbound", "answers peers from a service of your own"],
+  ["mempool-watcher", "a service of your own that both answers and asks"],
+  ["test-a-mempool-watcher", "its test, with mocks and in a simulated network"],
+  ["test-with-a-partition", "a network that falls apart, in a test"]
+]
+
+/** The text with links as they are in a checkout, or in the package, where types are what can be read. */
+export const llmsText = (where: "checkout" | "package" = "checkout"): string => {
+  const isPackage = where === "package"
+  const declared = (file: string): string => (isPackage ? `dist/${file.replace(/\.ts$/, ".d.ts")}` : file)
   const all = exportsOf()
   const lists = [...new Set(all.map(({ entry }) => entry))].flatMap((entry) => [
     `## ${entry}`,
     "",
     ...all
       .filter((item) => item.entry === entry)
-      .map(({ file, name, summary }) => `- [${name}](${file}): ${summary.replace(/\.$/, "")}`),
+      .map(({ file, name, summary }) => `- [${name}](${declared(file)}): ${summary.replace(/\.$/, "")}`),
     ""
   ])
   return [
@@ -37,12 +50,9 @@ export const llmsText = (): string => {
     "",
     "## Examples",
     "",
-    "- [ask-for-a-block](scripts/examples/ask-for-a-block.ts): asks the network for a block",
-    "- [watch-inventory](scripts/examples/watch-inventory.ts): watches what peers advertise",
-    "- [custom-inbound](scripts/examples/custom-inbound.ts): answers peers from a service of your own",
-    "- [mempool-watcher](scripts/examples/mempool-watcher.ts): a service of your own that both answers and asks",
-    "- [test-a-mempool-watcher](scripts/examples/test-a-mempool-watcher.ts): its test, with mocks and in a simulated network",
-    "- [test-with-a-partition](scripts/examples/test-with-a-partition.ts): a network that falls apart, in a test",
+    ...examples.map(
+      ([name, what]) => `- [${name}](${isPackage ? "ai-docs/src" : "scripts/examples"}/${name}.ts): ${what}`
+    ),
     "",
     ...lists,
     "## Optional",

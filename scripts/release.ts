@@ -1,17 +1,20 @@
 /**
  * Releases what is committed: looks at everything that has to agree, tests the package, tags it and publishes it.
  *
- *     npm run release -- --dry-run      looks and tests, and changes nothing
+ *     npm run release -- --prepare 1.2.3   the version, and what is Unreleased under it: to be looked at and committed
+ *     npm run release -- --dry-run         looks and tests, and changes nothing
  *     npm run release
  *
  * Publishing is for a workflow that npm trusts (`id-token: write`), as only that can state where a package was made. What is
  * published is the packed file: npm would state the checkout's manifest with it if it published the folder.
  */
 import { spawnSync } from "node:child_process"
-import { readFileSync, rmSync } from "node:fs"
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { parseArgs } from "node:util"
 import { version } from "../src/version.ts"
 import { thirdPartyText } from "./licences.ts"
+import { repositoryOf } from "./pack.ts"
 
 const root = new URL("..", import.meta.url).pathname
 
@@ -24,7 +27,7 @@ export interface Facts {
   readonly changes: string
   readonly tags: ReadonlyArray<string>
   readonly thirdParty: { readonly written: string; readonly found: string }
-  /** Whether package.json says where the source is, as a statement of provenance needs. */
+  /** Whether it is known where the source is, as a statement of provenance needs. */
   readonly hasRepository: boolean
 }
 
@@ -50,14 +53,52 @@ export const problemsOf = (facts: Facts): ReadonlyArray<string> => {
   }
   const unreleased = section(facts.changelog, /^## \[Unreleased\]\s*\n/)
   if (unreleased === undefined) problems.push('CHANGELOG.md has no section "## [Unreleased]"')
-  else if (unreleased !== "") problems.push(`CHANGELOG.md has changes under Unreleased: move them to ${inManifest}`)
+  else if (unreleased !== "")
+    problems.push(
+      `CHANGELOG.md has changes under Unreleased: npm run release -- --prepare VERSION moves them to a version`
+    )
   if (facts.changes !== "") problems.push(`the tree is not clean: ${facts.changes.trim().split("\n").join(", ")}`)
   if (facts.tags.includes(`v${inManifest}`)) problems.push(`the tag v${inManifest} is taken: choose another version`)
   if (facts.thirdParty.written !== facts.thirdParty.found) {
     problems.push("scripts/THIRD-PARTY.md is not what is installed: run npm run licences")
   }
-  if (!facts.hasRepository) problems.push("package.json has no repository: npm cannot state where the package was made")
+  if (!facts.hasRepository)
+    problems.push("neither package.json nor git says where the repository is: add the remote origin")
   return problems
+}
+
+const categories = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+
+/** The entries of a section by category: each the text below its title. */
+const entriesOf = (text: string): ReadonlyMap<string, string> =>
+  new Map(
+    text
+      .split(/^(?=### )/m)
+      .map((part) => /^### (\w+)\n+([\s\S]*)$/.exec(part))
+      .flatMap((match) => (match === null ? [] : [[match[1] ?? "", (match[2] ?? "").trim()] as const]))
+  )
+
+/**
+ * The changelog with what is Unreleased under a version, of this day; a section that is there already is added to. As it is
+ * when nothing is Unreleased.
+ */
+export const prepared = (changelog: string, version: string, day: string): string => {
+  const title = new RegExp(`^## \\[${version.replaceAll(".", "\\.")}\\] - .*\\n`)
+  const unreleased = section(changelog, /^## \[Unreleased\]\s*\n/) ?? ""
+  const [now, before] = [entriesOf(unreleased), entriesOf(section(changelog, title) ?? "")]
+  if (now.size === 0) return changelog
+  const merged = categories.flatMap((name) => {
+    const entries = [now.get(name), before.get(name)].filter((text) => text !== undefined)
+    return entries.length === 0 ? [] : [`### ${name}\n\n${entries.join("\n")}\n`]
+  })
+  const sections = changelog.split(/^(?=## )/m).filter((text) => !title.test(text))
+  const at = sections.findIndex((text) => text.startsWith("## [Unreleased]"))
+  return [
+    ...sections.slice(0, at),
+    "## [Unreleased]\n\n",
+    `## [${version}] - ${day}\n\n${merged.join("\n")}${sections.length > at + 1 ? "\n" : ""}`,
+    ...sections.slice(at + 1)
+  ].join("")
 }
 
 const git = (...args: ReadonlyArray<string>): string => {
@@ -74,6 +115,20 @@ const run = (command: string, args: ReadonlyArray<string>, env: Readonly<Record<
 const readJson = (name: string) =>
   JSON.parse(readFileSync(join(root, name), "utf8")) as { readonly version: string; readonly repository?: unknown }
 
+/** Writes a version wherever it stands. */
+const prepare = (to: string): void => {
+  if (!/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/.test(to)) throw new Error(`${to} is no version: say 1.2.3`)
+  const change = (name: string, edit: (text: string) => string) =>
+    writeFileSync(join(root, name), edit(readFileSync(join(root, name), "utf8")))
+  const from = `"version": "${readJson("package.json").version}"`
+  change("package.json", (text) => text.replace(from, `"version": "${to}"`))
+  // Of the package itself, which comes first and twice.
+  change("package-lock.json", (text) => text.replace(from, `"version": "${to}"`).replace(from, `"version": "${to}"`))
+  change("src/version.ts", (text) => text.replace(`"${version}"`, `"${to}"`))
+  change("CHANGELOG.md", (text) => prepared(text, to, new Date().toISOString().slice(0, 10)))
+  console.log(`${to} is in package.json, package-lock.json, src/version.ts and CHANGELOG.md: look at it and commit it`)
+}
+
 const release = (isDry: boolean): void => {
   const manifest = readJson("package.json")
   const problems = problemsOf({
@@ -82,7 +137,7 @@ const release = (isDry: boolean): void => {
     changes: git("status", "--porcelain"),
     tags: git("tag", "--list").split("\n"),
     thirdParty: { written: readFileSync(join(root, "scripts/THIRD-PARTY.md"), "utf8"), found: thirdPartyText() },
-    hasRepository: manifest.repository !== undefined
+    hasRepository: repositoryOf(manifest.repository) !== undefined
   })
   if (problems.length > 0) throw new Error(`not ready to be released:\n- ${problems.join("\n- ")}`)
   run("npm", ["test"])
@@ -105,7 +160,9 @@ const release = (isDry: boolean): void => {
 
 if (process.argv[1] === import.meta.filename) {
   try {
-    release(process.argv.includes("--dry-run"))
+    const { values } = parseArgs({ options: { "dry-run": { type: "boolean" }, prepare: { type: "string" } } })
+    if (values.prepare === undefined) release(values["dry-run"] === true)
+    else prepare(values.prepare)
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error))
     process.exit(1)

@@ -61,7 +61,7 @@ const serve = (
       })
     }
     process.stdout.write("ready\n")
-    yield* Effect.never
+    return yield* Effect.never
   }).pipe(Effect.scoped)
 
 const other = (listeners: number, told: number) =>

@@ -100,12 +100,8 @@ export type Outcome =
 /** `version.timestamp` is rounded down to this, as nodes do. Source: Zebra peer/handshake.rs. */
 const timestampGranularitySeconds = 300
 
-/** Start heights above this are no heights: zcashd sends -1 when it has no chain. */
-const maxHeight = 2 ** 31 - 1
-
-/** A start height as it can be relied on: 0 is what a node says that does not know, or does not want to say. */
-export const heightOf = ({ startHeight }: Version): number | null =>
-  startHeight === 0 || startHeight > maxHeight ? null : startHeight
+/** A start height as it can be relied on: 0 is what a node says that does not know, or does not want to say; zcashd -1. */
+export const heightOf = ({ startHeight }: Version): number | null => (startHeight <= 0 ? null : startHeight)
 
 const unreachable = (reason: UnreachableReason, code = ""): Unreached => ({ _tag: "Unreachable", reason, code })
 

@@ -13,6 +13,7 @@ import { parseSeed } from "../addresses/DnsSeeds.ts"
 import { type ChainParamsShape, mainnet, testnet } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { defaults } from "../Policy.ts"
+import * as Zones from "../transport/Zones.ts"
 import { maxUserAgentBytes } from "../wire/HandshakeMessages.ts"
 import * as CustomNetwork from "./CustomNetwork.ts"
 import {
@@ -43,6 +44,8 @@ export interface Settings {
   /** From `--peer`; replace the seeds. */
   readonly peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress> | undefined
   readonly seeds: ReadonlyArray<string>
+  /** The interfaces that link-local addresses among these are on: no address has them itself. */
+  readonly zones: ReadonlyMap<string, string>
   /** `undefined`: nothing is kept on disk. */
   readonly cacheDirectory: string | undefined
   readonly userAgent: string | undefined
@@ -187,9 +190,6 @@ const seedProblem = (seed: string, key: string): string | undefined => {
   if (/\s/.test(seed)) return `${seed} in ${key} has a blank: put a comma between peers`
   if (host.includes("://"))
     return `${seed} in ${key} is a URL: say host:port, without ${host.replace(/:\/\/.*$/, "://")}`
-  if (/^\[.*%.*\]$/.test(host)) {
-    return `${seed} in ${key} has a zone, which only this machine knows: name an address that needs none`
-  }
   return `${host} in ${key} is neither a name nor an IP: say host:port, ip:port or [ip6]:port`
 }
 
@@ -202,6 +202,21 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
   problems.or(checkSections(fromVariables), undefined)
   const settings = merged(fromFile, fromVariables)
   const warnings: Array<string> = []
+
+  const zones = new Map<string, string>()
+  /** The text without its zone, which is kept apart. */
+  const withoutZone = (text: string, where: string): string => {
+    const zoned = Zones.split(text)
+    if (zoned === undefined) return text
+    const { ip, zone } = zoned
+    const known = zones.get(ip)
+    if (!/^fe[89ab]/i.test(ip)) {
+      problems.add(`${where}: ${text} has a zone, and only link-local addresses (fe80::) have one: leave out %${zone}`)
+    } else if (known !== undefined && known !== zone) {
+      problems.add(`${where}: ${ip} is said to be on ${known} and on ${zone}: an address can be on one interface only`)
+    } else zones.set(ip, zone)
+    return zoned.text
+  }
 
   const textOf = (key: string) => {
     const setting = settings.find(key)
@@ -235,7 +250,7 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
       problems.add(`${where}: ${key} has to be a list of texts in quotes`)
       return fallback
     }
-    const seeds = list.filter((entry) => entry !== "")
+    const seeds = list.filter((entry) => entry !== "").map((entry) => withoutZone(entry, where))
     for (const seed of seeds) {
       const problem = seedProblem(seed, key)
       if (problem !== undefined) problems.add(`${where}: ${problem}`)
@@ -288,7 +303,10 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
   warnings.push(...custom.warnings)
 
   const listen = flags.listen === undefined ? textOf("listen_addr") : { value: flags.listen, where: "--listen" }
-  const listenAddress = PeerSocketAddress.fromText(listen?.value ?? "[::]", chain.defaultPort)
+  const listenAddress = PeerSocketAddress.fromText(
+    listen === undefined ? "[::]" : withoutZone(listen.value, listen.where),
+    chain.defaultPort
+  )
   if (listenAddress === undefined) {
     const { value = "", where = "" } = listen ?? {}
     const what = where === "--listen" ? `--listen ${value}` : `${where}: listen_addr ${value}`
@@ -303,7 +321,7 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
 
   const peers: Array<PeerSocketAddress.PeerSocketAddress> = []
   for (const peer of flags.peers ?? []) {
-    const address = PeerSocketAddress.fromText(peer)
+    const address = PeerSocketAddress.fromText(withoutZone(peer, "--peer"))
     if (address === undefined) problems.add(`--peer ${peer} is not an address: say ip:port or [ip6]:port`)
     else peers.push(address)
   }
@@ -345,6 +363,7 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
     externalAddress,
     peers: peers.length === 0 ? undefined : peers,
     seeds: chain.kind === "mainnet" ? mainnetSeeds : testnetSeeds,
+    zones,
     cacheDirectory:
       typeof cache.value === "string" ? cache.value : cache.value ? defaultCacheDirectory(platform) : undefined,
     userAgent: flags.userAgent,
@@ -357,7 +376,7 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
 }
 
 /** Whether a peer is dialled on Regtest: this host, by its name or an IP. */
-const isOfThisMachine = (seed: string): boolean => {
+export const isOfThisMachine = (seed: string): boolean => {
   const { host = "" } = parseSeed(seed) ?? {}
   const address = PeerSocketAddress.fromText(host, 1)
   return host === "localhost" || (address !== undefined && PeerSocketAddress.isLocalhost(address))

@@ -70,12 +70,18 @@ export const toToml = (settings: Settings): string => {
   const { chain, externalAddress } = settings
   const { line, table } = network(chain)
   const { cacheDirectory } = settings
+  /** With its zone, as it was given. */
+  const written = (text: string): string =>
+    text.replace(/^\[([^\]]+)\]/, (all, ip: string) => {
+      const zone = settings.zones.get(ip)
+      return zone === undefined ? all : `[${ip}%${zone}]`
+    })
   return [
     "[network]",
     ...(line === "" ? [] : [line]),
-    `listen_addr = ${quoted(PeerSocketAddress.format(settings.listenAddress))}`,
+    `listen_addr = ${quoted(written(PeerSocketAddress.format(settings.listenAddress)))}`,
     ...(externalAddress === undefined ? [] : [`external_addr = ${quoted(PeerSocketAddress.format(externalAddress))}`]),
-    `initial_${chain.kind === "mainnet" ? "mainnet" : "testnet"}_peers = ${list(settings.seeds)}`,
+    `initial_${chain.kind === "mainnet" ? "mainnet" : "testnet"}_peers = ${list(settings.seeds.map(written))}`,
     `cache_dir = ${cacheDirectory === undefined ? "false" : quoted(cacheDirectory)}`,
     `peerset_initial_target_size = ${settings.targetPeers}`,
     `crawl_new_peer_interval = ${quoted(time(settings.crawlInterval))}`,

@@ -424,7 +424,10 @@ export const host = Command.make(
       return yield* sentence(`no run of ${chain.name} in this store has dialled ${flags.address}.`)
     yield* Console.log(flags.json ? JSON.stringify(history) : text.history(history).join("\n"))
   }, explained)
-).pipe(Command.withDescription("Everything that is kept about one host"))
+).pipe(
+  Command.withDescription("Everything that is kept about one host"),
+  Command.withExamples([{ command: "network-effect census host 203.0.113.7", description: "In every run that saw it" }])
+)
 
 /** An IP as an address; which port does not matter. */
 const portless = (ip: string): string => (ip.includes(":") && !ip.startsWith("[") ? `[${ip}]:1` : `${ip}:1`)

@@ -41,4 +41,11 @@ export const layer = Layer.mergeAll(
     ]
   ]),
   toPage
-).pipe(Answers.layerEverywhere)
+).pipe(
+  Answers.layerEverywhere({
+    ...Answers.pathsOf(OpenApi.fromApi(CensusApi)),
+    "/": ["GET"],
+    "/census": ["GET"],
+    "/openapi.json": ["GET"]
+  })
+)

@@ -19,7 +19,7 @@ export const OtherNodes = Context.Reference<() => ReadonlyArray<Context.Context<
 )
 
 /** Peers from which on a node is ready. */
-export const wantedPeers = (policy: Policy): number => Math.ceil(policy.targetPeers / 2)
+export const wantedPeers = ({ readyPeers, targetPeers }: Policy): number => readyPeers ?? Math.ceil(targetPeers / 2)
 
 /** Bytes and messages of all connections, as they are counted for `/metrics`. */
 export const totals = Effect.map(Metric.snapshot, (metrics) => {

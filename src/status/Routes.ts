@@ -4,7 +4,7 @@
  * @module
  */
 import { Layer } from "effect"
-import { HttpApiBuilder } from "effect/http-api"
+import { HttpApiBuilder, OpenApi } from "effect/http-api"
 import * as Answers from "./Answers.ts"
 import * as Documents from "./Documents.ts"
 import * as Guard from "./Guard.ts"
@@ -20,4 +20,12 @@ export const layer = Layer.mergeAll(
   ),
   Documents.layer,
   RpcRoutes.layer
-).pipe(Answers.layerEverywhere)
+).pipe(
+  Answers.layerEverywhere({
+    ...Answers.pathsOf(OpenApi.fromApi(StatusApi)),
+    "/": ["GET", "POST"],
+    "/rpc": ["POST"],
+    "/docs": ["GET"],
+    "/openapi.json": ["GET"]
+  })
+)

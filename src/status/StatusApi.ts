@@ -17,6 +17,7 @@ import {
   OpenApi
 } from "effect/http-api"
 import { NetworkEvent } from "../network/NetworkEvents.ts"
+import * as ApiExamples from "./ApiExamples.ts"
 
 // -- errors --------------------------------------------------------------------------------------
 
@@ -358,11 +359,17 @@ const Tick = Schema.TaggedStruct("Tick", {
 /** One message of the page's stream: the whole state, or what of it changed within a second. */
 export const Live = Schema.Union([Snapshot, Tick])
 
+/** A sample, as a tuple. */
 export type SampleRow = typeof SampleRow.Encoded
+/** The whole state, as it is sent. */
 export type LiveSnapshot = typeof Snapshot.Encoded
+/** What changed within a second, as it is sent. */
 export type LiveTick = typeof Tick.Encoded
+/** A peer on the page. */
 export type LivePeer = typeof LivePeer.Encoded
+/** A node of the process: its number, where it listens, what it calls itself, its version. */
 export type LiveNode = typeof LiveNode.Encoded
+/** The numbers of the node that dialled and of the one it reached. */
 export type LiveLink = typeof Link.Encoded
 
 // -- limits ----------------------------------------------------------------------------------------
@@ -514,6 +521,7 @@ export class StatusApi extends HttpApi.make("network-effect")
     OpenApi.annotations({
       title: "network-effect",
       version: "1",
-      description: "What a node does, and what it can be told to do."
+      description: "What a node does, and what it can be told to do.",
+      transform: ApiExamples.complete
     })
   ) {}

@@ -17,6 +17,7 @@ import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { Policy } from "../Policy.ts"
 import * as AcceptQueue from "./AcceptQueue.ts"
+import { hostOf, Zones } from "./Zones.ts"
 import {
   type BoundListener,
   DialError,
@@ -164,6 +165,7 @@ const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): AcceptQu
 
 const connect = (
   address: PeerSocketAddress.PeerSocketAddress,
+  host: string,
   localIp: NetAddress.IpAddress | undefined,
   closeGrace: Duration.Duration
 ): Effect.Effect<AcceptQueue.OpenStream, DialError> =>
@@ -187,7 +189,7 @@ const connect = (
     socket.pause()
     socket.setNoDelay(true)
     socket.connect({
-      host: NetAddress.formatIp(address.address),
+      host,
       port: address.port,
       // Canonical: the system refuses an IPv4 address in its IPv6 spelling as the origin of an IPv4 connection.
       ...(localIp === undefined ? {} : { localAddress: NetAddress.formatIp(NetAddress.toCanonical(localIp)) })
@@ -201,6 +203,7 @@ interface TcpListener extends BoundListener {
 
 const bind = Effect.fnUntraced(function* (
   address: PeerSocketAddress.PeerSocketAddress,
+  host: string,
   closeGrace: Duration.Duration
 ): Effect.fn.Return<TcpListener, ListenError> {
   const queue = yield* AcceptQueue.make((socket: net.Socket) => {
@@ -226,7 +229,7 @@ const bind = Effect.fnUntraced(function* (
     server.on("error", (cause) =>
       resume(Effect.fail(new ListenError({ address: PeerSocketAddress.format(address), code: codeOf(cause), cause })))
     )
-    server.listen({ host: NetAddress.formatIp(address.address), port: address.port, backlog }, () => {
+    server.listen({ host, port: address.port, backlog }, () => {
       const bound = server.address()
       resume(Effect.succeed(bound === null || typeof bound === "string" ? address.port : bound.port))
     })
@@ -238,12 +241,16 @@ const bind = Effect.fnUntraced(function* (
 const makeOutbound = (localIp: NetAddress.IpAddress | undefined): Layer.Layer<OutboundTransport> =>
   Layer.effect(
     OutboundTransport,
-    Effect.map(Policy, ({ closeGrace }) =>
+    Effect.zipWith(Policy, Zones, ({ closeGrace }, zones) =>
       OutboundTransport.of({
         dial: (address) =>
-          Effect.acquireRelease(connect(address, localIp, closeGrace), (stream) => stream.close, {
-            interruptible: true
-          })
+          Effect.acquireRelease(
+            connect(address, hostOf(address, zones), localIp, closeGrace),
+            (stream) => stream.close,
+            {
+              interruptible: true
+            }
+          )
       })
     )
   )
@@ -261,10 +268,12 @@ export const layerOutboundFrom = (localIp: NetAddress.IpAddress): Layer.Layer<Ou
 /** Listens over TCP. */
 export const layerInbound: Layer.Layer<InboundTransport> = Layer.effect(
   InboundTransport,
-  Effect.map(Policy, ({ closeGrace }) =>
+  Effect.zipWith(Policy, Zones, ({ closeGrace }, zones) =>
     InboundTransport.of({
       listen: (address) =>
-        Effect.acquireRelease(bind(address, closeGrace), (listener) => listener.close, { interruptible: true })
+        Effect.acquireRelease(bind(address, hostOf(address, zones), closeGrace), (listener) => listener.close, {
+          interruptible: true
+        })
     })
   )
 )

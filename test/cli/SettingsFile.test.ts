@@ -228,6 +228,41 @@ use_color = true
   })
 })
 
+describe("a link-local address", () => {
+  it("has its interface beside it, wherever it stands", () => {
+    const { listenAddress, peers, seeds, zones } = settings(
+      '[network]\nlisten_addr = "fe80::2%eth0"\ninitial_mainnet_peers = ["[FE80::3%eth1]:8233", "[fe80::4%7]:8233"]\n',
+      {},
+      { peers: ["[fe80::1%eth0.5]:1"] }
+    )
+    assert.strictEqual(format(listenAddress), "[fe80::2]:8233")
+    assert.deepStrictEqual(peers?.map(format), ["[fe80::1]:1"])
+    assert.deepStrictEqual(seeds, ["[FE80::3]:8233", "[fe80::4]:8233"])
+    assert.deepStrictEqual(Object.fromEntries(zones), {
+      "fe80::1": "eth0.5",
+      "fe80::2": "eth0",
+      "fe80::3": "eth1",
+      "fe80::4": "7"
+    })
+  })
+
+  it("is on one interface", () => {
+    assert.strictEqual(
+      problem("", {}, { peers: ["[fe80::1%eth0]:1", "[fe80::1%eth1]:1"] }),
+      "--peer: fe80::1 is said to be on eth0 and on eth1: an address can be on one interface only"
+    )
+  })
+
+  it("is none with a zone that is none", () => {
+    for (const listen of ["[fe80::1%]:1", "[fe80::1%a b]:1", "[fe80::1%a%b]:1", "10.0.0.1%eth0", "fe80::1%eth0:1"]) {
+      assert.strictEqual(
+        problem("", {}, { listen }),
+        `--listen ${listen} is not an address: say ip, ip:port or [ip6]:port`
+      )
+    }
+  })
+})
+
 describe("a Testnet of one's own", () => {
   it("loads with a magic of its own (CF-3, CF-5, CF-6)", () => {
     for (const parameters of [
@@ -367,6 +402,13 @@ max_connections_per_ip = 3
 `
     ],
     [
+      "of link-local addresses",
+      `[network]
+listen_addr = "[fe80::2%eth0]:1"
+initial_mainnet_peers = ["[fe80::1%3]:4", "a.example:3"]
+`
+    ],
+    [
       "of a time of nanoseconds, and nothing on disk",
       "[network]\ncrawl_new_peer_interval = '1500us'\ncache_dir = false\n"
     ]
@@ -434,8 +476,8 @@ describe("a broken settings file is told what to change, and where", () => {
         ["a..b:18233", "a..b in initial_testnet_peers is neither a name nor an IP: say "],
         ["a:1 b:2", "a:1 b:2 in initial_testnet_peers has a blank: put a comma between peers"],
         [
-          "[fe80::1%eth0]:18233",
-          "[fe80::1%eth0]:18233 in initial_testnet_peers has a zone, which only this machine knows"
+          "[2001:db8::1%eth0]:18233",
+          "[2001:db8::1%eth0]:18233 has a zone, and only link-local addresses (fe80::) have one: leave out %eth0"
         ],
         ["a:65536", "a:65536 in initial_testnet_peers needs a host and a port: say host:port"]
       ] as const

@@ -1,9 +1,7 @@
 /** The command: what it prints, how it ends, and as a process how it is ended. */
-import { execFile } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { runIn } from "../support/inProcess.ts"
 import { isListening, makeHome, outcomeOf, startIn, until } from "../support/process.ts"
@@ -121,8 +119,16 @@ describe("a command that can't do what it was told says so in one sentence, and 
   })
 })
 
+/** With a cache of its own: a node has its directory to itself. */
+const startApart = (name: string) => {
+  const home = join(directory, name)
+  mkdirSync(home)
+  return startIn(home)
+}
+
 describe.concurrent("a node that was started", () => {
   it("tells its events as JSON, and its logs on stderr", async () => {
+    const start = startApart("events")
     const run = start("start", "--network", "regtest", "--listen", "127.0.0.1:0", "--json", "--user-agent", "/test/")
     await until(() => run.output().includes("InitialPeersFound"), "events")
     run.child.kill("SIGTERM")
@@ -144,6 +150,7 @@ describe.concurrent("a node that was started", () => {
   })
 
   it("takes its settings from a file, named before or after the command", async () => {
+    const start = startApart("settings")
     const file = join(directory, "zebrad.toml")
     writeFileSync(file, '[network]\nnetwork = "Regtest"\nlisten_addr = "127.0.0.1:0"\n')
     for (const args of [
@@ -160,6 +167,7 @@ describe.concurrent("a node that was started", () => {
 
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     it(`closes its sockets and ends on ${signal}`, async () => {
+      const start = startApart(signal)
       const run = start("start", "--network", "regtest", "--listen", "127.0.0.1:0")
       await isListening(run)
       const port = Number(/listening on 127\.0\.0\.1:(\d+)/.exec(run.output())?.[1])
@@ -174,6 +182,7 @@ describe.concurrent("a node that was started", () => {
   }
 
   it("starts again on the same address after it was killed", async () => {
+    const start = startApart("killed")
     const first = start("start", "--network", "regtest", "--listen", "127.0.0.1:0")
     await isListening(first)
     const [, address = ""] = /listening on ([\d.:]+)/.exec(first.output()) ?? []
@@ -231,37 +240,5 @@ describe("what is compiled", () => {
     const { code, errors } = await outcomeOf(startWith(caches)("--version"))
     assert.deepStrictEqual({ code, errors }, { code: 0, errors: [] })
     assert.isFalse(existsSync(join(caches, "network-effect")))
-  })
-})
-
-describe("completions for bash", () => {
-  /** What a Tab after this line offers. */
-  const offered = async (script: string, line: string): Promise<ReadonlyArray<string>> => {
-    const words = line.split(" ")
-    const program = [
-      // Of the bash-completion package, which not every system has: without it the script brings its own.
-      `source ${script}`,
-      `COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})`,
-      `COMP_CWORD=${words.length - 1}`,
-      `COMP_LINE='${line}'`,
-      "COMP_POINT=${#COMP_LINE}",
-      `complete -p network-effect | sed 's/.*-F \\([^ ]*\\).*/\\1/' > ${script}.name`,
-      `$(cat ${script}.name) network-effect '${words.at(-1)}' '${words.at(-2)}'`,
-      'printf "%s\\n" "${COMPREPLY[@]}"'
-    ].join("\n")
-    const { stdout } = await promisify(execFile)("bash", ["--norc", "-c", program], { cwd: directory })
-    return stdout.trim().split("\n").toSorted()
-  }
-
-  it("offer commands, flags, values and files", { timeout: 30_000 }, async () => {
-    const script = join(directory, "completions.bash")
-    writeFileSync(script, (await outcome("--completions", "bash")).output)
-    writeFileSync(join(directory, "zebrad-test.toml"), "")
-    assert.deepStrictEqual(await offered(script, "network-effect log"), ["log-level"])
-    assert.include(await offered(script, "network-effect devnet --p"), "--port")
-    assert.deepStrictEqual(await offered(script, "network-effect start --network "), ["mainnet", "regtest", "testnet"])
-    assert.deepStrictEqual(await offered(script, "network-effect log-level d"), ["debug"])
-    assert.deepStrictEqual(await offered(script, "network-effect start --config zebrad-t"), ["zebrad-test.toml"])
-    assert.deepStrictEqual(await offered(script, "network-effect config check zebrad-t"), ["zebrad-test.toml"])
   })
 })

@@ -1,5 +1,7 @@
 /** What somebody sees who starts a local network or a node for the first time, and for the second while the first one runs. */
+import { mkdtempSync } from "node:fs"
 import * as net from "node:net"
+import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, References, Scope } from "effect"
 import { Devnet as DevnetLayer } from "network-effect/layers"
@@ -146,6 +148,21 @@ describe("a node", () => {
     await stopped(programs)
     const [line = ""] = programs.output().split("\n")
     assert.match((JSON.parse(line) as { readonly url: string }).url, /^http:\/\/127\.0\.0\.1:[1-9]\d*\/$/)
+  })
+
+  it("on Regtest is ready with one peer, and at once where it was told of none", { timeout: 30_000 }, async () => {
+    const readyOf = async (...peer: ReadonlyArray<string>) => {
+      const args = ["start", "--network", "regtest", "--listen", "127.0.0.1:0", "--status", "127.0.0.1:0", ...peer]
+      const run = startIn(mkdtempSync(join(directory, "regtest-")))(...args)
+      await until(() => /^status page: .*$/m.test(run.output()), "the page")
+      const [, url = ""] = /^status page: (.*)$/m.exec(run.output()) ?? []
+      const ready = await fetch(`${url}ready`)
+      const { peers, wanted } = (await ready.json()) as { readonly peers: number; readonly wanted: number }
+      await stopped(run)
+      return [ready.status, peers, wanted]
+    }
+    assert.deepStrictEqual(await readyOf(), [200, 0, 0])
+    assert.deepStrictEqual(await readyOf("--peer", "127.0.0.1:1"), [503, 0, 1])
   })
 
   it("says nothing of a page it has not", { timeout: 30_000 }, async () => {

@@ -132,19 +132,26 @@ describe.skipIf(!isWanted)("the installed package", () => {
   })
 
   it("has what runs and what explains it, and nothing else", () => {
-    const others = packed.filter((path) => !/^package\/dist\/(src|layers)\/[\w/]+\.(js|js\.map|d\.ts)$/.test(path))
+    const code = /^package\/dist\/(src|layers)\/(?!status\/page\/)[\w/]+\.(js|js\.map|d\.ts)$/
+    const others = packed.filter((path) => !code.test(path))
     assert.deepStrictEqual(
       others.toSorted(),
       [
+        "AGENTS.md",
         "ARCHITECTURE.md",
         "CHANGELOG.md",
         "LICENSE",
         "README.md",
-        "dist/llms.txt",
-        "dist/src/status/page.html",
+        ...readdirSync(join(root, "src/status/page")).map((name) => `dist/src/status/page/${name}`),
+        ...["README.md", ...readdirSync(join(root, "scripts/examples")).map((name) => `src/${name}`)].map(
+          (path) => `ai-docs/${path}`
+        ),
+        "llms.txt",
         "package.json",
         "scripts/THIRD-PARTY.md"
-      ].map((path) => `package/${path}`)
+      ]
+        .map((path) => `package/${path}`)
+        .toSorted()
     )
     assert.isBelow(readFileSync(tarball).length, limitBytes)
   })
@@ -173,8 +180,41 @@ describe.skipIf(!isWanted)("the installed package", () => {
     const map = JSON.parse(
       readFileSync(join(app, "node_modules/network-effect/dist/src/wire/Frame.js.map"), "utf8")
     ) as { readonly sourcesContent?: ReadonlyArray<string> }
-    assert.deepStrictEqual(map.sourcesContent, [readFileSync(join(root, "src/wire/Frame.ts"), "utf8")])
+    // Line by line, but for comments: those are in the types.
+    const withoutComments = (text: string) =>
+      text.split("\n").map((line) => (/^\s*(\/\*|\*|\/\/)/.test(line) ? "" : line))
+    const [source = ""] = map.sourcesContent ?? []
+    assert.deepStrictEqual(source.split("\n"), withoutComments(readFileSync(join(root, "src/wire/Frame.ts"), "utf8")))
+    const types = readFileSync(join(app, "node_modules/network-effect/dist/src/wire/Frame.d.ts"), "utf8")
+    assert.include(types, "/**")
   })
+
+  it("tells programs that read what there is, with links that lead somewhere, and examples that run", async () => {
+    const installed = join(app, "node_modules/network-effect")
+    for (const file of ["AGENTS.md", "llms.txt", "ai-docs/README.md"]) {
+      const links = [...readFileSync(join(installed, file), "utf8").matchAll(/\]\((?!https?:)([^)#]+)\)/g)]
+      assert.isNotEmpty(links, file)
+      for (const [, target = ""] of links) assert.isTrue(existsSync(join(installed, dirname(file), target)), target)
+    }
+    cpSync(join(installed, "ai-docs/src"), join(app, "examples"), { recursive: true })
+    const { stdout } = await succeeds(app, tool("node24/bin/node"), ["examples/ask-for-a-block.ts"])
+    assert.match(stdout, /^[0-9a-f]{64}: \d+ bytes, transactions [0-9a-f]{64}/)
+  })
+
+  it("that was packed without scripts says so to whoever installs it", async () => {
+    const wrong = join(folder, "wrong")
+    mkdirSync(wrong)
+    writeFileSync(join(wrong, "package.json"), JSON.stringify({ private: true, type: "module" }))
+    await succeeds(checkout, "npm", ["pack", "--ignore-scripts", "--pack-destination", wrong])
+    const { code, stderr } = await run(wrong, "npm", [
+      "install",
+      ...quick,
+      "--foreground-scripts",
+      join(wrong, `network-effect-${version}.tgz`)
+    ])
+    assert.notStrictEqual(code, 0)
+    assert.include(stderr, "this file holds no program, as npm packed it without scripts: run npm pack alone")
+  }, 300_000)
 
   it("pleases publint and attw", async () => {
     const publint = await succeeds(app, process.execPath, [

@@ -1,8 +1,22 @@
 /** What has to agree before a release, and what of this package already has to. */
-import { readFileSync } from "node:fs"
-import { assert, describe, it } from "@effect/vitest"
+import { execFileSync, spawnSync } from "node:child_process"
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { thirdPartyText } from "../../scripts/licences.ts"
-import { type Facts, problemsOf } from "../../scripts/release.ts"
+import { repositoryOf } from "../../scripts/pack.ts"
+import { type Facts, prepared, problemsOf } from "../../scripts/release.ts"
 import { version } from "../../src/version.ts"
 
 const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8")
@@ -46,7 +60,7 @@ describe("a release", () => {
     [
       "changes that belong to no version",
       { changelog: ready.changelog.replace("[Unreleased]\n", "[Unreleased]\n\n### Fixed\n\n- this\n") },
-      "CHANGELOG.md has changes under Unreleased: move them to 1.2.3"
+      "CHANGELOG.md has changes under Unreleased: npm run release -- --prepare VERSION moves them to a version"
     ],
     [
       "no place for the changes to come",
@@ -63,7 +77,7 @@ describe("a release", () => {
     [
       "no word of where the source is",
       { hasRepository: false },
-      "package.json has no repository: npm cannot state where the package was made"
+      "neither package.json nor git says where the repository is: add the remote origin"
     ]
   ]
   for (const [name, change, sentence] of cases) {
@@ -74,6 +88,126 @@ describe("a release", () => {
       if (!name.startsWith("a version")) assert.strictEqual(problems.length, 1)
     })
   }
+})
+
+describe("a changelog that is prepared", () => {
+  const older = "## [1.2.2] - 2026-01-01\n\n### Fixed\n\n- old\n"
+
+  it("has what was Unreleased under its version, and a place for the changes to come", () => {
+    const before = `# Changelog\n\n## [Unreleased]\n\n### Added\n\n- a\n- b\n\n### Fixed\n\n- c\n\n${older}`
+    const after = prepared(before, "1.2.3", "2026-11-29")
+    assert.strictEqual(
+      after,
+      `# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-11-29\n\n### Added\n\n- a\n- b\n\n### Fixed\n\n- c\n\n${older}`
+    )
+    assert.deepStrictEqual(problemsOf({ ...ready, changelog: after }), [])
+    assert.strictEqual(prepared(after, "1.2.3", "2026-11-30"), after)
+  })
+
+  it("adds to a version that has a section already", () => {
+    const before = `# Changelog\n\n## [Unreleased]\n\n### Changed\n\n- a\n\n## [1.2.3] - 2026-11-01\n\n### Added\n\n- b\n\n### Changed\n\n- c\n`
+    assert.strictEqual(
+      prepared(before, "1.2.3", "2026-11-29"),
+      "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-11-29\n\n### Added\n\n- b\n\n### Changed\n\n- a\n- c\n"
+    )
+  })
+})
+
+describe("the release of a checkout", () => {
+  const folder = mkdtempSync(join(tmpdir(), "network-effect-release-"))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const root = new URL("../..", import.meta.url).pathname
+  const [checkout, bin, calls] = ["checkout", "bin", "calls"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string
+  ]
+
+  /** Runs in the checkout; npm and npx only write down what they are told, and one of them may fail. */
+  const run = (command: string, args: ReadonlyArray<string>, failing = "") =>
+    spawnSync(command, args, {
+      cwd: checkout,
+      encoding: "utf8",
+      env: {
+        PATH: `${bin}:${process.env["PATH"] ?? ""}`,
+        HOME: folder,
+        FAILING: failing,
+        GIT_AUTHOR_NAME: "test",
+        GIT_AUTHOR_EMAIL: "test@localhost",
+        GIT_COMMITTER_NAME: "test",
+        GIT_COMMITTER_EMAIL: "test@localhost"
+      }
+    })
+  const release = (args: ReadonlyArray<string>, failing?: string) => {
+    writeFileSync(calls, "")
+    const { status, stderr, stdout } = run(process.execPath, ["scripts/release.ts", ...args], failing)
+    return { status, stdout, stderr, calls: readFileSync(calls, "utf8").trim().split("\n") }
+  }
+  const git = (...args: ReadonlyArray<string>) => run("git", args).stdout.trim()
+
+  beforeAll(() => {
+    mkdirSync(bin)
+    for (const name of ["npm", "npx"]) {
+      const file = join(bin, name)
+      writeFileSync(file, `#!/bin/sh\necho "${name} $*" >> ${calls}\n[ "$1" != "$FAILING" ]\n`)
+      chmodSync(file, 0o755)
+    }
+    mkdirSync(checkout)
+    const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], { cwd: root, encoding: "utf8" })
+    for (const file of files.split("\0")) {
+      if (/^(scripts\/[^/]*|src\/version\.ts|[^/]+)$/.test(file) && existsSync(join(root, file))) {
+        cpSync(join(root, file), join(checkout, file))
+      }
+    }
+    symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"))
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "as it is")
+  }, 60_000)
+
+  it(
+    "is ready once it is prepared and has a place, and tags and publishes only when it is told to",
+    { timeout: 60_000 },
+    () => {
+      const early = release(["--dry-run"])
+      assert.deepStrictEqual([early.status, early.calls], [1, [""]])
+      assert.include(early.stderr, "neither package.json nor git says where the repository is")
+      assert.strictEqual(release(["--prepare", "9.8.7"]).status, 0)
+      git("remote", "add", "origin", "git@example.org:group/network-effect.git")
+      assert.include(release(["--dry-run"]).stderr, "the tree is not clean")
+      git("commit", "-qam", "9.8.7")
+
+      const dry = release(["--dry-run"])
+      assert.deepStrictEqual(
+        [dry.status, dry.stdout.trim().split("\n").at(-1)],
+        [0, "9.8.7 is ready: nothing was tagged or published"]
+      )
+      assert.deepStrictEqual(dry.calls, ["npm test", "npx vitest run --config test/vitest.config.ts test/package"])
+      assert.strictEqual(git("tag"), "")
+
+      assert.strictEqual(release([], "publish").status, 1)
+      assert.strictEqual(git("tag"), "")
+      const real = release([])
+      assert.strictEqual(real.status, 0, real.stderr)
+      assert.deepStrictEqual(real.calls.slice(2), [
+        "npm pack",
+        "npm publish ./network-effect-9.8.7.tgz --access public --provenance"
+      ])
+      assert.strictEqual(git("tag"), "v9.8.7")
+      assert.include(release(["--dry-run"]).stderr, "the tag v9.8.7 is taken")
+    }
+  )
+
+  it("needs a version that is one", () => {
+    const { status, stderr } = release(["--prepare", "soon"])
+    assert.deepStrictEqual([status, stderr], [1, "soon is no version: say 1.2.3\n"])
+  })
+})
+
+describe("where the source is", () => {
+  it("is what the manifest says", () => {
+    assert.strictEqual(repositoryOf("github:a/b"), "github:a/b")
+  })
 })
 
 describe("this package", () => {

@@ -1,10 +1,12 @@
 /** The status interface of a real node, asked through the typed client and by whoever does not keep to it. */
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
+import { HttpApi, OpenApi } from "effect/http-api"
 import { AddressBook, BanList, Hash, ListenError, NetworkEvents, PeerSocketAddress } from "network-effect"
 import { StatusServer } from "network-effect/layers"
 import { StatusNeedsToken } from "../../src/status/StatusAddress.ts"
+import { StatusApi } from "../../src/status/StatusApi.ts"
 import { listenAddress, node, raw, until, withStatus } from "../support/statusWorld.ts"
 
 const json = (body: unknown, method = "POST"): RequestInit => ({
@@ -96,6 +98,64 @@ describe("the status interface", () => {
         [{ addr: listenAddress(bob), inbound: false }]
       )
       assert.match(yield* client.metrics(), /^zcash_net_peers\{network="regtest"\} 1$/m)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("tells the page all of it, then each second what changed, in the form that is described", () =>
+    Effect.gen(function* () {
+      const { client } = yield* withStatus("127.0.7.21")
+      const messages = yield* (yield* client.live()).pipe(
+        Stream.takeUntil((message) => message._tag === "Tick" && (message.peersCame ?? []).length > 0),
+        Stream.runCollect,
+        Effect.forkScoped({ startImmediately: true })
+      )
+      const bob = yield* Layer.build(node("127.0.7.22", { policy: { outboundMultiplier: 0 } }))
+      const address = listenAddress(bob)
+      const { peer } = yield* client.connect({ payload: { address, mode: "onetry" } })
+      const [first, ...ticks] = yield* Fiber.join(messages).pipe(Effect.timeout("20 seconds"))
+      assert.deepInclude(first, { _tag: "Snapshot", peers: [], bans: [], nodes: [] })
+      assert.isTrue(ticks.every(({ _tag }) => _tag === "Tick"))
+      const last = ticks.at(-1)
+      const [came] = last?._tag === "Tick" ? (last.peersCame ?? []) : []
+      assert.deepInclude(came, { id: peer?.id ?? 0, addr: address, inbound: false, agent: "/network-effect:0.1.0/" })
+      const { minutes, seconds } = yield* client.history()
+      assert.isAtLeast(seconds.length, 2)
+      assert.isAtMost(minutes.length, 1)
+
+      const params = { id: peer?.id ?? 0 }
+      const detail = yield* until(client.peer({ params }), ({ pings }) => pings.length > 0)
+      assert.strictEqual(detail.peer.addr, address)
+      assert.isTrue(detail.pings.every(([at, millis]) => at > 1e12 && millis > 0))
+      assert.deepStrictEqual(
+        detail.events.map(({ _tag }) => _tag),
+        ["DialStarted", "PeerConnected"]
+      )
+      const other = yield* Effect.flip(client.peer({ params: { id: params.id + 1 } }))
+      assert.strictEqual(other.message, `No peer has the number ${params.id + 1}.`)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("finds addresses by what is in them, in any case", () =>
+    Effect.gen(function* () {
+      const { client, services } = yield* withStatus("127.0.7.23", { policy: { dialInterval: Duration.hours(1) } })
+      const book = Context.get(services, AddressBook)
+      for (let n = 1; n <= 5; n++) yield* book.addPeer(PeerSocketAddress.fromStringUnsafe(`127.0.7.21${n}:1`))
+      const found = (search: string, offset = 0) => client.addresses({ query: { search, offset } })
+      assert.deepInclude(yield* found("7.214:"), { found: 1, offset: 0 })
+      const all = yield* found("127.0.7.21", 2)
+      assert.strictEqual(all.found, 5)
+      assert.lengthOf(all.entries, 3)
+      assert.strictEqual(all.counts.total, 5)
+      assert.strictEqual((yield* found("nobody")).found, 0)
+      const states = yield* Effect.all([found("NEVERATTEMPTED"), found("attemptpending"), found("Failed")])
+      assert.strictEqual(
+        states.reduce((sum, { found }) => sum + found, 0),
+        5
+      )
+      const past = yield* Effect.flip(found("7.214:", 1))
+      assert.strictEqual(past.message, "offset 1 is past the end: only 1 fit.")
+      const long = yield* raw(`${(yield* withStatus("127.0.7.24")).url}/addresses?search=${"x".repeat(101)}`)
+      assert.deepInclude(long, { status: 400 })
     }).pipe(Effect.scoped)
   )
 
@@ -225,6 +285,73 @@ describe("the status interface", () => {
   )
 })
 
+interface Media {
+  readonly schema?: object
+  readonly example?: unknown
+}
+interface Operation {
+  readonly description?: string
+  readonly requestBody?: { readonly content: Readonly<Record<string, Media>> }
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Media>> }>>
+}
+
+describe("the description of the interface", () => {
+  const spec = OpenApi.fromApi(StatusApi)
+  const operations = Object.entries(
+    spec.paths as unknown as Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  ).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, operation }))
+  )
+
+  it("says of every operation what it does, and shows what is sent and answered", () => {
+    assert.isAtLeast(operations.length, 16)
+    for (const { name, operation } of operations) {
+      assert.match(operation.description ?? "", /^[A-Z0-9].*[.]$/, name)
+      const contents = [operation.requestBody, ...Object.values(operation.responses)].flatMap((part) =>
+        Object.entries(part?.content ?? {})
+      )
+      assert.isNotEmpty(contents, name)
+      for (const [type, { example }] of contents) assert.isDefined(example, `${name} ${type}`)
+    }
+  })
+
+  it("has examples that the interface itself takes", () => {
+    let checked = 0
+    HttpApi.reflect(StatusApi, {
+      onGroup: () => {},
+      onEndpoint: ({ endpoint, errors, successes }) => {
+        const name = `${endpoint.method.toLowerCase()} ${endpoint.path.replaceAll(/:(\w+)/g, "{$1}")}`
+        const { operation } = operations.find((other) => other.name === name) ?? assert.fail(name)
+        for (const [status, schemas] of [...successes, ...errors]) {
+          for (const [type, { example }] of Object.entries(operation.responses[status]?.content ?? {})) {
+            if (!type.includes("json")) continue
+            const isOne = schemas.some((schema) => Schema.is(Schema.toEncoded(schema))(example))
+            assert.isTrue(isOne, `${name} ${status}: ${JSON.stringify(example)}`)
+            checked++
+          }
+        }
+      }
+    })
+    assert.isAbove(checked, 60)
+  })
+
+  it("has examples that a node could have given", () => {
+    const health = operations.find(({ name }) => name === "get /health")?.operation.responses["200"]?.content
+    assert.deepInclude(health?.["application/json"]?.example as object, {
+      status: "live",
+      network: "Mainnet",
+      userAgent: "/Zebra:5.2.0/",
+      listen: "198.51.100.20:8233"
+    })
+    const wrong = operations.find(({ name }) => name === "post /connect")?.operation.responses["409"]?.content
+    assert.deepInclude(wrong?.["application/problem+json"]?.example as object, {
+      status: 409,
+      title: "Conflict",
+      detail: "No connection was made: it is connected already."
+    })
+  })
+})
+
 describe("a reader of events", () => {
   it.live("that does not read loses the oldest, is told how many, and holds nobody up", () =>
     Effect.gen(function* () {
@@ -311,7 +438,16 @@ describe("a request that makes no sense", () => {
           'The body is wrong at level: Expected "All" | "Trace" | "Debug" | "Info" | "Warn" | "Error" | "Fatal" | "None".'
         ],
         ["/nothing", {}, 404, "There is nothing here: /docs lists what there is."],
-        ["/peers", { method: "PATCH" }, 404, "There is nothing here: /docs lists what there is."],
+        ["/peers", { method: "PATCH" }, 405, "This is asked by GET, not by PATCH."],
+        ["/bans/192.0.2.1?x=1", { method: "POST" }, 405, "This is asked by DELETE, not by POST."],
+        ["/log-level", { method: "DELETE" }, 405, "This is asked by GET or PUT, not by DELETE."],
+        ["/", { method: "PUT" }, 405, "This is asked by GET or POST, not by PUT."],
+        [
+          "/bans",
+          { method: "POST", body: "{}" },
+          415,
+          "The body has to be JSON: send it with content-type: application/json."
+        ],
         [
           "/peers",
           { headers: { origin: "http://elsewhere.example" } },

@@ -1,4 +1,5 @@
 /** What every transport keeps to: over real loopback TCP and over the simulated network, the same tests. */
+import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { NetAddress } from "effect/net"
@@ -12,6 +13,7 @@ import {
   InboundTransport,
   OutboundTransport
 } from "../../src/transport/Transport.ts"
+import { Zones } from "../../src/transport/Zones.ts"
 import { kinds } from "../support/kinds.ts"
 
 const loopback = (last: number, port = 0) => PeerSocketAddress.fromStringUnsafe(`127.0.0.${last}:${port}`)
@@ -280,7 +282,33 @@ for (const { from, name } of kinds) {
   })
 }
 
+/** An address of this machine that means nothing without its interface. */
+const linkLocal = Object.entries(networkInterfaces())
+  .flatMap(([zone, addresses = []]) => addresses.map(({ address }) => ({ zone, ip: address })))
+  .find(({ ip }) => /^fe80:/i.test(ip))
+if (linkLocal === undefined) console.log("link-local addresses are not dialled: this machine has none")
+
 describe("a stream over TCP", () => {
+  it.live.skipIf(linkLocal === undefined)(
+    "is listened for and dialled on the interface of a link-local address",
+    () => {
+      const { ip, zone } = linkLocal ?? { ip: "fe80::1", zone: "" }
+      const address = PeerSocketAddress.fromStringUnsafe(`[${ip}]:0`)
+      const meet = Effect.gen(function* () {
+        const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(address))
+        const stream = yield* Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address))
+        return stream.remoteAddress.address
+      }).pipe(Effect.scoped)
+      return Effect.gen(function* () {
+        const zones = Layer.succeed(Zones, new Map([[NetAddress.formatIp(address.address), zone]]))
+        const met = yield* Effect.provide(meet, TcpTransport.layer.pipe(Layer.provide(zones)))
+        // Nobody else hears of the interface.
+        assert.deepStrictEqual(met, address.address)
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.provide(meet, TcpTransport.layer))))
+      })
+    }
+  )
+
   it.live("is dialled from an IPv4 address also where that was given in its IPv6 spelling (advisory A1)", () =>
     Effect.gen(function* () {
       const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(loopback(52)))
