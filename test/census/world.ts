@@ -166,7 +166,8 @@ export const twoRuns = (options: WorldOptions): Outcome => {
       const findings: Array<Finding> = []
       yield* census.run({ from, recheck, ...more }).pipe(
         Stream.runForEachArray((batch) => {
-          findings.push(...batch)
+          // What was told is millions of addresses, and nobody asks for it.
+          findings.push(...batch.filter(({ _tag }) => _tag !== "Told"))
           return store.record(id, regtest.name, batch)
         })
       )
