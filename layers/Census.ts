@@ -3,7 +3,10 @@
  *
  * @module
  */
-import { NodeCrypto, NodeDns, NodeFileSystem, NodePath } from "@effect/platform-node"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeDns from "@effect/platform-node/NodeDns"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import { Effect, FileSystem, Layer, Option, Path, Redacted, Result } from "effect"
 import { CliError } from "effect/cli"
 import { SqlClient, SqlError } from "effect/sql"
@@ -187,12 +190,14 @@ const layerCluster = ({ runner, store }: RunFlags) =>
       }
       const { chain } = yield* CensusSource
       const { layer } = yield* Effect.promise(() => import("./CensusCluster.ts"))
-      return layer(chain.name, runner).pipe(
+      return layer(chain.name, runner, layerSql(store)).pipe(
         failing((error) =>
-          sentence(
-            `other machines cannot reach this one at ${runner.host}:${runner.port} (${wordsOf(error)}): see --runner.`,
-            error
-          )
+          error._tag === "UserError"
+            ? error
+            : sentence(
+                `other machines cannot reach this one at ${runner.host}:${runner.port} (${wordsOf(error)}): see --runner.`,
+                error
+              )
         ),
         Layer.provide(layerSql(store))
       )
@@ -208,8 +213,17 @@ interface ServeFlags {
 /** The page of a store that is there. */
 export const layerServe = (flags: ServeFlags) =>
   StatusServer.layerCensus(flags.listen, { hosts: flags.statusHosts }).pipe(
-    Layer.catchCause((cause) =>
-      Layer.effectContext(explained("choose another with --listen")(Effect.failCause(cause)))
+    Layer.catchTag("StatusNeedsToken", ({ address }) =>
+      Layer.effectContext(
+        Effect.fail(
+          sentence(
+            `${address} can be reached by others: set NETWORK_EFFECT_STATUS_TOKEN, or choose a loopback address with --listen.`
+          )
+        )
+      )
+    ),
+    Layer.catchTag("ListenError", (error) =>
+      Layer.effectContext(explained("choose another with --listen")(Effect.fail(error)))
     ),
     Layer.provide(layerExistingStore(flags))
   )

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { NodeClusterSocket } from "@effect/platform-node"
+import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
 import { Duration, Layer, Option } from "effect"
 import { MessageStorage, RunnerAddress, ShardingConfig, SqlRunnerStorage } from "effect/cluster"
+import type { SqlClient } from "effect/sql"
 import * as ClusterCensus from "../src/census/ClusterCensus.ts"
 import { SharedFrontier } from "../src/census/SharedFrontier.ts"
 
@@ -23,9 +24,14 @@ const times = {
 
 /**
  * `KeptCensus` of a network, on a database that all machines reach. `runner` is where the others reach this one; fails when
- * it cannot listen there. Messages between machines are not kept: what is to be done is in the rows of `SharedFrontier`.
+ * it cannot listen there. `client` is for the cluster alone: who has what must be said in time, however much the census has to
+ * say. Messages between machines are not kept: what is to be done is in the rows of `SharedFrontier`.
  */
-export const layer = (network: string, runner: { readonly host: string; readonly port: number }) => {
+export const layer = <E>(
+  network: string,
+  runner: { readonly host: string; readonly port: number },
+  client: Layer.Layer<SqlClient.SqlClient, E>
+) => {
   const address = RunnerAddress.make(runner.host, runner.port)
   const shardingConfig = {
     ...times,
@@ -34,7 +40,8 @@ export const layer = (network: string, runner: { readonly host: string; readonly
     simulateRemoteSerialization: false
   }
   const runners = SqlRunnerStorage.layerWith({ prefix: tablePrefix(network) }).pipe(
-    Layer.provide(ShardingConfig.layer(shardingConfig))
+    Layer.provide(ShardingConfig.layer(shardingConfig)),
+    Layer.provide(client)
   )
   const cluster = NodeClusterSocket.layer({ storage: "byo", shardingConfig }).pipe(
     Layer.provide(Layer.mergeAll(runners, MessageStorage.layerNoop))

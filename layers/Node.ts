@@ -20,7 +20,10 @@
  *
  * @module
  */
-import { NodeCrypto, NodeDns, NodeFileSystem, NodePath } from "@effect/platform-node"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeDns from "@effect/platform-node/NodeDns"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import { Cause, Context, Data, Effect, type FileSystem, Layer, Option, type Path } from "effect"
 import type { SecureRandom } from "effect/crypto"
 import type { Dns, NetAddress } from "effect/net"

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Config, Effect, Layer, Logger, LogLevel, Option, References, Stdio, Tracer } from "effect"
 import { Otlp } from "effect/observability"
 import { ShowAddresses } from "../src/chain/PeerSocketAddress.ts"

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { NodeCrypto, NodeDns, NodeServices } from "@effect/platform-node"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as NodeDns from "@effect/platform-node/NodeDns"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
 import * as BoundedFetch from "../src/cli/BoundedFetch.ts"

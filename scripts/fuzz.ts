@@ -5,7 +5,7 @@
  *
  * Prints the seed, and for a failure the bytes. Needs nothing, writes nothing. Exit code 1 on the first failure.
  */
-import { parseArgs } from "node:util"
+import { isDeepStrictEqual, parseArgs } from "node:util"
 import { Arbitrary, Effect, Result } from "effect"
 import { Frame, Message, regtest } from "network-effect"
 import { Generators, SeededRandom } from "network-effect/simulation"
@@ -113,6 +113,24 @@ const elementsOf = (message: Message.Message): number => {
   }
 }
 
+type Decoded = ReturnType<typeof Message.decode>
+
+const decodeInSlices = (frame: Frame.Frame, most: number): Decoded => {
+  const slices = Message.decodeSlices(frame, options, most)
+  for (;;) {
+    const slice = slices.next()
+    if (slice.done === true) return slice.value
+  }
+}
+
+/** The same error, or a message that is said in the same way. */
+const sameVerdict = (one: Decoded, other: Decoded): boolean => {
+  if (Result.isFailure(one) || Result.isFailure(other)) return isDeepStrictEqual(one, other)
+  if (one.success === undefined || other.success === undefined) return one.success === other.success
+  const [bytes, otherBytes] = [one.success, other.success].map((message) => Message.encode(message, options))
+  return isDeepStrictEqual(bytes, otherBytes)
+}
+
 /** Memory that must never be needed: a hundred times the longest message, and what Node itself has. */
 const maxMemoryBytes = 512 * 1024 * 1024
 
@@ -131,6 +149,8 @@ for (let n = 1; n <= cases; n++) {
     else if (frame.success === undefined) count("incomplete")
     else {
       const message = Message.decode(frame.success, options)
+      const sliced = decodeInSlices(frame.success, 1 + (n % 5))
+      if (!sameVerdict(message, sliced)) throw new Error("in slices it is something else")
       if (Result.isFailure(message)) count(message.failure._tag)
       else if (message.success === undefined) count("ignored")
       else {

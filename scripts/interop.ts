@@ -4,12 +4,19 @@
  * Needs: a foreign node's program. Writes nothing.
  *
  *     npm run interop -- --command "zebrad-like --listen {listen} --peer {peer}" [--for 120s]
+ *     npm run interop -- codec --command PROGRAM [--frames 250000] [--seed N]
  *
  * In the command, `{listen}` becomes the address the foreign node shall listen on and `{peer}` the one it shall dial; a
- * word that holds `{peer}` is left out, with the flag before it, where there is none to dial. Regtest.
+ * word that holds `{peer}` is left out, with the flag before it, where there is none to dial. Regtest. With `codec`, messages are compared instead: `interopCodec.ts`.
  */
 import { spawnSync } from "node:child_process"
 import { parseArgs } from "node:util"
+
+const [what, ...others] = process.argv.slice(2)
+if (what === "codec") {
+  await (await import("./interopCodec.ts")).run(others)
+  process.exit()
+}
 
 const { values } = parseArgs({ options: { command: { type: "string" }, for: { type: "string", default: "120s" } } })
 

@@ -2,29 +2,23 @@
  * Shows that each requirement of the tables in `test/support/requirements.ts` is held by its tests: takes it out of a copy of
  * the source, as the table says, and runs them there. A test that still passes holds nothing, and the script fails.
  *
- *     npm run requirements [-- [--list] [--jobs N] S1 C9]
+ *     npm run requirements [-- [--list] [--jobs N] S1 C9 "peer 12"]
  *
- * `--list` says what the requirements are, which tests hold them and where in the source they are, and runs nothing. `--jobs`
+ * `--list` says what the requirements are, which tests hold them and where in the source they are, then which scenarios of the
+ * acceptance list have no way to take them out yet, and runs nothing. `--jobs`
  * says how many copies are tested at the same time (2 unless given). All of them take some minutes. Needs nothing, and leaves
  * the working tree alone: the copies are in temporary folders, which are removed in the end.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from "node:fs"
+import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join, relative } from "node:path"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { RegExp as Pattern } from "effect"
-import { type HoldingTest, requirementsOf, tables } from "../test/support/requirements.ts"
-import { applied, placeFor, readSources, showPlace } from "../test/support/sourceEdits.ts"
+import { requirementsOf, scenarioRemovals, scenariosWithout, tables } from "../test/support/requirements.ts"
+import { scenarios, scenariosIn } from "../test/support/scenarios.ts"
+import { applied, type Edit, placeFor, readSources, showPlace } from "../test/support/sourceEdits.ts"
+import type { Ran, Wanted } from "./testRunner.ts"
 
 const fail = (message: string): never => {
   console.error(`requirements: ${message}`)
@@ -43,33 +37,66 @@ const { positionals, values } = readArguments()
 const jobs = Number(values.jobs ?? 2)
 if (!Number.isInteger(jobs) || jobs < 1) fail(`--jobs ${values.jobs} is not a number from 1 on`)
 
-const all = tables.flatMap((table) =>
-  requirementsOf(table).map((requirement) => ({ ...requirement, removals: table.removals[requirement.id] ?? [] }))
-)
+interface Rule {
+  readonly id: string
+  readonly words: string
+  readonly parts: ReadonlyArray<{ readonly test: Omit<Trial, "id">; readonly edits: ReadonlyArray<Edit> }>
+}
+
+const all: ReadonlyArray<Rule> = [
+  ...tables.flatMap((table) =>
+    requirementsOf(table).map(({ id, tests, words }) => ({
+      id,
+      words,
+      parts: tests.map((test, i) => ({ test, edits: table.removals[id]?.[i] ?? [] }))
+    }))
+  ),
+  ...scenarioRemovals.map(({ edits, file, id, title }) => ({
+    id,
+    words: title ?? `scenario ${id}`,
+    parts: [{ test: { file, title }, edits }]
+  }))
+]
 const unknown = positionals.filter((wanted) => !all.some(({ id }) => id === wanted))
 if (unknown.length > 0) {
-  fail(`there is no ${unknown.join(", ")}; there are ${all.map(({ id }) => id).join(", ")}`)
+  fail(`there is no ${unknown.join(", ")}; there are ${[...new Set(all.map(({ id }) => id))].join(", ")}`)
 }
 const chosen = all.filter(({ id }) => positionals.length === 0 || positionals.includes(id))
 
 const root = new URL("..", import.meta.url).pathname
 const sources = readSources(root, ["src", "layers"])
 
+const whereIs = (edit: Edit): string => {
+  try {
+    return showPlace(placeFor(sources, edit))
+  } catch (error) {
+    return `NOWHERE: ${(error as Error).message}`
+  }
+}
+
 if (values.list === true) {
-  for (const { id, removals, tests, words } of chosen) {
+  for (const { id, parts, words } of chosen) {
     console.log(`${id}  ${words}`)
-    for (const [index, { file, title }] of tests.entries()) {
-      console.log(`    ${file}: ${title}`)
-      for (const edit of removals[index] ?? []) console.log(`      ${showPlace(placeFor(sources, edit))}`)
+    for (const { edits, test } of parts) {
+      console.log(`    ${test.file}: ${test.title ?? "the tests that name it"}`)
+      for (const edit of edits) console.log(`      ${whereIs(edit)}`)
     }
+  }
+  const without = scenariosWithout()
+  console.log(`${scenarios.length - without.length} of ${scenarios.length} scenarios have a way to take them out; not`)
+  for (const [name, ids] of Map.groupBy(without, (id) => /^\w+/.exec(id)?.[0] ?? "")) {
+    console.log(`    ${name}: ${ids.map((id) => id.replace(/^(peer|network|wire|advisory) /, "")).join(", ")}`)
   }
   process.exit(0)
 }
 
 // -- what there is to do -----------------------------------------------------------------------
 
-interface Trial extends HoldingTest {
+interface Trial {
   readonly id: string
+  readonly file: string
+  /** Of one test; without it, of all that name the scenario. */
+  readonly title?: string | undefined
 }
 
 /** Trials that need the same changed files, and so one run. */
@@ -83,9 +110,8 @@ interface Run {
 const planned = (): ReadonlyArray<Run> => {
   const byEdits = new Map<string, Run>()
   const faults: Array<string> = []
-  for (const { id, removals, tests } of chosen) {
-    for (const [index, test] of tests.entries()) {
-      const edits = removals[index] ?? []
+  for (const { id, parts } of chosen) {
+    for (const { edits, test } of parts) {
       const key = JSON.stringify(edits)
       const trial = { id, ...test }
       const run = byEdits.get(key)
@@ -127,7 +153,16 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => pr
 const makeCopy = (): string => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "network-effect-requirements-")))
   folders.push(folder)
-  for (const part of ["src", "layers", "test", "package.json", "tsconfig.json"]) {
+  for (const part of [
+    "src",
+    "layers",
+    "scripts",
+    "test",
+    "package.json",
+    "tsconfig.json",
+    "README.md",
+    "ARCHITECTURE.md"
+  ]) {
     cpSync(join(root, part), join(folder, part), { recursive: true })
   }
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
@@ -139,75 +174,72 @@ const makeCopy = (): string => {
 /** `absent`: the test did not run, so nothing is shown. */
 type Outcome = "passed" | "failed" | "endless" | "absent"
 
-interface Report {
-  readonly testResults: ReadonlyArray<{
-    readonly name: string
-    readonly assertionResults: ReadonlyArray<{
-      readonly title: string
-      readonly status: string
-      readonly failureMessages?: ReadonlyArray<string>
-    }>
-  }>
-}
+/** A process that runs tests in a copy. */
+class Runner {
+  readonly copy: string
+  #child: ChildProcess | undefined
 
-type Result = Report["testResults"][number]["assertionResults"][number]
+  constructor(copy: string) {
+    this.copy = copy
+  }
 
-const testTimeoutMillis = 20_000
+  /** What the tests of some trials come to; all are endless when the process has not answered in time, and is gone. */
+  async run(
+    trials: ReadonlyArray<Trial>,
+    changed: ReadonlyArray<string>,
+    patienceMillis: number
+  ): Promise<Ran | "endless"> {
+    const child = (this.#child ??= await this.#start())
+    const titles = trials.map(({ title }) => title)
+    const wanted: Wanted = {
+      changed: changed.map((file) => join(this.copy, file)),
+      files: [...new Set(trials.map(({ file }) => file))],
+      pattern: titles.includes(undefined)
+        ? undefined
+        : `(?:${[...new Set(titles)].map((title) => Pattern.escape(title ?? "")).join("|")})$`
+    }
+    return await new Promise((resolve) => {
+      const end = (outcome: Ran | "endless") => {
+        clearTimeout(patience)
+        child.removeAllListeners()
+        if (outcome === "endless" || child.exitCode !== null) {
+          kill(child)
+          children.delete(child)
+          this.#child = undefined
+        }
+        resolve(outcome)
+      }
+      const patience = setTimeout(() => end("endless"), patienceMillis)
+      child.on("message", (ran) => end(ran as Ran))
+      // Its process ended by itself, so nothing is shown.
+      child.on("close", () => end([]))
+      child.send(wanted)
+    })
+  }
 
-const runTests = (copy: string, tests: ReadonlyArray<HoldingTest>, report: string, patienceMillis: number) =>
-  new Promise<"ended" | "endless">((resolve) => {
-    const files = new Set(tests.map(({ file }) => file))
-    const titles = new Set(tests.map(({ title }) => Pattern.escape(title)))
-    const options = [
-      "--config=test/vitest.config.ts",
-      `--testTimeout=${testTimeoutMillis}`,
-      "--reporter=json",
-      `--outputFile=${report}`,
-      `--testNamePattern=(?:${[...titles].join("|")})$`
-    ]
-    const vitest = join("node_modules", "vitest", "vitest.mjs")
+  async #start(): Promise<ChildProcess> {
     // A process group of its own: a worker in an endless loop would outlive the process that started it.
-    const child = spawn(process.execPath, [vitest, "run", ...files, ...options], {
-      cwd: copy,
-      stdio: "ignore",
+    const child = spawn(process.execPath, [join(this.copy, "scripts/testRunner.ts")], {
+      cwd: this.copy,
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
       detached: true
     })
     children.add(child)
-    const patience = setTimeout(() => kill(child), patienceMillis)
-    child.on("close", (_code, signal) => {
-      clearTimeout(patience)
-      children.delete(child)
-      resolve(signal === null ? "ended" : "endless")
-    })
-  })
-
-const outcomeOf = (results: ReadonlyArray<Result>): Outcome => {
-  if (results.length === 0) return "absent"
-  const failures = results.filter(({ status }) => status === "failed")
-  if (failures.length === 0) return "passed"
-  const messages = failures.flatMap(({ failureMessages }) => failureMessages ?? [])
-  return messages.every((message) => message.includes(`timed out in ${testTimeoutMillis}ms`)) ? "endless" : "failed"
+    await new Promise((resolve) => child.once("message", resolve))
+    return child
+  }
 }
 
-/** How tests of a copy end, all in one process. */
-const outcomesOf = async (
-  copy: string,
-  tests: ReadonlyArray<HoldingTest>,
-  patienceMillis: number
-): Promise<(test: HoldingTest) => Outcome> => {
-  const report = join(copy, "report.json")
-  rmSync(report, { force: true })
-  if ((await runTests(copy, tests, report, patienceMillis)) === "endless") return () => "endless"
-  // The tests could not even be started.
-  if (!existsSync(report)) return () => "absent"
-  const { testResults } = JSON.parse(readFileSync(report, "utf8")) as Report
-  return ({ file, title }) =>
-    outcomeOf(
-      testResults
-        .filter(({ name }) => relative(copy, name) === file)
-        .flatMap(({ assertionResults }) => assertionResults)
-        .filter((result) => result.title === title && result.status !== "skipped" && result.status !== "pending")
-    )
+/** A trial is of one title, or of all that name its scenario, one of which has to notice. */
+const outcomeOf = (ran: Ran | "endless", { file, id, title }: Trial): Outcome => {
+  if (ran === "endless") return "endless"
+  const tests = ran.filter(
+    (test) => test.file === file && (title === undefined ? scenariosIn(test.fullName).has(id) : test.title === title)
+  )
+  const states = tests.map(({ state }) => state)
+  if (states.length === 0) return "absent"
+  if (states.includes("failed")) return "failed"
+  return states.includes("endless") ? "endless" : "passed"
 }
 
 const secondsSince = (start: bigint): string => `${(Number(process.hrtime.bigint() - start) / 1e9).toFixed(1)} s`
@@ -216,11 +248,12 @@ const started = process.hrtime.bigint()
 const runs = planned()
 const trials = runs.flatMap((run) => run.trials)
 const copies = Array.from({ length: Math.min(jobs, runs.length) }, makeCopy)
-const [firstCopy = fail("there are no requirements")] = copies
 
 /** Without a rule something may go on without end. */
-const patienceMillis = 90_000
-const withRules = await outcomesOf(firstCopy, trials, 10 * patienceMillis)
+const patienceMillis = 120_000
+const runners = copies.map((copy) => new Runner(copy))
+const [firstRunner = fail("there are no requirements")] = runners
+const withRules = await firstRunner.run(trials, [], 20 * patienceMillis)
 console.log(
   `${trials.length} tests ran with all rules in ${secondsSince(started)}; now ${runs.length} runs without one each`
 )
@@ -229,26 +262,31 @@ let done = 0
 let unheld = 0
 const waiting = [...runs]
 
-const work = async (copy: string) => {
+const work = async (runner: Runner) => {
+  let restored: ReadonlyArray<string> = []
   for (let run = waiting.shift(); run !== undefined; run = waiting.shift()) {
     const runStarted = process.hrtime.bigint()
-    for (const [file, text] of run.changed) writeFileSync(join(copy, file), text)
-    const without = await outcomesOf(copy, run.trials, patienceMillis)
-    for (const file of run.changed.keys()) writeFileSync(join(copy, file), sources.get(file)?.text ?? "")
+    const files = [...run.changed.keys()]
+    for (const [file, text] of run.changed) writeFileSync(join(runner.copy, file), text)
+    // Those of the run before are as they were.
+    const without = await runner.run(run.trials, [...files, ...restored], patienceMillis)
+    for (const file of files) writeFileSync(join(runner.copy, file), sources.get(file)?.text ?? "")
+    restored = files
     for (const trial of run.trials) {
-      const before = withRules(trial)
-      const after = without(trial)
+      const before = outcomeOf(withRules, trial)
+      const after = outcomeOf(without, trial)
       const isHeld = before === "passed" && (after === "failed" || after === "endless")
       if (!isHeld) unheld++
       const progress = `[${`${++done}`.padStart(`${trials.length}`.length)}/${trials.length}]`
       const verdict = isHeld ? "held    " : "NOT HELD"
       const time = secondsSince(runStarted)
-      console.log(`${progress} ${verdict}  ${trial.id}  ${trial.title}: ${before}; without the rule ${after}, ${time}`)
+      const what = trial.title ?? `its tests in ${trial.file}`
+      console.log(`${progress} ${verdict}  ${trial.id}  ${what}: ${before}; without the rule ${after}, ${time}`)
     }
   }
 }
 
-await Promise.all(copies.map(work))
+await Promise.all(runners.map(work))
 console.log(
   `${chosen.length} requirements, ${trials.length} tests, ${unheld} that hold nothing, in ${secondsSince(started)}`
 )

@@ -1,16 +1,27 @@
 /**
  * Runs simulated worlds from seeds, until all are done or one has failed.
  *
- *     npm run simulate -- [--scenario NAME] [--seed N | --seeds A..B] [--nodes N] [--hours H] [--keep-going]
+ *     npm run simulate -- [--scenario NAME] [--seed N | --seeds A..B] [--nodes N] [--hours H] [--keep-going] [--replay]
+ *                         [--record DIR]
  *
  *     npm run simulate -- --scenario eclipse --book reference|hardened [--groups 1,8,32,128] [--seeds A..B] [--world distinct|crowded]
  *         [--script NAME] [--without RULE,…] [--hours H]
  *
  * Without a scenario, each seed runs one of them in turn. With `--keep-going` a failure is told in two lines and the next
- * seed runs. What a scenario measures is summed up at the end. With `--book` the scenario `eclipse` is a node that dials and
- * crawls without any bytes, for a day of each seed, and prints what part of its outbound connections an attacker ends with. Needs nothing, writes nothing. Exit code 1 when a world failed.
+ * seed runs. What a scenario measures is summed up at the end. A world that fails runs once more and leaves the records of the
+ * connections concerned, in DIR or in a new folder among the temporary files: `network-effect replay` reads them. With
+ * `--replay` every world is recorded, and what its connections decided is compared with what their records make them decide.
+ *
+ * With `--book` the scenario `eclipse` is a node that dials and crawls without any bytes, for a day of each seed, and prints
+ * what part of its outbound connections an attacker ends with.
+ *
+ * Needs nothing, and writes nothing but those records. Exit code 1 when a world failed or a connection was replayed otherwise.
  */
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { Replay } from "network-effect"
 import { Simulated } from "network-effect/layers"
 import { Eclipse, scenarios, Simulation } from "network-effect/simulation"
 
@@ -40,7 +51,9 @@ const readFlags = () => {
         groups: { type: "string", default: "1,8,32,128" },
         world: { type: "string", default: "distinct" },
         script: { type: "string", default: "front-run" },
-        without: { type: "string", default: "" }
+        without: { type: "string", default: "" },
+        record: { type: "string" },
+        replay: { type: "boolean" }
       }
     }).values
   } catch (error) {
@@ -69,7 +82,7 @@ const study = (book: string) => {
   const hours = flags.hours === undefined ? {} : { hours: number("hours", flags.hours, 0) }
   Error.stackTraceLimit = 0
   const columns: Array<Record<string, string | number>> = []
-  for (const groups of flags.groups.split(",")) {
+  for (const groups of script.groups === undefined ? flags.groups.split(",") : [String(script.groups)]) {
     const played: Array<ReturnType<typeof Eclipse.run>> = []
     for (let seed = Number(first); seed <= Number(last); seed++) {
       const world = flags.world
@@ -127,6 +140,26 @@ const again = (scenario: string, seed: number) => {
   return `npm run simulate -- ${words.join(" ")}`
 }
 
+/** Characters of records that a world may have in memory. */
+const recordedCharacters = 128 * 1_048_576
+
+/** Runs a world that failed once more, recorded, and leaves the records of the nodes it is about. Returns where. */
+const leaveRecords = (scenario: (typeof chosen)[number], seed: number): string | undefined => {
+  const { failure, records } = Simulation.run({ scenario, seed, size, node: Simulated.worldNode, recordedCharacters })
+  const concerned = records.filter(
+    ({ name }) => failure === undefined || failure.nodes.length === 0 || failure.nodes.includes(Number(name.node))
+  )
+  if (concerned.length === 0) return undefined
+  const folder = flags.record ?? mkdtempSync(join(tmpdir(), "network-effect-world-"))
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  for (const { name, text } of concerned) {
+    const { connection, node, segment } = name
+    const file = `${scenario.name}-${seed}-n${node}-c${String(connection).padStart(6, "0")}-${segment}.ndjson`
+    writeFileSync(join(folder, file), text, { mode: 0o600 })
+  }
+  return folder
+}
+
 // Every dial in vain makes an error, whose stack costs more than the rest of it; whoever wants one runs its seed alone.
 if (flags["keep-going"] === true) Error.stackTraceLimit = 0
 const started = process.hrtime.bigint()
@@ -138,10 +171,12 @@ let runs = 0
 let failed = 0
 let slowest = { seconds: 0, seed: 0 }
 let told = started
+const replayed = { segments: 0, events: 0, different: 0 }
 for (let seed = Number(first); seed <= Number(last); seed++) {
   const scenario = chosen[seed % chosen.length] ?? fail("there are no scenarios")
   const began = process.hrtime.bigint()
-  const outcome = Simulation.run({ scenario, seed, size, node: Simulated.worldNode })
+  const recorded = flags.replay === true ? { recordedCharacters } : {}
+  const outcome = Simulation.run({ scenario, seed, size, node: Simulated.worldNode, ...recorded })
   const took = secondsSince(began)
   if (took > slowest.seconds) slowest = { seconds: took, seed }
   virtualMillis += outcome.atMillis
@@ -149,6 +184,18 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
   for (const [what, values] of outcome.measures) {
     const all = measures.get(what) ?? []
     measures.set(what, [...all, ...values.map((value) => ({ value, seed }))])
+  }
+  for (const { name, text } of outcome.records) {
+    const { difference, events } = Replay.replay(text)
+    replayed.segments++
+    replayed.events += events
+    if (difference === undefined) continue
+    replayed.different++
+    const { connection, node, segment } = name
+    console.log(
+      `${scenario.name}, seed ${seed}: connection ${connection} of node ${node}, segment ${segment}, event ` +
+        `${difference.step.number}: ${difference.step.recorded.join("; ")} is now ${difference.step.decided.join("; ")}`
+    )
   }
   if (outcome.failure !== undefined) {
     failed++
@@ -162,6 +209,8 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
         console.log(`  ${(atMillis / 1000).toFixed(3).padStart(10)} s  node ${node}  ${JSON.stringify(event)}`)
       }
     }
+    const folder = leaveRecords(scenario, seed)
+    if (folder !== undefined) console.log(`  records: ${folder}`)
     console.log(`  again: ${again(scenario.name, seed)}`)
     if (flags["keep-going"] !== true) process.exit(1)
   }
@@ -188,8 +237,13 @@ const seconds = secondsSince(started)
 const { system, user } = process.cpuUsage()
 const virtual = `${(virtualMillis / 3_600_000).toFixed(1)} virtual hours in ${seconds.toFixed(1)} s (${((system + user) / 1e6).toFixed(1)} s of CPU)`
 console.log(`the longest world took ${slowest.seconds.toFixed(1)} s (seed ${slowest.seed})`)
+if (flags.replay === true) {
+  const { different, events, segments } = replayed
+  console.log(`replayed ${events} events in ${segments} segments, of which ${different} had other actions`)
+}
 if (failed > 0) {
   console.log(`${failed} of ${runs} worlds failed, ${virtual}`)
   process.exit(1)
 }
+if (replayed.different > 0) process.exit(1)
 console.log(`${runs} worlds held for ${virtual}: ${Math.round(virtualMillis / 1000 / seconds)} times real time`)

@@ -137,6 +137,20 @@ export interface Policy {
    */
   readonly answerTimeDecay: Duration.Duration
 
+  // -- who is asked --------------------------------------------------------------------------
+
+  /**
+   * Answer time up to which no peer is preferred for being quicker. Honest peers answer in tenths of it, waiting in line
+   * included, and what we ask for changes with the blocks, every 75 seconds.
+   */
+  readonly goodAnswerTime: Duration.Duration
+
+  /** One choice of a peer in so many is made without comparing, so that whoever was slow once is tried again. */
+  readonly exploringShare: number
+
+  /** Age from which a connection has all its weight when a peer is chosen: whoever comes often is never that old. */
+  readonly longLivedAge: Duration.Duration
+
   // -- how many connections ------------------------------------------------------------------
 
   /**
@@ -514,6 +528,9 @@ export const defaults: Policy = {
   pendingItemsPerSender: 5,
   initialAnswerTime: Duration.seconds(21),
   answerTimeDecay: Duration.seconds(200),
+  goodAnswerTime: Duration.seconds(1),
+  exploringShare: 16,
+  longLivedAge: Duration.minutes(10),
   targetPeers: 25,
   outboundMultiplier: 3,
   inboundMultiplier: 5,

@@ -83,6 +83,14 @@ export * as IsolatedPeer from "./peer/IsolatedPeer.ts"
 export * from "./peer/Peer.ts"
 export * from "./peer/Request.ts"
 
+// -- recording: what happened on a connection, and again --------------------------------------------
+
+export { type ConnectionRecord, Recording } from "./peer/Recording.ts"
+export { type MemorySegment, MemorySink } from "./recording/MemorySink.ts"
+export { Recorder, type RecorderOptions, type SegmentName, type SegmentSink, type Sink } from "./recording/Recorder.ts"
+export * as RecordFolder from "./recording/RecordFolder.ts"
+export * as Replay from "./recording/Replay.ts"
+
 // -- network: all peers --------------------------------------------------------------------------
 
 export {

@@ -42,6 +42,13 @@ describe("the default policy", () => {
     assert.isBelow(millis(defaults.inventoryRotation), 75_000)
   })
 
+  it("has a place for whoever shakes hands or is closed, at the pace of the listener", () => {
+    const [handshake, close] = [millis(defaults.handshakeTimeout), millis(defaults.closeGrace)]
+    assert.isAtLeast(defaults.handshakePlaces, (2 * (handshake + close)) / millis(defaults.acceptInterval))
+    assert.isBelow(millis(defaults.evictionWindow), 60_000)
+    assert.isAbove(millis(defaults.evictionWindow), 10 * millis(defaults.acceptInterval))
+  })
+
   it("has the reference's connection limits", () => {
     assert.deepStrictEqual([outboundLimit(defaults), inboundLimit(defaults), totalLimit(defaults)], [75, 125, 200])
   })

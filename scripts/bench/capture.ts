@@ -14,7 +14,7 @@ import { parseArgs } from "node:util"
 import { diverse, twoAtRandom } from "../../src/routing/PeerSelection.ts"
 import * as Capture from "../../src/simulation/Capture.ts"
 
-const selections = { before: { make: () => twoAtRandom }, now: { make: () => diverse } }
+const selections = { before: { make: () => twoAtRandom }, now: diverse }
 
 const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 

@@ -174,18 +174,33 @@ const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
 /** Rounds that are compared, each of both. */
 const recordRounds = 5
 
+/** Round trips per second, and the time of the processor that one takes, which does not depend on what else it does. */
+interface Trips {
+  readonly rate: number
+  readonly cpuMicros: number
+}
+
+const counted = <E, R>(rate: Effect.Effect<number, E, R>, seconds: number): Effect.Effect<Trips, E, R> =>
+  Effect.suspend(() => {
+    const before = process.cpuUsage()
+    return Effect.map(rate, (rate) => {
+      const { system, user } = process.cpuUsage(before)
+      return { rate, cpuMicros: (system + user) / (rate * seconds) }
+    })
+  })
+
 /** What recording costs: round trips without and with, one after the other, in rounds. */
 const recordedRates = Effect.fnUntraced(function* (seconds: number) {
   const rows: Array<Record<string, string | number>> = []
   for (const count of peerCounts) {
-    const plain: Array<number> = []
-    const recorded: Array<number> = []
+    const plain: Array<Trips> = []
+    const recorded: Array<Trips> = []
     let bytes = 0
     for (let round = 0; round < recordRounds; round++) {
-      plain.push(yield* ourRate(count, seconds))
+      plain.push(yield* counted(ourRate(count, seconds), seconds))
       const folder = yield* Effect.sync(() => mkdtempSync(join(tmpdir(), "network-effect-bench-")))
       recorded.push(
-        yield* ourRate(count, seconds).pipe(
+        yield* counted(ourRate(count, seconds), seconds).pipe(
           Effect.provide(
             RecordFolder.layerRecording({ directory: folder, totalBytes: recordedBytes }).pipe(
               Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
@@ -198,12 +213,16 @@ const recordedRates = Effect.fnUntraced(function* (seconds: number) {
     }
     const median = (values: ReadonlyArray<number>) =>
       values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
-    const pairs = recorded.map((rate, round) => rate / (plain[round] ?? rate))
+    const ratio = (of: (trips: Trips) => number) =>
+      median(recorded.map((trips, round) => of(trips) / of(plain[round] ?? trips)))
+    const percent = (share: number) => `${Math.round(1000 * share) / 10} %`
     rows.push({
       peers: count,
-      "not recorded": perSecond(median(plain)),
-      recorded: perSecond(median(recorded)),
-      share: `${Math.round(1000 * median(pairs)) / 10} %`,
+      "not recorded": perSecond(median(plain.map(({ rate }) => rate))),
+      recorded: perSecond(median(recorded.map(({ rate }) => rate))),
+      share: percent(ratio(({ rate }) => rate)),
+      "CPU µs each": median(plain.map(({ cpuMicros }) => cpuMicros)).toFixed(1),
+      "CPU recorded": percent(ratio(({ cpuMicros }) => cpuMicros)),
       "MB left": Math.round(bytes / recordRounds / 1e6)
     })
   }

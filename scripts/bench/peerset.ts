@@ -37,13 +37,13 @@ import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import { ChainTip } from "../../src/chain/ChainTip.ts"
 import type { BlockHash } from "../../src/chain/Hash.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
-import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { Network } from "../../src/network/Network.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
-import type { Peer, PeerError } from "../../src/peer/Peer.ts"
+import type { PeerError } from "../../src/peer/Peer.ts"
 import type { Request, Response, ResponseOf } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
+import { madeUpPeer } from "../../src/simulation/MadeUpPeer.ts"
 import * as ScriptedPeer from "../../src/simulation/ScriptedPeer.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
@@ -52,30 +52,13 @@ import type { InventoryItem } from "../../src/wire/Message.ts"
 /** Answers everything at once with nothing, and is ready again; or keeps what it is asked until told. */
 const makePeer = (id: number, serving: boolean) => {
   const address = PeerSocketAddress.fromStringUnsafe(`10.${id >> 16}.${(id >> 8) & 0xff}.${id & 0xff}:8233`)
-  const nowhere = { services: 0n, address: PeerSocketAddress.unspecified }
   const waiting = new Set<Deferred.Deferred<void>>()
   let isFull = false
   let isSticky = false
-  const peer: Peer = {
+  const peer = madeUpPeer({
     id,
-    info: {
-      connectedAddress: { _tag: "OutboundDirect", address },
-      remote: {
-        _tag: "Version",
-        version: ourProtocolVersion,
-        services: serving ? 1n : 0n,
-        timestamp: 0n,
-        addressReceiver: nowhere,
-        addressFrom: nowhere,
-        nonce: 0n,
-        userAgent: "",
-        startHeight: 0,
-        relay: true
-      },
-      negotiatedVersion: ourProtocolVersion
-    },
-    transientAddress: address,
-    isInbound: false,
+    address,
+    serving,
     readiness: () => (isFull ? "Busy" : "Ready"),
     awaitReady: Effect.suspend(() => {
       if (!isFull) return Effect.void
@@ -88,24 +71,8 @@ const makePeer = (id: number, serving: boolean) => {
       const answer: Effect.Effect<Response, PeerError> = Effect.succeed({ _tag: "Nil" })
       return answer as Effect.Effect<ResponseOf<R>, PeerError>
     },
-    request: () => Effect.die("nobody holds this peer"),
-    advertiseBlock: () => Effect.void,
-    awaitClosed: Effect.never,
-    close: () => Effect.void,
-    load: () => 1,
-    roundTrip: () => undefined,
-    ping: Effect.void,
-    pingWait: () => undefined,
-    connectedAtMillis: 0,
-    bytesRead: () => 0,
-    bytesWritten: () => 0,
-    traffic: () => ({
-      messagesReceived: new Map(),
-      messagesSent: new Map(),
-      lastReceivedMillis: undefined,
-      lastSentMillis: undefined
-    })
-  }
+    load: () => 1
+  })
   return {
     peer,
     stick: () => {

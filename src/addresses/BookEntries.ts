@@ -16,7 +16,8 @@ type Entry = PeerAddress.PeerAddress
 /** The entries, in every order somebody asks for. */
 export class BookEntries {
   readonly #byAddress = new Map<string, Entry>()
-  readonly #byGroup = new Map<string, Set<Entry>>()
+  /** Most groups have one member, and a set is larger than an entry. */
+  readonly #byGroup = new Map<string, Entry | Set<Entry>>()
   readonly order = new SortedList<Entry>(PeerAddress.compare)
   readonly inbound = new SortedList<Entry>(PeerAddress.compare)
   /** Those that can ever be a candidate, without those that were found to be unreachable for good. */
@@ -43,15 +44,17 @@ export class BookEntries {
   }
 
   inGroup(group: string): ReadonlyArray<Entry> {
-    return [...(this.#byGroup.get(group) ?? [])]
+    const members = this.#byGroup.get(group)
+    return members === undefined ? [] : members instanceof Set ? [...members] : [members]
   }
 
   add(entry: Entry): void {
     this.#byAddress.set(AddressRules.sortKey(entry.address), entry)
     const group = AddressRules.limitKey(entry.address)
     const members = this.#byGroup.get(group)
-    if (members === undefined) this.#byGroup.set(group, new Set([entry]))
-    else members.add(entry)
+    if (members === undefined) this.#byGroup.set(group, entry)
+    else if (members instanceof Set) members.add(entry)
+    else this.#byGroup.set(group, new Set([members, entry]))
     this.order.add(entry)
     this.gossip.add(entry)
     if (entry.isInbound) this.inbound.add(entry)
@@ -64,8 +67,8 @@ export class BookEntries {
     this.#byAddress.delete(AddressRules.sortKey(entry.address))
     const group = AddressRules.limitKey(entry.address)
     const members = this.#byGroup.get(group)
-    members?.delete(entry)
-    if (members?.size === 0) this.#byGroup.delete(group)
+    if (members instanceof Set) members.delete(entry)
+    if (members === entry || (members instanceof Set && members.size === 0)) this.#byGroup.delete(group)
     this.order.remove(entry)
     this.gossip.remove(entry)
     this.inbound.remove(entry)

@@ -53,7 +53,8 @@ export interface Content extends HardenedBook.Saved {
 
 // -- lines ---------------------------------------------------------------------------------------
 
-const number = (value: number | bigint | undefined): string => (value === undefined ? "-" : String(value))
+const number = (value: number | bigint | undefined): string =>
+  value === undefined ? "-" : String(value < 0 ? 0 : value)
 
 const formatEntry = (entry: HardenedBook.SavedEntry): string =>
   [

@@ -105,15 +105,16 @@ export class DialPool<A extends Pooled> {
   }
 
   #join(item: A): void {
-    let group = this.#byName.get(item.group)
-    if (group === undefined) {
-      group = { name: item.group, members: [], place: this.#groups.length }
-      this.#groups.push(group)
-      this.#byName.set(item.group, group)
-    }
-    item.poolPlace = group.members.length
+    const group = this.#byName.get(item.group)
+    item.poolPlace = group?.members.length ?? 0
     item.poolState = "ready"
-    group.members.push(item)
+    if (group !== undefined) {
+      group.members.push(item)
+      return
+    }
+    const first = { name: item.group, members: [item], place: this.#groups.length }
+    this.#groups.push(first)
+    this.#byName.set(item.group, first)
   }
 
   #leave(item: A): void {

@@ -147,6 +147,9 @@ const mostFailures = 8
 const restFactor = 1.5
 const longestRestMillis = 30 * 60_000
 
+/** Time between two looks at everybody who rests, in milliseconds. */
+const wakeMillis = 1000
+
 /** When an address gives its place to another. Source: Bitcoin Core addrman.cpp, `IsTerrible`. */
 const horizonSeconds = 30 * 24 * 3600
 const newFailures = 3
@@ -196,6 +199,7 @@ export const choose =
     /** Who waits for the place of whom, and since when, in monotonic milliseconds. */
     const tests = new Map<Standing, { readonly challenger: Standing; readonly sinceMillis: number }>()
     const tokens = new Map<string, { left: number; atMillis: number }>()
+    let wokeMillis = Number.NEGATIVE_INFINITY
     /** Of the last run, until there are some. */
     let anchorsOfBefore = savedAnchors
 
@@ -371,7 +375,7 @@ export const choose =
         if (hasTenure(standing, now) && standing.failures <= tenureFailures) known++
         if (known === most) break
       }
-      return newcomers >= places - known
+      return known > 0 && newcomers >= places - known
     }
 
     // -- who is next ---------------------------------------------------------------------------
@@ -400,21 +404,20 @@ export const choose =
       standing.pool.put(standing, Math.max(ready, latest + rest))
     }
 
-    /** With nobody there, nobody rests. */
+    /** With nobody there, nobody rests. Looks at all who wait, so at most once a second. */
     const wake = (now: Now) => {
+      if (!isAlone() || now.monotonicMillis - wokeMillis < wakeMillis) return
+      wokeMillis = now.monotonicMillis
       for (const pool of [pools.tried, pools.new]) {
-        const early = [...pool.waiting()].filter(
-          ({ earliestMillis, poolDueMillis }) =>
-            earliestMillis < now.monotonicMillis && poolDueMillis >= now.monotonicMillis
-        )
+        const early = [...pool.waiting()].filter(({ earliestMillis }) => earliestMillis < now.monotonicMillis)
         for (const standing of early) pool.put(standing, standing.earliestMillis)
+        pool.advance(now.monotonicMillis)
       }
     }
 
     const advance = (now: Now) => {
       endSilent(now)
       endTests(now)
-      if (isAlone()) wake(now)
       for (const pool of [pools.configured, pools.tried, pools.new]) pool.advance(now.monotonicMillis)
     }
 
@@ -436,17 +439,22 @@ export const choose =
       const isOpen = (group: string) => roomIn(group, false, now) > 0
       const from = (pool: DialPool<Standing>, also: (standing: Standing) => boolean) => {
         const mayBe = (standing: Standing) =>
-          (isForFeeler || standing.isExempt || isOpen(standing.group)) && isSuitable(standing) && also(standing)
+          (isForFeeler || standing.isExempt || pool === pools.configured || isOpen(standing.group)) &&
+          isSuitable(standing) &&
+          also(standing)
         return rules.drawGroups ? pool.draw(random, () => true, mayBe, weight) : drawAddress(pool, mayBe)
       }
       const anybody = () => true
+      const fromTables = isKept
+        ? () => from(pools.tried, (standing) => hasTenure(standing, now))
+        : rules.preferTried && random() < 0.5
+          ? () => from(pools.tried, anybody) ?? from(pools.new, anybody)
+          : () => from(pools.new, anybody) ?? from(pools.tried, anybody)
+      // Whom the operator named and who answered once, before all others; who never did, when nobody else is left.
       const found =
-        from(pools.configured, anybody) ??
-        (isKept
-          ? from(pools.tried, (standing) => hasTenure(standing, now))
-          : rules.preferTried && random() < 0.5
-            ? (from(pools.tried, anybody) ?? from(pools.new, anybody))
-            : (from(pools.new, anybody) ?? from(pools.tried, anybody)))
+        from(pools.configured, ({ firstSuccessSeconds }) => firstSuccessSeconds !== undefined) ??
+        fromTables() ??
+        from(pools.configured, anybody)
       for (const standing of unreachable) standing.pool?.remove(standing)
       return found === undefined ? undefined : found.entry
     }
@@ -467,7 +475,11 @@ export const choose =
     const next = (now: Now): Entry | undefined => {
       advance(now)
       feeling = undefined
-      return draw(now, arePlacesKept(now), false)
+      const isKept = arePlacesKept(now)
+      const found = draw(now, isKept, false)
+      if (found !== undefined) return found
+      wake(now)
+      return draw(now, isKept, false)
     }
 
     const feeler = (now: Now): Entry | undefined => {
@@ -487,6 +499,7 @@ export const choose =
 
     const readyCount = (now: Now): number => {
       advance(now)
+      wake(now)
       const isKept = arePlacesKept(now)
       const isSuitable = suits(now, [])
       const used = new Map<string, number>()

@@ -5,6 +5,9 @@
  * no bytes) from then on: nothing throws and nothing moves. Whoever reads in a loop looks at `failure` once a turn;
  * whoever reads a few fields looks at it once at the end.
  *
+ * Long lists can be read in slices: each of their elements takes one from `budget`, and where that is used up the reader has
+ * paused. It behaves like one that failed, so whatever is left of a walk is quickly through, until `resume`.
+ *
  * @module
  */
 import { Buffer, isUtf8 } from "node:buffer"
@@ -44,6 +47,12 @@ export const maxMessageCompactSize = 2_097_152
  */
 export const maxTransactionCompactSize = 0x0200_0000
 
+/** More elements than there are bytes in any message; one of the numbers that V8 keeps without memory of their own. */
+const noLimit = 0x3fff_ffff
+
+/** A body that nobody went on with has not been read. */
+const paused: Malformed = { _tag: "Malformed", reason: "not read to its end" }
+
 /** No bytes at all. */
 export const noBytes = Buffer.alloc(0)
 
@@ -81,6 +90,8 @@ export class Reader {
   end: number
   /** What went wrong first; nothing is read after that. */
   failure: ReadFailure | undefined
+  /** How many elements of long lists may be read before a pause. */
+  private budget: number
   /** `bytes`, for reading eight at a time. */
   private wide: DataView | undefined
   /** The bytes up to `runEnd` that hold the next hashes of a list, as digits. A hash that is kept keeps its run alive. */
@@ -93,6 +104,7 @@ export class Reader {
     this.position = start
     this.end = end
     this.failure = undefined
+    this.budget = noLimit
     this.wide = undefined
     this.run = ""
     this.runEnd = 0
@@ -100,6 +112,25 @@ export class Reader {
 
   get remaining(): number {
     return this.end - this.position
+  }
+
+  /** Whether another element of a long list can be read now: nothing is wrong, and it is not left for the next slice. */
+  get goesOn(): boolean {
+    if (this.failure !== undefined) return false
+    if (this.budget-- > 0) return true
+    this.failure = paused
+    return false
+  }
+
+  /** Whether what is left is for the next slice. */
+  get isPaused(): boolean {
+    return this.failure === paused
+  }
+
+  /** A slice of so many elements begins. What is wrong stays so. */
+  resume(budget: number): void {
+    this.budget = budget
+    if (this.failure === paused) this.failure = undefined
   }
 
   /** Records that the value just read is forbidden. The first failure stays. */
@@ -144,6 +175,10 @@ export class Reader {
     if (!this.has(4, field)) return 0
     this.position += 4
     return u32At(this.bytes, this.position - 4)
+  }
+
+  i32(field: string): number {
+    return this.u32(field) | 0
   }
 
   u64(field: string): bigint {

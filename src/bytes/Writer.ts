@@ -70,6 +70,11 @@ export class Writer {
     this.buffer.writeUInt32LE(value, at)
   }
 
+  i32(value: number): void {
+    const at = this.advance(4)
+    this.buffer.writeInt32LE(value, at)
+  }
+
   u64(value: bigint): void {
     const at = this.advance(8)
     this.buffer.writeBigUInt64LE(value, at)

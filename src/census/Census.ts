@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly recheck?: ReadonlyArray<PeerSocketAddress> | undefined
   /** At most 256 bytes of UTF-8. */
   readonly userAgent?: string | undefined
+  /** Where we listen, which visits state: see `Guests.ts`. */
+  readonly listen?: PeerSocketAddress | undefined
   /** The protocol version that is said; ours unless told. Peers may refuse what is too old for them. */
   readonly protocolVersion?: number | undefined
 }
@@ -91,7 +93,8 @@ const run = Effect.fnUntraced(function* (options: RunOptions, output: Queue.Queu
   const intervalMillis = 1000 / numbers.maxRate
   const greeting = {
     userAgent: options.userAgent ?? defaultUserAgent,
-    protocolVersion: options.protocolVersion ?? ourProtocolVersion
+    protocolVersion: options.protocolVersion ?? ourProtocolVersion,
+    stated: options.listen
   }
 
   const frontier = new Frontier(numbers)

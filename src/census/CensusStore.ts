@@ -82,6 +82,18 @@ export interface TellerCount {
   readonly reached: number
 }
 
+/** A node that came to us. */
+export interface Guest {
+  readonly host: string
+  /** Its port is not where it listens. */
+  readonly address: string
+  readonly at: number
+  readonly version: number
+  readonly services: number
+  readonly userAgent: string
+  readonly height: number | null
+}
+
 /** Nodes of one protocol version that a run reached. */
 export interface VersionCount {
   readonly runId: number
@@ -131,6 +143,9 @@ export class CensusStore extends Context.Service<
 
     /** Tellers of a run by how few of those they told of answered; most first. */
     readonly tellers: (runId: number, limit: number) => Effect.Effect<ReadonlyArray<TellerCount>, CensusStoreError>
+
+    /** Who came to us in a run, one for each host. */
+    readonly guests: (runId: number) => Effect.Effect<ReadonlyArray<Guest>, CensusStoreError>
 
     /** Nodes reached by run and protocol version, oldest run first: versions and readiness over time. */
     readonly versions: (network: string) => Effect.Effect<ReadonlyArray<VersionCount>, CensusStoreError>
@@ -299,6 +314,25 @@ const rowsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<
   return [...rows.values()]
 }
 
+const guestsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<Row> => {
+  const rows = new Map<string, Row>()
+  for (const finding of findings) {
+    if (finding._tag !== "Came") continue
+    const host = hostOf(finding.address)
+    rows.set(host, {
+      run_id: runId,
+      host,
+      address: PeerSocketAddress.format(finding.address),
+      at: finding.atMillis / 1000,
+      version: finding.protocolVersion,
+      services: Number(finding.services),
+      user_agent: tidy(finding.userAgent),
+      height: finding.height
+    })
+  }
+  return [...rows.values()]
+}
+
 const tellingsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<Row> => {
   const rows = new Map<string, Row>()
   for (const finding of findings) {
@@ -387,6 +421,10 @@ const make = Effect.gen(function* () {
           tellingsOf(runId, findings),
           (rows) => sql`INSERT INTO tellings ${sql.insert(rows)} ON CONFLICT DO NOTHING`
         )
+        yield* insertAll(
+          guestsOf(runId, findings),
+          (rows) => sql`INSERT INTO guests ${sql.insert(rows)} ON CONFLICT DO NOTHING`
+        )
         const progress = findings.findLast((finding) => finding._tag === "Progress")
         if (progress?._tag === "Progress") {
           const { atMillis, doubtful, end, known, waiting } = progress
@@ -468,6 +506,12 @@ const make = Effect.gen(function* () {
         )
       ),
 
+    guests: (runId) =>
+      explained(
+        sql<Omit<Guest, "userAgent"> & { readonly user_agent: string }>`SELECT
+            host, address, at, version, services, user_agent, height FROM guests WHERE run_id = ${runId} ORDER BY host`
+      ).pipe(Effect.map((rows) => rows.map(({ user_agent: userAgent, ...guest }) => ({ ...guest, userAgent })))),
+
     versions: (network) =>
       explained(
         sql<{ readonly run_id: number; readonly version: number; readonly nodes: number }>`SELECT
@@ -512,6 +556,7 @@ const make = Effect.gen(function* () {
             const old = yield* sql<{ readonly id: number }>`SELECT id FROM runs WHERE started_at < ${before}`
             for (const { id } of old) {
               yield* sql`DELETE FROM tellings WHERE run_id = ${id}`
+              yield* sql`DELETE FROM guests WHERE run_id = ${id}`
               yield* sql`DELETE FROM sightings WHERE run_id = ${id}`
               yield* sql`DELETE FROM runs WHERE id = ${id}`
             }

@@ -17,13 +17,14 @@ import { Entity, Sharding } from "effect/cluster"
 import { SecureRandom } from "effect/crypto"
 import { Rpc } from "effect/rpc"
 import { ChainParams } from "../chain/ChainParams.ts"
+import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
 import { Policy } from "../Policy.ts"
 import { OutboundTransport } from "../transport/Transport.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
 import { CensusStore, type CensusStoreError } from "./CensusStore.ts"
 import { Finding } from "./Finding.ts"
-import { KeptCensus } from "./KeptCensus.ts"
+import { type GuestServices, guestsIn, KeptCensus } from "./KeptCensus.ts"
 import { type Begun, type OpenRun, SharedFrontier } from "./SharedFrontier.ts"
 import * as Visits from "./Visit.ts"
 
@@ -44,7 +45,7 @@ const afterFailure = Duration.seconds(10)
 export const layer: Layer.Layer<
   KeptCensus,
   never,
-  CensusStore | ChainParams | OutboundTransport | SecureRandom.SecureRandom | SharedFrontier | Sharding.Sharding
+  CensusStore | GuestServices | OutboundTransport | SharedFrontier | Sharding.Sharding
 > = Layer.effect(
   KeptCensus,
   Effect.gen(function* () {
@@ -62,6 +63,9 @@ export const layer: Layer.Layer<
     )
     const now = () => Monotonic.millisUnsafe(clock)
     const network = chain.name
+    const withGuests = yield* guestsIn
+    /** Where this machine listens, which its visits state. */
+    let stated: PeerSocketAddress | undefined
 
     /** Who looks at what this machine finds. */
     let output: Queue.Queue<Finding, CensusStoreError | Cause.Done> | undefined
@@ -88,7 +92,7 @@ export const layer: Layer.Layer<
     const visit = Effect.fnUntraced(function* (run: OpenRun, dial: Begun) {
       const { address, host, how } = dial
       const asks = how === "Explored"
-      const outcome = yield* Effect.scoped(Visits.visit(address, { ...run, asks })).pipe(
+      const outcome = yield* Effect.scoped(Visits.visit(address, { ...run, stated, asks })).pipe(
         Effect.provideContext(services)
       )
       const atMillis = clock.currentTimeMillisUnsafe()
@@ -102,7 +106,7 @@ export const layer: Layer.Layer<
       const findings = Visits.findingsOf(address, atMillis, how, outcome)
       yield* store.record(run.id, network, findings)
       // Before the host counts as visited: else the run might end in between.
-      yield* frontier.tell(run.id, host, outcome.addresses)
+      if (outcome.addresses.length > 0) yield* frontier.tell(run.id, host, outcome.addresses)
       yield* frontier.reached(run.id, dial)
       yield* Effect.forEach(findings, show, { discard: true })
     })
@@ -169,6 +173,8 @@ export const layer: Layer.Layer<
 
     return KeptCensus.of({
       begin: Effect.fnUntraced(function* (options) {
+        const beside = yield* withGuests(options)
+        stated = options.listen
         yield* store.prune(options.keep)
         const { id, isNew } = yield* frontier.open(options)
         const findings = Stream.callback<Finding, CensusStoreError>(
@@ -187,7 +193,11 @@ export const layer: Layer.Layer<
           }),
           { bufferSize: numbers.findingBuffer }
         )
-        return { id, isJoined: !isNew, findings }
+        return {
+          id,
+          isJoined: !isNew,
+          findings: beside(findings, (found) => store.record(id, network, found, options.onWait))
+        }
       })
     })
   })

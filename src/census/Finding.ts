@@ -64,6 +64,15 @@ export type Finding = Data.TaggedEnum<{
     readonly atMillis: number
     readonly addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
   }
+  /** A node came to us and said `version`. Its port is not where it listens. */
+  Came: {
+    readonly address: PeerSocketAddress.PeerSocketAddress
+    readonly atMillis: number
+    readonly protocolVersion: number
+    readonly services: bigint
+    readonly userAgent: string
+    readonly height: number | null
+  }
   /** How far the run is: every second, and once at its end. */
   Progress: Progress
 }>
@@ -97,6 +106,7 @@ export const Finding = Data.taggedEnum<Finding>()
 /** The numbers a finding is about in a form that JSON has. */
 export const toJson = (finding: Finding): Record<string, unknown> => {
   switch (finding._tag) {
+    case "Came":
     case "Reached":
       return {
         ...finding,

@@ -11,7 +11,7 @@
 import { type ChainParamsShape, type Upgrade, targetSpacing, upgrades } from "../chain/ChainParams.ts"
 import { Duration } from "effect"
 import { initialMinimumVersion, versionOf } from "../chain/ProtocolVersion.ts"
-import type { Run, Sighting, TellerCount } from "./CensusStore.ts"
+import type { Guest, Run, Sighting, TellerCount } from "./CensusStore.ts"
 import * as Estimate from "./Estimate.ts"
 
 /** Earlier runs whose nodes are marked. More would be longer gone, and cost dials. */
@@ -94,6 +94,8 @@ export interface Report {
     readonly unmapped: number
     readonly largest: ReadonlyArray<{ readonly system: number; readonly hosts: number }>
   } | null
+  /** Nodes that came to us, and how many of their hosts were not reached: those behind NAT are among them. */
+  readonly guests: { readonly count: number; readonly unreached: number }
   /** Hosts that are another address of a node that is counted: see `aliases`. */
   readonly aliases: number
   /** Nodes whose clock is more than ten minutes off ours. */
@@ -114,6 +116,8 @@ export interface Input {
   readonly earlier: ReadonlyArray<{ readonly run: Run; readonly sightings: ReadonlyArray<Sighting> }>
   readonly runs: number
   readonly tellers: ReadonlyArray<TellerCount>
+  /** Who came to us. */
+  readonly guests?: ReadonlyArray<Guest> | undefined
   /** Which nodes are counted at all. */
   readonly filter?: ((sighting: Sighting) => boolean) | undefined
   /** The autonomous system of an address as it was dialled; `undefined` when it is in none that is known. */
@@ -363,6 +367,10 @@ export const make = (input: Input): Report => {
         .slice(0, 10)
     },
     systems: systemsOf(reached, input.systemOf),
+    guests: {
+      count: input.guests?.length ?? 0,
+      unreached: input.guests?.filter(({ host }) => hosts.get(host)?.isReached !== true).length ?? 0
+    },
     aliases: aliased,
     wrongClocks: reached.filter(({ clockOffset }) => Math.abs(clockOffset ?? 0) > clockTolerance).length,
     latency: { median: quantile(latencies, 0.5), p90: quantile(latencies, 0.9) },

@@ -2,7 +2,8 @@
  * The tables of a census, for SQLite and PostgreSQL, and how an older database becomes a newer one.
  *
  *     runs ─┬─ sightings   one row for each host that a run dialled: what it found there
- *           └─ tellings    who told of whom, a bounded sample
+ *           ├─ tellings    who told of whom, a bounded sample
+ *           └─ guests      who came to us, when we listened
  *     hosts                first and last sight of each host, beyond the runs that are kept
  *
  * and, while several machines make a run together (`SharedFrontier.ts`),
@@ -134,6 +135,20 @@ const migrations = {
   "0003_claims": Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     yield* sql`ALTER TABLE sightings ADD COLUMN claims TEXT`
+  }),
+  "0004_guests": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`CREATE TABLE guests (
+      run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+      host TEXT NOT NULL,
+      address TEXT NOT NULL,
+      at DOUBLE PRECISION NOT NULL,
+      version DOUBLE PRECISION NOT NULL,
+      services DOUBLE PRECISION NOT NULL,
+      user_agent TEXT NOT NULL,
+      height DOUBLE PRECISION,
+      PRIMARY KEY (run_id, host)
+    )`
   })
 } as const
 

@@ -411,8 +411,14 @@ const make = Effect.gen(function* () {
               ? []
               : parsed(host.answered ?? host.addresses).slice(host.answered === null ? Number(host.tried) : 0)
           if (host === undefined || address === undefined) return { _tag: "Nothing" }
-          yield* sql`UPDATE frontier_groups SET woken_at = ${now} WHERE run_id = ${runId} AND part = ${part}`
-          if (group.ready_at > now) return { _tag: "Wait", millis: Math.ceil((group.ready_at - now) * 1000) }
+          const restsUntil = (
+            readyAt: number
+          ) => sql`UPDATE frontier_groups SET woken_at = ${now}, ready_at = ${readyAt}
+            WHERE run_id = ${runId} AND part = ${part}`
+          if (group.ready_at > now) {
+            yield* restsUntil(group.ready_at)
+            return { _tag: "Wait", millis: Math.ceil((group.ready_at - now) * 1000) }
+          }
 
           const [voucher] =
             Number(host.trusted) === 1
@@ -427,8 +433,7 @@ const make = Effect.gen(function* () {
                   RETURNING teller`
           yield* sql`UPDATE frontier_hosts SET state = 'UnderWay', begun_at = ${now}, dials = dials + 1,
             voucher = ${voucher?.teller ?? null} WHERE run_id = ${runId} AND host = ${host.host}`
-          const readyAt = isLoopback(address) ? now : now + groupSeconds
-          yield* sql`UPDATE frontier_groups SET ready_at = ${readyAt} WHERE run_id = ${runId} AND part = ${part}`
+          yield* restsUntil(isLoopback(address) ? now : now + groupSeconds)
           return { _tag: "Begun", host: host.host, address, how: host.how, at: now }
         })
       ),
@@ -465,10 +470,13 @@ const make = Effect.gen(function* () {
     tell: (runId, teller, addresses) =>
       kept(
         Effect.gen(function* () {
-          const [run] = yield* sql<{ readonly phase: string; readonly known: number }>`SELECT phase, known
-            FROM frontier_runs WHERE run_id = ${runId}`
+          const [run] = yield* sql<{
+            readonly phase: string
+            readonly known: number
+            readonly now: number
+          }>`SELECT phase, known, ${clock} AS now FROM frontier_runs WHERE run_id = ${runId}`
           if (run === undefined || run.phase === "Ended") return
-          const now = yield* nowOf
+          const { now } = run
           const byHost = new Map(addresses.map((address) => [hostOf(address), address] as const))
           const rows = yield* Effect.forEach(
             chunksOf([...byHost.keys()]),

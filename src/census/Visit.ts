@@ -31,12 +31,18 @@ import { Message, type Version } from "../wire/Message.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
 import { Finding, type How, hostOf, type UnreachableReason } from "./Finding.ts"
 
-/** What a visit is told. */
-export interface Options {
+/** What our `version` says. */
+export interface Greeting {
   /** At most 256 bytes of UTF-8. */
   readonly userAgent: string
   /** The protocol version we say; a peer may refuse one that is too old for it. */
   readonly protocolVersion: number
+  /** Where we listen, for whoever tells others of it; nowhere unless told. */
+  readonly stated?: PeerSocketAddress.PeerSocketAddress | undefined
+}
+
+/** What a visit is told. */
+export interface Options extends Greeting {
   /** Whether the host is asked for addresses. */
   readonly asks: boolean
 }
@@ -94,21 +100,18 @@ export type Outcome =
 /** `version.timestamp` is rounded down to this, as nodes do. Source: Zebra peer/handshake.rs. */
 const timestampGranularitySeconds = 300
 
-/** Start heights above this are no heights: zcashd sends -1 when it has no chain. */
-const maxHeight = 2 ** 31 - 1
-
-/** A start height as it can be relied on: 0 is what a node says that does not know, or does not want to say. */
-export const heightOf = ({ startHeight }: Version): number | null =>
-  startHeight === 0 || startHeight > maxHeight ? null : startHeight
+/** A start height as it can be relied on: 0 is what a node says that does not know, or does not want to say; zcashd -1. */
+export const heightOf = ({ startHeight }: Version): number | null => (startHeight <= 0 ? null : startHeight)
 
 const unreachable = (reason: UnreachableReason, code = ""): Unreached => ({ _tag: "Unreachable", reason, code })
 
 const ofDial = ({ code }: DialError): Unreached =>
   unreachable(code === "ECONNREFUSED" ? "Refused" : "NoConnection", code)
 
-const ourVersion = Effect.fnUntraced(function* (
+/** Our `version`, to whoever is at this address. */
+export const ourVersion = Effect.fnUntraced(function* (
   address: PeerSocketAddress.PeerSocketAddress,
-  { protocolVersion, userAgent }: Pick<Options, "protocolVersion" | "userAgent">
+  { protocolVersion, stated, userAgent }: Greeting
 ) {
   const chain = yield* ChainParams
   const random = yield* SecureRandom.SecureRandom
@@ -120,7 +123,7 @@ const ourVersion = Effect.fnUntraced(function* (
     services: 0n,
     timestamp: BigInt(nowSeconds - (nowSeconds % timestampGranularitySeconds)),
     addressReceiver: { address, services: NODE_NETWORK },
-    addressFrom: { address: nowhere, services: 0n },
+    addressFrom: { address: stated ?? nowhere, services: 0n },
     nonce: Buffer.from(bytes).readBigUInt64LE(0),
     userAgent,
     startHeight: 0,
@@ -141,7 +144,7 @@ export interface Greeted {
 /** Dials and exchanges `version`, within the times of `CensusPolicy`. Never fails. */
 export const greet = Effect.fnUntraced(function* (
   address: PeerSocketAddress.PeerSocketAddress,
-  options: Pick<Options, "protocolVersion" | "userAgent">
+  options: Greeting
 ): Effect.fn.Return<Greeted | Unreached, never, Needs> {
   const numbers = yield* CensusPolicy
   const transport = yield* OutboundTransport
@@ -173,18 +176,24 @@ export const greet = Effect.fnUntraced(function* (
 })
 
 /** Dials, asks and leaves. Never fails; all of it within the times of `CensusPolicy`. */
-export const visit = Effect.fnUntraced(function* (
+export const visit = (
   address: PeerSocketAddress.PeerSocketAddress,
   options: Options
-): Effect.fn.Return<Outcome, never, Needs> {
+): Effect.Effect<Outcome, never, Needs> => Effect.map(meet(address, options), ({ outcome }) => outcome)
+
+/** The same without leaving: the connection is there until its scope closes or the other side ends it. */
+export const meet = Effect.fnUntraced(function* (
+  address: PeerSocketAddress.PeerSocketAddress,
+  options: Options
+): Effect.fn.Return<{ readonly outcome: Outcome; readonly greeted: Greeted | undefined }, never, Needs> {
   const numbers = yield* CensusPolicy
   const greeted = yield* greet(address, options)
-  if (greeted._tag === "Unreachable") return greeted
+  if (greeted._tag === "Unreachable") return { outcome: greeted, greeted: undefined }
   const nowSeconds = (yield* Clock.currentTimeMillis) / 1000
   const chain = yield* ChainParams
   const answers = new Answers(address)
   yield* ask(greeted, answers, options.asks).pipe(Effect.ignore, Effect.timeoutOption(numbers.answerTimeout))
-  return {
+  const outcome: Outcome = {
     _tag: "Reached",
     version: greeted.version,
     clockOffsetSeconds: Math.round(Number(greeted.version.timestamp) - nowSeconds),
@@ -193,6 +202,7 @@ export const visit = Effect.fnUntraced(function* (
     addresses: answers.addresses(chain, numbers.addressesPerVisit),
     claims: claimOf(address, greeted.version, chain)
   }
+  return { outcome, greeted }
 })
 
 /** The other host that a node says it is. */
@@ -207,7 +217,7 @@ const claimOf = (
 }
 
 /** The peer's `version`; whatever comes before it is passed over. */
-const versionOf = Effect.fnUntraced(function* (messages: MessageStream) {
+export const versionOf = Effect.fnUntraced(function* (messages: MessageStream) {
   const { messagesPerVisit } = yield* CensusPolicy
   for (let read = 0; read < messagesPerVisit; read++) {
     const message = yield* messages.receive

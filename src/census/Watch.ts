@@ -1,18 +1,20 @@
 /**
  * Watches one node: is it where the others are? A light census, of a few hosts of different groups a look.
  *
- * All heights are those of `version` messages. The node is asked last, so whoever was further than it was so before. It is
- * asked once a look, and a host once in half an hour: a look takes others, as long as there are.
+ * Heights are those of `version` messages, and of blocks that a few hosts advertise with whom it stays (`Adverts.ts`). The node
+ * is asked last, so whoever was further than it was so before. It is asked once a look, and a host once in half an hour: a look
+ * takes others, as long as there are.
  *
  * @module
  */
-import { Clock, Duration, Effect, Ref, Schedule, Stream } from "effect"
+import { Clock, Deferred, Duration, Effect, FiberSet, Ref, Schedule, Stream } from "effect"
 import type { SecureRandom } from "effect/crypto"
 import { ChainParams, targetSpacing } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import * as Monotonic from "../Monotonic.ts"
 import type { OutboundTransport } from "../transport/Transport.ts"
+import { Adverts } from "./Adverts.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
 import { defaultUserAgent } from "./Census.ts"
 import { groupOf } from "./Finding.ts"
@@ -32,8 +34,8 @@ export interface Look extends Quorum.Judgement {
   readonly atMillis: number
   /** When the verdict became what it is. */
   readonly sinceMillis: number
-  /** Where the heights come from. */
-  readonly source: "version"
+  /** Where the heights of the others come from. */
+  readonly source: "version" | "adverts" | "both"
 }
 
 /**
@@ -59,6 +61,9 @@ const leastGroups = 5
  */
 const windows = [10, 20, 30, Number.POSITIVE_INFINITY]
 
+/** Hosts of different groups with whom it stays: their blocks come sooner than the next look. More than one judges by. */
+const maxStays = 12
+
 /** Hosts whose word is kept, the newest. */
 const maxVoices = 500
 
@@ -69,6 +74,7 @@ interface Heard {
   readonly group: string
   readonly height: number
   readonly at: number
+  readonly source: "version" | "adverts"
 }
 
 /** A look now, and one every `lookInterval`, until it is no longer read. */
@@ -79,21 +85,56 @@ export const looks = (
     Effect.gen(function* () {
       const numbers = yield* CensusPolicy
       const chain = yield* ChainParams
+      const clock = yield* Clock.Clock
       const frontier = new Frontier(numbers)
       const voices = new Map<string, Heard>()
       const last = yield* Ref.make<{ readonly verdict: Quorum.Verdict; readonly since: number } | undefined>(undefined)
       const greeting = { userAgent: options.userAgent ?? defaultUserAgent, protocolVersion: ourProtocolVersion }
       for (const address of options.from) frontier.add(address)
 
+      const adverts = new Adverts()
+      const visits = yield* FiberSet.make<void>()
+      /** Groups of the hosts with whom it stays. */
+      const stays = new Set<string>()
+      // It is gone before its host is dialled again.
+      const stayTime = Duration.millis(0.9 * Duration.toMillis(numbers.askAgain))
+
+      const stay = Effect.fnUntraced(function* (greeted: Visits.Greeted, { address, host }: Visit) {
+        const group = groupOf(address)
+        if (stays.size >= maxStays || stays.has(group)) return
+        stays.add(group)
+        const heard = (height: number): void => {
+          if ((voices.get(host)?.height ?? 0) > height) return
+          voices.delete(host)
+          voices.set(host, { group, height, at: Monotonic.millisUnsafe(clock), source: "adverts" })
+        }
+        yield* adverts
+          .stay(greeted, heard)
+          .pipe(Effect.ignore, Effect.timeoutOption(stayTime), Effect.ensuring(Effect.sync(() => stays.delete(group))))
+      })
+
+      /** What a visit found, which may then stay. */
+      const visited = Effect.fnUntraced(function* (visit: Visit) {
+        const found = yield* Deferred.make<Visits.Outcome>()
+        const meeting = Effect.gen(function* () {
+          const { greeted, outcome } = yield* Visits.meet(visit.address, { ...greeting, asks: true })
+          yield* Deferred.succeed(found, outcome)
+          if (greeted !== undefined) yield* stay(greeted, visit)
+        })
+        yield* FiberSet.run(visits, Effect.scoped(meeting))
+        return yield* Deferred.await(found)
+      })
+
       const hear = Effect.fnUntraced(function* (visit: Visit) {
-        const outcome = yield* Effect.scoped(Visits.visit(visit.address, { ...greeting, asks: true }))
+        const outcome = yield* visited(visit)
         const now = yield* Monotonic.millis
         if (outcome._tag === "Unreachable") return frontier.unreachable(visit)
         frontier.reached(visit, now)
         for (const address of outcome.addresses) frontier.add(address, visit.host)
         const height = Visits.heightOf(outcome.version)
         voices.delete(visit.host)
-        if (height !== null) voices.set(visit.host, { group: groupOf(visit.address), height, at: now })
+        if (height !== null)
+          voices.set(visit.host, { group: groupOf(visit.address), height, at: now, source: "version" })
         for (const oldest of voices.keys()) {
           if (voices.size <= maxVoices) break
           voices.delete(oldest)
@@ -160,7 +201,9 @@ export const looks = (
         const before = yield* Ref.get(last)
         const since = before?.verdict === judgement.verdict ? before.since : atMillis
         yield* Ref.set(last, { verdict: judgement.verdict, since })
-        return { ...judgement, atMillis, sinceMillis: since, source: "version" } satisfies Look
+        const sources = new Set([...voices.values()].map(({ source }) => source))
+        const source = sources.size > 1 ? "both" : sources.has("adverts") ? "adverts" : "version"
+        return { ...judgement, atMillis, sinceMillis: since, source } satisfies Look
       })
 
       return Stream.fromEffectSchedule(look, Schedule.spaced(lookInterval))

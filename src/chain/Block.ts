@@ -15,7 +15,7 @@ import { maxMessageCompactSize, Reader, type ReadFailure } from "../bytes/Reader
 import { type AuthDigest, type BlockHash, type MerkleRoot, type TransactionId, type TxId, wtxId } from "./Hash.ts"
 import { Transaction } from "./Transaction.ts"
 import * as Ids from "./TransactionId.ts"
-import { isWitnessed, maxBlockBytes, TransactionLayout, walk } from "./TransactionLayout.ts"
+import { isWitnessed, maxBlockBytes, TransactionLayout, walk, walkOn } from "./TransactionLayout.ts"
 
 /**
  * Bytes of an Equihash solution: with n = 200, k = 9 on Mainnet and Testnets, and with n = 48, k = 5 on Regtest. Which of
@@ -140,13 +140,35 @@ export class Block {
 
   /** Reads one of at most 2,000,000 bytes; if the reader has a failure afterwards, the result is of no use. */
   static read(reader: Reader): Block {
+    const begun = Block.#begin(reader)
+    begun.walk.goOn()
+    return Block.#end(reader, begun)
+  }
+
+  /** The same, with a rest after every `most` transactions, inputs and outputs. */
+  static *readSlices(reader: Reader, most: number): Generator<void, Block> {
+    reader.resume(most)
+    const begun = Block.#begin(reader)
+    begun.walk.goOn()
+    while (reader.isPaused) {
+      yield
+      reader.resume(most)
+      begun.walk.goOn()
+    }
+    return Block.#end(reader, begun)
+  }
+
+  static #begin(reader: Reader): Begun {
     const start = reader.position
     const outerEnd = reader.end
     reader.end = Math.min(outerEnd, start + maxBlockBytes)
     const header = BlockHeader.read(reader)
-    const starts = walkTransactions(reader, () => undefined)
+    return { start, outerEnd, header, walk: new TransactionsWalk(reader, ignore) }
+  }
+
+  static #end(reader: Reader, { header, outerEnd, start, walk }: Begun): Block {
     reader.end = outerEnd
-    return new Block(header, reader.bytes.subarray(start, reader.position), starts)
+    return new Block(header, reader.bytes.subarray(start, reader.position), walk.starts)
   }
 
   get hash(): BlockHash {
@@ -195,15 +217,16 @@ export class Block {
   }
 
   #transactionStarts(): ReadonlyArray<number> {
-    return (this.#starts ??= this.#walk(() => undefined))
+    return (this.#starts ??= this.#walk(ignore))
   }
 
   /** Visits the layout of every transaction; it is the same object each time. */
   #walk(visit: (layout: TransactionLayout) => void): ReadonlyArray<number> {
     const reader = new Reader(this.#buffer, this.header.bytes.length)
-    const starts = walkTransactions(reader, visit)
+    const walk = new TransactionsWalk(reader, visit)
+    walk.goOn()
     if (reader.failure !== undefined) throw new Error("Block.fromStore was given bytes that are no block")
-    return starts
+    return walk.starts
   }
 }
 
@@ -224,20 +247,47 @@ const skipHeader = (reader: Reader): void => {
     reader.refuse("solution of another length than 1344 or 36")
 }
 
-/** Walks a count and that many transactions. Returns where each starts and, last, where they end. */
-const walkTransactions = (reader: Reader, visit: (layout: TransactionLayout) => void): ReadonlyArray<number> => {
-  const count = reader.compactSize(maxMessageCompactSize, "transaction count")
-  if (count > maxTransactions) reader.refuse("transaction count above its limit")
-  const layout = new TransactionLayout()
-  const starts = [reader.position]
-  for (let i = 0; i < count && reader.failure === undefined; i++) {
-    walk(reader, layout)
-    if (reader.failure !== undefined) break
-    starts.push(layout.end)
-    visit(layout)
-  }
-  return starts
+/** A block whose transactions are walked. */
+interface Begun {
+  readonly start: number
+  readonly outerEnd: number
+  readonly header: BlockHeader
+  readonly walk: TransactionsWalk
 }
+
+/** Walks a count and that many transactions, as far as the reader goes. */
+class TransactionsWalk {
+  /** Where each transaction starts and, last, where they end. */
+  readonly starts: Array<number>
+  readonly #reader: Reader
+  readonly #visit: (layout: TransactionLayout) => void
+  readonly #count: number
+  readonly #layout = new TransactionLayout()
+
+  constructor(reader: Reader, visit: (layout: TransactionLayout) => void) {
+    this.#reader = reader
+    this.#visit = visit
+    this.#count = reader.compactSize(maxMessageCompactSize, "transaction count")
+    if (this.#count > maxTransactions) reader.refuse("transaction count above its limit")
+    this.starts = [reader.position]
+  }
+
+  /** Up to the end, a failure, or a pause; after that it goes on where it was. */
+  goOn(): void {
+    const reader = this.#reader
+    const layout = this.#layout
+    const count = this.#count
+    for (let i = this.starts.length - 1; i < count && (layout.isHalfway || reader.goesOn); i++) {
+      if (layout.isHalfway) walkOn(reader, layout)
+      else walk(reader, layout)
+      if (reader.failure !== undefined) break
+      this.starts.push(layout.end)
+      this.#visit(layout)
+    }
+  }
+}
+
+const ignore = () => undefined
 
 /**
  * Root of a tree over hashes of 32 bytes each: pairwise SHA-256d, the last of an odd level paired with itself. Uses

@@ -12,7 +12,7 @@ import { Reader, type ReadFailure } from "../bytes/Reader.ts"
 import * as CoinbaseHeight from "./CoinbaseHeight.ts"
 import { type AuthDigest, type TransactionId, type TxId, wtxId } from "./Hash.ts"
 import * as Ids from "./TransactionId.ts"
-import { type ActionsLayout, inputEnd, isWitnessed, TransactionLayout, walk } from "./TransactionLayout.ts"
+import { type ActionsLayout, inputEnd, isWitnessed, TransactionLayout, walk, walkOn } from "./TransactionLayout.ts"
 
 /** Money that came from an earlier transaction. */
 export interface TransparentInput {
@@ -83,6 +83,19 @@ export class Transaction {
   static read(reader: Reader): Transaction {
     const layout = new TransactionLayout()
     walk(reader, layout)
+    return new Transaction(reader.bytes.subarray(layout.start, layout.end))
+  }
+
+  /** The same, with a rest after every `most` inputs and outputs. */
+  static *readSlices(reader: Reader, most: number): Generator<void, Transaction> {
+    const layout = new TransactionLayout()
+    reader.resume(most)
+    walk(reader, layout)
+    while (reader.isPaused) {
+      yield
+      reader.resume(most)
+      walkOn(reader, layout)
+    }
     return new Transaction(reader.bytes.subarray(layout.start, layout.end))
   }
 

@@ -38,6 +38,9 @@ export class ActionsLayout {
   signaturesAt = 0
 }
 
+/** What is only judged when all of the transaction was there: the first reason to refuse it. */
+type LateProblem = string | undefined
+
 /**
  * One transaction, as places in the bytes it was read from. Reused from transaction to transaction while a block is
  * walked, so every walk sets what later code reads.
@@ -80,6 +83,16 @@ export class TransactionLayout {
   bindingSignatureAt = 0
   readonly orchard = new ActionsLayout()
   readonly ironwood = new ActionsLayout()
+  /** How many of each long list are behind the walk, and the place after them: where it goes on after a pause of the reader. */
+  walkedInputs = 0
+  walkedInputsTo = 0
+  walkedOutputs = 0
+  walkedOutputsTo = 0
+  walkedJoinSplits = 0
+  walkedJoinSplitsTo = 0
+  inputProblem: LateProblem
+  /** Whether the reader paused in it. */
+  isHalfway = false
 }
 
 /** What version 6 is written with. An argument, so that published vectors with other ids can be read. */
@@ -107,10 +120,24 @@ const proofBytesBase = 2720
 const proofBytesPerAction = 2272
 
 /**
- * Walks one transaction from the reader's position. The reader ends up behind it, or has a failure. At most
- * `maxBlockBytes` are read.
+ * Walks one transaction from the reader's position. The reader ends up behind it, or has a failure, or has paused: then
+ * `walkOn` has to follow once it is resumed. At most `maxBlockBytes` are read.
  */
 export const walk = (reader: Reader, layout: TransactionLayout, ids: Version6Ids = version6Ids): void => {
+  layout.walkedInputs = 0
+  layout.walkedOutputs = 0
+  layout.walkedJoinSplits = 0
+  layout.isCoinbase = false
+  layout.inputProblem = undefined
+  walkFrom(reader.position, reader, layout, ids)
+}
+
+/** Goes on with a walk where the reader paused. All but the long lists is looked at again: that is nothing beside them. */
+export const walkOn = (reader: Reader, layout: TransactionLayout, ids: Version6Ids = version6Ids): void =>
+  walkFrom(layout.start, reader, layout, ids)
+
+const walkFrom = (start: number, reader: Reader, layout: TransactionLayout, ids: Version6Ids): void => {
+  reader.position = start
   const outerEnd = reader.end
   reader.end = Math.min(outerEnd, reader.position + maxBlockBytes)
   layout.start = reader.position
@@ -127,6 +154,7 @@ export const walk = (reader: Reader, layout: TransactionLayout, ids: Version6Ids
   layout.ironwood.count = 0
   const late = layout.overwintered ? walkOverwintered(reader, layout, ids) : walkEarly(reader, layout)
   layout.end = reader.position
+  layout.isHalfway = reader.isPaused
   reader.end = outerEnd
   if (reader.failure === undefined && late !== undefined) reader.refuse(late)
   else if (reader.failure === undefined && isUnbalanced(reader, layout)) reader.refuseBalance()
@@ -134,9 +162,6 @@ export const walk = (reader: Reader, layout: TransactionLayout, ids: Version6Ids
 
 /** Whether the transaction has authorising data apart from its id: versions 5 and later. */
 export const isWitnessed = (layout: TransactionLayout): boolean => layout.overwintered && layout.version >= 5
-
-/** What is only judged when all of the transaction was there: the first reason to refuse it. */
-type LateProblem = string | undefined
 
 const walkEarly = (reader: Reader, layout: TransactionLayout): LateProblem => {
   if (layout.version === 0) reader.refuse("transaction version 0")
@@ -239,12 +264,12 @@ const walkArray = (reader: Reader, size: number, field: string): number => {
 }
 
 const walkTransparent = (reader: Reader, layout: TransactionLayout): LateProblem => {
-  let problem: LateProblem
   const inputs = reader.compactSize(maxTransactionCompactSize, "input count")
   layout.inputCount = inputs
   layout.inputsAt = reader.position
-  layout.isCoinbase = false
-  for (let i = 0; i < inputs && reader.failure === undefined; i++) {
+  let input = layout.walkedInputs
+  if (input > 0) reader.position = layout.walkedInputsTo
+  for (; input < inputs && reader.goesOn; input++) {
     const at = reader.position
     reader.skip(36, "previous output")
     const length = reader.compactSize(maxTransactionCompactSize, "input script length")
@@ -254,18 +279,24 @@ const walkTransparent = (reader: Reader, layout: TransactionLayout): LateProblem
     if (reader.failure === undefined && isNullOutput(reader.bytes, at)) {
       layout.isCoinbase = inputs === 1
       const height = coinbaseHeight(reader.bytes, scriptAt, length)
-      if (Result.isFailure(height)) problem ??= height.failure
+      if (Result.isFailure(height)) layout.inputProblem ??= height.failure
     }
   }
+  layout.walkedInputs = input
+  layout.walkedInputsTo = reader.position
   const outputs = reader.compactSize(maxTransactionCompactSize, "output count")
   layout.outputCount = outputs
   layout.outputsAt = reader.position
-  for (let i = 0; i < outputs && reader.failure === undefined; i++) {
+  let output = layout.walkedOutputs
+  if (output > 0) reader.position = layout.walkedOutputsTo
+  for (; output < outputs && reader.goesOn; output++) {
     walkAmount(reader, "output value")
     reader.skip(reader.compactSize(maxTransactionCompactSize, "output script length"), "output script")
   }
+  layout.walkedOutputs = output
+  layout.walkedOutputsTo = reader.position
   layout.outputsEnd = reader.position
-  return problem
+  return layout.inputProblem
 }
 
 const walkJoinSplits = (reader: Reader, layout: TransactionLayout, size: number): void => {
@@ -273,11 +304,15 @@ const walkJoinSplits = (reader: Reader, layout: TransactionLayout, size: number)
   layout.joinSplitCount = count
   layout.joinSplitsAt = reader.position
   layout.joinSplitSize = size
-  for (let i = 0; i < count && reader.failure === undefined; i++) {
+  let joinSplit = layout.walkedJoinSplits
+  if (joinSplit > 0) reader.position = layout.walkedJoinSplitsTo
+  for (; joinSplit < count && reader.goesOn; joinSplit++) {
     walkAmount(reader, "JoinSplit value")
     walkAmount(reader, "JoinSplit value")
     reader.skip(size - 16, "JoinSplit")
   }
+  layout.walkedJoinSplits = joinSplit
+  layout.walkedJoinSplitsTo = reader.position
   if (count > 0) reader.skip(96, "JoinSplit key and signature")
 }
 

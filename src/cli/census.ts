@@ -16,6 +16,7 @@ import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import { chainOf } from "../status/CensusView.ts"
+import type { ListenError } from "../transport/Transport.ts"
 import * as text from "./censusText.ts"
 import { parseDuration } from "./SettingsFile.ts"
 
@@ -109,6 +110,17 @@ export const runFlags = {
     Flag.withDescription("Runs that began longer ago are forgotten; 400d unless told"),
     Flag.withDefault(defaultRetention)
   ),
+  listen: Flag.String("listen").pipe(
+    Flag.withDescription(
+      "Listen here, and state it, to see nodes that cannot be dialled; with --for until that time is over"
+    ),
+    Flag.withMetavar("ADDR"),
+    Flag.filterMap(
+      (text) => Option.fromUndefinedOr(PeerSocketAddress.fromText(text)),
+      (text) => `Expected ip:port or [ip6]:port, got ${text}`
+    ),
+    Flag.optional
+  ),
   cluster: Flag.Boolean("cluster").pipe(
     Flag.withDescription("Make the run together with other machines that say the same, through a store in PostgreSQL"),
     Flag.withDefault(false)
@@ -141,46 +153,53 @@ export const explained = <A, R>(
 ): Effect.Effect<A, CliError.UserError, R> =>
   Effect.catchTag(effect, "CensusStoreError", (error) => Effect.fail(sentence(error.message, error)))
 
+const cannotListen = ({ address, code }: ListenError) =>
+  Effect.fail(sentence(`nobody can reach us at ${address}, where we cannot listen (${code}): see --listen.`))
+
 export const run = Command.make(
   "run",
   runFlags,
-  Effect.fnUntraced(function* (flags) {
-    const { chain, from, userAgent } = yield* CensusSource
-    const store = yield* CensusStore
-    const census = yield* KeptCensus
-    const numbers = yield* CensusPolicy
-    const terminal = yield* Terminal.Terminal
-    const isDrawn = !flags.json && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
+  Effect.fnUntraced(
+    function* (flags) {
+      const { chain, from, userAgent } = yield* CensusSource
+      const store = yield* CensusStore
+      const census = yield* KeptCensus
+      const numbers = yield* CensusPolicy
+      const terminal = yield* Terminal.Terminal
+      const isDrawn = !flags.json && (yield* (yield* Stdio.Stdio).stdoutIsTerminal)
 
-    const addresses = yield* from
-    if (addresses.length === 0) {
-      return yield* sentence(
-        chain.kind === "regtest"
-          ? "there is nobody to begin with, for Regtest has no seeds: name a node with --peer ip:port."
-          : "there is nobody to begin with, for no seed has answered: check the network connection, or name a node with --peer ip:port."
-      )
-    }
-    const { findings, id, isJoined } = yield* census.begin({
-      network: chain.name,
-      from: addresses,
-      for: Option.getOrUndefined(flags.for),
-      userAgent,
-      protocolVersion: flags.protocolVersion,
-      keep: flags.keep,
-      onWait: Console.error("the census' database is away: waiting for it")
-    })
-    if (isJoined) yield* Console.error(`run ${id} is under way: this machine joins it`)
-    const show = (finding: Finding) => {
-      if (flags.json) return Console.log(JSON.stringify(toJson(finding)))
-      if (finding._tag !== "Progress" || !isDrawn) return Effect.void
-      return Effect.orDie(terminal.display(`\r${text.progress(finding, numbers.maxRate)}\x1b[K`))
-    }
-    yield* Stream.runForEach(findings, show)
-    if (isDrawn) yield* Effect.orDie(terminal.display("\n"))
-    if (flags.json) return
-    const runs = yield* store.runs(chain.name)
-    yield* Console.log(text.report(yield* reportOf(chain, runs, id)).join("\n"))
-  }, explained)
+      const addresses = yield* from
+      if (addresses.length === 0) {
+        return yield* sentence(
+          chain.kind === "regtest"
+            ? "there is nobody to begin with, for Regtest has no seeds: name a node with --peer ip:port."
+            : "there is nobody to begin with, for no seed has answered: check the network connection, or name a node with --peer ip:port."
+        )
+      }
+      const { findings, id, isJoined } = yield* census.begin({
+        network: chain.name,
+        from: addresses,
+        for: Option.getOrUndefined(flags.for),
+        userAgent,
+        protocolVersion: flags.protocolVersion,
+        keep: flags.keep,
+        listen: Option.getOrUndefined(flags.listen),
+        onWait: Console.error("the census' database is away: waiting for it")
+      })
+      if (isJoined) yield* Console.error(`run ${id} is under way: this machine joins it`)
+      const show = (finding: Finding) => {
+        if (flags.json) return Console.log(JSON.stringify(toJson(finding)))
+        if (finding._tag !== "Progress" || !isDrawn) return Effect.void
+        return Effect.orDie(terminal.display(`\r${text.progress(finding, numbers.maxRate)}\x1b[K`))
+      }
+      yield* Stream.runForEach(findings, show)
+      if (isDrawn) yield* Effect.orDie(terminal.display("\n"))
+      if (flags.json) return
+      const runs = yield* store.runs(chain.name)
+      yield* Console.log(text.report(yield* reportOf(chain, runs, id)).join("\n"))
+    },
+    (effect) => explained(Effect.catchTag(Effect.scoped(effect), "ListenError", cannotListen))
+  )
 ).pipe(
   Command.withDescription("Visit every node once, and keep what was seen"),
   Command.withExamples([
@@ -217,6 +236,7 @@ const reportOf = Effect.fnUntraced(function* (
     sightings: yield* store.sightings(id),
     earlier,
     tellers: yield* store.tellers(id, tellersLimit),
+    guests: yield* store.guests(id),
     ...more
   })
 })

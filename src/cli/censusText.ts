@@ -49,6 +49,9 @@ export const report = (report: Report): ReadonlyArray<string> => {
       : [
           `since the run before, ${report.churn.hours.toFixed(2)} h: ${report.churn.arrived} arrived, ${report.churn.departed} departed`
         ]),
+    ...(report.guests.count === 0
+      ? []
+      : [`came to us: ${report.guests.count} nodes, of which ${report.guests.unreached} cannot be dialled`]),
     ...(tip === null
       ? ["heights: nobody says"]
       : [

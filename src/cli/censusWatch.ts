@@ -35,9 +35,15 @@ export const watchFlags = {
 /** The exit code of each verdict; 1 is for whatever could not be done at all. */
 export const exitCodes: Readonly<Record<Verdict, number>> = { WithQuorum: 0, Behind: 2, AheadAlone: 3, Unknown: 4 }
 
+const sources: Readonly<Record<Look["source"], string>> = {
+  version: "version messages",
+  adverts: "blocks advertised since",
+  both: "version messages and blocks advertised since"
+}
+
 /** What a look found, in one line. */
 export const sentenceOf = (look: Look): string => {
-  const { agreeing, groups, node, sinceMillis, sure, tip, verdict } = look
+  const { agreeing, groups, node, sinceMillis, source, sure, tip, verdict } = look
   const words: Record<Verdict, string> = {
     WithQuorum: `the node is with the quorum, at ${node}`,
     Behind: `the node is behind: at ${node}, while half of the groups are at ${tip} or above`,
@@ -50,7 +56,7 @@ export const sentenceOf = (look: Look): string => {
   const since = DateTime.formatIso(DateTime.makeUnsafe(sinceMillis))
   return (
     `${words[verdict]}; ${agreeing} of ${groups} groups say so, at least ${Math.round(sure * 100)} % of all with 95 %; ` +
-    `since ${since}, by heights of version messages`
+    `since ${since}, by heights of ${sources[source]}`
   )
 }
 

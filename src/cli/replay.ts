@@ -48,11 +48,14 @@ const eachLine = (file: string, name: string, line: (text: string) => void) =>
     let rest = ""
     yield* Stream.runForEach(files.stream(file), (chunk) =>
       reading(name, () => {
-        const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n")
-        rest = lines.pop() ?? ""
+        const [first = "", ...lines] = decoder.decode(chunk, { stream: true }).split("\n")
+        rest += first
         if (rest.length > maxLineCharacters) {
           throw new Unreadable(`has a line of more than ${maxLineCharacters} characters, so it is no record`)
         }
+        if (lines.length === 0) return
+        lines.unshift(rest)
+        rest = lines.pop() ?? ""
         for (const text of lines) line(text)
       })
     )

@@ -174,7 +174,7 @@ function* make() {
     chain,
     clock,
     metrics,
-    chooser: selection.make(),
+    chooser: selection.make(policy),
     draw,
     trusted: yield* TrustedPeers,
     tip: tip.getUnsafe,

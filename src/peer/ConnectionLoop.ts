@@ -142,8 +142,9 @@ export class ConnectionLoop {
       const actions = this.#step(isQuiet)
       return actions.length === 0 ? this.#change : this.#perform(actions)
     }
-    // Done at once if the transport has it: that comes before what we want to say.
     this.#isPoked = true
+    if (messages.isDecoding) return Effect.yieldNow
+    // Done at once if the transport has it: that comes before what we want to say.
     messages.readOn()
     return Effect.void
   }

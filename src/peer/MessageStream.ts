@@ -4,6 +4,8 @@
  *     read ─▶ chunk ─▶ FrameDecoder ─▶ frame ─▶ Message       poll, or receive
  *     write ◀─────────────────────────── bytes ◀─ Message     send
  *
+ * A long body is decoded in slices, and whoever polls lets others have a turn between them (`isDecoding`).
+ *
  * **Security**
  *
  * A chunk is read only when no whole message is left of the last ones, so at most one unfinished message and one chunk
@@ -17,7 +19,14 @@ import { Clock, Context, Effect, Result } from "effect"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import type { Policy } from "../Policy.ts"
 import type { ByteStream, StreamClosed } from "../transport/Transport.ts"
-import { FrameDecoder, headerBytes, type Magic, maxBodyBytes, maxHandshakeBodyBytes } from "../wire/Frame.ts"
+import {
+  FrameDecoder,
+  type FrameError,
+  headerBytes,
+  type Magic,
+  maxBodyBytes,
+  maxHandshakeBodyBytes
+} from "../wire/Frame.ts"
 import * as Wire from "../wire/Message.ts"
 import { ConnectionClosed, ConnectionSendTimeout, Serialization, type Traffic } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
@@ -42,6 +51,8 @@ export type ReceiveError = ConnectionClosed | Serialization
 /** Why a message was not sent; nothing more may be sent then, for part of it may be on the way. */
 export type SendError = ConnectionClosed | Serialization | ConnectionSendTimeout
 
+type Decoding = ReturnType<typeof Wire.decodeSlices>
+
 const nothingYet = Result.succeed(undefined)
 
 export class MessageStream {
@@ -59,6 +70,8 @@ export class MessageStream {
   #lastSentMillis: number | undefined
   #negotiatedVersion = ourProtocolVersion
   #maxBodyBytes = maxHandshakeBodyBytes
+  /** What `poll` is at, if that takes several goes. */
+  #decoding: Decoding | undefined
   #isReading = false
   #goOn: ((continuation: Effect.Effect<void>) => void) | undefined
   /** What comes after the last message. */
@@ -108,20 +121,44 @@ export class MessageStream {
     return this.#decoder.bufferedBytes()
   }
 
-  /** The next message of what was read already; `undefined` when more has to be read. Unknown commands are passed over. */
+  /** Whether `poll` has begun with a message that is too long for one go: others should have a turn before it goes on. */
+  get isDecoding(): boolean {
+    return this.#decoding !== undefined
+  }
+
+  /**
+   * The next message of what was read already; `undefined` when more has to be read, or decoded. Unknown commands are passed
+   * over.
+   */
   poll(): Result.Result<Wire.Message | undefined, ReceiveError> {
     for (;;) {
-      const frame = this.#decoder.next()
-      this.#countAnnounced()
-      if (Result.isFailure(frame)) return failed(frame.failure)
-      if (frame.success === undefined) return this.#end
-      const message = Wire.decode(frame.success, { negotiatedVersion: this.#negotiatedVersion })
+      const message = this.#decoding === undefined ? this.#pollFrame() : this.#decodeOn(this.#decoding)
+      if (message === undefined) return this.isDecoding ? nothingYet : this.#end
       if (Result.isFailure(message)) return failed(message.failure)
       if (message.success === undefined) continue
       increment(this.#received, Wire.commandOf(message.success))
       this.#lastReceivedMillis = this.#clock.currentTimeMillisUnsafe()
       return Result.succeed(message.success)
     }
+  }
+
+  #pollFrame(): Result.Result<Wire.Message | undefined, FrameError | Wire.MessageError> | undefined {
+    const frame = this.#decoder.next()
+    this.#countAnnounced()
+    if (Result.isFailure(frame)) return Result.fail(frame.failure)
+    if (frame.success === undefined) return undefined
+    const options = { negotiatedVersion: this.#negotiatedVersion }
+    if (frame.success.end - frame.success.start <= Wire.wholeBodyBytes) return Wire.decode(frame.success, options)
+    // Its checksum alone took a slice's time.
+    this.#decoding = Wire.decodeSlices(frame.success, options)
+    return undefined
+  }
+
+  #decodeOn(decoding: Decoding) {
+    const slice = decoding.next()
+    if (slice.done !== true) return undefined
+    this.#decoding = undefined
+    return slice.value
   }
 
   /**
@@ -171,15 +208,15 @@ export class MessageStream {
     return Effect.suspend(() => {
       const polled = this.poll()
       if (Result.isFailure(polled)) return Effect.fail(polled.failure)
-      return polled.success === undefined
-        ? Effect.flatMap(this.fill, () => this.receive)
-        : Effect.succeed(polled.success)
+      if (polled.success !== undefined) return Effect.succeed(polled.success)
+      return Effect.flatMap(this.isDecoding ? Effect.yieldNow : this.fill, () => this.receive)
     })
   }
 
   /** Drops what was received: nobody will look at it. */
   release(): void {
     this.#decoder.release()
+    this.#decoding = undefined
   }
 
   /** Hands one message to the transport, within `Policy.requestTimeout`. Fails before the first byte when it is too long. */

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Buffer } from "node:buffer"
 import type { SegmentName, Sink } from "./Recorder.ts"
 
 /** A segment so far. */
@@ -13,6 +14,7 @@ export interface MemorySegment {
   readonly text: string
 }
 
+/** A sink that keeps texts. */
 export class MemorySink implements Sink {
   readonly #limitCharacters: number
   readonly #segments = new Map<object, { readonly name: SegmentName; text: string }>()
@@ -31,7 +33,8 @@ export class MemorySink implements Sink {
     const segment = { name, text: "" }
     const key = {}
     this.#segments.set(key, segment)
-    const add = (text: string) => {
+    const add = (lines: Buffer) => {
+      const text = lines.toString("latin1")
       segment.text += text
       if (!this.#segments.has(key)) return true
       this.#characters += text.length
@@ -42,6 +45,6 @@ export class MemorySink implements Sink {
       }
       return true
     }
-    return { write: add, end: (text: string) => void add(text) }
+    return { write: add, end: (line: Buffer) => void add(line) }
   }
 }

@@ -58,8 +58,8 @@ const has = (value: unknown, key: string): boolean => typeof value === "object" 
 
 /** The first line. Throws `Unreadable`, also of another version. */
 export const segment = (line: string): Format.Segment => {
+  if (!line.startsWith('{"format":')) return refuse("is no record")
   const value = parse(line)
-  if (!has(value, "format")) return refuse("is no record")
   const { format, version } = value as { readonly format: unknown; readonly version: unknown }
   if (format !== Format.name) return refuse("is no record")
   if (version !== Format.version) {

@@ -89,7 +89,7 @@ const flushInterval = Duration.seconds(1)
 /** How long a node that stops waits for what is not yet written. */
 const closeGrace = Duration.seconds(5)
 
-/** Pieces of text that wait; `pendingBytes` is what usually ends first. */
+/** Chunks that wait; `pendingBytes` is what usually ends first. */
 const maxJobs = 16_384
 
 const isRecord = (file: string): boolean => /^\d{8}T\d{6}Z-[0-9a-f]{4}-(n\d+-)?c\d+-\d+\.ndjson$/.test(file)
@@ -115,7 +115,7 @@ interface SegmentFile {
 
 interface Job {
   readonly file: SegmentFile
-  readonly text: string
+  readonly lines: Buffer
 }
 
 /** Records to a folder, for as long as the scope; what is not yet written then has five seconds. */
@@ -194,10 +194,10 @@ export const make = Effect.fnUntraced(function* (
   let isClosing = false
   let pausedUntilNanos: bigint | undefined
 
-  const write = Effect.fnUntraced(function* ({ file, text }: Job) {
+  const write = Effect.fnUntraced(function* ({ file, lines }: Job) {
     const isFirst = file.bytes === 0
-    yield* files.writeFile(file.path, Buffer.from(text, "latin1"), { flag: isFirst ? "wx" : "a", mode: 0o600 })
-    const bytes = isFirst ? Math.max(text.length, fileBytes) : text.length
+    yield* files.writeFile(file.path, lines, { flag: isFirst ? "wx" : "a", mode: 0o600 })
+    const bytes = isFirst ? Math.max(lines.length, fileBytes) : lines.length
     file.bytes += bytes
     change(file, bytes)
     yield* trim(file)
@@ -220,14 +220,14 @@ export const make = Effect.fnUntraced(function* (
     if (!job.file.isFailed && !job.file.isRemoved) {
       yield* Effect.catch(write(job), (error) => refused(job.file, error))
     }
-    pending -= job.text.length
+    pending -= job.lines.length
     if (isClosing && pending === 0) yield* Deferred.succeed(drained, undefined)
   })
 
-  const add = (file: SegmentFile, text: string, limit: number): boolean => {
-    if (file.isFailed || file.isRemoved || pending + text.length > limit) return false
-    if (!Queue.offerUnsafe(jobs, { file, text })) return false
-    pending += text.length
+  const add = (file: SegmentFile, lines: Buffer, limit: number): boolean => {
+    if (file.isFailed || file.isRemoved || pending + lines.length > limit) return false
+    if (!Queue.offerUnsafe(jobs, { file, lines })) return false
+    pending += lines.length
     return true
   }
 
@@ -239,14 +239,14 @@ export const make = Effect.fnUntraced(function* (
       const file = keep(paths.join(options.directory, fileName(run, name)), connectionOf(run, name))
       let isBegun = false
       return {
-        write: (text) => {
-          const isTaken = add(file, text, pendingBytes)
+        write: (lines) => {
+          const isTaken = add(file, lines, pendingBytes)
           if (isTaken) isBegun = true
           else if (!file.isFailed && !file.isRemoved) lostSegments("memory").updateUnsafe(1, context)
           return isTaken
         },
         // The last line always finds room: it is short, and there is one for each file.
-        end: (text) => void (isBegun ? add(file, text, pendingBytes * 2) : kept.delete(file))
+        end: (line) => void (isBegun ? add(file, line, pendingBytes * 2) : kept.delete(file))
       }
     }
   }

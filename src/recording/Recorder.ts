@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer"
 import { crc32 } from "node:zlib"
 import { Duration } from "effect"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
@@ -20,6 +21,7 @@ import type { ConnectionInfo } from "../peer/Peer.ts"
 import type { ConnectionRecord, Recording } from "../peer/Recording.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import * as Format from "./Format.ts"
+import { LineBuffer } from "./LineBuffer.ts"
 import type { Pseudonym } from "./Pseudonyms.ts"
 import { nameOf, Transcript } from "./Transcript.ts"
 
@@ -27,17 +29,18 @@ import { nameOf, Transcript } from "./Transcript.ts"
 export interface SegmentName {
   /** Which of several nodes of one process; empty for the only one. */
   readonly node: string
-  readonly connection: ConnectionId
+  /** The connections of this process that were recorded, from 1: a number of its own, for two nodes may have one id. */
+  readonly connection: number
   /** From 1. */
   readonly segment: number
 }
 
 /** Where the text of a segment goes. */
 export interface SegmentSink {
-  /** Takes whole lines of ASCII. `false`: there is no room for them, nor for anything after them but the last line. */
-  readonly write: (text: string) => boolean
+  /** Takes whole lines, and the bytes. `false`: there is no room for them, nor for anything after but the last line. */
+  readonly write: (lines: Buffer) => boolean
   /** Takes the last line; nothing follows. */
-  readonly end: (text: string) => void
+  readonly end: (line: Buffer) => void
 }
 
 /** Where segments go. */
@@ -46,6 +49,7 @@ export interface Sink {
   readonly open: (name: SegmentName, nowNanos: bigint) => SegmentSink | undefined
 }
 
+/** Where a recorder writes, and what it leaves out. */
 export interface RecorderOptions {
   readonly sink: Sink
   /** Longest segment, in bytes; what makes it longer is its last event. */
@@ -58,13 +62,14 @@ export interface RecorderOptions {
   readonly nowMillis: () => number
 }
 
-/** Characters that one connection holds before they go to the sink. */
-const chunkCharacters = 65_536
+/** Bytes of lines that one connection holds before they go to the sink. */
+const chunkBytes = 65_536
 
 /** Records the connections of one process, or of one simulated world. */
 export class Recorder {
   readonly #options: RecorderOptions
   readonly #live = new Set<RecordedConnection>()
+  #begun = 0
 
   constructor(options: RecorderOptions) {
     this.#options = options
@@ -76,7 +81,8 @@ export class Recorder {
       begin: (id, info, options) => {
         const { source } = options
         if (source === undefined) return undefined
-        const subject = { node, id, info, machine: options, address: source.address }
+        const number = ++this.#begun
+        const subject = { node, number, id, info, machine: options, address: source.address }
         const connection = new RecordedConnection(this.#options, subject, () => this.#live.delete(connection))
         this.#live.add(connection)
         return connection
@@ -98,6 +104,7 @@ export class Recorder {
 /** What is recorded. */
 interface Subject {
   readonly node: string
+  readonly number: number
   readonly id: ConnectionId
   readonly info: ConnectionInfo
   readonly machine: Options
@@ -120,7 +127,7 @@ class RecordedConnection implements ConnectionRecord {
   #taken = 0
   #bytes = 0
   #checksum = 0
-  #text = ""
+  readonly #lines = new LineBuffer()
 
   constructor(recorder: RecorderOptions, subject: Subject, isOver: () => void) {
     this.#recorder = recorder
@@ -143,16 +150,16 @@ class RecordedConnection implements ConnectionRecord {
 
   step(machine: ConnectionMachine, event: Event, nowNanos: bigint): ReadonlyArray<Action> {
     if (this.#isStopped || machine.isClosed) return machine.step(event, nowNanos)
-    if (this.#sink === undefined) this.#tried(() => this.#open(machine, nowNanos))
+    if (this.#sink === undefined) this.#tryOpen(machine, nowNanos)
     if (this.#draws.length > 0) this.#draws = []
     let actions: ReadonlyArray<Action>
     try {
       actions = machine.step(event, nowNanos)
     } catch (thrown) {
-      this.#tried(() => this.#write(event, nowNanos, undefined, thrown))
+      this.#tryWrite(event, nowNanos, undefined, thrown)
       throw thrown
     }
-    this.#tried(() => this.#write(event, nowNanos, actions, undefined))
+    this.#tryWrite(event, nowNanos, actions, undefined)
     return actions
   }
 
@@ -166,25 +173,37 @@ class RecordedConnection implements ConnectionRecord {
     this.#isOver()
   }
 
-  /** A bug of what writes it down is not the connection's. */
-  #tried(work: () => void): void {
+  // A bug of what writes it down is not the connection's.
+
+  #tryOpen(machine: ConnectionMachine, nowNanos: bigint): void {
     try {
-      work()
+      this.#open(machine, nowNanos)
     } catch {
+      this.#lines.clear()
+      this.#end("lost")
+    }
+  }
+
+  #tryWrite(event: Event, nowNanos: bigint, actions: ReadonlyArray<Action> | undefined, thrown: unknown): void {
+    try {
+      this.#write(event, nowNanos, actions, thrown)
+    } catch {
+      this.#lines.dropLine()
       this.#missed++
       this.#end("lost")
     }
   }
 
   #open(machine: ConnectionMachine, nowNanos: bigint): void {
-    const { address, id, info, machine: options, node } = this.#subject
-    const name = { node, connection: id, segment: this.#segment + 1 }
+    const { address, id, info, machine: options, node, number } = this.#subject
+    const name = { node, connection: number, segment: this.#segment + 1 }
     const sink = this.#recorder.sink.open(name, nowNanos)
     if (sink === undefined) return
     this.#segment++
     this.#sink = sink
     this.#events = 0
     this.#taken = 0
+    this.#lines.clear()
     this.#bytes = 0
     this.#checksum = 0
     this.#transcript.startAt(nowNanos)
@@ -221,7 +240,8 @@ class RecordedConnection implements ConnectionRecord {
       state: this.#transcript.state(machine.snapshot)
     }
     this.#missed = 0
-    this.#add(ascii(JSON.stringify(segment)))
+    this.#lines.put(ascii(JSON.stringify(segment)))
+    this.#bytes += this.#lines.endLine()
   }
 
   #write(event: Event, nowNanos: bigint, actions: ReadonlyArray<Action> | undefined, thrown: unknown): void {
@@ -231,40 +251,53 @@ class RecordedConnection implements ConnectionRecord {
       return
     }
     const transcript = this.#transcript
-    let line = `{"at":${transcript.nanos(nowNanos)},"on":${transcript.event(event)}`
-    if (this.#draws.length > 0) line += `,"chance":[${this.#draws.join()}]`
-    let isClosed = false
-    if (actions === undefined) line += `,"defect":${ascii(JSON.stringify(nameOf(thrown)))}`
-    else if (actions.length > 0) {
-      let texts = ""
-      for (const action of actions) {
-        texts += `${texts === "" ? "" : ","}"${transcript.action(action)}"`
-        isClosed ||= action._tag === "Close"
-      }
-      line += `,"do":[${texts}]`
+    const lines = this.#lines
+    lines.put('{"at":')
+    lines.putWhole(transcript.nanos(nowNanos))
+    // Half of all lines.
+    const isPlain = actions !== undefined && this.#draws.length === 0
+    const frequent = isPlain ? frequentLine(event, actions) : undefined
+    if (frequent !== undefined) {
+      lines.put(frequent)
+      this.#added(lines.endLine())
+      return
     }
-    this.#add(`${line}}`)
-    this.#events++
-    if (isClosed) {
-      this.#end("closed")
-      this.#isStopped = true
-      this.#isOver()
-    } else if (this.#bytes >= this.#recorder.segmentBytes) this.#end("full")
-    else if (this.#text.length >= chunkCharacters) this.flush()
+    lines.put(',"on":')
+    lines.put(transcript.event(event))
+    if (this.#draws.length > 0) lines.put(`,"chance":[${this.#draws.join()}]`)
+    let isClosed = false
+    if (actions === undefined) lines.put(`,"defect":${ascii(JSON.stringify(nameOf(thrown)))}`)
+    else if (actions.length > 0) {
+      for (let i = 0; i < actions.length; i++) {
+        const action = actions[i]!
+        lines.put(i === 0 ? ',"do":["' : '","')
+        lines.put(transcript.action(action))
+        if (action._tag === "Close") isClosed = true
+      }
+      lines.put('"]')
+    }
+    lines.put("}")
+    this.#added(lines.endLine())
+    if (!isClosed) return
+    this.#end("closed")
+    this.#isStopped = true
+    this.#isOver()
   }
 
-  #add(line: string): void {
-    this.#text += `${line}\n`
-    this.#bytes += line.length + 1
+  /** A line of so many bytes is there. */
+  #added(bytes: number): void {
+    this.#bytes += bytes
+    this.#events++
+    if (this.#bytes >= this.#recorder.segmentBytes) this.#end("full")
+    else if (this.#lines.length >= chunkBytes) this.flush()
   }
 
   /** `false` when the sink has no room for it. */
   #handOver(): boolean {
-    if (this.#text === "" || this.#sink === undefined) return true
-    const text = this.#text
-    this.#text = ""
-    if (!this.#sink.write(text)) return false
-    this.#checksum = crc32(text, this.#checksum)
+    if (this.#lines.length === 0) return true
+    const lines = this.#lines.take(2 * chunkBytes)
+    if (this.#sink === undefined || !this.#sink.write(lines)) return false
+    this.#checksum = crc32(lines, this.#checksum)
     this.#taken = this.#events
     return true
   }
@@ -276,7 +309,23 @@ class RecordedConnection implements ConnectionRecord {
     this.#sink = undefined
     this.#missed += this.#events - this.#taken
     const line: Format.End = { end: isWhole ? end : "lost", events: this.#taken, crc32: this.#checksum }
-    sink.end(`${JSON.stringify(line)}\n`)
+    sink.end(Buffer.from(`${JSON.stringify(line)}\n`, "latin1"))
+  }
+}
+
+/** What is left to say after the time of an event that has nothing in it, and at most the wish to read. */
+const frequentLine = (event: Event, actions: ReadonlyArray<Action>): string | undefined => {
+  const isNothing = actions.length === 0
+  if (!isNothing && (actions.length > 1 || actions[0]?._tag !== "Read")) return undefined
+  switch (event._tag) {
+    case "Quiet":
+      return isNothing ? ',"on":"Quiet"}' : ',"on":"Quiet","do":["Read"]}'
+    case "Written":
+      return isNothing ? ',"on":"Written"}' : ',"on":"Written","do":["Read"]}'
+    case "Alarm":
+      return isNothing ? ',"on":"Alarm"}' : ',"on":"Alarm","do":["Read"]}'
+    default:
+      return undefined
   }
 }
 

@@ -132,6 +132,7 @@ const errorText = (error: PeerError): string => {
 /** What a connection is at, in a line. Times are seconds since the segment began. */
 export const stateText = (state: Snapshot, baseNanos: bigint): string => {
   const seconds = (nanos: bigint) => `${(Number(nanos - baseNanos) / 1e9).toFixed(3)} s`
+  if (state.phase === "Closed") return phases.Closed
   const parts: Array<string> = [phases[state.phase]]
   if (state.current !== undefined) {
     const { request, isCancelled } = state.current
@@ -139,9 +140,9 @@ export const stateText = (state: Snapshot, baseNanos: bigint): string => {
     parts.push(`asks for ${request._tag}${until}${isCancelled ? ", for nobody" : ""}`)
   }
   if (state.requests.length > 0) parts.push(`waiting: ${state.requests.map(({ request }) => request._tag).join(", ")}`)
-  if (state.adverts.length > 0) parts.push(`${state.adverts.length} adverts wait`)
+  if (state.adverts.length > 0) parts.push(`adverts that wait: ${state.adverts.length}`)
   if (state.answer !== undefined) parts.push(`${state.answer.said} messages of ${state.answer.response._tag} said`)
-  if (state.addresses.length > 0) parts.push(`${state.addresses.length} addresses kept`)
+  if (state.addresses.length > 0) parts.push(`addresses kept: ${state.addresses.length}`)
   if (state.alarmNanos !== undefined) parts.push(`alarm at ${seconds(state.alarmNanos)}`)
   if (state.overloadedAtNanos !== undefined) parts.push(`overloaded us at ${seconds(state.overloadedAtNanos)}`)
   return parts.join("; ")

@@ -75,9 +75,35 @@ export class Transcript {
         return '"Alarm"'
       case "Message":
         return this.#message(event.message)
+      case "Request":
+        return `{"_tag":"Request","waiter":${event.waiter},"request":${this.#requested(event.request)}}`
+      case "Answered":
+        return this.#answeredWith(event.outcome)
       default:
         return JSON.stringify(this.#rareEvent(event))
     }
+  }
+
+  #requested(request: Request | Ping): string {
+    switch (request._tag) {
+      case "Peers":
+        return '{"_tag":"Peers"}'
+      case "MempoolTransactionIds":
+        return '{"_tag":"MempoolTransactionIds"}'
+      case "Ping":
+        return `{"_tag":"Ping","nonce":"${request.nonce}"}`
+      default:
+        return JSON.stringify(this.#request(request))
+    }
+  }
+
+  #answeredWith(outcome: Outcome): string {
+    if (outcome._tag === "Answered" && outcome.response._tag === "Nil") return answeredNothing
+    if (outcome._tag === "Answered" && outcome.response._tag === "TransactionIds") {
+      const { ids } = outcome.response
+      return `${answeredIds}[${ids.length === 0 ? "" : `"${ids.join('","')}"`}]}}}`
+    }
+    return JSON.stringify({ _tag: "Answered", outcome: this.#outcome(outcome) } satisfies Format.Event)
   }
 
   #message(message: Message): string {
@@ -88,14 +114,20 @@ export class Transcript {
       case "Mempool":
       case "FilterClear":
         return `{"message":"${command}"}`
+      case "Ping":
+      case "Pong":
+        scratch.writeBigUInt64LE(message.nonce)
+        return `{"message":"${command}","body":"${scratch.toString("base64")}"}`
+      case "Inv":
+        if (message.items.length === 0) return emptyInv
+        break
       case "Block":
       case "Tx":
       case "Headers":
       case "FilterLoad":
         return JSON.stringify(this.#long(message))
-      default:
-        return `{"message":"${command}","body":"${this.#body(message).toString("base64")}"}`
     }
+    return `{"message":"${command}","body":"${this.#body(message).toString("base64")}"}`
   }
 
   #body(message: Message): Buffer {
@@ -150,21 +182,19 @@ export class Transcript {
     return this.#options.keepsBodies || length <= keptBodyBytes
   }
 
-  #rareEvent(event: Exclude<Event, { _tag: "Quiet" | "Written" | "Alarm" | "Message" }>): Format.Event {
+  #rareEvent(
+    event: Extract<Event, { _tag: "InputEnd" | "WriteFailed" | "Advert" | "Cancel" | "Permitted" | "Close" }>
+  ): Format.Event {
     switch (event._tag) {
       case "InputEnd":
       case "WriteFailed":
         return { _tag: event._tag, error: errorOf(event.error) }
-      case "Request":
-        return { _tag: "Request", waiter: event.waiter, request: this.#request(event.request) }
       case "Advert":
         return { _tag: "Advert", waiter: event.waiter, hash: event.hash }
       case "Cancel":
         return { _tag: "Cancel", waiter: event.waiter }
       case "Permitted":
         return { _tag: "Permitted", isAllowed: event.isAllowed }
-      case "Answered":
-        return { _tag: "Answered", outcome: this.#outcome(event.outcome) }
       case "Close": {
         const defect = defectOf(event.failure)
         return { _tag: "Close", error: errorOf(event.error), ...(defect === undefined ? {} : { defect }) }
@@ -312,7 +342,7 @@ export class Transcript {
       case "Unasked":
         return `Unasked ${commandOf(action.message)}`
       case "Count":
-        return action.kind === undefined ? `Count ${action.of}` : `Count ${action.of} ${action.kind}`
+        return countText(action.of, action.kind)
       case "Send": {
         const content = this.#said(action.message)
         const text = `Send ${commandOf(action.message)}${content === "" ? "" : ` ${short(content)}`}`
@@ -439,6 +469,21 @@ export class Transcript {
         return report._tag
     }
   }
+}
+
+const scratch = Buffer.alloc(8)
+const emptyInv = '{"message":"inv","body":"AA=="}'
+const answeredNothing = '{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"Nil"}}}'
+const answeredIds = '{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"TransactionIds","ids":'
+
+/** The most frequent of all texts, each made once. There are as many as kinds of things that are counted. */
+const countTexts = new Map<string, Map<string, string>>()
+const countText = (of: string, kind = ""): string => {
+  let kinds = countTexts.get(of)
+  if (kinds === undefined) countTexts.set(of, (kinds = new Map()))
+  let text = kinds.get(kind)
+  if (text === undefined) kinds.set(kind, (text = kind === "" ? `Count ${of}` : `Count ${of} ${kind}`))
+  return text
 }
 
 const digestDigits = 16

@@ -26,7 +26,7 @@ import type { InventoryRefusal, PeerSetMetrics } from "./PeerSetMetrics.ts"
 import { NotFoundRegistry, RequestError } from "./RequestError.ts"
 import type { Steps } from "./Steps.ts"
 
-/** Peers of a kind (they lack it, failed, are not wanted) whose networks a retry goes around. */
+/** Peers of a kind (they lack it, failed, are not wanted) whose networks a retry goes around: more than anybody tries. */
 const triedRemembered = 8
 
 interface Entry extends WaitingBlock {
@@ -154,14 +154,13 @@ export class BlockQueue {
     })
   }
 
-  /** The networks of the latest of these who are still connected. */
-  #networksOf(...sets: ReadonlyArray<ReadonlySet<ConnectionId>>): ReadonlySet<string> {
+  /** The networks of these, as far as they are connected; of each kind no more than `triedRemembered`. */
+  #networksOf(...kinds: ReadonlyArray<ReadonlySet<ConnectionId>>): ReadonlySet<string> {
     const networks = new Set<string>()
-    for (const ids of sets) {
-      let left = ids.size
-      // In the order they were noted.
+    for (const ids of kinds) {
+      let left = triedRemembered
       for (const id of ids) {
-        if (left-- > triedRemembered) continue
+        if (left-- === 0) break
         const network = this.#options.connected.get(id)?.network
         if (network !== undefined) networks.add(network)
       }

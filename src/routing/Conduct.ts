@@ -6,9 +6,8 @@
  *
  * @module
  */
-import { Effect, Exit } from "effect"
+import { Effect } from "effect"
 import type { BlockHash } from "../chain/Hash.ts"
-import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import type { Policy } from "../Policy.ts"
 import { deliveryOf, isBrokenPromise, isFailedDelivery, type Landing } from "./Landing.ts"
@@ -40,7 +39,6 @@ export class Conduct {
     const { member, request } = landing
     const { isNearTip, logLimited, membership, nowNanos, policy, recordFailure } = this.#options
     if (membership.connected.get(member.id) !== member) return
-    if (request._tag === "Peers") return this.#noteAddresses(landing)
     if (isBrokenPromise(landing)) member.merit.contradicted()
     const delivered = deliveryOf(landing)
     if (delivered !== undefined) member.merit.delivered(delivered, nowNanos())
@@ -52,13 +50,6 @@ export class Conduct {
       if (member.stalls < policy.stallThreshold) return
       logLimited("stalled peer", Effect.logInfo("a peer failed too many requests for hashes in a row"))
       membership.remove(member.id)
-    }
-  }
-
-  #noteAddresses({ exit, member }: Landing): void {
-    if (Exit.isFailure(exit) || exit.value._tag !== "Peers") return
-    for (const { address } of exit.value.addresses) {
-      this.#options.membership.told.told(PeerSocketAddress.format(address), member.id)
     }
   }
 }

@@ -13,9 +13,10 @@ import type { ConnectionId, Request, Response } from "../peer/Request.ts"
 import type { Call, Flight, Next } from "./Call.ts"
 import { type Landing, outcomeOf, saysSomething } from "./Landing.ts"
 import type { Member } from "./ConnectedPeers.ts"
+import { DiversePeers } from "./DiversePeers.ts"
 import type { Membership } from "./Membership.ts"
 import * as PeerChoice from "./PeerChoice.ts"
-import { type PeerCandidates, type PeerChooser, diverse, twoAtRandom } from "./PeerSelection.ts"
+import { type PeerCandidates, type PeerChooser, twoAtRandom } from "./PeerSelection.ts"
 import { RequestError } from "./RequestError.ts"
 import type { Steps } from "./Steps.ts"
 
@@ -107,18 +108,27 @@ export class Dispatch {
     const askedAtNanos = this.#isWatched ? nowNanos() : 0n
     const asking = member.peer.enqueueUnsafe(request)
     const flight = fly(span === undefined ? asking : Effect.provideService(asking, Tracer.ParentSpan, span))
-    member.pending++
     membership.becameBusy(member)
-    if (!this.#isWatched && !saysSomething(request)) flight.addObserver(() => void member.pending--)
-    else {
+    const ended = flight.pollUnsafe()
+    if (ended === undefined) member.pending++
+    if (this.#isWatched || saysSomething(request)) {
       flight.addObserver((exit) =>
         steps.run(() => {
-          member.pending--
+          if (ended === undefined) member.pending--
+          if (request._tag === "Peers") membership.noteTold(member, exit)
           this.#landings.push({ request, member, promised, exit })
           if (this.#isWatched) this.#tellChooser(request, member, exit, nowNanos() - askedAtNanos)
         })
       )
+      return flight
     }
+    // Plain facts, with no step of their own: nobody waits for them.
+    if (ended === undefined) {
+      flight.addObserver((exit) => {
+        member.pending--
+        if (request._tag === "Peers") membership.noteTold(member, exit)
+      })
+    } else if (request._tag === "Peers") membership.noteTold(member, ended)
     return flight
   }
 
@@ -151,7 +161,7 @@ export class Dispatch {
     const { chooser, draw, membership, nowNanos } = this.#options
     const now = nowNanos()
     const candidates: PeerCandidates = { size: among.size, at: (rank) => membership.member(among.at(rank)) }
-    if (chooser === twoAtRandom || chooser === diverse) return chooser.choose(candidates, draw, now, tried)
+    if (chooser instanceof DiversePeers || chooser === twoAtRandom) return chooser.choose(candidates, draw, now, tried)
     try {
       const id = chooser.choose(candidates, draw, now, tried)
       if (among.has(id)) return id
@@ -159,7 +169,7 @@ export class Dispatch {
     } catch (cause) {
       this.#options.tellMisrule(cause)
     }
-    return diverse.choose(candidates, draw, now, tried)
+    return twoAtRandom.choose(candidates, draw, now, tried)
   }
 
   /** Somebody has gone. */

@@ -18,9 +18,13 @@ export interface Landing {
   readonly exit: Exit.Exit<Response, PeerError>
 }
 
-/** Whether the end of such a request says something that the peer set keeps. */
+/** Whether the end of such a request says something that the peer set keeps of the peer. */
 export const saysSomething = ({ _tag }: Request): boolean =>
-  _tag !== "MempoolTransactionIds" && _tag !== "AdvertiseTransactionIds" && _tag !== "PushTransaction"
+  _tag === "BlocksByHash" ||
+  _tag === "BlockDownload" ||
+  _tag === "TransactionsById" ||
+  _tag === "FindBlocks" ||
+  _tag === "FindHeaders"
 
 /** What a peer delivered of what it was asked for. */
 export const deliveryOf = ({ exit }: Landing): "block" | "transaction" | undefined => {

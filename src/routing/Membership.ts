@@ -16,13 +16,14 @@
  *
  * @module
  */
-import { type Clock, Effect, type Fiber, Option, Schema } from "effect"
+import { type Clock, Effect, Exit, type Fiber, Option, Schema } from "effect"
 import { type Bans, isBannedIn } from "../addresses/BanList.ts"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import type { Tip } from "../chain/ChainTip.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { minimumVersion } from "../chain/ProtocolVersion.ts"
 import { ClientDropped, type Peer, type PeerError, PeerEvicted } from "../peer/Peer.ts"
-import type { ConnectionId } from "../peer/Request.ts"
+import type { ConnectionId, Response } from "../peer/Request.ts"
 import { type Policy, totalLimit } from "../Policy.ts"
 import { ConnectedPeers, Member } from "./ConnectedPeers.ts"
 import type { Steps } from "./Steps.ts"
@@ -61,7 +62,7 @@ export interface Options {
 
 export class Membership {
   readonly connected = new ConnectedPeers()
-  readonly told = new ToldAddresses()
+  readonly #told = new ToldAddresses()
   readonly #options: Options
   #tip: Option.Option<Tip>
   #minimumVersion: number
@@ -126,9 +127,15 @@ export class Membership {
     return undefined
   }
 
+  /** A peer answered a request for addresses, if it did. */
+  noteTold({ id }: Member, answer: Exit.Exit<Response, unknown>): void {
+    if (Exit.isFailure(answer) || answer.value._tag !== "Peers") return
+    for (const { address } of answer.value.addresses) this.#told.told(PeerSocketAddress.format(address), id)
+  }
+
   /** A peer is where another one said that one is. */
   #proved(address: string): void {
-    const teller = this.told.proved(address)
+    const teller = this.#told.proved(address)
     const member = teller === undefined ? undefined : this.connected.get(teller)
     if (member !== undefined) member.merit.provenAddresses++
   }

@@ -35,7 +35,8 @@
  */
 import { Context } from "effect"
 import type { ConnectionId, Request } from "../peer/Request.ts"
-import * as DiversePeers from "./DiversePeers.ts"
+import { DiversePeers } from "./DiversePeers.ts"
+import type { Policy } from "../Policy.ts"
 import * as PeerChoice from "./PeerChoice.ts"
 
 /** What the peer set knows of a peer that may be asked. */
@@ -76,7 +77,7 @@ export interface LandedRequest {
 
 /**
  * Chooses, for one peer set. Everything is synchronous, and runs while nothing else does: no waiting, and nothing that takes
- * long. When it throws, or chooses whom it was not given, that is logged, and the default chooses.
+ * long. When it throws, or chooses whom it was not given, that is logged, and `twoAtRandom` chooses.
  */
 export interface PeerChooser {
   /**
@@ -97,8 +98,8 @@ export interface PeerChooser {
 
 /** How peers are chosen. */
 export interface PeerSelection {
-  /** A chooser for one more peer set. What it remembers must be its own. */
-  readonly make: () => PeerChooser
+  /** A chooser for one more peer set, with the numbers in force there. What it remembers must be its own. */
+  readonly make: (policy: Policy) => PeerChooser
 }
 
 /** The less loaded of two that are drawn at random, as Zebra chooses; remembers nothing. */
@@ -107,10 +108,10 @@ export const twoAtRandom: PeerChooser = {
     (PeerChoice.lessLoaded(candidates, draw, (candidate) => candidate.load(nowNanos)) ?? candidates.at(0)).id
 }
 
-/** Quick answers win nothing, networks take turns, and retries go elsewhere: `DiversePeers.ts`. Remembers nothing. */
-export const diverse: PeerChooser = { choose: DiversePeers.choose }
+/** Quick answers win nothing, and retries go to other networks: `DiversePeers.ts`. Remembers nothing. */
+export const diverse: PeerSelection = { make: (policy) => new DiversePeers(policy) }
 
 /** Provide another value to choose otherwise; `{ make: () => twoAtRandom }` chooses as Zebra does. */
 export const PeerSelection = Context.Reference<PeerSelection>("network-effect/routing/PeerSelection", {
-  defaultValue: () => ({ make: () => diverse })
+  defaultValue: () => diverse
 })

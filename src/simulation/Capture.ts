@@ -13,15 +13,14 @@ import { BackgroundTasks } from "../BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import { PeerSet } from "../network/PeerSet.ts"
-import type { Peer, PeerError } from "../peer/Peer.ts"
+import type { PeerError } from "../peer/Peer.ts"
 import * as PeerLoad from "../peer/PeerLoad.ts"
 import type { Request, Response, ResponseOf } from "../peer/Request.ts"
 import { defaults, Policy } from "../Policy.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
 import { PeerSelection } from "../routing/PeerSelection.ts"
-import { NODE_NETWORK } from "../wire/AddressCodec.ts"
+import { madeUpPeer } from "./MadeUpPeer.ts"
 import * as SeededRandom from "./SeededRandom.ts"
 import { SimRuntime } from "./SimRuntime.ts"
 
@@ -64,15 +63,7 @@ const layer = PeerSet.layer.pipe(
 const decayNanos = Duration.toMillis(defaults.answerTimeDecay) * 1e6
 
 /** A peer that takes so long for each request, one after the other. `answered` hears of each. */
-const timedPeer = (
-  id: number,
-  ip: string,
-  millis: number,
-  clock: Clock.Clock,
-  answered: () => void
-): Peer & { readonly work: Effect.Effect<never> } => {
-  const address = PeerSocketAddress.fromStringUnsafe(`${ip}:8233`)
-  const nowhere = { services: 0n, address: PeerSocketAddress.unspecified }
+const timedPeer = (id: number, ip: string, millis: number, clock: Clock.Clock, answered: () => void) => {
   interface Task {
     readonly sinceNanos: bigint
     readonly done: Deferred.Deferred<Response, PeerError>
@@ -102,27 +93,10 @@ const timedPeer = (
     Deferred.doneUnsafe(task.done, Exit.succeed({ _tag: "Nil" }))
   }).pipe(Effect.forever)
 
-  return {
-    work,
+  const peer = madeUpPeer({
     id,
-    info: {
-      connectedAddress: { _tag: "OutboundDirect", address },
-      remote: {
-        _tag: "Version",
-        version: ourProtocolVersion,
-        services: NODE_NETWORK,
-        timestamp: 0n,
-        addressReceiver: nowhere,
-        addressFrom: nowhere,
-        nonce: 0n,
-        userAgent: "",
-        startHeight: 0,
-        relay: true
-      },
-      negotiatedVersion: ourProtocolVersion
-    },
-    transientAddress: address,
-    isInbound: false,
+    address: PeerSocketAddress.fromStringUnsafe(`${ip}:8233`),
+    serving: true,
     readiness: () => (waiting === undefined ? "Ready" : "Busy"),
     awaitReady: Effect.suspend(() => {
       if (waiting === undefined) return Effect.void
@@ -137,24 +111,9 @@ const timedPeer = (
       // It says no more than that it is an answer.
       return Deferred.await(done) as Effect.Effect<ResponseOf<R>, PeerError>
     },
-    request: () => Effect.die("nobody holds this peer"),
-    advertiseBlock: () => Effect.void,
-    awaitClosed: Effect.never,
-    ping: Effect.void,
-    close: () => Effect.void,
-    load: (nowNanos) => PeerLoad.load(estimate, unfinished, nowNanos, decayNanos),
-    roundTrip: () => undefined,
-    pingWait: () => undefined,
-    connectedAtMillis: 0,
-    bytesRead: () => 0,
-    bytesWritten: () => 0,
-    traffic: () => ({
-      messagesReceived: new Map(),
-      messagesSent: new Map(),
-      lastReceivedMillis: undefined,
-      lastSentMillis: undefined
-    })
-  }
+    load: (nowNanos) => PeerLoad.load(estimate, unfinished, nowNanos, decayNanos)
+  })
+  return { peer, work }
 }
 
 const program = (options: CaptureOptions) =>
@@ -171,10 +130,10 @@ const program = (options: CaptureOptions) =>
         ? `44.${n % networks}.${1 + Math.floor(n / networks)}.1`
         : `${60 + (n >> 8)}.${n & 0xff}.1.1`
       const millis = isAttacker ? attackerMillis : from + (yield* Random.next) * (to - from)
-      const peer = timedPeer(n + 1, ip, millis, clock, () => {
+      const { peer, work } = timedPeer(n + 1, ip, millis, clock, () => {
         if (isMeasured && !isAttacker) honest++
       })
-      yield* Effect.forkScoped(peer.work, { startImmediately: true })
+      yield* Effect.forkScoped(work, { startImmediately: true })
       yield* peerSet.add(peer)
     }
     yield* Effect.sleep("1 hour")

@@ -31,6 +31,7 @@ const neverChosen = (): never => {
 
 const byte = int(0, 255)
 const u32 = int(0, 0xffff_ffff)
+const i32 = int(-0x8000_0000, 0x7fff_ffff)
 const u64 = Arbitrary.map(Arbitrary.all([u32, u32]), ([high, low]) => (BigInt(high) << 32n) | BigInt(low))
 
 /** So many bytes. */
@@ -279,7 +280,7 @@ export const inventoryItem: Arbitrary.Arbitrary<InventoryItem> = oneOf<Inventory
 const inventory = Arbitrary.array(inventoryItem, { maxLength: 60 })
 
 const version = Arbitrary.map(
-  Arbitrary.all([u32, services, u64, peerSocketAddress, peerSocketAddress, u64, text(256), u32, int(0, 1)]),
+  Arbitrary.all([u32, services, u64, peerSocketAddress, peerSocketAddress, u64, text(256), i32, int(0, 1)]),
   ([version, services, time, addressReceiver, addressFrom, nonce, userAgent, startHeight, relay]) =>
     Message.Version({
       version,

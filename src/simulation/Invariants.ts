@@ -9,6 +9,7 @@
 import { Duration } from "effect"
 import { limitKey } from "../addresses/AddressRules.ts"
 import { inboundLimit, outboundLimit, type Policy } from "../Policy.ts"
+import type { SlotKind } from "../network/ConnectionSlots.ts"
 import type { Peer } from "../peer/Peer.ts"
 import type { NetworkEvent } from "../network/NetworkEvents.ts"
 
@@ -16,8 +17,8 @@ import type { NetworkEvent } from "../network/NetworkEvents.ts"
 export interface Observed {
   readonly policy: Policy
   readonly slots: {
-    readonly used: (kind: "outbound" | "inbound" | "trusted") => number
-    readonly open: (kind: "outbound" | "inbound" | "trusted") => number
+    readonly used: (kind: SlotKind) => number
+    readonly open: (kind: SlotKind) => number
   }
   readonly peers: () => ReadonlyArray<Peer>
   readonly isBanned: (peer: Peer) => boolean
@@ -45,7 +46,8 @@ export const invariants: ReadonlyArray<Invariant> = [
     grace: Duration.zero,
     broken: ({ policy, slots }) =>
       at(outboundLimit(policy), "outbound slots are used", slots.used("outbound")) ??
-      at(inboundLimit(policy), "inbound slots are used", slots.used("inbound") + slots.used("trusted"))
+      at(inboundLimit(policy), "inbound slots are used", slots.used("inbound") + slots.used("trusted")) ??
+      at(policy.handshakePlaces, "handshake places are used", slots.used("handshake"))
   },
   {
     name: "open slots are live connections",
@@ -62,7 +64,11 @@ export const invariants: ReadonlyArray<Invariant> = [
     // Between two rounds of dials a node has none under way: if some are reserved all that time, nobody holds them.
     grace: Duration.minutes(15),
     broken: ({ slots }) => {
-      const reserved = slots.used("outbound") - slots.open("outbound") + (slots.used("inbound") - slots.open("inbound"))
+      const reserved =
+        slots.used("outbound") -
+        slots.open("outbound") +
+        (slots.used("inbound") - slots.open("inbound")) +
+        slots.used("handshake")
       return reserved === 0 ? undefined : `${reserved} slots are reserved`
     }
   },

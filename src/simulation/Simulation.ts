@@ -6,6 +6,9 @@
 import { Cause, Context, Effect, Exit, References, Scope } from "effect"
 import { PeerSet } from "../network/PeerSet.ts"
 import { defaults, Policy } from "../Policy.ts"
+import { type MemorySegment, MemorySink } from "../recording/MemorySink.ts"
+import * as Pseudonyms from "../recording/Pseudonyms.ts"
+import { Recorder } from "../recording/Recorder.ts"
 import { type NotReached, type Scenario, type Size } from "./Scenario.ts"
 import * as SeededRandom from "./SeededRandom.ts"
 import { SimRuntime } from "./SimRuntime.ts"
@@ -38,6 +41,8 @@ export interface Outcome {
   readonly measures: ReadonlyMap<string, ReadonlyArray<number>>
   /** What the seed decided, in a line; empty when the scenario does not say. */
   readonly drawn: string
+  /** What the nodes' connections did, oldest first: the latest of it, where there was not enough room. Empty unless wanted. */
+  readonly records: ReadonlyArray<MemorySegment>
   readonly work: { readonly timers: number; readonly tasks: number }
 }
 
@@ -48,19 +53,37 @@ export interface Options {
   readonly size?: Partial<Size> | undefined
   /** What a node is made of. */
   readonly node: World.WorldOptions["node"]
+  /** Records every connection, in memory, up to so many characters. It changes nothing of the run. */
+  readonly recordedCharacters?: number | undefined
 }
 
 /** Beyond what a scenario plans; then it counts as waiting for something that never comes. */
 const spareHours = 3
 
+/** Short, for whole segments go when there are too many, and what is wanted is the latest of each connection. */
+const worldSegmentBytes = 262_144
+
 /** 1 January 2026: a time at which nothing of the past looks like the beginning of time. */
 const startMillis = 1_767_225_600_000
 
 /** Runs a scenario from a seed to its end or its first failure. */
-export const run = ({ node, scenario, seed, size }: Options): Outcome => {
+export const run = ({ node, recordedCharacters, scenario, seed, size }: Options): Outcome => {
   const runtime = new SimRuntime(startMillis)
   const wanted: Size = { ...scenario.size, ...size }
   let world: World.World | undefined
+  const sink = recordedCharacters === undefined ? undefined : new MemorySink(recordedCharacters)
+  // Nobody lives at the addresses of a world.
+  const recorder =
+    sink === undefined
+      ? undefined
+      : new Recorder({
+          sink,
+          segmentBytes: worldSegmentBytes,
+          pseudonym: Pseudonyms.none,
+          showsAddresses: true,
+          keepsBodies: false,
+          nowMillis: () => runtime.nowMillis()
+        })
 
   const program = Effect.gen(function* () {
     const scope = yield* Scope.make()
@@ -68,6 +91,7 @@ export const run = ({ node, scenario, seed, size }: Options): Outcome => {
       const made = yield* World.make({
         seed,
         node,
+        recorder,
         ...(scenario.chain === undefined ? {} : { chain: scenario.chain }),
         ...(scenario.lookInterval === undefined ? {} : { lookInterval: scenario.lookInterval })
       })
@@ -85,6 +109,8 @@ export const run = ({ node, scenario, seed, size }: Options): Outcome => {
   )
 
   const ending = runtime.run(program, (wanted.hours + spareHours) * 3_600_000, () => world?.afterStep())
+  // What is left open when a world hangs.
+  recorder?.stop()
   return {
     scenario: scenario.name,
     seed,
@@ -97,6 +123,7 @@ export const run = ({ node, scenario, seed, size }: Options): Outcome => {
     notes: world?.notes ?? [],
     measures: world?.measures ?? new Map(),
     drawn: scenario.drawn?.(wanted, seed) ?? "",
+    records: sink?.segments() ?? [],
     work: runtime.work()
   }
 }

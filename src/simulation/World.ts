@@ -38,7 +38,9 @@ import type { Network } from "../network/Network.ts"
 import { type NetworkEvent, NetworkEvents } from "../network/NetworkEvents.ts"
 import { PeerSet } from "../network/PeerSet.ts"
 import type { Peer } from "../peer/Peer.ts"
+import { Recording } from "../peer/Recording.ts"
 import { Policy } from "../Policy.ts"
+import type { Recorder } from "../recording/Recorder.ts"
 import * as Invariants from "./Invariants.ts"
 import * as SeededRandom from "./SeededRandom.ts"
 import * as SimDisk from "./SimDisk.ts"
@@ -69,6 +71,8 @@ export interface WorldOptions {
   /** What a node is made of. */
   readonly node: (settings: NodeSettings) => Layer.Layer<NodeServices, unknown, SimNetwork>
   readonly chain?: ChainParamsShape
+  /** Records the connections of each node, which is named for its index. It may draw nothing of the world's chance. */
+  readonly recorder?: Recorder | undefined
   /** Time between two looks at all nodes, whatever happens; ten seconds unless given. */
   readonly lookInterval?: Duration.Input
 }
@@ -261,6 +265,7 @@ export const make = (options: WorldOptions): Effect.Effect<World, never, Scope.S
         Effect.provideContext(Context.add(services, Scope.Scope, nodeScope)),
         Effect.provideService(Clock.Clock, clockOf(index)),
         Effect.provideService(Scheduler.Scheduler, scheduler),
+        Effect.provideService(Recording, options.recorder?.recording(String(index))),
         Effect.orDie,
         Effect.map((services): WorldNode => ({ index, host, services }))
       )

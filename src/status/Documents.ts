@@ -80,6 +80,7 @@ const answer = (document: Document) =>
   })
 
 const html = "text/html; charset=utf-8"
+const inline = "'unsafe-inline'"
 
 /** As a policy names what may run: nothing that anybody else puts into the page does. */
 const hashes = (texts: ReadonlyArray<string>): string =>
@@ -135,5 +136,6 @@ export const layer = layerOf([
     "/openapi.json",
     Effect.sync(() => ({ text: JSON.stringify(OpenApi.fromApi(StatusApi)), contentType: "application/json" }))
   ],
-  ["/docs", Effect.map(documentation, (text) => ({ text, contentType: html }))]
+  // Swagger's page has its script and styles inline, and they are not of one text.
+  ["/docs", Effect.map(documentation, (text) => ({ text, contentType: html, policy: contentPolicy(inline, inline) }))]
 ])

@@ -18,14 +18,13 @@ import { NetAddress } from "effect/net"
 import { sha256d } from "../bytes/Hashing.ts"
 import { Access, BadRequest, Problems, ServerError, Unauthorized } from "./StatusApi.ts"
 
-/** It may load nothing but itself, and no other site can show it in a frame. */
+/** What is shown may load nothing but itself, and no other site can show it in a frame. */
 export const contentPolicy = (scripts: string, styles: string): string =>
   `default-src 'none'; script-src ${scripts}; style-src ${styles}; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
 /** Sent with every answer; nobody keeps it. */
 export const securityHeaders = {
-  // The documentation of the interface is Swagger's, with its script inline.
-  "content-security-policy": contentPolicy("'unsafe-inline'", "'unsafe-inline'"),
+  "content-security-policy": contentPolicy("'none'", "'none'"),
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
   "referrer-policy": "no-referrer",

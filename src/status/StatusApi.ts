@@ -359,11 +359,17 @@ const Tick = Schema.TaggedStruct("Tick", {
 /** One message of the page's stream: the whole state, or what of it changed within a second. */
 export const Live = Schema.Union([Snapshot, Tick])
 
+/** A sample, as a tuple. */
 export type SampleRow = typeof SampleRow.Encoded
+/** The whole state, as it is sent. */
 export type LiveSnapshot = typeof Snapshot.Encoded
+/** What changed within a second, as it is sent. */
 export type LiveTick = typeof Tick.Encoded
+/** A peer on the page. */
 export type LivePeer = typeof LivePeer.Encoded
+/** A node of the process: its number, where it listens, what it calls itself, its version. */
 export type LiveNode = typeof LiveNode.Encoded
+/** The numbers of the node that dialled and of the one it reached. */
 export type LiveLink = typeof Link.Encoded
 
 // -- limits ----------------------------------------------------------------------------------------

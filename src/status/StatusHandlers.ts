@@ -281,7 +281,7 @@ const reads = HttpApiBuilder.group(
           const entries = (yield* book.entries).map(addressInfo).filter(fits(search))
           if (offset > 0 && offset >= entries.length) {
             return yield* new BadRequest({
-              detail: `offset ${offset} is past the end: ${search === "" ? `the book has ${entries.length} addresses` : `${entries.length} addresses fit`}.`
+              detail: `offset ${offset} is past the end: ${search === "" ? `the book has ${entries.length} addresses` : `only ${entries.length} fit`}.`
             })
           }
           return new Addresses({

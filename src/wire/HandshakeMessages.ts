@@ -11,7 +11,7 @@ import { readServices, readVersionAddress, type VersionAddress, writeVersionAddr
 
 export interface Version {
   readonly _tag: "Version"
-  /** Newest protocol version the sender speaks; any value parses. */
+  /** Newest protocol version the sender speaks; any value parses. Without a sign, as the reference compares it. */
   readonly version: number
   /** Known bits only: 0n or `NODE_NETWORK`. */
   readonly services: bigint
@@ -25,7 +25,7 @@ export interface Version {
   readonly nonce: bigint
   /** At most 256 bytes of UTF-8. */
   readonly userAgent: string
-  /** Height of the sender's best block; not checked. */
+  /** Height of the sender's best block, an int32: -1 of a sender that has none; not checked. Source: ZIP 204. */
   readonly startHeight: number
   /** Whether the sender wants transactions announced. */
   readonly relay: boolean
@@ -55,7 +55,7 @@ export const readVersion = (reader: Reader): Version => {
   const addressFrom = readVersionAddress(reader)
   const nonce = reader.u64("nonce")
   const userAgent = reader.text(maxUserAgentBytes, "user agent")
-  const startHeight = reader.u32("start height")
+  const startHeight = reader.i32("start height")
   const relay = reader.remaining === 0 ? 1 : reader.u8("relay")
   if (relay > 1) reader.refuse("relay is neither 0 nor 1")
   return {
@@ -81,6 +81,6 @@ export const writeVersion = (writer: Writer, message: Version): void => {
   writeVersionAddress(writer, message.addressFrom)
   writer.u64(message.nonce)
   writer.text(message.userAgent, maxUserAgentBytes, "user agent")
-  writer.u32(message.startHeight)
+  writer.i32(message.startHeight)
   writer.u8(message.relay ? 1 : 0)
 }

@@ -52,13 +52,28 @@ const readItem = (reader: Reader): InventoryItem => {
   }
 }
 
+const readItems = (reader: Reader, items: Array<InventoryItem>, from: number, to: number): void => {
+  for (let i = from; i < to && reader.failure === undefined; i++) items[i] = readItem(reader)
+}
+
 /** A count and that many items of 36 or 68 bytes. */
 export const readInventory = (reader: Reader): ReadonlyArray<InventoryItem> => {
   const count = reader.compactSize(maxInventoryItems, "inventory count")
   // The most frequent message there is: a list that grows would cost more than all the rest.
   if (count === 1) return [readItem(reader)]
   const items = reader.arrayOf<InventoryItem>(count, shortItemBytes)
-  for (let i = 0; i < count && reader.failure === undefined; i++) items[i] = readItem(reader)
+  readItems(reader, items, 0, count)
+  return items
+}
+
+/** The same, with a rest after every `most` items. */
+export function* readInventorySlices(reader: Reader, most: number): Generator<void, ReadonlyArray<InventoryItem>> {
+  const count = reader.compactSize(maxInventoryItems, "inventory count")
+  const items = reader.arrayOf<InventoryItem>(count, shortItemBytes)
+  for (let from = 0; from < count && reader.failure === undefined; from += most) {
+    if (from > 0) yield
+    readItems(reader, items, from, Math.min(count, from + most))
+  }
   return items
 }
 

@@ -25,7 +25,7 @@ import {
 import { type Headers, type Locator, readHeaders, readLocator, writeHeaders, writeLocator } from "./DataMessages.ts"
 import { bodyOf, BodyTooLong, type Frame, headerBytes, type Magic, seal } from "./Frame.ts"
 import { readVersion, type Version, writeVersion } from "./HandshakeMessages.ts"
-import { type InventoryItem, readInventory, writeInventory } from "./InventoryMessages.ts"
+import { type InventoryItem, readInventory, readInventorySlices, writeInventory } from "./InventoryMessages.ts"
 
 export type { Addr, InventoryItem, Version }
 
@@ -114,10 +114,34 @@ export interface EncodeOptions {
 export const decode = (frame: Frame, options: DecodeOptions): Result.Result<Message | undefined, MessageError> => {
   const codec = codecByCommand.get(frame.command)
   if (codec === undefined) return ignored
-  const reader = codec.keepsBody ? new Reader(owned(bodyOf(frame))) : new Reader(frame.bytes, frame.start, frame.end)
-  const message = codec.read(reader, options)
-  return reader.failure === undefined ? Result.succeed(message) : Result.fail(errorOf(frame.command, reader.failure))
+  const reader = readerOf(codec, frame)
+  return decoded(frame.command, reader, codec.read(reader, options))
 }
+
+/** Most elements of a list that are decoded without a rest in between: a few milliseconds. */
+export const sliceElements = 8192
+
+/** A body of at most so many bytes has fewer elements than a slice: the shortest, an output of a transaction, has 9. */
+export const wholeBodyBytes = 65_536
+
+/** The same as `decode`, for long bodies: each `next` does so much that others need not wait for long. */
+export function* decodeSlices(
+  frame: Frame,
+  options: DecodeOptions,
+  most: number = sliceElements
+): Generator<void, Result.Result<Message | undefined, MessageError>> {
+  const codec = codecByCommand.get(frame.command)
+  if (codec === undefined) return ignored
+  const reader = readerOf(codec, frame)
+  const message = codec.slices === undefined ? codec.read(reader, options) : yield* codec.slices(reader, most)
+  return decoded(frame.command, reader, message)
+}
+
+const readerOf = ({ keepsBody }: Codec, frame: Frame): Reader =>
+  keepsBody ? new Reader(owned(bodyOf(frame))) : new Reader(frame.bytes, frame.start, frame.end)
+
+const decoded = (command: string, { failure }: Reader, message: Message): Result.Result<Message, MessageError> =>
+  failure === undefined ? Result.succeed(message) : Result.fail(errorOf(command, failure))
 
 const ignored = Result.succeed(undefined)
 
@@ -177,12 +201,22 @@ const finish = (
 /** How the body of a command becomes a message. */
 interface Codec {
   readonly read: (reader: Reader, options: DecodeOptions) => Message
+  /** The same with a rest after every `most` elements, where there may be more than fit one slice. */
+  readonly slices: ((reader: Reader, most: number) => Generator<void, Message>) | undefined
   /** Whether the message refers to the body for as long as it lives. */
   readonly keepsBody: boolean
 }
 
-const codec = (read: Codec["read"]): Codec => ({ read, keepsBody: false })
-const codecOfBody = (read: Codec["read"]): Codec => ({ read, keepsBody: true })
+const codec = (read: Codec["read"], slices?: Codec["slices"]): Codec => ({ read, slices, keepsBody: false })
+const codecOfBody = (read: Codec["read"], slices?: Codec["slices"]): Codec => ({ read, slices, keepsBody: true })
+
+const inventory = (_tag: "Inv" | "GetData" | "NotFound"): Codec =>
+  codec(
+    (reader) => ({ _tag, items: readInventory(reader) }),
+    function* (reader, most) {
+      return { _tag, items: yield* readInventorySlices(reader, most) }
+    }
+  )
 
 /** `addrv2` decodes to what `addr` does, and is never written. */
 const codecs: Readonly<Record<Command | "addrv2", Codec>> = {
@@ -196,12 +230,22 @@ const codecs: Readonly<Record<Command | "addrv2", Codec>> = {
   addrv2: codec(readAddrV2),
   getblocks: codec((reader, options) => ({ _tag: "GetBlocks", ...readLocator(reader, options.negotiatedVersion) })),
   getheaders: codec((reader, options) => ({ _tag: "GetHeaders", ...readLocator(reader, options.negotiatedVersion) })),
-  inv: codec((reader) => ({ _tag: "Inv", items: readInventory(reader) })),
-  getdata: codec((reader) => ({ _tag: "GetData", items: readInventory(reader) })),
-  notfound: codec((reader) => ({ _tag: "NotFound", items: readInventory(reader) })),
+  inv: inventory("Inv"),
+  getdata: inventory("GetData"),
+  notfound: inventory("NotFound"),
   headers: codecOfBody(readHeaders),
-  block: codecOfBody((reader) => ({ _tag: "Block", block: Block.read(reader) })),
-  tx: codecOfBody((reader) => ({ _tag: "Tx", transaction: Transaction.read(reader) })),
+  block: codecOfBody(
+    (reader) => ({ _tag: "Block", block: Block.read(reader) }),
+    function* (reader, most) {
+      return { _tag: "Block", block: yield* Block.readSlices(reader, most) }
+    }
+  ),
+  tx: codecOfBody(
+    (reader) => ({ _tag: "Tx", transaction: Transaction.read(reader) }),
+    function* (reader, most) {
+      return { _tag: "Tx", transaction: yield* Transaction.readSlices(reader, most) }
+    }
+  ),
   mempool: codec(() => ({ _tag: "Mempool" })),
   filterload: codec(readFilterLoad),
   filteradd: codec(readFilterAdd),

@@ -6,6 +6,7 @@ import { NetAddress } from "effect/net"
 import * as AsMap from "../../src/addresses/AsMap.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import { answer, fallback, ipv4Prefix, jump, match8, program } from "../support/asMaps.ts"
 import { address } from "../support/bookWorld.ts"
 
 /** Data of Bitcoin Core's test/netbase_tests.cpp, `asmap_test_vectors`: 128 ranges, in no relation to the internet. */
@@ -45,21 +46,6 @@ const inPublished: ReadonlyArray<readonly [ip: string, system: number | undefine
   ["ffff:d499:8c4b:4941:bc81:d5b9:b51e:85a8", 824_019]
 ]
 
-/** Bytes of a program that is written bit by bit. */
-const program = (...parts: ReadonlyArray<string>) => {
-  const bits = parts.join("").replaceAll(" ", "")
-  const bytes = new Uint8Array(Math.ceil(bits.length / 8))
-  for (let at = 0; at < bits.length; at++) if (bits[at] === "1") bytes[at >> 3]! |= 1 << (at & 7)
-  return bytes
-}
-/** As the format writes them, for the numbers of the smallest class: the continuation bit 0, then the value. */
-const digits = (value: number, size: number) => value.toString(2).padStart(size, "0")
-const answer = (system: number) => `0 0${digits(system - 1, 15)}`
-const fallback = (system: number) => `111 0${digits(system - 1, 15)}`
-const jump = (distance: number) => `10 0${digits(distance - 17, 5)}`
-/** Eight bits, the largest class: seven continuation bits, and no eighth. */
-const match8 = (bits: string) => `110 1111111${bits}`
-
 const mapOf = (bytes: Uint8Array) => Result.getOrThrow(AsMap.decode(bytes))
 const faultOf = (bytes: Uint8Array) =>
   Result.match(AsMap.decode(bytes), { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
@@ -84,10 +70,7 @@ describe("a map of autonomous systems", () => {
   })
 
   it("has IPv4 addresses where they are mapped to, and those that carry one beside it", () => {
-    const zeros = Array.from({ length: 10 }, () => match8("00000000"))
-    const map = mapOf(
-      program(...zeros, match8("11111111"), match8("11111111"), match8("11001011"), answer(64_496 - 49_000))
-    )
+    const map = mapOf(program(ipv4Prefix, match8("11001011"), answer(15_496)))
     const carrying = ["203.0.113.9", "2002:cb00:7109::1", "2001::34ff:8ef6", "64:ff9b::cb00:7109", "::ffff:0:cb00:7109"]
     for (const ip of carrying) assert.strictEqual(AsMap.systemOf(map, at(ip)), 15_496, ip)
     for (const ip of ["204.0.113.9", "2002:cc00::1", "::1"]) assert.isUndefined(AsMap.systemOf(map, at(ip)), ip)

@@ -124,7 +124,7 @@ describe("a census", () => {
         [addresses[0]!, ScriptedPeer.compose(telling(...addresses), stating(170_013, 7))],
         [addresses[1]!, ScriptedPeer.compose(telling(), stating(170_150, 3_400_000))],
         [addresses[2]!, ScriptedPeer.compose(telling(), stating(170_191, 0))],
-        [addresses[3]!, ScriptedPeer.compose(telling(), stating(4_294_967_295, 4_294_967_295))]
+        [addresses[3]!, ScriptedPeer.compose(telling(), stating(4_294_967_295, -1))]
       ],
       { from: [addresses[0]!] }
     )

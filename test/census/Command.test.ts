@@ -213,12 +213,27 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
     [
       "a store that a newer program wrote",
       ["report", "--store", file("newer.sqlite")],
-      "network-effect: A newer network-effect wrote this census (schema 99, this one knows 3): use that one, or choose another --store."
+      "network-effect: A newer network-effect wrote this census (schema 99, this one knows 4): use that one, or choose another --store."
     ],
     [
       "several machines with a file",
       ["run", "--cluster", "--network", "regtest", "--peer", "127.0.0.1:1", "--store", file("c.sqlite")],
       "network-effect: --cluster needs a database that all machines reach: --store postgres://user:password@host/database."
+    ],
+    [
+      "a place to listen that is not this machine's",
+      [
+        "run",
+        "--listen",
+        "192.0.2.1:18233",
+        "--network",
+        "regtest",
+        "--peer",
+        "127.0.0.1:1",
+        "--store",
+        file("d.sqlite")
+      ],
+      "network-effect: nobody can reach us at 192.0.2.1:18233, where we cannot listen (EADDRNOTAVAIL): see --listen."
     ],
     [
       "a runner that is no address",
@@ -276,4 +291,56 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
   it("makes no file where it was only asked", () => {
     assert.isFalse(existsSync(file("none.sqlite")))
   })
+})
+
+describe("network-effect census run --listen", () => {
+  it.live(
+    "states where it listens, keeps who comes, and goes on until its time is over",
+    () =>
+      Effect.gen(function* () {
+        const store = join(directory, "guests.sqlite")
+        const stated: Array<string> = []
+        const transport = yield* InboundTransport
+        // A port that is free now; taken again at once.
+        const [ear, place] = yield* Effect.scoped(
+          Effect.all([transport.listen(at("127.97.0.1:0")), transport.listen(at("127.98.0.1:0"))])
+        )
+        // Hears what is said, and says nothing.
+        yield* ScriptedPeer.listen(ear.address, {
+          shakes: false,
+          answer: (message) =>
+            Effect.sync(() => {
+              if (message._tag === "Version") stated.push(PeerSocketAddress.format(message.addressFrom.address))
+              return true
+            })
+        })
+        const listen = PeerSocketAddress.format(place.address)
+        const peerFlags = ["--peer", PeerSocketAddress.format(ear.address)]
+        const run = startIn(directory)(
+          "census",
+          "run",
+          "--network",
+          "regtest",
+          "--store",
+          store,
+          ...peerFlags,
+          "--listen",
+          listen,
+          "--for",
+          "12s"
+        )
+        yield* ScriptedPeer.dial(
+          place.address,
+          ScriptedPeer.compose(ScriptedPeer.honest(), {
+            version: (sent) => ({ ...sent, userAgent: "/behind a router/" })
+          })
+        ).pipe(Effect.delay("200 millis"), Effect.retry({ times: 50 }), Effect.scoped)
+        const { code, output } = yield* Effect.promise(() => outcomeOf(run))
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(stated, [listen])
+        assert.match(output, /^reachable nodes: 0 /m)
+        assert.match(output, /^came to us: 1 nodes, of which 1 cannot be dialled$/m)
+      }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
+    60_000
+  )
 })

@@ -116,6 +116,24 @@ describe("a report", () => {
     assert.strictEqual(report.estimate, 5)
   })
 
+  it("counts who came, and who of them cannot be dialled", () => {
+    const guest = (host: string) => ({
+      host,
+      address: `${host}:40000`,
+      at: 1,
+      version: 170_190,
+      services: 1,
+      userAgent: "/a/",
+      height: null
+    })
+    const found = [sighting("1.0.0.1:1"), sighting("2.0.0.1:1", gone)]
+    const report = made(found, [], { guests: ["1.0.0.1", "2.0.0.1", "3.0.0.1"].map(guest) })
+    assert.deepStrictEqual(report.guests, { count: 3, unreached: 2 })
+    assert.strictEqual(report.reachable, 1)
+    assert.include(text.report(report), "came to us: 3 nodes, of which 2 cannot be dialled")
+    assert.notInclude(text.report(made(found)).join("\n"), "came to us")
+  })
+
   it("counts by autonomous system, when it is told them", () => {
     const found = Array.from({ length: 6 }, (_, n) => sighting(`${n + 1}.0.0.1:1`))
     const systemOf = (address: string) =>

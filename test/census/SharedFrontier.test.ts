@@ -172,6 +172,45 @@ const contract = (name: string, client: Layer.Layer<SqlClient.SqlClient, unknown
       }).pipe(Effect.provide(layer))
     )
 
+    it.live("believes one who tells of a host that has answered as often as the host is worth", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const { id } = yield* frontier.open({ ...options, from: [at("20.0.0.1:1")] })
+        yield* frontier.tell(id, "first", [at("127.1.0.1:1")])
+        yield* frontier.reached(id, begun(yield* frontier.begin(id, "127.1")))
+        const invented = Array.from({ length: 9 }, (_, n) => at(`127.2.0.${n + 1}:1`))
+        yield* frontier.tell(id, "late", [at("127.1.0.1:1"), ...invented])
+        for (let n = 0; n < 2 + 3; n++) yield* frontier.unreachable(id, begun(yield* frontier.begin(id, "127.2")))
+        assert.strictEqual((yield* frontier.begin(id, "127.2"))._tag, "Nothing")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("tries again whom nobody ended the dial of, though their teller is no longer believed", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const { id } = yield* frontier.open({ ...options, from: [at("20.0.0.1:1")] })
+        yield* frontier.tell(id, "teller", ["127.1.0.1:1", "127.1.0.2:1", "127.1.0.3:1"].map(at))
+        const dialled = [begun(yield* frontier.begin(id, "127.1")), begun(yield* frontier.begin(id, "127.1"))]
+        assert.strictEqual((yield* frontier.begin(id, "127.1"))._tag, "Nothing")
+        yield* passes(1801)
+        yield* frontier.tend(id)
+        const again = [begun(yield* frontier.begin(id, "127.1")), begun(yield* frontier.begin(id, "127.1"))]
+        assert.deepStrictEqual(again.map(({ host }) => host).toSorted(), dialled.map(({ host }) => host).toSorted())
+        assert.strictEqual((yield* frontier.begin(id, "127.1"))._tag, "Nothing")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("begins nothing when its time is over, before anybody has looked", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const { id } = yield* frontier.open({ ...options, for: Duration.minutes(1), from: [at("127.0.0.1:1")] })
+        yield* passes(61)
+        assert.strictEqual((yield* frontier.begin(id, "127.0"))._tag, "Nothing")
+        yield* frontier.tend(id)
+        assert.deepInclude(yield* frontier.progress(id), { end: "OutOfTime", waiting: 1, dials: 0 })
+      }).pipe(Effect.provide(layer))
+    )
+
     it.live("knows no more hosts than it may", () =>
       Effect.gen(function* () {
         const frontier = yield* SharedFrontier

@@ -121,6 +121,48 @@ export const storeContract = (name: string, client: Layer.Layer<SqlClient.SqlCli
       }).pipe(Effect.provide(store))
     )
 
+    it.effect("keeps who came, of each host the first time", () =>
+      Effect.gen(function* () {
+        const store = yield* CensusStore
+        const id = yield* store.begin(run)
+        const came = (address: string, userAgent: string) =>
+          Finding.Came({
+            address: at(address),
+            atMillis: 7000,
+            protocolVersion: 170_190,
+            services: 1n,
+            userAgent,
+            height: null
+          })
+        yield* store.record(id, "Regtest", [came("192.0.2.1:40001", "/a\u001b/"), came("[2001:db8::1]:40002", "/b/")])
+        yield* store.record(id, "Regtest", [came("192.0.2.1:40003", "/c/")])
+        assert.deepStrictEqual(yield* store.guests(id), [
+          {
+            host: "192.0.2.1",
+            address: "192.0.2.1:40001",
+            at: 7,
+            version: 170_190,
+            services: 1,
+            height: null,
+            userAgent: "/a?/"
+          },
+          {
+            host: "2001:db8::/64",
+            address: "[2001:db8::1]:40002",
+            at: 7,
+            version: 170_190,
+            services: 1,
+            height: null,
+            userAgent: "/b/"
+          }
+        ])
+        assert.lengthOf(yield* store.sightings(id), 0)
+        yield* TestClock.adjust("10 days")
+        yield* store.prune(Duration.days(1))
+        assert.lengthOf(yield* store.guests(id), 0)
+      }).pipe(Effect.provide(store))
+    )
+
     it.effect("does not forget that a host answered when it does not answer later in the run", () =>
       Effect.gen(function* () {
         const store = yield* CensusStore

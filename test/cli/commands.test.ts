@@ -119,8 +119,16 @@ describe("a command that can't do what it was told says so in one sentence, and 
   })
 })
 
+/** With a cache of its own: a node has its directory to itself. */
+const startApart = (name: string) => {
+  const home = join(directory, name)
+  mkdirSync(home)
+  return startIn(home)
+}
+
 describe.concurrent("a node that was started", () => {
   it("tells its events as JSON, and its logs on stderr", async () => {
+    const start = startApart("events")
     const run = start("start", "--network", "regtest", "--listen", "127.0.0.1:0", "--json", "--user-agent", "/test/")
     await until(() => run.output().includes("InitialPeersFound"), "events")
     run.child.kill("SIGTERM")
@@ -142,6 +150,7 @@ describe.concurrent("a node that was started", () => {
   })
 
   it("takes its settings from a file, named before or after the command", async () => {
+    const start = startApart("settings")
     const file = join(directory, "zebrad.toml")
     writeFileSync(file, '[network]\nnetwork = "Regtest"\nlisten_addr = "127.0.0.1:0"\n')
     for (const args of [
@@ -158,6 +167,7 @@ describe.concurrent("a node that was started", () => {
 
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     it(`closes its sockets and ends on ${signal}`, async () => {
+      const start = startApart(signal)
       const run = start("start", "--network", "regtest", "--listen", "127.0.0.1:0")
       await isListening(run)
       const port = Number(/listening on 127\.0\.0\.1:(\d+)/.exec(run.output())?.[1])
@@ -172,6 +182,7 @@ describe.concurrent("a node that was started", () => {
   }
 
   it("starts again on the same address after it was killed", async () => {
+    const start = startApart("killed")
     const first = start("start", "--network", "regtest", "--listen", "127.0.0.1:0")
     await isListening(first)
     const [, address = ""] = /listening on ([\d.:]+)/.exec(first.output()) ?? []

@@ -72,8 +72,9 @@ describe.concurrent("a node on loopback runs on while it connects to its peers",
   }
 })
 
+/** Each in a network of its own, as one outbound connection goes to each. */
 const hostOf = (chain: ChainParamsShape, index: number) =>
-  PeerSocketAddress.fromStringUnsafe(`10.0.0.${index}:${chain.defaultPort}`)
+  PeerSocketAddress.fromStringUnsafe(`10.${index}.0.1:${chain.defaultPort}`)
 
 /** A node whose seeds, those of its chain, answer with these peers. */
 const seededNode = (chain: ChainParamsShape, peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) => {

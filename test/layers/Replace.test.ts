@@ -1,4 +1,5 @@
 /** An open node: every replaceable service replaced in a running node, left out, provided twice, and broken. */
+// @effect-diagnostics missingLayerContext:off
 import { NodeDns, NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, type Duration, Effect, Fiber, Layer, Option, References, Result, Schedule, type Scope } from "effect"

@@ -130,14 +130,15 @@ describe("a full listener", () => {
   it("lets nobody go for whom it may not let in", () =>
     inWorld(
       Effect.gen(function* () {
-        const { book, events } = yield* fullNode()
+        const { book, events, evictions, peerSet } = yield* fullNode()
         // Its host was banned while it shook hands.
         yield* peerFrom(ofItsOwn(1), ScriptedPeer.compose(ScriptedPeer.honest(), ScriptedPeer.slow("1 second")))
         yield* Effect.sleep("500 millis")
         yield* book.ban({ address: ofItsOwn(1), reason: "a test" })
         yield* Effect.sleep("5 seconds")
         assert.strictEqual(countOf(events, "PeerRefused"), 1)
-        assert.strictEqual(evictedOf(events).length, 0)
+        assert.deepStrictEqual([evictedOf(events), evictions.latest()], [[], []])
+        assert.strictEqual((yield* peerSet.counts).inbound, inboundLimit(defaults))
       })
     ))
 })

@@ -144,7 +144,7 @@ describe("a node's limit of outbound connections (NB-7)", () => {
         yield* until("50 seconds")
         yield* wantAnother
         yield* until("51 seconds")
-        assert.deepStrictEqual(dialsOf(events), [{ address: "10.0.1.1:8233", atMillis: 50_000 }])
+        assert.deepStrictEqual(dialsOf(events), [{ address: "10.1.0.1:8233", atMillis: 50_000 }])
       })
     ))
 })

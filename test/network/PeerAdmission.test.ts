@@ -1,10 +1,13 @@
 /** What a connection tells the node, and what of it reaches the address book. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Option } from "effect"
+import { Duration, Effect, Layer, Option, SubscriptionRef } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
-import { ChainTip } from "../../src/chain/ChainTip.ts"
+import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
+import { mainnet } from "../../src/chain/ChainParams.ts"
+import { zeroBlockHash } from "../../src/chain/Hash.ts"
 import { Evictions } from "../../src/network/Evictions.ts"
 import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
@@ -16,15 +19,16 @@ import { alice, bob, mallory } from "../support/addresses.ts"
 import { bookWorld } from "../support/bookWorld.ts"
 import { type FakePeer, fakePeer } from "../support/fakePeer.ts"
 
-const world = PeerAdmission.layer.pipe(
-  Layer.provide(Evictions.layerNone),
-  Layer.provideMerge(PeerSet.layer),
-  Layer.provide(BackgroundTasks.layer),
-  Layer.provide(
-    Layer.mergeAll(InventoryRegistry.layer, NetworkEvents.layer, ChainTip.layerNone, TrustedPeers.layer([]))
-  ),
-  Layer.provideMerge(Layer.mergeAll(bookWorld(), BackgroundTasks.layer))
-)
+const worldAt = (chainTip: Layer.Layer<ChainTip>) =>
+  PeerAdmission.layer.pipe(
+    Layer.provide(Evictions.layerNone),
+    Layer.provideMerge(PeerSet.layer),
+    Layer.provide(BackgroundTasks.layer),
+    Layer.provide(Layer.mergeAll(InventoryRegistry.layer, NetworkEvents.layer, chainTip, TrustedPeers.layer([]))),
+    Layer.provideMerge(Layer.mergeAll(bookWorld(), BackgroundTasks.layer))
+  )
+
+const world = worldAt(ChainTip.layerNone)
 
 const { info } = fakePeer({ id: 1, address: "198.51.100.2:8233" })
 
@@ -103,6 +107,41 @@ describe("whoever shook hands", () => {
       )
       assert.deepStrictEqual(yield* peerSet.peers, [])
       assert.strictEqual(first.closedWith()?._tag, "ClientDropped")
+    }).pipe(Effect.provide(world))
+  )
+})
+
+describe("a block advert (peer 96, queued_block_advert_is_revoked_by_ban, _by_upgrade)", () => {
+  const connected: ConnectedAddress = { _tag: "InboundDirect", address: mallory }
+  // The last block before NU6.3 demands more than this peer's version, and that one.
+  const before = mainnet.activationHeights["NU6.3"]! - 1
+  const speaks = (version: number) => ({ ...info, connectedAddress: connected, remote: { ...info.remote, version } })
+
+  it.effect.each([
+    { height: before, version: 170_150, isBanned: false, may: true },
+    { height: before + 1, version: 170_150, isBanned: false, may: false },
+    { height: before + 1, version: 170_190, isBanned: false, may: true },
+    { height: before, version: 170_150, isBanned: true, may: false }
+  ])("may go to a peer of version $version at height $height, banned: $isBanned: $may", (each) =>
+    Effect.gen(function* () {
+      const tip = yield* SubscriptionRef.make(Option.none<Tip>())
+      yield* Effect.gen(function* () {
+        const host = (yield* PeerAdmission).hostFor(connected)
+        yield* SubscriptionRef.set(tip, Option.some({ height: before, hash: zeroBlockHash, blockTimeSeconds: 0 }))
+        // It could when it was offered.
+        assert.isTrue(yield* host.mayAdvertise(speaks(each.version)))
+        yield* SubscriptionRef.set(tip, Option.some({ height: each.height, hash: zeroBlockHash, blockTimeSeconds: 0 }))
+        if (each.isBanned) yield* (yield* BanList).add({ address: mallory, reason: "x" })
+        assert.strictEqual(yield* host.mayAdvertise(speaks(each.version)), each.may)
+      }).pipe(Effect.provide(worldAt(ChainTip.layerRef(tip))))
+    })
+  )
+
+  it.effect("may go to an isolated peer, whoever is banned", () =>
+    Effect.gen(function* () {
+      yield* (yield* BanList).add({ address: mallory, reason: "x" })
+      const host = (yield* PeerAdmission).hostFor({ _tag: "Isolated" })
+      assert.isTrue(yield* host.mayAdvertise({ ...info, connectedAddress: { _tag: "Isolated" } }))
     }).pipe(Effect.provide(world))
   )
 })

@@ -20,7 +20,7 @@ describe("a trusted peer that has not answered yet", () => {
   it("hears at once of every block, and its answer counts (network 54, busy_sidecar_receives_queued_block_gossip)", () =>
     inWorld(
       Effect.gen(function* () {
-        const { network, peerSet } = yield* startNode({ trustedPeers: new Set(["10.0.9.1"]) })
+        const { network, peerSet } = yield* startNode({ trustedPeers: new Set(["10.9.0.1"]) })
         const heard: Array<{ readonly message: Message.Message; readonly atMillis: number }> = []
         let line: ScriptedPeer.Line | undefined
         yield* peerFrom(peerAddress(9), {

@@ -98,7 +98,7 @@ describe("an address that a node has dealt with", () => {
       ))
   }
 
-  const elsewhere = PeerSocketAddress.fromStringUnsafe("10.0.1.1:8234")
+  const elsewhere = PeerSocketAddress.fromStringUnsafe("10.1.0.1:8234")
 
   /** A node that looks every ten seconds whom it may dial, and hears of another port of a host that has left: its dial. */
   const hearsOfAnotherPort = Effect.fnUntraced(function* (afterwards: (node: Node) => Effect.Effect<void>) {

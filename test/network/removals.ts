@@ -3,14 +3,8 @@
  * which that test has to fail. Code is found by what it means, not by how it is laid out: `test/support/codePattern.ts` says
  * how to write it.
  */
+import { edit } from "../support/removal.ts"
 import type { Edit } from "../support/sourceEdits.ts"
-
-const edit = (file: string, find: string, replace = "", where?: { readonly within: string }): Edit => ({
-  file: file.startsWith("layers/") ? `${file}.ts` : `src/${file}.ts`,
-  find,
-  replace,
-  ...where
-})
 
 const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
 const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
@@ -181,15 +175,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S26: [[edit("routing/InventoryRegistry", "current?.has(connection) !== true", "true")]],
   S27: [[edit("routing/InventoryRegistry", 'statuses.current(key, connection) === "missing"', "false")]],
   S28: [[edit("peer/ResponseMatcher", 'error.value._tag !== "NotFoundResponse"', "false")]],
-  S29: [
-    [
-      edit(
-        "network/ConnectionSlots",
-        'if (place.state === "open") open[place.kind]--; else reserved[place.kind]--',
-        'if (place.state === "open") open[place.kind]--'
-      )
-    ]
-  ],
+  S29: [[edit("network/ConnectionSlots", 'change(place, { state: "free" })', "undefined")]],
   S30: [noDialLimit],
   S31: [
     [edit("addresses/Gossip", "gossiped.lastSeenSeconds - excess", "gossiped.lastSeenSeconds")],
@@ -321,7 +307,16 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       )
     ]
   ],
-  C13: [[edit("network/ConnectionSlots", 'place.state === "open"', "place.state !== undefined")]],
+  // Opened first, and counted as open only when it goes.
+  C13: [
+    [
+      edit(
+        "network/ConnectionSlots",
+        'change(place, { state: "free" })',
+        '(Object.assign(place, { state: "open" }), change(place, { state: "free" }))'
+      )
+    ]
+  ],
   C14: [
     [
       edit(
@@ -444,9 +439,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "network/ConnectionSlots",
-        "Effect.suspend(() => { const place = placeFor(kind); $$$COUNT })",
+        "Effect.suspend(() => { const free = placeFor(kind); $$$COUNT })",
         `Effect.suspend(() => {
-          const place = placeFor(kind)
+          const free = placeFor(kind)
           return Effect.andThen(Effect.yieldNow, Effect.suspend(() => { $$$COUNT }))
         })`
       )
@@ -496,5 +491,75 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   L9: [[edit("BackgroundTasks", 'Scope.make("parallel")', "Scope.make()")]],
   L10: [noNamesAreTaken, noNamesAreTaken],
   L11: [[edit("layers/Node", "Effect.andThen(checkPolicy, refuse(ofParts))", "checkPolicy")]],
-  L12: [[edit("network/InitialPeers", 'slots.open("outbound") === 0', "peerSet.peersUnsafe().length === 0")]]
+  L12: [[edit("network/InitialPeers", 'slots.open("outbound") === 0', "peerSet.peersUnsafe().length === 0")]],
+  E1: [
+    [
+      edit(
+        "network/Evictions",
+        'if (verdict._tag === "Evict") return true',
+        'if (verdict._tag === "Evict") { Effect.runSync(peerSet.remove(verdict.id)); return true }'
+      )
+    ]
+  ],
+  E2: [[edit("network/Eviction", "size > newcomers", "true")], [edit("network/Eviction", "size > newcomers", "true")]],
+  E3: [
+    [edit("network/Eviction", "!isTooSoon.toLose(candidate)", "true")],
+    [edit("network/Evictions", "lost.has(network)", "false")]
+  ],
+  E4: [[edit("network/Eviction", "isTooSoon.toBring(network)", "false")]],
+  E5: [[edit("network/Eviction", "networks.has(network)", "false")]],
+  E6: [
+    [
+      edit(
+        "routing/Membership",
+        "if (refusal !== undefined) return refusal; const room = makeRoom?.()",
+        `const room = makeRoom?.()
+         if (refusal !== undefined) return refusal`
+      )
+    ]
+  ],
+  E7: [[edit("network/ConnectionSlots", 'change(to, { kind: "handshake" })')]],
+  E8: [
+    [edit("routing/DiversePeers", "secondIn * 2 >= firstIn", "true")],
+    [edit("routing/PeerSelection", "() => diverse", "() => ({ make: () => twoAtRandom })")]
+  ],
+  E9: [
+    [
+      edit("routing/DiversePeers", "firstIn > good ? firstIn : good", "firstIn"),
+      edit("routing/DiversePeers", "secondIn > good ? secondIn : good", "secondIn")
+    ]
+  ],
+  E10: [[edit("routing/DiversePeers", "isNeighbour(second, first)", "false")]],
+  E11: [
+    [edit("routing/BlockQueue", "call.tried = this.#networksOf(missing, failed, exclude)")],
+    [edit("routing/DiversePeers", "rank = rankElsewhere(candidates, rank, draw, tried); first = candidates.at(rank)")]
+  ],
+  E12: [
+    [edit("routing/Conduct", "isBrokenPromise(landing)", "false")],
+    [edit("network/Network", "report.score > 0", "false")]
+  ],
+  E13: [
+    [edit("routing/DiversePeers", "isInbound && !trusted ? credit / 2 : credit", "credit")],
+    [edit("routing/DiversePeers", "isInbound && !trusted ? credit / 2 : credit", "isInbound && !trusted ? 0.5 : 1")]
+  ],
+  E14: [
+    [
+      edit(
+        "network/PeerSet",
+        'PeerChoice.broadcastSize(connected.size, policy.broadcastShare, chain.kind === "regtest")',
+        'PeerChoice.broadcastSize(connected.ready, policy.broadcastShare, chain.kind === "regtest")'
+      )
+    ]
+  ],
+  E15: [[edit("network/Listener", 'kind === "trusted" && slots.used("trusted") < slots.limits.trusted', "false")]],
+  E16: [
+    [
+      edit(
+        "routing/RequestRouter",
+        "this.#isStirred && waiting > 0 && membership.connected.ready === 0",
+        "this.#isStirred && waiting > 0"
+      )
+    ]
+  ],
+  E17: [[edit("network/Network", "requiredVersion <= ourProtocolVersion", "true")]]
 }

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { RegExp as Pattern } from "effect"
-import { requirementsOf, tables } from "../support/requirements.ts"
+import { requirementsOf, scenarioRemovals, scenariosWithout, tables } from "../support/requirements.ts"
+import { scenarios, scenariosIn } from "../support/scenarios.ts"
 import { applied, readSources } from "../support/sourceEdits.ts"
 
 const root = new URL("../..", import.meta.url).pathname
@@ -57,3 +58,37 @@ for (const table of tables) {
     }
   })
 }
+
+describe("the scenarios of the acceptance list", () => {
+  it.each([
+    ["is silent (peer 1 and 2, run_loop_ok)", ["peer 1", "peer 2"]],
+    ["is told (MA-2 to MA-4; network 14, x; NB-3)", ["network 14", "MA-2", "MA-3", "MA-4", "NB-3"]],
+    ["is refused (wire W1, AB-P1, advisories A1 and A2)", ["wire W1", "advisory A1", "advisory A2", "AB-P1"]],
+    ["are 1,000 of 16 peers", []]
+  ])("are named by titles: %s", (title, expected) => {
+    assert.deepStrictEqual([...scenariosIn(title)], expected)
+  })
+
+  it("are taken out where a test says so, each at a place that exists", () => {
+    const faults = scenarioRemovals.flatMap(({ edits, file, id, title }) => {
+      const text = readFileSync(`${root}${file}`, "utf8")
+      const isNamed =
+        title === undefined
+          ? scenariosIn(text).has(id) || text.includes(id.replace(/^\w+ /, ""))
+          : hasTitle(file, title)
+      try {
+        // Throws, and says where the code is by now, when an edit has no place.
+        return applied(sources, edits).size > 0 && isNamed ? [] : [`${id}: ${file} has no test of it`]
+      } catch (error) {
+        return [`${id}: ${(error as Error).message}`]
+      }
+    })
+    assert.deepStrictEqual(faults, [])
+  })
+
+  it("that have no way yet are known, and become fewer", () => {
+    const without = scenariosWithout()
+    assert.isAtMost(without.length, 115)
+    assert.includeMembers([...scenarios], [...without])
+  })
+})

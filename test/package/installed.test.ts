@@ -132,7 +132,8 @@ describe.skipIf(!isWanted)("the installed package", () => {
   })
 
   it("has what runs and what explains it, and nothing else", () => {
-    const others = packed.filter((path) => !/^package\/dist\/(src|layers)\/[\w/]+\.(js|js\.map|d\.ts)$/.test(path))
+    const code = /^package\/dist\/(src|layers)\/(?!status\/page\/)[\w/]+\.(js|js\.map|d\.ts)$/
+    const others = packed.filter((path) => !code.test(path))
     assert.deepStrictEqual(
       others.toSorted(),
       [
@@ -141,14 +142,16 @@ describe.skipIf(!isWanted)("the installed package", () => {
         "CHANGELOG.md",
         "LICENSE",
         "README.md",
+        ...readdirSync(join(root, "src/status/page")).map((name) => `dist/src/status/page/${name}`),
         ...["README.md", ...readdirSync(join(root, "scripts/examples")).map((name) => `src/${name}`)].map(
           (path) => `ai-docs/${path}`
         ),
-        "dist/src/status/page.html",
         "llms.txt",
         "package.json",
         "scripts/THIRD-PARTY.md"
-      ].map((path) => `package/${path}`)
+      ]
+        .map((path) => `package/${path}`)
+        .toSorted()
     )
     assert.isBelow(readFileSync(tarball).length, limitBytes)
   })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Random, Scheduler } from "effect"
-import { InboundTimeout, PeerOverloaded } from "../../src/peer/Peer.ts"
+import { InboundTimeout, PeerOverloaded, type PeerReport } from "../../src/peer/Peer.ts"
 import { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
 import type { Request, Response } from "../../src/peer/Request.ts"
 import * as LinkRule from "../../src/simulation/LinkRule.ts"
@@ -404,6 +404,35 @@ describe("a change that comes between two steps of the loop", () => {
         while (waiting.result() === "pending") yield* Effect.yieldNow
       }
     }).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, 5), Effect.provide(world))
+  )
+})
+
+describe("a message that is too long to be decoded in one go (wire W8, W12)", () => {
+  it.effect("lets others have a turn in between, and is what it was", () =>
+    Effect.gen(function* () {
+      const reports: Array<PeerReport> = []
+      const { bob } = yield* rig({
+        connected: { _tag: "OutboundDirect", address: bobAddress },
+        report: (report) => Effect.sync(() => reports.push(report))
+      })
+      yield* settle
+      const items = Array.from({ length: 50_000 }, (_, n) => txItem(txId(n)))
+      yield* bob.says(Message.Inv({ items: [txItem(txId(7))] }))
+      const [shortTurns, longTurns] = yield* Effect.forEach([1, 2], (count) =>
+        Effect.gen(function* () {
+          if (count === 2) yield* bob.says(Message.Inv({ items }))
+          let turns = 0
+          for (; reports.filter(({ _tag }) => _tag === "InventoryAvailable").length < count; turns++)
+            yield* Effect.yieldNow
+          return turns
+        })
+      )
+      // Seven slices of 8,192, some of which are done in the turns that the short one takes too.
+      assert.isAtLeast(longTurns!, shortTurns! + 4)
+      const [, , report] = reports
+      assert(report?._tag === "InventoryAvailable")
+      assert.deepStrictEqual(report.items, items.slice(0, 1000))
+    }).pipe(Effect.provide(world))
   )
 })
 

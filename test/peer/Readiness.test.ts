@@ -1,15 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import {
-  ClientDropped,
-  ConnectionDropped,
-  DuplicateHandshake,
-  HeartbeatTaskExited,
-  PeerOverloaded
-} from "../../src/peer/Peer.ts"
+import { Overloaded } from "../../src/peer/InboundRequests.ts"
+import { ClientDropped, DuplicateHandshake, type PeerError } from "../../src/peer/Peer.ts"
 import type { Request } from "../../src/peer/Request.ts"
 import { Message } from "../../src/wire/Message.ts"
-import { pass, rig, settle, start, world } from "./rig.ts"
+import { pass, rig, type RigOptions, settle, start, world } from "./rig.ts"
 
 const mempool: Request = { _tag: "MempoolTransactionIds" }
 const peers: Request = { _tag: "Peers" }
@@ -46,23 +41,53 @@ describe("a peer as its holder sees it", () => {
     }).pipe(Effect.provide(world))
   )
 
-  it.effect.each([
-    [22, new HeartbeatTaskExited({ message: "some error" })],
-    [23, new ConnectionDropped()],
-    [25, new PeerOverloaded()],
-    [26, new DuplicateHandshake()]
-  ] as const)("fails with the error in the slot (peer %d, $1._tag)", ([, error]) =>
+  type Rig = Effect.Success<ReturnType<typeof rig>>
+
+  it.effect.each<readonly [number, PeerError["_tag"], RigOptions, (rig: Rig) => Effect.Effect<unknown>]>([
+    [
+      22,
+      "HeartbeatTaskExited",
+      { answer: () => Effect.as(Effect.sleep("4 seconds"), { _tag: "Nil" }) },
+      ({ bob }) => Effect.andThen(bob.says(...Array.from({ length: 40 }, () => Message.Mempool())), pass("118 seconds"))
+    ],
+    [23, "ConnectionDropped", {}, ({ closeAlice }) => closeAlice],
+    [
+      25,
+      "PeerOverloaded",
+      { answer: () => Effect.fail(new Overloaded()) },
+      // Drawn by chance, the sooner the more are shed.
+      ({ bob }) => Effect.andThen(bob.says(...Array.from({ length: 40 }, () => Message.Mempool())), pass("1 second"))
+    ],
+    [
+      26,
+      "DuplicateHandshake",
+      {},
+      ({ bob, closeBob, peer }) =>
+        Effect.all([bob.says(Message.Verack()), settle, closeBob, peer.close(new ClientDropped()), settle])
+    ]
+  ])("fails with what the connection ended with (peer %d, $1)", ([, tag, options, happens]) =>
+    Effect.gen(function* () {
+      const made = yield* rig(options)
+      const { ended, peer } = made
+      yield* happens(made)
+      const error = yield* ended
+      assert.strictEqual(error?._tag, tag)
+      assert.strictEqual(yield* Effect.flip(peer.awaitReady), error)
+      assert.strictEqual(yield* Effect.flip(peer.enqueueUnsafe(peers)), error)
+      assert.strictEqual(peer.readiness(), "Failed")
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("fails with the first error, and so does whatever waits", () =>
     Effect.gen(function* () {
       const { closeBob, ended, peer } = yield* rig()
       const waiting = yield* start(peer.request(mempool))
+      const error = new DuplicateHandshake()
       yield* peer.close(error)
       yield* peer.close(new ClientDropped())
       yield* closeBob
-      assert.strictEqual(yield* Effect.flip(peer.awaitReady), error)
-      assert.strictEqual(yield* Effect.flip(peer.enqueueUnsafe(peers)), error)
       assert.strictEqual(waiting.result(), error)
       assert.strictEqual(yield* ended, error)
-      assert.strictEqual(peer.readiness(), "Failed")
     }).pipe(Effect.provide(world))
   )
 

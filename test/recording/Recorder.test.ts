@@ -2,37 +2,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Format from "../../src/recording/Format.ts"
-import { MemorySink } from "../../src/recording/MemorySink.ts"
-import * as Pseudonyms from "../../src/recording/Pseudonyms.ts"
-import { Recorder, type RecorderOptions } from "../../src/recording/Recorder.ts"
 import * as Replay from "../../src/recording/Replay.ts"
 import { Recording } from "../../src/peer/Recording.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob } from "../support/addresses.ts"
 import { life, type Seen } from "../peer/machineWorld.ts"
+import { hash, block, blockItem, transaction, txItem } from "../peer/items.ts"
 import { rig, settle, start, world } from "../peer/rig.ts"
-
-const recorder = (options: Partial<RecorderOptions> = {}) => {
-  const sink = new MemorySink(64 * 1024 * 1024)
-  return {
-    sink,
-    recorder: new Recorder({
-      sink,
-      segmentBytes: 1024 * 1024,
-      pseudonym: Pseudonyms.make(new Uint8Array(Pseudonyms.keyBytes).fill(7)),
-      showsAddresses: false,
-      keepsBodies: false,
-      nowMillis: () => 0,
-      ...options
-    })
-  }
-}
+import { longBlock, longHeaders, longTransaction } from "./bodies.ts"
+import { memoryRecorder, ping, talk } from "./talk.ts"
 
 describe("a recorded connection", () => {
   it.effect("is replayed with the same actions, from the first message to its end", () =>
     Effect.gen(function* () {
-      const { recorder: records, sink } = recorder()
+      const { recorder: records, sink } = memoryRecorder()
       const {
         bob: bobSays,
         peer,
@@ -64,7 +48,7 @@ describe("a recorded connection", () => {
 
   it("is, whatever happens on it, in segments that each stand alone", () => {
     const seen: Seen = { events: 0, actions: new Map(), endings: new Map() }
-    const { recorder: records, sink } = recorder({ segmentBytes: 4000 })
+    const { recorder: records, sink } = memoryRecorder({ segmentBytes: 4000 })
     for (let seed = 1; seed <= 600; seed += 2) life(seed, 120, seen, records.recording(""))
     records.stop()
     const verdicts = sink.segments().map(({ text }) => Replay.replay(text))
@@ -78,5 +62,95 @@ describe("a recorded connection", () => {
     assert.isAtLeast(verdicts.length, 600)
     assert.sameMembers([...new Set(verdicts.map(({ end }) => end))], ["closed", "full", "stopped"])
     assert.include(sink.segments()[0]?.text.slice(0, 60), Format.name)
+  })
+
+  it("may be isolated, and then it is not recorded", () => {
+    const { recorder: records, sink } = memoryRecorder()
+    assert.isFalse(talk(records.recording(""), { source: undefined }).isRecorded)
+    assert.deepStrictEqual(sink.segments(), [])
+  })
+
+  it("that ends in a bug of this node says so", () => {
+    const { recorder: records, sink } = memoryRecorder()
+    const { hears, step } = talk(records.recording(""))
+    hears(ping)
+    // Nothing was to be permitted.
+    assert.throws(() => step({ _tag: "Permitted", isAllowed: true }), "Permitted in the phase Reading")
+    records.stop()
+    const [segment] = sink.segments()
+    assert.include(segment?.text, '"on":{"_tag":"Permitted","isAllowed":true},"defect":"Error"}')
+    assert.deepStrictEqual(Replay.replay(segment?.text ?? "").difference, undefined)
+  })
+})
+
+describe("bodies of more than 4 KiB", () => {
+  /** Each kind of them in each direction, across the end of a segment. */
+  const exchange = (keepsBodies: boolean) => {
+    const { recorder: records, sink } = memoryRecorder({ keepsBodies, segmentBytes: 600 })
+    const { asks, hears, machine, step } = talk(records.recording(""))
+    const [first, second] = [longBlock(1), longBlock(2)]
+    asks(1, { _tag: "BlocksByHash", hashes: new Set([first.hash, second.hash, hash(3)]) })
+    hears(Message.Block({ block: first }), ping, Message.Block({ block: second }))
+    hears(Message.NotFound({ items: [blockItem(hash(3))] }))
+    const [one, other] = [longTransaction(1), transaction(2)]
+    asks(2, { _tag: "TransactionsById", ids: new Set([one.id, other.id]) })
+    hears(Message.Tx({ transaction: other }), ping, Message.Tx({ transaction: one }))
+    asks(3, { _tag: "FindHeaders", known: [], stop: undefined })
+    hears(Message.Headers({ headers: longHeaders }))
+    hears(Message.FilterLoad({ filter: new Uint8Array(30_000), hashFunctions: 1, tweak: 2, flags: 3 }))
+    step({ _tag: "Message", message: Message.GetData({ items: [blockItem(first.hash), txItem(other.txId)] }) })
+    step({
+      _tag: "Answered",
+      outcome: {
+        _tag: "Answered",
+        response: {
+          _tag: "Blocks",
+          items: [
+            { _tag: "Available", value: first, source: undefined },
+            { _tag: "Available", value: block(1), source: undefined },
+            { _tag: "Missing", id: hash(4) }
+          ]
+        }
+      }
+    })
+    for (let i = 0; i < 3; i++) step({ _tag: "Written" })
+    assert.strictEqual(machine.phase, "Reading")
+    step({ _tag: "Request", waiter: 4, request: { _tag: "PushTransaction", transaction: one, source: undefined } })
+    step({ _tag: "Quiet" })
+    step({ _tag: "Written" })
+    records.stop()
+    return sink.segments().map(({ text }) => text)
+  }
+
+  it("are replayed by what a connection decides by, and by their digests", () => {
+    const texts = exchange(false)
+    assert.isAbove(texts.length, 8)
+    assert.deepStrictEqual(
+      texts.map((text) => Replay.replay(text).difference),
+      texts.map(() => undefined)
+    )
+    // Nothing but the header of a long block is there.
+    const kept = texts.join("")
+    assert.notInclude(kept, Buffer.from(longBlock(1).bytes).toString("base64").slice(3000, 3400))
+    assert.isBelow(kept.length, 60_000)
+    assert.include(kept, '{"message":"headers","length":4461,"sha256":')
+  })
+
+  it("are there when they are wanted", () => {
+    const texts = exchange(true)
+    assert.deepStrictEqual(
+      texts.map((text) => Replay.replay(text).difference),
+      texts.map(() => undefined)
+    )
+    assert.include(texts.join(""), Buffer.from(longBlock(1).bytes).toString("base64"))
+  })
+
+  it("that are others than those of the record make a difference", () => {
+    const [text = ""] = exchange(false).filter((text) => text.includes('"message":"headers"'))
+    const sha256 = /"message":"headers","length":4461,"sha256":"([0-9a-f]{64})/.exec(text)?.[1] ?? ""
+    const changed = text.replace(sha256, sha256.split("").toReversed().join(""))
+    const lines = Replay.linesOf(changed).slice(0, -1)
+    const { difference } = Replay.replay(lines.map((line) => `${line}\n`).join(""))
+    assert.include(difference?.step.recorded.join(), "BlockHeaders")
   })
 })

@@ -4,7 +4,7 @@ import { diverse, PeerSelection, twoAtRandom } from "../../src/routing/PeerSelec
 import * as Capture from "../../src/simulation/Capture.ts"
 
 const world = { peers: 100, honestMillis: [200, 400], attackerMillis: 10, load: "half", seconds: 20 } as const
-const [before, now] = [{ make: () => twoAtRandom }, { make: () => diverse }]
+const [before, now] = [{ make: () => twoAtRandom }, diverse]
 
 describe("honest peers among those that answer at once", () => {
   for (const [attackers, networks] of [
@@ -37,6 +37,6 @@ describe("honest peers among those that answer at once", () => {
   })
 
   it("are what the default is for", () => {
-    assert.strictEqual(PeerSelection.defaultValue().make(), diverse)
+    assert.strictEqual(PeerSelection.defaultValue(), diverse)
   })
 })

@@ -1,12 +1,13 @@
 /** The choice that quickness and numbers do not win. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Random } from "effect"
-import * as DiversePeers from "../../src/routing/DiversePeers.ts"
+import { defaults } from "../../src/Policy.ts"
+import { DiversePeers, type Facts } from "../../src/routing/DiversePeers.ts"
 
 const hour = 3_600_000_000_000n
 const nowNanos = 10n * hour
 
-interface Peer extends DiversePeers.Facts {
+interface Peer extends Facts {
   readonly millis: number
 }
 
@@ -14,6 +15,7 @@ interface Peer extends DiversePeers.Facts {
 const peer = (id: number, facts: Partial<Omit<Peer, "id" | "load">> = {}): Peer => {
   const one = {
     isInbound: false,
+    trusted: false,
     network: `n${id}`,
     joinedAtNanos: nowNanos - hour,
     pending: 0,
@@ -25,6 +27,8 @@ const peer = (id: number, facts: Partial<Omit<Peer, "id" | "load">> = {}): Peer 
   return { ...one, load: () => one.millis * 1e6 * (one.pending + 1) }
 }
 
+const diverse = new DiversePeers(defaults)
+
 const rounds = 20_000
 
 /** How often each was chosen, as a share of 20,000 choices. */
@@ -34,7 +38,7 @@ const shares = (peers: ReadonlyArray<Peer>, tried: ReadonlySet<string> = new Set
     const draw = (bound: number) => Math.floor(random.nextDoubleUnsafe() * bound)
     const chosen = new Map<number, number>(peers.map(({ id }) => [id, 0]))
     for (let round = 0; round < rounds; round++) {
-      const id = DiversePeers.choose({ size: peers.length, at: (rank) => peers[rank]! }, draw, nowNanos, tried)
+      const id = diverse.choose({ size: peers.length, at: (rank) => peers[rank]! }, draw, nowNanos, tried)
       chosen.set(id, (chosen.get(id) ?? 0) + 1)
     }
     return peers.map(({ id }) => (chosen.get(id) ?? 0) / rounds)
@@ -62,7 +66,7 @@ describe("the choice of a peer", () => {
 
   it.effect("avoids who takes twice as long, above a second, but for one choice in 16", () =>
     Effect.gen(function* () {
-      const slow = 0.5 / DiversePeers.explores
+      const slow = 0.5 / defaults.exploringShare
       assertNear(yield* shares([peer(1, { millis: 1 }), peer(2, { millis: 2100 })]), [1 - slow, slow])
       assertNear(yield* shares([peer(1, { millis: 3000 }), peer(2, { millis: 9000 })]), [1 - slow, slow])
     })
@@ -70,7 +74,7 @@ describe("the choice of a peer", () => {
 
   it.effect("goes to who has less to do, among those alike", () =>
     Effect.gen(function* () {
-      const busy = 0.5 / DiversePeers.explores
+      const busy = 0.5 / defaults.exploringShare
       assertNear(yield* shares([peer(1), peer(2, { pending: 1 })]), [1 - busy, busy])
       assertNear(yield* shares([peer(1, { millis: 60 }), peer(2, { pending: 1 })]), [1 - busy, busy])
     })
@@ -92,12 +96,9 @@ describe("the choice of a peer", () => {
         peer(2, { isInbound: true }),
         { isInbound: true, joinedAtNanos: nowNanos }
       ]
-      assert.deepStrictEqual(
-        [whole, half, peer(3, quarter)].map((one) => DiversePeers.weightOf(one, nowNanos)),
-        [1, 0.5, 0.25]
-      )
-      const explored = 0.5 / DiversePeers.explores
-      const compared = 1 - 1 / DiversePeers.explores
+      const explored = 0.5 / defaults.exploringShare
+      const compared = 1 - 1 / defaults.exploringShare
+      assertNear(yield* shares([whole, peer(2, { isInbound: true, trusted: true })]), [0.5, 0.5])
       assertNear(yield* shares([whole, half]), [explored + (compared * 2) / 3, explored + compared / 3])
       assertNear(yield* shares([whole, peer(3, quarter)]), [explored + compared * 0.8, explored + compared * 0.2])
     })
@@ -105,8 +106,8 @@ describe("the choice of a peer", () => {
 
   it.effect("falls less on whoever's word is believed less", () =>
     Effect.gen(function* () {
-      const explored = 0.5 / DiversePeers.explores
-      const compared = 1 - 1 / DiversePeers.explores
+      const explored = 0.5 / defaults.exploringShare
+      const compared = 1 - 1 / defaults.exploringShare
       const [, doubted] = yield* shares([peer(1), peer(2, { credit: 1 / 16 })])
       assert.closeTo(doubted!, explored + compared / 17, 0.015)
     })
@@ -124,7 +125,7 @@ describe("the choice of a peer", () => {
       for (let round = 0; round < 1000; round++) {
         loads = []
         const draw = (bound: number) => Math.floor(random.nextDoubleUnsafe() * bound)
-        DiversePeers.choose({ size: 5, at: (rank) => watched[rank]! }, draw, nowNanos, new Set())
+        diverse.choose({ size: 5, at: (rank) => watched[rank]! }, draw, nowNanos, new Set())
         compared.push(loads)
       }
       const pairs = compared.filter(({ length }) => length > 0)

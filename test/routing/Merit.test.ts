@@ -10,8 +10,10 @@ import type { Response } from "../../src/peer/Request.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { leastCredit } from "../../src/routing/Merit.ts"
 import { maxTold, ToldAddresses } from "../../src/routing/ToldAddresses.ts"
+import { bob } from "../support/addresses.ts"
 import type { FakePeer } from "../support/fakePeer.ts"
 import { block, blockHash, join, start, world } from "../support/peerSetWorld.ts"
+import { inWorld, peerFrom, startNode, until } from "../support/wholeNode.ts"
 
 const meritOf = (id: number) =>
   Effect.map(PeerSet, (peerSet) => [...peerSet.standingsUnsafe()].find((standing) => standing.id === id)!.merit)
@@ -104,6 +106,22 @@ describe("a peer's word", () => {
       assert.deepStrictEqual([yield* creditOf(1), yield* creditOf(2), yield* creditOf(3)], [0.5, 0.5, 1])
     }).pipe(Effect.provide(world()))
   )
+})
+
+describe("a peer of a whole node", () => {
+  it("is asked less when the program reports it, unless the report is worth nothing", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const { network, peerSet } = yield* startNode()
+        yield* peerFrom(bob)
+        yield* until("1 second")
+        const credit = () => [...peerSet.standingsUnsafe()].map(({ merit }) => merit.credit)
+        yield* network.reportMisbehavior({ address: bob, score: 0, reason: "a block that is not there" })
+        assert.deepStrictEqual(credit(), [1])
+        yield* network.reportMisbehavior({ address: bob, score: 10, reason: "a bad block" })
+        assert.deepStrictEqual(credit(), [0.5])
+      })
+    ))
 })
 
 describe("a peer's use", () => {

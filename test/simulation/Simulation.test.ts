@@ -1,7 +1,7 @@
 /** Worlds that replay: the same seed, the same run, whatever runs it. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, References, Scope } from "effect"
-import { defaults, type NetworkEvent, PeerSet, Policy } from "network-effect"
+import { defaults, type NetworkEvent, PeerSet, Policy, Replay } from "network-effect"
 import { Simulated } from "network-effect/layers"
 import { watchDials, watchTasks } from "../../src/simulation/Invariants.ts"
 import { isLong } from "../support/long.ts"
@@ -76,6 +76,59 @@ describe("a world", () => {
       assert.deepStrictEqual({ hash, events }, underTestClock)
     })
   )
+
+  it("is the same when it is recorded, and its connections decide again what they decided", () => {
+    const size = { nodes: 8, hours: 0.05 }
+    const plain = run("churn", 3, size)
+    const options = { scenario: scenarioNamed("churn"), seed: 3, size, node: Simulated.worldNode }
+    const recorded = Simulation.run({ ...options, recordedCharacters: 64 * 1_048_576 })
+    assert.deepStrictEqual([recorded.hash, recorded.events], [plain.hash, plain.events])
+    assert.deepStrictEqual(plain.records, [])
+    const verdicts = recorded.records.map(({ text }) => Replay.replay(text))
+    assert.isAbove(verdicts.length, 30)
+    assert.isAbove(
+      verdicts.reduce((sum, { events }) => sum + events, 0),
+      1000
+    )
+    assert.deepStrictEqual(
+      verdicts.filter(({ difference, end }) => difference !== undefined || end === undefined),
+      []
+    )
+    // Only the latest where there is no room for all.
+    const few = Simulation.run({ ...options, recordedCharacters: 100_000 }).records
+    assert.isAtMost(
+      few.reduce((sum, { text }) => sum + text.length, 0),
+      100_000
+    )
+    assert.strictEqual(few.at(-1)?.text, recorded.records.at(-1)?.text)
+  })
+
+  it("that fails has the records of what its nodes did until then", () => {
+    const scenario: Scenario = {
+      ...scenarioNamed("bootstrap"),
+      run: (world) =>
+        Effect.gen(function* () {
+          yield* world.start(1, [])
+          yield* world.start(2, [1])
+          yield* Effect.sleep("2 minutes")
+          return yield* Effect.die(new Error("enough"))
+        })
+    }
+    const { failure, records } = Simulation.run({
+      scenario,
+      seed: 1,
+      node: Simulated.worldNode,
+      recordedCharacters: 1_048_576
+    })
+    assert.include(failure?.reason, "enough")
+    assert.sameMembers([...new Set(records.map(({ name }) => name.node))], ["1", "2"])
+    const verdicts = records.map(({ text }) => Replay.replay(text))
+    assert.deepStrictEqual(
+      verdicts.filter(({ difference, end }) => difference !== undefined || end !== "closed"),
+      []
+    )
+    assert.isAbove(verdicts[0]?.events ?? 0, 5)
+  })
 
   it("gives each node its own chance: another node changes no choice of the others", () => {
     const draws = (stream: string) => {

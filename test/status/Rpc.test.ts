@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, existsSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Scope } from "effect"
+import { Clock, Deferred, Effect, Exit, Layer, Scope } from "effect"
 import type { PeerSocketAddress } from "network-effect"
 import { answerTo, listenAddress, node, until, withStatus } from "../support/statusWorld.ts"
 
@@ -174,7 +174,7 @@ describe("zcashd's tools", () => {
       const { at, client } = yield* withStatus("127.0.12.6")
       const call = caller(at)
       const done = { status: 200, result: null, error: null, id: 1 }
-      const before = Math.floor(Date.now() / 1000)
+      const before = Math.floor((yield* Clock.currentTimeMillis) / 1000)
       assert.deepStrictEqual(yield* call("setban", "192.0.2.1", "add", 60), done)
       assert.deepStrictEqual(yield* call("setban", "192.0.2.2/32", "add", before + 500, true), done)
       assert.deepStrictEqual(yield* call("setban", "192.0.2.3/255.255.255.255", "add"), done)

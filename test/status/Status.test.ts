@@ -101,6 +101,64 @@ describe("the status interface", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("tells the page all of it, then each second what changed, in the form that is described", () =>
+    Effect.gen(function* () {
+      const { client } = yield* withStatus("127.0.7.21")
+      const messages = yield* (yield* client.live()).pipe(
+        Stream.takeUntil((message) => message._tag === "Tick" && (message.peersCame ?? []).length > 0),
+        Stream.runCollect,
+        Effect.forkScoped({ startImmediately: true })
+      )
+      const bob = yield* Layer.build(node("127.0.7.22", { policy: { outboundMultiplier: 0 } }))
+      const address = listenAddress(bob)
+      const { peer } = yield* client.connect({ payload: { address, mode: "onetry" } })
+      const [first, ...ticks] = yield* Fiber.join(messages).pipe(Effect.timeout("20 seconds"))
+      assert.deepInclude(first, { _tag: "Snapshot", peers: [], bans: [], nodes: [] })
+      assert.isTrue(ticks.every(({ _tag }) => _tag === "Tick"))
+      const last = ticks.at(-1)
+      const [came] = last?._tag === "Tick" ? (last.peersCame ?? []) : []
+      assert.deepInclude(came, { id: peer?.id ?? 0, addr: address, inbound: false, agent: "/network-effect:0.1.0/" })
+      const { minutes, seconds } = yield* client.history()
+      assert.isAtLeast(seconds.length, 2)
+      assert.isAtMost(minutes.length, 1)
+
+      const params = { id: peer?.id ?? 0 }
+      const detail = yield* until(client.peer({ params }), ({ pings }) => pings.length > 0)
+      assert.strictEqual(detail.peer.addr, address)
+      assert.isTrue(detail.pings.every(([at, millis]) => at > 1e12 && millis > 0))
+      assert.deepStrictEqual(
+        detail.events.map(({ _tag }) => _tag),
+        ["DialStarted", "PeerConnected"]
+      )
+      const other = yield* Effect.flip(client.peer({ params: { id: params.id + 1 } }))
+      assert.strictEqual(other.message, `No peer has the number ${params.id + 1}.`)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("finds addresses by what is in them, in any case", () =>
+    Effect.gen(function* () {
+      const { client, services } = yield* withStatus("127.0.7.23", { policy: { dialInterval: Duration.hours(1) } })
+      const book = Context.get(services, AddressBook)
+      for (let n = 1; n <= 5; n++) yield* book.addPeer(PeerSocketAddress.fromStringUnsafe(`127.0.7.21${n}:1`))
+      const found = (search: string, offset = 0) => client.addresses({ query: { search, offset } })
+      assert.deepInclude(yield* found("7.214:"), { found: 1, offset: 0 })
+      const all = yield* found("127.0.7.21", 2)
+      assert.strictEqual(all.found, 5)
+      assert.lengthOf(all.entries, 3)
+      assert.strictEqual(all.counts.total, 5)
+      assert.strictEqual((yield* found("nobody")).found, 0)
+      const states = yield* Effect.all([found("NEVERATTEMPTED"), found("attemptpending"), found("Failed")])
+      assert.strictEqual(
+        states.reduce((sum, { found }) => sum + found, 0),
+        5
+      )
+      const past = yield* Effect.flip(found("7.214:", 1))
+      assert.strictEqual(past.message, "offset 1 is past the end: only 1 fit.")
+      const long = yield* raw(`${(yield* withStatus("127.0.7.24")).url}/addresses?search=${"x".repeat(101)}`)
+      assert.deepInclude(long, { status: 400 })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("says which networks have the inbound places, and who had to go for whom", () =>
     Effect.gen(function* () {
       const { client, services } = yield* withStatus("127.0.7.30")

@@ -1,27 +1,15 @@
 /// <reference lib="dom" />
 /** The node's page in a real browser, of a node with real peers. */
-import { readFileSync } from "node:fs"
-import { createRequire } from "node:module"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Layer, Scope } from "effect"
 import type { BrowserContext, Page } from "playwright-core"
-import { executablePath, open } from "../support/browser.ts"
+import { executablePath, open, violations } from "../support/browser.ts"
 import { listenAddress, node, withStatus } from "../support/statusWorld.ts"
 
 const hasBrowser = executablePath !== undefined
 if (!hasBrowser) console.log("the status page is not tested: there is no Chromium; name one with CHROMIUM")
 
 const alice = "127.0.10.1"
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
-
-/** What axe-core has against a page, as `rule: where`. */
-const violations = async (page: Page): Promise<ReadonlyArray<string>> => {
-  await page.evaluate(axe)
-  return page.evaluate(
-    `axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => id + ": " + target.join(" "))))`
-  )
-}
-
 describe.skipIf(!hasBrowser)("the status page", () => {
   const scope = Effect.runSync(Scope.make())
   const scopes = new Map<string, Scope.Closeable>()

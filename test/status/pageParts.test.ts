@@ -116,9 +116,12 @@ describe("the picture", () => {
   const named = (count: number) => Array.from({ length: count }, (_, n) => ({ key: `k${n}`, ping: n + 1 }))
   const box = { width: 700, height: 440 }
 
-  it("has every node inside, and none on another, with 200 of them", () => {
-    const others = Array.from({ length: 140 }, (_, n) => `o${n}`)
-    const places = [...place({ ...box, peers: named(60), others }).values()]
+  it.each([
+    ["a screen", { width: 700, height: 440 }, 60],
+    ["a phone", { width: 340, height: 320 }, 20]
+  ] as const)("has every node inside, and none on another, with 200 of them on %s", (_, box, count) => {
+    const others = Array.from({ length: 200 - count }, (_, n) => `o${n}`)
+    const places = [...place({ ...box, peers: named(count), others }).values()]
     assert.lengthOf(places, 200)
     for (const { r, x, y } of places) {
       assert.isTrue(x - r >= 0 && x + r <= box.width && y - r >= 0 && y + r <= box.height)

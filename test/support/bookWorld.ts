@@ -6,24 +6,33 @@ import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { type GossipedAddress, NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 
 export const address = PeerSocketAddress.fromStringUnsafe
 
-/** A book that is told our own address, the bans it knows, and what runs in them. */
-export const bookWorld = (
-  policy: Partial<Policy> = {},
-  chain: ChainParamsShape = mainnet,
-  own: Layer.Layer<OwnAddress> = OwnAddress.layerNone
-) =>
-  AddressBook.layerReference.pipe(
-    Layer.provideMerge(BanList.layer),
-    Layer.provideMerge(BackgroundTasks.layer),
-    Layer.provideMerge(own),
-    Layer.provideMerge(Layer.succeed(ChainParams, chain)),
-    Layer.provideMerge(Layer.succeed(Policy, { ...defaults, ...policy }))
-  )
+/** A book, hardened or with the reference's order, that is told our own address, the bans it knows, and what runs in them. */
+export const bookWorldOf =
+  (book: "hardened" | "reference") =>
+  (
+    policy: Partial<Policy> = {},
+    chain: ChainParamsShape = mainnet,
+    own: Layer.Layer<OwnAddress> = OwnAddress.layerNone
+  ) =>
+    (book === "reference"
+      ? AddressBook.layerReference
+      : AddressBook.layer.pipe(Layer.provide(SeededRandom.layer("book")))
+    ).pipe(
+      Layer.provideMerge(BanList.layer),
+      Layer.provideMerge(BackgroundTasks.layer),
+      Layer.provideMerge(own),
+      Layer.provideMerge(Layer.succeed(ChainParams, chain)),
+      Layer.provideMerge(Layer.succeed(Policy, { ...defaults, ...policy }))
+    )
+
+/** The reference's, for tests of an order or of what dials. */
+export const bookWorld = bookWorldOf("reference")
 
 export const nowSeconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 

@@ -2,7 +2,8 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type BrowserContext, chromium } from "playwright-core"
+import axe from "axe-core"
+import { type BrowserContext, chromium, type Page } from "playwright-core"
 
 /** `CHROMIUM` names one; else Debian's, or whatever a machine usually calls it. */
 export const executablePath = [
@@ -38,4 +39,12 @@ export const open = async (): Promise<{ readonly browser: BrowserContext; readon
       rmSync(profile, { recursive: true, force: true })
     }
   }
+}
+
+/** What axe-core has against a page, as `rule: where`. */
+export const violations = async (page: Page): Promise<ReadonlyArray<string>> => {
+  await page.evaluate(axe.source)
+  return page.evaluate(
+    `axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => id + ": " + target.join(" "))))`
+  )
 }

@@ -1,9 +1,9 @@
 /** A store with a past: forty runs, a day apart, of a network that grows and takes up a new version. */
 import { Effect } from "effect"
-import { TestClock } from "effect/testing"
 import { CensusStore } from "../../src/census/CensusStore.ts"
 import { Finding } from "../../src/census/Finding.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { twoClocks } from "./twoClocks.ts"
 
 /** The first run's beginning, in milliseconds since the Unix epoch. */
 export const firstRunAt = Date.UTC(2026, 8, 1, 12)
@@ -11,7 +11,7 @@ const dayMillis = 86_400_000
 const at = PeerSocketAddress.fromStringUnsafe
 
 /** Node `n` of many, eight of which share a group. */
-export const addressOf = (n: number) => at(`198.${18 + ((n >> 9) % 200)}.${(n >> 3) % 250}.${1 + (n % 8)}:8233`)
+export const addressOf = (n: number) => at(`198.${18 + ((n >> 3) % 60)}.${Math.floor(n / 480)}.${1 + (n % 8)}:8233`)
 
 /** Which nodes there are on a day: one in forty goes each day, and more come. */
 const isThere = (n: number, day: number): boolean => {
@@ -58,13 +58,13 @@ const findingsOf = (day: number, startMillis: number): ReadonlyArray<Finding> =>
     ]
   })
 
-/** Puts the past into a store; needs the tests' clock. */
+/** Puts the past into a store. */
 export const fill = Effect.fnUntraced(function* (network: string, runs: number) {
   const store = yield* CensusStore
   for (let day = 0; day < runs; day++) {
     const startMillis = firstRunAt + day * dayMillis
-    yield* TestClock.setTime(startMillis)
-    const id = yield* store.begin({ network, userAgent: "/census/", protocolVersion: 170_190 })
+    const begun = store.begin({ network, userAgent: "/census/", protocolVersion: 170_190 })
+    const id = yield* twoClocks(startMillis / 1000).provide(begun)
     const findings = findingsOf(day, startMillis)
     yield* store.record(id, network, [
       ...findings,

@@ -175,7 +175,7 @@ const play = (stream: ByteStream, script: ScriptedPeer.Script, stays: Duration.I
   return Effect.gen(function* () {
     seen.connections.push(yield* elapsed)
     seen.open++
-    yield* ScriptedPeer.run(stream, ScriptedPeer.compose(script, listening))
+    return yield* ScriptedPeer.run(stream, ScriptedPeer.compose(script, listening))
   }).pipe(
     Effect.timeoutOption(stays),
     Effect.ignore,

@@ -37,7 +37,7 @@ const runProxy = Effect.gen(function* () {
     const target = yield* Effect.result(dial(PeerSocketAddress.fromStringUnsafe(line)))
     yield* client.write(Buffer.from(`${Result.isSuccess(target) ? ok : target.failure.code}\n`))
     if (Result.isFailure(target)) return
-    yield* Effect.raceFirst(pipe(client, target.success), pipe(target.success, client))
+    return yield* Effect.raceFirst(pipe(client, target.success), pipe(target.success, client))
   })
   yield* Effect.gen(function* () {
     const scope = yield* Scope.fork(yield* Effect.scope)

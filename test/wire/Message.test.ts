@@ -56,13 +56,26 @@ describe("a message", () => {
           addressFrom: { address: PeerSocketAddress.fromStringUnsafe("0.0.0.0:0"), services: 0n },
           nonce: 0xffff_ffff_ffff_ffffn,
           userAgent: "é".repeat(128),
-          startHeight: 0xffff_ffff,
+          startHeight: version === 0 ? -0x8000_0000 : 0x7fff_ffff,
           relay: false
         })
         const options = { magic, negotiatedVersion, maxBodyBytes: Frame.maxHandshakeBodyBytes }
         assert.deepStrictEqual(Result.getOrThrow(read(Result.getOrThrow(encode(message, options)), magic)), message)
       }
     }
+  })
+})
+
+describe("a height in a version", () => {
+  it("is signed: a node without a chain says -1 (ZIP 204)", () => {
+    const golden = Result.getOrThrow(read(messages.version, mainnet.magic))
+    assert(golden?._tag === "Version")
+    const options = { magic: mainnet.magic, negotiatedVersion, maxBodyBytes: Frame.maxHandshakeBodyBytes }
+    const bytes = Buffer.from(Result.getOrThrow(encode({ ...golden, startHeight: -1 }, options)))
+    // Before the flag at the end.
+    assert.strictEqual(bytes.readUInt32LE(bytes.length - 5), 0xffff_ffff)
+    const again = Result.getOrThrow(read(bytes, mainnet.magic))
+    assert.strictEqual(again?._tag === "Version" ? again.startHeight : undefined, -1)
   })
 })
 

@@ -195,6 +195,15 @@ describe("advisory W8: the largest that is legal", () => {
         Buffer.alloc(4)
       ])
     assert.isTrue(isAccepted("tx", outputs(222_000)))
+    const inputs = (count: number) => {
+      const input = Buffer.concat([Buffer.alloc(36, 1), hex("00ffffffff")])
+      return Buffer.concat([hex("01000000"), compactSize(count), Buffer.alloc(41 * count, input), Buffer.alloc(5)])
+    }
+    // What fits 2,000,000 bytes, of each and of both, and one more.
+    assert.isTrue(isAccepted("tx", inputs(48_780)))
+    assert.strictEqual(verdict("tx", inputs(48_781)), "WireEof")
+    assert.isTrue(isAccepted("tx", outputs(222_216)))
+    assert.strictEqual(verdict("tx", outputs(222_217)), "WireEof")
     assert.isTrue(isAccepted("inv", Buffer.concat([compactSize(50_000), Buffer.alloc(36 * 50_000)])))
     assert.strictEqual(verdict("inv", Buffer.concat([compactSize(50_001), Buffer.alloc(36 * 50_001)])), "WireParse")
     const agent = (length: number) =>

@@ -4,7 +4,16 @@ import { Arbitrary, Result } from "effect"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import * as Generators from "../../src/simulation/Generators.ts"
 import * as Frame from "../../src/wire/Frame.ts"
-import { decode, encode, encodeAddrV2, Message } from "../../src/wire/Message.ts"
+import {
+  commandOf,
+  decode,
+  decodeSlices,
+  encode,
+  encodeAddrV2,
+  Message,
+  sliceElements,
+  wholeBodyBytes
+} from "../../src/wire/Message.ts"
 import { withoutIgnored } from "../support/withoutIgnored.ts"
 
 const options = {
@@ -98,6 +107,80 @@ const mutatedMessage = Arbitrary.flatMap(Generators.message, (message) => {
 const mutatedAddrV2 = Arbitrary.flatMap(Arbitrary.array(Generators.gossipedAddress, { maxLength: 20 }), (addresses) => {
   const bytes = Result.getOrThrow(encodeAddrV2(Message.Addr({ addresses }), options))
   return Arbitrary.map(Generators.mutated(bytes.subarray(Frame.headerBytes)), (body) => ({ command: "addrv2", body }))
+})
+
+/** Decoded with a rest after every `most` elements. */
+const decodeInSlices = (frame: Frame.Frame, most: number) => {
+  const slices = decodeSlices(frame, options, most)
+  for (let rests = 0; ; rests++) {
+    const slice = slices.next()
+    if (slice.done === true) return { result: slice.value, rests }
+  }
+}
+
+describe("a message that is decoded in slices", () => {
+  const frameOf = ({ body, command }: { readonly command: string; readonly body: Uint8Array }): Frame.Frame => {
+    const bytes = Buffer.from(body)
+    return { command, bytes, start: 0, end: bytes.length }
+  }
+
+  /** Blocks and transactions are views of their bytes. */
+  const told = (result: Result.Result<Message | undefined, unknown>) =>
+    Result.map(result, (message) => (message === undefined ? undefined : [message._tag, encoded(message)]))
+
+  it.prop(
+    "is what it is when it is decoded at once, accepted or refused",
+    { message: Generators.message, changed: mutatedMessage, addrV2: mutatedAddrV2 },
+    ({ addrV2, changed, message }) => {
+      const bytes = encoded(message)
+      const whole = { command: commandOf(message), body: bytes.subarray(Frame.headerBytes) }
+      for (const each of [whole, changed, addrV2]) {
+        const expected = told(decode(frameOf(each), options))
+        for (const most of [1, 2, 7]) assert.deepStrictEqual(told(decodeInSlices(frameOf(each), most).result), expected)
+      }
+    },
+    { arbitrary: { runs: 1000, seed } }
+  )
+
+  const counted = (count: number, element: Uint8Array) => {
+    const bytes = Buffer.alloc(5 + count * element.length, 0xfe)
+    bytes.writeUInt32LE(count, 1)
+    if (count <= 0xffff) bytes.fill(element, 5)
+    return count <= 0xffff
+      ? Buffer.concat([Buffer.of(0xfd, count & 0xff, count >> 8), bytes.subarray(5)])
+      : Buffer.concat([bytes.subarray(0, 5), bytes.subarray(5).fill(element)])
+  }
+  const input = Buffer.alloc(41, 1).fill(0, 36, 37)
+  const transaction = (inputs: number, outputs: number) =>
+    Buffer.concat([
+      Buffer.of(1, 0, 0, 0),
+      inputs < 253 ? Buffer.concat([Buffer.of(inputs), Buffer.alloc(inputs * 41, input)]) : counted(inputs, input),
+      outputs < 253 ? Buffer.alloc(1 + outputs * 9).fill(outputs, 0, 1) : counted(outputs, Buffer.alloc(9)),
+      Buffer.alloc(4)
+    ])
+  const header = Buffer.concat([Buffer.of(4, 0, 0, 0), Buffer.alloc(136), Buffer.of(36), Buffer.alloc(36)])
+  const block = (...transactions: ReadonlyArray<Buffer>) =>
+    Buffer.concat([header, Buffer.of(transactions.length), ...transactions])
+
+  it.each([
+    ["inv", counted(50_000, Buffer.alloc(36).fill(1, 0, 1)), 6],
+    ["getdata", counted(30_000, Buffer.alloc(68).fill(5, 0, 1)), 3],
+    ["notfound", counted(8192, Buffer.alloc(36).fill(2, 0, 1)), 0],
+    ["tx", transaction(0, 222_000), 27],
+    ["tx", transaction(20_000, 100_000), 14],
+    ["block", block(transaction(1, 100_000), transaction(20_000, 1)), 14],
+    ["block", Buffer.concat([header, counted(37_000, transaction(0, 0))]), 4]
+  ] as const)("%s is left for others to have a turn as often as its length demands", (command, body, rests) => {
+    const sliced = decodeInSlices(frameOf({ command, body }), sliceElements)
+    assert.deepStrictEqual(told(sliced.result), told(decode(frameOf({ command, body }), options)))
+    assert.isTrue(Result.isSuccess(sliced.result))
+    assert.strictEqual(sliced.rests, rests)
+  })
+
+  it("has no more elements than a slice where it is short enough to be decoded at once", () => {
+    const body = transaction(0, Math.floor((wholeBodyBytes - 12) / 9))
+    assert.strictEqual(decodeInSlices(frameOf({ command: "tx", body }), sliceElements).rests, 0)
+  })
 })
 
 describe("a changed message", () => {

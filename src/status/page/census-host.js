@@ -1,6 +1,6 @@
 /** One host over all runs. */
 import { json, sentence } from "./asking.js"
-import { $, element, say, set, text } from "./dom.js"
+import { $, element, say, set, showSome, text } from "./dom.js"
 import { day, inWords, many, ping } from "./format.js"
 
 const columns = [
@@ -28,8 +28,9 @@ const show = (host, runs) => {
     })
   )
   set($("strip"), { "aria-label": `Answered in ${reached} of ${host.sightings.length} runs, oldest first` })
-  $("sightings").replaceChildren(
-    ...host.sightings
+  showSome(
+    "sightings",
+    host.sightings
       .toReversed()
       .map((sighting) =>
         element(

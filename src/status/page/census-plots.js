@@ -101,7 +101,8 @@ const showMoved = (runs) => {
     label: `Arrivals and departures over ${many(runs.length, "run", "runs")}; in the latest ${said(runs.at(-1))}`,
     words: (run) => `${said(run)}.`,
     marks: (x, y) => {
-      const width = Math.max(2, Math.min(14, 300 / runs.length))
+      const room = runs.length < 2 ? 14 : (x(runs.at(-1).startedAt) - x(runs[0].startedAt)) / runs.length
+      const width = Math.max(2, Math.min(14, room * 0.7))
       const bar = (colour, startedAt, from, to) =>
         drawing("rect", { class: colour, x: x(startedAt) - width / 2, y: y(to), width, height: y(from) - y(to), rx: 1 })
       return runs.flatMap(({ arrived, departed, startedAt }) => [

@@ -2,12 +2,15 @@
 import { json, Problem, startLogin } from "./asking.js"
 import { lookUp, startHost } from "./census-host.js"
 import { showPlots } from "./census-plots.js"
-import { $, button, drawing, element, say, text } from "./dom.js"
+import { $, button, drawing, element, say, showSome, text } from "./dom.js"
 import { age, day, inWords, many, percent, ping } from "./format.js"
 import { startTheme } from "./theme.js"
 import { showBars } from "./who.js"
 
 const againMillis = 60_000
+
+/** Groups that are named. */
+const groupsShown = 6
 
 let overview
 let chosen
@@ -20,7 +23,7 @@ const figure = (name, value, more) =>
     { class: "figure" },
     element("div", { class: "name" }, name),
     element("div", { class: "value" }, value),
-    element("div", { class: "more" }, more)
+    element("div", { class: "note" }, more)
   )
 
 const showFigures = ({ groups, latency, readiness, reason, runs }) => {
@@ -129,8 +132,9 @@ const runColumns = [
 ]
 
 const showRuns = ({ notes, runs }) => {
-  $("runs").replaceChildren(
-    ...runs
+  showSome(
+    "runs",
+    runs
       .toReversed()
       .map((run) =>
         element(
@@ -171,12 +175,11 @@ const show = () => {
       ? "Nobody was reached."
       : `${many(groups.count, "group", "groups")}; the largest has ${percent(largest.hosts / run.reachable)} of the nodes.`
   )
+  const named = groups.largest.slice(0, groupsShown)
+  const others = run.reachable - named.reduce((sum, { hosts }) => sum + hosts, 0)
   showBars(
     $("groups"),
-    [
-      ...groups.largest.map(({ group, hosts }) => [group, hosts]),
-      ["all others", run.reachable - groups.largest.reduce((sum, { hosts }) => sum + hosts, 0)]
-    ].filter(([, count]) => count > 0)
+    [...named.map(({ group, hosts }) => [group, hosts]), ["all others", others]].filter(([, count]) => count > 0)
   )
   showBars(
     $("reasons"),

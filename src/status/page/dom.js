@@ -47,6 +47,22 @@ export const arrange = (parent, children) => {
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus()
 }
 
+/** Rows that are shown before one asks for all. */
+const someRows = 10
+
+/** The first rows of a list, and all of them once one has asked with the button `more-ID`. */
+export const showSome = (id, rows) => {
+  const more = $(`more-${id}`)
+  const isOpen = more.dataset.open === "true"
+  $(id).replaceChildren(...rows.slice(0, isOpen ? rows.length : someRows))
+  more.hidden = isOpen || rows.length <= someRows
+  more.textContent = `All ${rows.length}`
+  more.onclick = () => {
+    more.dataset.open = "true"
+    showSome(id, rows)
+  }
+}
+
 /** What is said beside what it is about, and goes again. */
 export const say = (where, message, isBad = false) => {
   where.textContent = message

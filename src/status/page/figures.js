@@ -1,6 +1,6 @@
 /** The figures of now, each with a line of the last five minutes or the last hour. */
 import { $, drawing, element, remember, remembered, set, text } from "./dom.js"
-import { clock, minute, ping, size } from "./format.js"
+import { minute, ping, size } from "./format.js"
 import { linePath } from "./spark.js"
 
 /** Columns of a sample, as `/live` tells them. */
@@ -71,8 +71,7 @@ const draw = ({ kind, name, of, say, note, id }, state) => {
   const last = /([\d.]+) [\d.]+$/.exec(line)?.[1]
   set(area, { d: pieces === 1 && values.length > 1 ? `${line}L${last} 30L${first} 30Z` : "" })
   const from = samples[0]?.[columns.at]
-  const said = span === "seconds" ? clock : minute
-  text(box.querySelector(".from"), from === undefined ? "" : `since ${said(from)}`)
+  text(box.querySelector(".from"), from === undefined ? "" : `since ${minute(from)}`)
   text(box.querySelector(".most"), `max ${say(most)}`)
   set(box.querySelector("svg"), {
     "aria-label": `${name}: now ${shown}, at most ${say(most)} in the last ${span === "seconds" ? "five minutes" : "hour"}`

@@ -60,7 +60,7 @@ const codes = {
 /** A reason as one says it: `ConnectionClosed` is `connection closed`. @param {string} reason */
 export const inWords = (reason) =>
   codes[reason] ??
-  (/^[A-Z]?[a-z]+(?:[A-Z][a-z]+)+$/.test(reason) ? reason.replace(/(?!^)([A-Z])/g, " $1").toLowerCase() : reason)
+  (/^[A-Z][a-z]+(?:[A-Z][a-z]+)*$/.test(reason) ? reason.replace(/(?!^)([A-Z])/g, " $1").toLowerCase() : reason)
 
 /** Services of a `version` message that have a name. Source: zcashd src/protocol.h. */
 const serviceNames = ["network", "getutxo", "bloom"]
@@ -71,4 +71,11 @@ export const services = (hex) => {
   const names = serviceNames.filter((_, bit) => (bits >> BigInt(bit)) & 1n)
   const rest = bits & ~((1n << BigInt(serviceNames.length)) - 1n)
   return [...names, ...(rest === 0n ? [] : [`0x${rest.toString(16)}`])].join(", ") || "none"
+}
+
+/** How often each value is there. @template A @param {Iterable<A>} values @returns {Map<A, number>} */
+export const counted = (values) => {
+  const counts = new Map()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return counts
 }

@@ -1,9 +1,11 @@
 /** The picture of connections: a node in the middle, its peers around it, the others of the process on the rim. */
 import { $, drawing, element, set, text } from "./dom.js"
-import { many, ping } from "./format.js"
+import { counted, many, ping } from "./format.js"
 import { place } from "./graph-layout.js"
 
-const labelled = 30
+/** Peers that have room for their names; fewer where others are around them. */
+const labelled = 20
+const labelledAmongOthers = 16
 const withArrows = 45
 
 let svg
@@ -51,7 +53,15 @@ const viewOf = (state) => {
   }
   const middle = state.nodes.get(chosen) ?? nodes[0]
   const isSelf = middle === nodes[0]
-  const pings = new Map([...state.peers.values()].map((peer) => [peer.addr, peer.now[3]]))
+  // A peer that dialled us comes from a port of its own, so that its node is known by its host where that has one.
+  const pings = new Map(
+    [...state.peers.values()].flatMap(({ addr, now }) => [
+      [host(addr), now[3]],
+      [addr, now[3]]
+    ])
+  )
+  const hosts = counted(nodes.map(([, listen]) => host(listen)))
+  const pingOf = (listen) => pings.get(listen) ?? (hosts.get(host(listen)) === 1 ? pings.get(host(listen)) : undefined)
   const kinds = new Map()
   for (const [from, to] of state.links.values()) {
     if (from === middle[0]) kinds.set(to, "out")
@@ -61,7 +71,7 @@ const viewOf = (state) => {
     key: `n${number}`,
     number,
     kind,
-    ping: isSelf ? (pings.get(listen) ?? null) : null,
+    ping: isSelf ? (pingOf(listen) ?? null) : null,
     label: host(listen),
     tip: `${listen}\n${agent} ${version}`
   })
@@ -171,7 +181,8 @@ export const showGraph = (state) => {
     set(edge, { d: draw(from, to), class: `edge ${kind}` })
   }
   for (const entry of others) dot(entry, where.get(entry.key), where, false)
-  for (const entry of peers) dot(entry, where.get(entry.key), where, peers.length <= labelled)
+  for (const entry of peers)
+    dot(entry, where.get(entry.key), where, peers.length <= (others.length === 0 ? labelled : labelledAmongOthers))
   dot({ ...middle, kind: "self" }, center, where, true)
   for (const [key, made] of shapes) {
     if (made.drawn === drawn) continue

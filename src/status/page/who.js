@@ -1,15 +1,12 @@
 /** What the peers run: by agent and by version. */
 import { $, arrange, element, set, text } from "./dom.js"
-import { percent } from "./format.js"
+import { counted, percent } from "./format.js"
 
 /** Rows of each; the rest is one. */
 const rowsShown = 7
 
-const counted = (values) => {
-  const counts = new Map()
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
-}
+/** The most first. */
+const ranked = (values) => [...counted(values)].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
 
 /** Bars of shares, the most first. A bar is a button where something can be done with it. */
 export const showBars = (list, counts, onChoose) => {
@@ -52,6 +49,6 @@ export const showBars = (list, counts, onChoose) => {
 
 export const showWho = (state, onChoose) => {
   const peers = [...state.peers.values()]
-  showBars($("agents"), counted(peers.map(({ agent }) => agent)), onChoose)
-  showBars($("versions"), counted(peers.map(({ version }) => String(version))), onChoose)
+  showBars($("agents"), ranked(peers.map(({ agent }) => agent)), onChoose)
+  showBars($("versions"), ranked(peers.map(({ version }) => String(version))), onChoose)
 }

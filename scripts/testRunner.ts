@@ -1,0 +1,70 @@
+/**
+ * Runs tests again and again in one process, which takes a tenth of the time of one process each: `scripts/requirements.ts`
+ * starts it in a copy of the project, writes a changed source and asks for tests.
+ *
+ * Takes `Wanted` and answers with `Ran`, over the channel to the process that started it. A source that goes on without end
+ * does not answer: whoever waits has to kill it.
+ */
+import { relative } from "node:path"
+import { createVitest } from "vitest/node"
+
+export interface Wanted {
+  /** Files whose text is another than it was. Absolute. */
+  readonly changed: ReadonlyArray<string>
+  /** Test files, from the root of the copy. */
+  readonly files: ReadonlyArray<string>
+  /** Only tests whose names end so. */
+  readonly pattern?: string | undefined
+}
+
+export interface Test {
+  /** From the root of the copy. */
+  readonly file: string
+  readonly title: string
+  /** With the names of what it is in. */
+  readonly fullName: string
+  readonly state: "passed" | "failed" | "endless"
+}
+
+export type Ran = ReadonlyArray<Test>
+
+const testTimeoutMillis = 20_000
+
+process.env["NODE_ENV"] = "test"
+process.env["VITEST"] = "1"
+const root = process.cwd()
+const vitest = await createVitest("test", {
+  config: "test/vitest.config.ts",
+  watch: false,
+  maxWorkers: 1,
+  reporters: [{}],
+  testTimeout: testTimeoutMillis
+})
+
+const run = async ({ changed, files, pattern }: Wanted): Promise<Ran> => {
+  for (const file of changed) vitest.invalidateFile(file)
+  if (pattern === undefined) vitest.resetGlobalTestNamePattern()
+  else vitest.setGlobalTestNamePattern(new RegExp(pattern))
+  const { testModules } = await vitest.runTestSpecifications(await vitest.globTestSpecifications([...files]))
+  return testModules.flatMap((module) => {
+    const file = relative(root, module.moduleId)
+    return [...module.children.allTests()].flatMap((test): ReadonlyArray<Test> => {
+      const result = test.result()
+      if (result.state !== "passed" && result.state !== "failed") return []
+      const errors = result.state === "failed" ? result.errors : []
+      const isEndless =
+        errors.length > 0 &&
+        errors.every(({ message }) => String(message).includes(`timed out in ${testTimeoutMillis}ms`))
+      return [{ file, title: test.name, fullName: test.fullName, state: isEndless ? "endless" : result.state }]
+    })
+  })
+}
+
+let last = Promise.resolve()
+process.on("message", (wanted: Wanted) => {
+  last = last.then(async () => {
+    process.send?.(await run(wanted))
+  })
+})
+process.on("disconnect", () => process.exit())
+process.send?.("ready")

@@ -1,0 +1,94 @@
+/**
+ * Text that becomes bytes as it is made: no piece of a line lives longer than it takes to write it.
+ *
+ * Most pieces are a few characters of a constant. Put together as strings they would all have to be kept until the line is
+ * done, and made one again for each; so they are copied, character by character where that is faster than to ask for it.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer"
+
+const firstBytes = 4096
+
+/** A text longer than this is copied by the machine. */
+const shortText = 32
+
+/** Lines of ASCII that grow. What is put in belongs to the line that is not ended yet. */
+export class LineBuffer {
+  #bytes: Buffer = none
+  #length = 0
+  #lineStart = 0
+
+  /** Bytes of whole lines. */
+  get length(): number {
+    return this.#lineStart
+  }
+
+  put(text: string): void {
+    const { length } = text
+    const end = this.#length + length
+    if (end >= this.#bytes.length) this.#grow(end + 1)
+    const bytes = this.#bytes
+    if (length > shortText) bytes.write(text, this.#length, "latin1")
+    else for (let from = 0, to = this.#length; from < length;) bytes[to++] = text.charCodeAt(from++)
+    this.#length = end
+  }
+
+  /** A whole number from 0 to 2^53. Made of parts that are small integers, which are divided faster. */
+  putWhole(number: number): void {
+    if (number < billion) return this.#putDigits(number | 0, 1)
+    const billions = Math.floor(number / billion)
+    this.#putDigits(billions | 0, 1)
+    this.#putDigits((number - billions * billion) | 0, 9)
+  }
+
+  #putDigits(number: number, least: number): void {
+    if (this.#length + mostDigits >= this.#bytes.length) this.#grow(this.#length + mostDigits + 1)
+    let digits = least
+    for (let rest = (number / 10 ** least) | 0; rest > 0; rest = (rest / 10) | 0) digits++
+    const end = this.#length + digits
+    for (let at = end - 1, rest = number; at >= this.#length; at--) {
+      const tenth = (rest / 10) | 0
+      this.#bytes[at] = 48 + rest - tenth * 10
+      rest = tenth
+    }
+    this.#length = end
+  }
+
+  /** Ends the line. Returns its bytes, the end among them. */
+  endLine(): number {
+    this.put("\n")
+    const length = this.#length - this.#lineStart
+    this.#lineStart = this.#length
+    return length
+  }
+
+  /** Forgets the line that is not ended. */
+  dropLine(): void {
+    this.#length = this.#lineStart
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    this.#length = 0
+    this.#lineStart = 0
+  }
+
+  /** A copy of the whole lines, which are gone then. More room than `kept` is given back. */
+  take(kept: number): Buffer {
+    const lines = Buffer.copyBytesFrom(this.#bytes, 0, this.#lineStart)
+    this.clear()
+    if (this.#bytes.length > kept) this.#bytes = none
+    return lines
+  }
+
+  #grow(needed: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2, firstBytes))
+    this.#bytes.copy(larger, 0, 0, this.#length)
+    this.#bytes = larger
+  }
+}
+
+const none = Buffer.alloc(0)
+const billion = 1_000_000_000
+const mostDigits = 10

@@ -1,0 +1,225 @@
+/** A full book on disk: what comes back, and every file that is none. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Option, Path, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { AddressGroups, byNetwork } from "../../src/addresses/AddressGroups.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import * as BookFile from "../../src/addresses/BookFile.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
+import { ChainParams, mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import * as SimDisk from "../../src/simulation/SimDisk.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
+import { address, gossiped, nowSeconds } from "../support/bookWorld.ts"
+import { linesOf } from "../support/logs.ts"
+
+const path = "/cache/network/mainnet.book"
+
+/** A run of a node on this disk; each has another chance, and so would draw another secret. */
+let runs = 0
+const run = <A, E>(disk: SimDisk.SimDisk, use: Effect.Effect<A, E, AddressBook>, chain = mainnet, groups = byNetwork) =>
+  Effect.provide(
+    use,
+    BookFile.layer("/cache").pipe(
+      Layer.provide([
+        BanList.layer.pipe(Layer.provideMerge(BackgroundTasks.layer)),
+        OwnAddress.layerNone,
+        Path.layer,
+        disk.layer,
+        SeededRandom.layer(++runs),
+        Layer.succeed(ChainParams, chain),
+        Layer.succeed(AddressGroups, groups)
+      ])
+    )
+  )
+
+const connects = (text: string) =>
+  Effect.flatMap(AddressBook, (book) =>
+    book.record({
+      _tag: "UpdateConnected",
+      address: address(text),
+      services: 1n,
+      isInbound: false,
+      userAgent: "/x/",
+      negotiatedVersion: 170_190
+    })
+  )
+const fails = (text: string) =>
+  Effect.flatMap(AddressBook, (book) =>
+    book.record({ _tag: "UpdateFailed", address: address(text), services: undefined })
+  )
+const tell = (texts: ReadonlyArray<string>, from: string) =>
+  Effect.gen(function* () {
+    const now = yield* nowSeconds
+    return yield* (yield* AddressBook).addGossiped(
+      texts.map((text) => gossiped(text, now - 60)),
+      address(from)
+    )
+  })
+const known = Effect.flatMap(AddressBook, (book) =>
+  Effect.map(book.entries, (entries) => entries.map((entry) => PeerSocketAddress.format(entry.address)).toSorted())
+)
+
+/** What is in a file; nothing when there is none. */
+const read = (disk: SimDisk.SimDisk, file = path) => Effect.sync(() => disk.files.get(file) ?? "")
+
+const fill = Effect.gen(function* () {
+  yield* connects("40.1.0.1:8233")
+  yield* TestClock.adjust("10 seconds")
+  yield* connects("40.2.0.1:8233")
+  yield* tell(["50.1.0.1:8233", "[2a0e::1]:8233"], "40.1.0.1:8233")
+  yield* fails("50.1.0.1:8233")
+})
+
+describe("the address book on disk", () => {
+  it.effect("comes back as it was: who was met, who failed, who was there for longest, and where each stands", () =>
+    Effect.gen(function* () {
+      const disk = SimDisk.make()
+      yield* TestClock.setTime(1_767_225_600_000)
+      const facts = Effect.flatMap(AddressBook, (book) =>
+        Effect.forEach(["40.1.0.1:8233", "40.2.0.1:8233", "50.1.0.1:8233", "[2a0e::1]:8233"], (text) =>
+          Effect.map(book.why(address(text)), ({ bucket, failures, firstSuccessSeconds, table }) => ({
+            bucket,
+            failures,
+            firstSuccessSeconds,
+            table
+          }))
+        )
+      )
+      const before = yield* run(disk, Effect.andThen(fill, facts))
+      assert.deepStrictEqual(
+        before.map(({ failures, table }) => [table, failures]),
+        [
+          ["tried", 0],
+          ["tried", 0],
+          ["new", 1],
+          ["new", 0]
+        ]
+      )
+      yield* TestClock.adjust("1 hour")
+      const [after, anchors, next] = yield* run(
+        disk,
+        Effect.gen(function* () {
+          const book = yield* AddressBook
+          return [yield* facts, yield* book.anchors, yield* book.takeCandidate] as const
+        })
+      )
+      assert.deepStrictEqual(after, before)
+      assert.deepStrictEqual(anchors.map(PeerSocketAddress.format), ["40.1.0.1:8233", "40.2.0.1:8233"])
+      assert.isTrue(Option.isSome(next))
+    })
+  )
+
+  it.effect("is read by its owner alone, holds its secret, and is written whole", () =>
+    Effect.gen(function* () {
+      const disk = SimDisk.make()
+      yield* run(disk, fill)
+      const [title, sum, chain, groups, key] = (yield* read(disk)).split("\n")
+      assert.deepStrictEqual([title, chain, groups], ["network-effect address book 1", "chain mainnet", "groups -"])
+      assert.match(sum!, /^sha256 [0-9a-f]{64}$/)
+      assert.match(key!, /^key [0-9a-f]{64}$/)
+    })
+  )
+
+  it.effect("goes on without what it cannot use, in one line, and what it was is still there", () =>
+    Effect.gen(function* () {
+      const good = SimDisk.make()
+      yield* run(good, fill)
+      const text = yield* read(good)
+      const lines = text.split("\n")
+      const cases: ReadonlyArray<readonly [string, string]> = [
+        [text.replace("40.2.0.1", "40.2.0.9"), "its checksum is wrong"],
+        [text.slice(0, 300), "its checksum is wrong"],
+        [text.replace("book 1\n", "book 0\n"), "it is of version 0, and this program reads version 1"],
+        [text.replace("book 1\n", "book 2\n"), "it is of version 2, and this program reads version 1"],
+        ["40.1.0.1:8233\n40.2.0.1:8233", "it is no address book"],
+        ["\u0000\u0001".repeat(3000), "it is no address book"],
+        ["x".repeat(1_048_577), "too large"],
+        [
+          BookFile.encode(testnet, { anchors: [], entries: [], groups: "", key: undefined }).join("\n"),
+          "it is another chain's"
+        ]
+      ]
+      assert.isAbove(lines.length, 8)
+      for (const [content, reason] of cases) {
+        const disk = SimDisk.make()
+        disk.put(path, content)
+        let found: ReadonlyArray<string> = ["nothing was read"]
+        const logged = yield* linesOf(Effect.tap(run(disk, known), (texts) => Effect.sync(() => (found = texts))))
+        assert.deepStrictEqual(found, [], reason)
+        assert.deepStrictEqual(logged, ["Warn: the address book is damaged and was moved aside; going on without it"])
+        if (content.length < 1_000_000) {
+          assert.deepStrictEqual(BookFile.decode(mainnet, content.split("\n")), Result.fail(reason))
+        }
+        assert.strictEqual(yield* read(disk, `${path}.corrupt`), content)
+        // And is a book again.
+        yield* run(disk, fill)
+        assert.lengthOf(yield* run(disk, known), 4)
+      }
+    })
+  )
+
+  it.effect("keeps everybody when the secret was taken out, and says so in one line", () =>
+    Effect.gen(function* () {
+      const disk = SimDisk.make()
+      yield* run(disk, fill)
+      const content = Result.getOrThrow(BookFile.decode(mainnet, (yield* read(disk)).split("\n")))
+      disk.put(path, BookFile.encode(mainnet, { ...content, key: undefined }).join("\n"))
+      let found: ReadonlyArray<string> = []
+      const lines = yield* linesOf(Effect.tap(run(disk, known), (texts) => Effect.sync(() => (found = texts))))
+      assert.lengthOf(found, 4)
+      assert.deepStrictEqual(lines, ["Warn: the address book has lost its secret; it goes on with a new one"])
+      const again = Result.getOrThrow(BookFile.decode(mainnet, (yield* read(disk)).split("\n")))
+      assert.isDefined(again.key)
+      assert.notDeepEqual(again.key, content.key)
+    })
+  )
+
+  it.effect("counts sources anew when another map takes the place of one", () =>
+    Effect.gen(function* () {
+      const disk = SimDisk.make()
+      yield* run(disk, fill)
+      const other = { groupOf: () => "AS1", digest: "ab".repeat(32) }
+      yield* run(disk, known, mainnet, other)
+      const content = Result.getOrThrow(BookFile.decode(mainnet, (yield* read(disk)).split("\n")))
+      assert.strictEqual(content.groups, other.digest)
+      assert.isTrue(content.entries.every(({ source }) => source === "AS1"))
+    })
+  )
+
+  it.effect("is not there on Regtest, and not written over by nothing", () =>
+    Effect.gen(function* () {
+      const disk = SimDisk.make()
+      yield* run(disk, connects("127.0.0.1:18233"), regtest)
+      assert.strictEqual(yield* read(disk, "/cache/network/regtest.book"), "")
+      yield* run(disk, known)
+      assert.strictEqual(disk.files.size, 0)
+    })
+  )
+
+  it("reads what it writes, and refuses every line that is damaged", () => {
+    const entry = {
+      address: address("[2a0e::1]:8233"),
+      table: "tried",
+      source: "2a0e::/32",
+      services: 1n,
+      untrustedLastSeenSeconds: 5,
+      lastResponseSeconds: 7,
+      firstSuccessSeconds: 6,
+      failures: 2
+    } as const
+    const content = { anchors: [address("1.2.3.4:5")], entries: [entry], groups: "ab", key: new Uint8Array(32).fill(7) }
+    const lines = BookFile.encode(mainnet, content)
+    const decoded = Result.getOrThrow(BookFile.decode(mainnet, lines))
+    assert.deepStrictEqual({ ...decoded, key: Uint8Array.from(decoded.key!) }, content)
+    for (let line = 2; line < lines.length; line++) {
+      for (const damage of ["", "x", " 1", lines[line]!.slice(0, -1), `${lines[line]!} `]) {
+        const damaged = lines.with(line, damage === " 1" ? lines[line]! + damage : damage)
+        if (damaged[line] === lines[line]) continue
+        assert.deepStrictEqual(BookFile.decode(mainnet, damaged), Result.fail("its checksum is wrong"))
+      }
+    }
+  })
+})

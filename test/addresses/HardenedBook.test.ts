@@ -1,0 +1,514 @@
+/** What keeps an attacker from filling a book and from being dialled next: each rule, where it begins and where it ends. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer, Option, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { AddressGroups, bySystem } from "../../src/addresses/AddressGroups.ts"
+import * as AddressRules from "../../src/addresses/AddressRules.ts"
+import * as AsMap from "../../src/addresses/AsMap.ts"
+import { FailureMemory } from "../../src/addresses/FailureMemory.ts"
+import { Tables, shapeOf } from "../../src/addresses/Tables.ts"
+import { regtest, testnet } from "../../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import type { Policy } from "../../src/Policy.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import { answer, ipv4Prefix, jump, program } from "../support/asMaps.ts"
+import { address, bookWorldOf, gossiped, nowSeconds } from "../support/bookWorld.ts"
+import { twoClocks } from "../support/twoClocks.ts"
+
+const world = (policy: Partial<Policy> = {}, chain = testnet) => bookWorldOf("hardened")(policy, chain)
+
+/** Host `n` of network `network`. */
+const host = (network: number, n = 1) => `40.${network}.${n >> 8}.${n & 255}:18233`
+const range = (count: number) => Array.from({ length: count }, (_, n) => n)
+
+const tell = (texts: ReadonlyArray<string>, from?: string, seen = 0) =>
+  Effect.gen(function* () {
+    const now = yield* nowSeconds
+    const book = yield* AddressBook
+    return yield* book.addGossiped(
+      texts.map((text) => gossiped(text, now - seen)),
+      from === undefined ? undefined : address(from)
+    )
+  })
+const take = Effect.flatMap(AddressBook, (book) =>
+  Effect.map(book.takeCandidate, (entry) =>
+    Option.getOrUndefined(Option.map(entry, (entry) => PeerSocketAddress.format(entry.address)))
+  )
+)
+const takeAll = Effect.gen(function* () {
+  const taken: Array<string> = []
+  for (let text = yield* take; text !== undefined; text = yield* take) taken.push(text)
+  return taken
+})
+const connects = (text: string) =>
+  Effect.flatMap(AddressBook, (book) =>
+    book.record({
+      _tag: "UpdateConnected",
+      address: address(text),
+      services: 1n,
+      isInbound: false,
+      userAgent: "/x/",
+      negotiatedVersion: 170_190
+    })
+  )
+const fails = (text: string) =>
+  Effect.flatMap(AddressBook, (book) =>
+    book.record({ _tag: "UpdateFailed", address: address(text), services: undefined })
+  )
+const answers = (text: string) =>
+  Effect.flatMap(AddressBook, (book) =>
+    book.record({ _tag: "UpdateResponded", address: address(text), roundTrip: undefined })
+  )
+const why = (text: string) => Effect.flatMap(AddressBook, (book) => book.why(address(text)))
+const networkOf = (text: string) => AddressRules.networkKey(address(text))
+
+describe("the tables", () => {
+  it("give a source 64 of 1,024 buckets and a group 8 of 256, whatever the secret (G8)", () => {
+    for (const secret of [0, 1, 255]) {
+      const tables = new Tables(new Uint8Array(32).fill(secret), 5000)
+      const heard = new Set(range(20_000).map((n) => tables.newBucket(`40.${n}`, "11.7")))
+      const met = new Set(range(20_000).map((n) => tables.triedBucket(`4028000${n}`, "11.7")))
+      assert.isAtMost(heard.size, 64)
+      assert.isAtLeast(heard.size, 55)
+      assert.isAtMost(met.size, 8)
+      assert.isAtLeast(met.size, 6)
+      // Others have others.
+      const all = new Set(range(20_000).map((n) => tables.newBucket("40.7", `11.${n}`)))
+      assert.isAtLeast(all.size, 1000)
+    }
+  })
+
+  it("are smaller in a smaller book, in the same proportion, and leave places for what is in neither", () => {
+    for (const capacity of [3, 500, 1000, 5000, 50_000]) {
+      const [heard, met] = [shapeOf("new", capacity), shapeOf("tried", capacity)]
+      assert.strictEqual(heard.open / heard.buckets, 64 / 1024)
+      assert.strictEqual(met.open / met.buckets, 8 / 256)
+      if (capacity < 500) continue
+      const places = heard.buckets * heard.places + met.buckets * met.places
+      assert.isBelow(places, capacity)
+      assert.isAbove(places, 0.85 * capacity)
+    }
+  })
+})
+
+describe("a source", () => {
+  it.effect("fills an eighth of a book at most, however much it tells and wherever that is (E3, E8)", () =>
+    Effect.gen(function* () {
+      for (const round of range(40)) {
+        yield* tell(
+          range(100).map((n) => host(n, round * 7 + 1)),
+          host(200)
+        )
+        yield* TestClock.adjust("20 minutes")
+      }
+      const { length } = yield* (yield* AddressBook).entries
+      assert.isAtMost(length, 5000 / 8)
+      // What it told is kept up to there.
+      assert.isAbove(length, 200)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("tells 256 at once and then one in ten seconds, and nobody else waits for that (E8)", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        yield* tell(
+          range(256).map((n) => host(n)),
+          host(200)
+        ),
+        256
+      )
+      assert.strictEqual(yield* tell([host(1, 77)], host(200, 9)), 0)
+      assert.strictEqual(yield* tell([host(1, 77)], host(201)), 1)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* tell([host(2, 77), host(3, 77)], host(200)), 1)
+      // So large that no bucket is full.
+    }).pipe(Effect.provide(world({ addressBookCapacity: 50_000 })))
+  )
+
+  it.effect("gains nothing by what it claims to have seen when (E4)", () =>
+    Effect.gen(function* () {
+      const story = (seen: (n: number) => number) =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(10_000_000)
+          for (const n of range(30)) yield* tell([host(n)], host(200), seen(n))
+          return yield* takeAll
+        }).pipe(Effect.provide(world()), Effect.provide(TestClock.layer()))
+      const ordered = yield* story((n) => 60 * n)
+      assert.lengthOf(ordered, 30)
+      assert.deepStrictEqual(yield* story((n) => 3000 - 60 * n), ordered)
+    })
+  )
+})
+
+describe("a part of the internet", () => {
+  it.effect("is dialled once at a time, and as often as any other, whatever crowd is in it (E1, E4)", () =>
+    Effect.gen(function* () {
+      for (const part of range(8))
+        yield* tell(
+          range(250).map((n) => host(7, part * 250 + n + 1)),
+          host(210 + part)
+        )
+      yield* tell(
+        range(99).map((n) => host(n + 8)),
+        host(200)
+      )
+      const first = yield* Effect.forEach(range(10), () => take)
+      assert.isAtMost(first.filter((text) => networkOf(text!) === "40.7").length, 1)
+      const rest = yield* takeAll
+      assert.lengthOf(
+        [...first, ...rest].filter((text) => networkOf(text!) === "40.7"),
+        1
+      )
+      assert.isAtLeast(first.length + rest.length, 95)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect(
+    "has one outbound connection; two where fewer than 75 parts are known and no other has been heard of for 5 minutes",
+    () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        yield* tell([host(1, 1), host(1, 2), host(1, 3)], host(200))
+        const first = yield* take
+        yield* connects(first!)
+        assert.isUndefined(yield* take)
+        const other = [host(1, 1), host(1, 2), host(1, 3)].find((text) => text !== first)!
+        assert.strictEqual((yield* why(other)).against, "group-full")
+        assert.isFalse(yield* book.hasRoom(address(host(1, 9))))
+        const stay = Effect.gen(function* () {
+          yield* TestClock.adjust("100 seconds")
+          yield* answers(first!)
+        })
+        yield* Effect.replicateEffect(stay, 4, { discard: true })
+        const second = yield* take
+        assert.isDefined(second)
+        yield* connects(second!)
+        assert.isUndefined(yield* take)
+        // As soon as there are enough of others, the next one has to be elsewhere.
+        for (const n of range(75)) yield* tell([host(n + 2)], host(n + 2, 9))
+        yield* fails(second!)
+        const taken = yield* takeAll
+        assert.lengthOf(taken, 75)
+        assert.isTrue(taken.every((text) => networkOf(text) !== "40.1"))
+      }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is free again when its peer is gone, and 119 seconds after it fell silent", () =>
+    Effect.gen(function* () {
+      yield* tell([host(1, 1), host(1, 2), host(1, 3)], host(200))
+      const first = yield* take
+      yield* connects(first!)
+      yield* fails(first!)
+      const second = yield* take
+      assert.isDefined(second)
+      yield* connects(second!)
+      yield* TestClock.adjust("119 seconds")
+      assert.isUndefined(yield* take)
+      yield* TestClock.adjust("1 millis")
+      assert.isDefined(yield* take)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is the system of a map, where there is one (E12)", () => {
+    const map = Result.getOrThrow(AsMap.decode(program(ipv4Prefix, jump(17), answer(7), answer(9))))
+    return Effect.gen(function* () {
+      assert.strictEqual((yield* why("40.1.0.1:18233")).group, "AS7")
+      yield* tell(["40.1.0.1:18233", "90.2.0.1:18233", "200.1.0.1:18233"], host(1))
+      const taken = yield* takeAll
+      assert.lengthOf(taken, 2)
+      assert.isTrue(taken.includes("200.1.0.1:18233"))
+    }).pipe(Effect.provide(world().pipe(Layer.provide(Layer.succeed(AddressGroups, bySystem(map))))))
+  })
+
+  it.effect("counts for nobody the operator named, nor for a private network on Regtest", () =>
+    Effect.gen(function* () {
+      const named = [host(1, 1), host(1, 2), host(1, 3)]
+      const book = yield* AddressBook
+      for (const text of named) yield* book.record({ _tag: "NewConfigured", address: address(text) })
+      assert.sameMembers([...(yield* takeAll)], named)
+    }).pipe(
+      Effect.provide(world()),
+      Effect.andThen(
+        Effect.gen(function* () {
+          const near = range(20).map((n) => `10.0.0.${n + 1}:18233`)
+          yield* tell(near, "10.0.0.99:18233")
+          assert.sameMembers([...(yield* takeAll)], near)
+        }).pipe(Effect.provide(world({}, regtest)))
+      )
+    )
+  )
+})
+
+describe("what failed", () => {
+  it.effect("rests for longer each time while somebody is there, and not while nobody is", () =>
+    Effect.gen(function* () {
+      yield* tell([host(1), host(2)], host(200))
+      yield* takeAll
+      yield* connects(host(1))
+      /** Seconds until it is dialled again, to ten. */
+      const wait = Effect.gen(function* () {
+        yield* fails(host(2))
+        for (let seconds = 0; seconds < 4000; seconds += 10) {
+          yield* TestClock.adjust("10 seconds")
+          if (seconds % 100 === 0) yield* answers(host(1))
+          if ((yield* take) !== undefined) return seconds + 10
+        }
+        return Number.POSITIVE_INFINITY
+      })
+      assert.strictEqual(yield* wait, 120)
+      assert.strictEqual(yield* wait, 180)
+      assert.strictEqual(yield* wait, 270)
+      for (const _ of range(8)) yield* wait
+      assert.strictEqual(yield* wait, 1810)
+      yield* fails(host(1))
+      yield* fails(host(2))
+      yield* TestClock.adjust("120 seconds")
+      assert.sameMembers([...(yield* takeAll)], [host(1), host(2)])
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect(
+    "gives its place to what is new after three times, and is not dialled sooner for being told again (E9)",
+    () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        // As many as their source may fill: some bucket of the next one is full.
+        for (const part of range(8)) {
+          yield* tell(
+            range(200).map((n) => host(n, part + 1)),
+            host(200)
+          )
+          yield* TestClock.adjust("1 hour")
+        }
+        const known = new Set((yield* book.entries).map((entry) => PeerSocketAddress.format(entry.address)))
+        for (const _ of range(3)) {
+          for (const text of known) {
+            yield* book.record({ _tag: "UpdateAttempt", address: address(text) })
+            yield* fails(text)
+          }
+          yield* TestClock.adjust("1 hour")
+        }
+        const dialled = yield* take
+        yield* fails(dialled!)
+        let replaced: string | undefined
+        for (let n = 0; replaced === undefined && n < 3000; n++) {
+          yield* tell([host(n % 256, 100 + (n >> 8))], host(200))
+          if (n % 200 === 199) yield* TestClock.adjust("10 millis")
+          const left = new Set((yield* book.entries).map((entry) => PeerSocketAddress.format(entry.address)))
+          replaced = [...known].find((text) => !left.has(text))
+          if (n % 100 === 99) yield* Effect.yieldNow
+          if (n % 250 === 249) break
+        }
+        assert.isDefined(replaced)
+      }).pipe(Effect.provide(world({ addressBookCapacity: 500 })))
+  )
+
+  it("is remembered apart from the book, the latest 20,000 or so many", () => {
+    const memory = new FailureMemory(3)
+    for (const key of ["a", "b", "c"]) memory.failed(key, 1)
+    memory.failed("a", 2)
+    memory.attempted("d", 3)
+    assert.isUndefined(memory.of("b"))
+    assert.deepStrictEqual(memory.of("a"), { latestMillis: 2, failures: 2 })
+    memory.answered("a", 4)
+    assert.deepStrictEqual(memory.of("a"), { latestMillis: 4, failures: 0 })
+    assert.strictEqual(memory.size, 3)
+  })
+})
+
+describe("places", () => {
+  it.effect("are kept for those met a day ago: a quarter, as far as there are any (E6)", () =>
+    Effect.gen(function* () {
+      // Eight places, two of which are kept.
+      const old = range(3).map((n) => host(n))
+      yield* tell(old, host(200))
+      yield* Effect.forEach(yield* takeAll, connects)
+      for (const text of old) yield* fails(text)
+      yield* TestClock.adjust("24 hours")
+      yield* Effect.forEach(range(5), (n) =>
+        tell(
+          range(20).map((m) => host(20 + n * 20 + m)),
+          host(201 + n)
+        )
+      )
+      const first: Array<string> = []
+      while (first.length < 6) {
+        const text = (yield* take)!
+        if (old.includes(text)) yield* fails(text)
+        else {
+          yield* connects(text)
+          first.push(text)
+        }
+      }
+      yield* TestClock.adjust("100 seconds")
+      for (const text of first) yield* answers(text)
+      yield* TestClock.adjust("100 seconds")
+      for (const text of first) yield* answers(text)
+      const next = [yield* take, yield* take]
+      assert.isTrue(
+        next.every((text) => old.includes(text!)),
+        String(next)
+      )
+      const someone = (yield* (yield* AddressBook).entries).find(({ state }) => state === "NeverAttempted")!
+      assert.strictEqual((yield* why(PeerSocketAddress.format(someone.address))).against, "places-kept")
+    }).pipe(Effect.provide(world({ targetPeers: 4, outboundMultiplier: 2 })))
+  )
+
+  it.effect("are first those of the peers that were there for longest, of distinct parts (E6)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      for (const n of range(6)) {
+        yield* connects(host(n))
+        yield* TestClock.adjust("1 second")
+      }
+      assert.deepStrictEqual(
+        (yield* book.anchors).map(PeerSocketAddress.format),
+        range(4).map((n) => host(n))
+      )
+      yield* TestClock.adjust("10 seconds")
+      yield* fails(host(1))
+      assert.deepStrictEqual(
+        (yield* book.anchors).map(PeerSocketAddress.format),
+        [0, 2, 3, 4].map((n) => host(n))
+      )
+      assert.isTrue((yield* why(host(0))).isAnchor)
+      assert.isFalse((yield* why(host(5))).isAnchor)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("among those met are given up only after a test: whoever answers stays (E5)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      /** Hosts of one group, more than it has places for. */
+      const crowd = range(200).map((n) => host(1, n + 1))
+      for (const text of crowd) {
+        yield* connects(text)
+        yield* TestClock.adjust("6 seconds")
+        yield* fails(text)
+      }
+      const met = () => Effect.filter(crowd, (text) => Effect.map(why(text), ({ table }) => table === "tried"))
+      const before = yield* met()
+      assert.isAtMost(before.length, 8 * 3)
+      yield* TestClock.adjust("5 hours")
+      const newcomers = crowd.filter((text) => !before.includes(text))
+      for (const text of newcomers.slice(0, 60)) {
+        yield* connects(text)
+        yield* TestClock.adjust("6 seconds")
+        yield* fails(text)
+      }
+      // Nobody has lost a place yet.
+      assert.deepStrictEqual(yield* met(), before)
+      const tested = yield* book.takeFeeler
+      const text = PeerSocketAddress.format(Option.getOrThrow(tested).address)
+      assert.isTrue(before.includes(text))
+      yield* connects(text)
+      assert.isTrue((yield* met()).includes(text))
+      yield* TestClock.adjust("6 seconds")
+      const other = PeerSocketAddress.format(Option.getOrThrow(yield* book.takeFeeler).address)
+      yield* TestClock.adjust("1 second")
+      yield* fails(other)
+      assert.isFalse((yield* met()).includes(other))
+      assert.lengthOf(yield* met(), before.length)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("of connections are not taken by a feeler", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tell([host(1, 1), host(1, 2)], host(200))
+      const felt = PeerSocketAddress.format(Option.getOrThrow(yield* book.takeFeeler).address)
+      yield* connects(felt)
+      assert.isTrue(yield* book.hasRoom(address(felt)))
+      assert.strictEqual((yield* why(felt)).table, "tried")
+      assert.isDefined(yield* take)
+    }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("why an address is or is not dialled next", () => {
+  it.effect("says what is known of it", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      assert.strictEqual((yield* why(host(9))).against, "unknown")
+      yield* tell([host(1)], host(200))
+      const heard = yield* why(host(1))
+      assert.strictEqual(heard.group, "40.1")
+      assert.strictEqual(heard.table, "new")
+      assert.isTrue(heard.bucket !== undefined && heard.bucket < 1024)
+      assert.isUndefined(heard.against)
+      assert.strictEqual(yield* take, host(1))
+      assert.strictEqual((yield* why(host(1))).against, "recently-updated")
+      yield* connects(host(1))
+      assert.strictEqual((yield* why(host(1))).table, "tried")
+      assert.strictEqual((yield* why(host(1))).firstSuccessSeconds, yield* nowSeconds)
+      yield* book.ban({ address: address(host(1)), reason: "x", duration: Duration.hours(1) })
+      const banned = yield* why(host(1))
+      assert.strictEqual(banned.against, "banned")
+      assert.deepStrictEqual(banned.limit, { group: "40.1.0.1", isBanned: true })
+      assert.isUndefined(banned.entry)
+    }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("whatever happens to a hardened book", () => {
+  it.effect(
+    "nobody is dialled twice within 119 seconds, and no part has more connections than it may (4,000 steps)",
+    () => {
+      const clocks = twoClocks(1000)
+      return Effect.gen(function* () {
+        const book = yield* AddressBook
+        const draw = SeededRandom.draws("hardened", "steps")
+        const below = (limit: number) => draw() % limit
+        const dialledAt = new Map<string, number>()
+        const open = new Map<string, string>()
+        let [now, dials] = [0, 0]
+        for (const _ of range(4000)) {
+          const text = host(below(90), 1 + below(40))
+          switch (below(8)) {
+            case 0:
+            case 1:
+              yield* tell([text], host(100 + below(40)))
+              break
+            case 2:
+            case 3: {
+              const taken = yield* take
+              if (taken === undefined) break
+              dials++
+              assert.isAbove(now - (dialledAt.get(taken) ?? -Infinity), 119_000)
+              dialledAt.set(taken, now)
+              const network = networkOf(taken)
+              assert.isFalse(open.has(network), network)
+              if (below(2) === 0) yield* fails(taken)
+              else {
+                yield* connects(taken)
+                open.set(network, taken)
+              }
+              break
+            }
+            case 4:
+              for (const [network, connected] of open) {
+                if (below(10) > 0) continue
+                clocks.pass(5)
+                now += 5000
+                yield* fails(connected)
+                open.delete(network)
+                break
+              }
+              break
+            case 5:
+              clocks.pass(5)
+              now += 5000
+              break
+            case 6:
+              for (const connected of open.values()) yield* answers(connected)
+              break
+            default:
+              assert.isAtMost((yield* book.entries).length, 500)
+          }
+        }
+        assert.isAbove(dials, 100)
+      }).pipe(Effect.provide(world({ addressBookCapacity: 500 })), clocks.provide)
+    }
+  )
+})

@@ -1,0 +1,141 @@
+/** `network-effect replay` as a process: what it says of good, bad and strange records, and that it stays off the network. */
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Message } from "../../src/wire/Message.ts"
+import { memoryRecorder, ping, talk } from "../recording/talk.ts"
+import { isListening, makeHome, outcomeOf, startIn, until } from "../support/process.ts"
+
+const { directory, remove } = makeHome()
+afterAll(remove)
+const guard = new URL("../support/noNetwork.mjs", import.meta.url).href
+const start = startIn(directory, { NODE_OPTIONS: `--import ${guard}` })
+const outcome = (...args: ReadonlyArray<string>) => outcomeOf(start(...args))
+
+/** The record of a peer that pings three times and then says `verack` once more. */
+const record = (() => {
+  const { recorder, sink } = memoryRecorder()
+  const { hears } = talk(recorder.recording(""))
+  hears(ping, ping, ping, Message.Verack())
+  return sink.segments()[0]?.text ?? ""
+})()
+const file = (name: string, text: string | Uint8Array) => {
+  const path = join(directory, name)
+  writeFileSync(path, text)
+  return path
+}
+const good = file("good.ndjson", record)
+
+describe.concurrent("replay", () => {
+  it("says what was said and that all actions are the same", async () => {
+    const { code, errors, output } = await outcome("replay", good)
+    assert.deepStrictEqual({ code, errors }, { code: 0, errors: [] })
+    assert.deepStrictEqual(output.trim().split("\n").slice(1), [
+      "the peer said: ping 3, verack 1",
+      "after 0.000 s: DuplicateHandshake",
+      "identical: all actions of 7 events"
+    ])
+    assert.match(output, /^connection 1, to 198\.51\.\d+\.\d+:8233, \/Zebra:7\.0\.0\/, segment 1\n/)
+  })
+
+  it("shows the first event that has other actions, with those before it, and ends with 1", async () => {
+    const lines = record.split("\n")
+    const at = lines.findLastIndex((line) => line.includes("Send pong"))
+    lines[at] = (lines[at] ?? "").replace("Send pong 5", "Send pong 6")
+    // Whoever changes a record leaves out its end, or the checksum gives it away.
+    const changed = file("changed.ndjson", `${lines.slice(0, -2).join("\n")}\n`)
+    const { code, errors, output } = await outcome("replay", changed)
+    assert.strictEqual(code, 1)
+    assert.deepStrictEqual(errors, [`network-effect: ${changed} has other actions from event 5 on.`])
+    assert.include(output, "the peer says ping 5")
+    assert.include(output, "then   Send pong 6")
+    assert.include(output, "now    Send pong 5")
+  })
+
+  it(
+    "writes the shortest record of what happens for a test, and finds where it does",
+    { timeout: 120_000 },
+    async () => {
+      const fixture = join(directory, "good.shrunk.ndjson")
+      const { code, output } = await outcome("replay", good, "--until", "ending:DuplicateHandshake", "--shrink")
+      assert.strictEqual(code, 0)
+      assert.strictEqual(output, `${good}: 1 of 7 events still show ending:DuplicateHandshake: ${fixture}\n`)
+      assert.strictEqual(statSync(fixture).mode & 0o777, 0o600)
+      assert.strictEqual(readFileSync(fixture, "utf8").split("\n").length, 4)
+      const shown = await outcome("replay", fixture, "--until", "ending")
+      assert.deepStrictEqual([shown.code, shown.errors], [0, []])
+      assert.match(shown.output, /the peer says verack\n.*Unasked verack\n.*Close DuplicateHandshake\n$/)
+    }
+  )
+
+  it("says of a record that is cut where it is cut, and ends with 1", async () => {
+    const cut = file("cut.ndjson", record.slice(0, record.lastIndexOf('{"end"') - 20))
+    const { code, errors } = await outcome("replay", cut)
+    assert.deepStrictEqual(errors, [`network-effect: ${cut} is cut after event 6, up to which it is identical.`])
+    assert.strictEqual(code, 1)
+  })
+
+  it("reads no more of what has no lines than a line may have", async () => {
+    const { code, errors } = await outcome("replay", "/dev/zero")
+    assert.deepStrictEqual(errors, [
+      "network-effect: /dev/zero has a line of more than 67108864 characters, so it is no record."
+    ])
+    assert.strictEqual(code, 1)
+  })
+
+  it("says that there is no such file", async () => {
+    const { code, errors } = await outcome("replay", join(directory, "missing.ndjson"))
+    assert.deepStrictEqual(errors, [`network-effect: ${directory}/missing.ndjson: there is no such file.`])
+    assert.strictEqual(code, 1)
+  })
+
+  it("says what a property is", async () => {
+    assert.deepStrictEqual((await outcome("replay", good, "--until", "soon")).errors, [
+      'network-effect: Invalid value for flag --until: "soon". Expected ending, ending:TAG, message:COMMAND, action:TEXT or defect, got soon. See network-effect replay --help.'
+    ])
+  })
+
+  it("runs under a guard that would have ended it at the first socket, as it ends a node", async () => {
+    const { code, errors } = await outcome("start", "--network", "regtest", "--listen", "127.0.0.1:0")
+    assert.deepStrictEqual([code, errors], [97, ["reached the network: listen"]])
+  })
+})
+
+describe("start --record", () => {
+  const plain = startIn(directory)
+
+  it("leaves the records of its connections, with pseudonyms and without", { timeout: 120_000 }, async () => {
+    const [first, second] = [join(directory, "hidden"), join(directory, "shown")]
+    const one = plain("start", "--network", "regtest", "--listen", "127.0.0.1:0", "--record", first)
+    await isListening(one)
+    const [, address = ""] = /listening on (\S+);/.exec(one.output()) ?? []
+    const flags = ["--network", "regtest", "--listen", "127.0.0.2:0", "--peer", address, "--record", second]
+    const other = plain("start", ...flags, "--show-addresses")
+    await isListening(other)
+    await until(() => readdirSync(first).length > 0 && readdirSync(second).length > 0, "both ends to be recorded")
+    one.child.kill("SIGTERM")
+    await one.ended
+    other.child.kill("SIGTERM")
+    await other.ended
+    const [hidden, shown] = [await outcome("replay", first, "--json"), await outcome("replay", second, "--json")]
+    assert.deepStrictEqual([hidden.code, shown.code], [0, 0], hidden.errors.concat(shown.errors).join())
+    const addresses = ({ output }: typeof hidden): ReadonlyArray<string> =>
+      output
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).connection.address)
+    assert.include(addresses(shown), address)
+    for (const pseudonym of addresses(hidden)) {
+      assert.match(pseudonym, /^127\.0\.\d+\.\d+:\d+$/)
+      assert.notMatch(pseudonym, /^127\.0\.0\.[12]:/)
+    }
+  })
+
+  it("says in one sentence that a folder is none of records", async () => {
+    const { code, errors } = await outcomeOf(plain("start", "--network", "regtest", "--record", directory))
+    assert.deepStrictEqual(
+      [code, errors],
+      [1, [`network-effect: --record ${directory} is a folder with other things in it: name a new or an empty one.`]]
+    )
+  })
+})

@@ -1,0 +1,216 @@
+/** Records on a disk: whose they are, how much there may be of them, and a disk that is slow, full or gone. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
+import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import { Effect, Exit, FileSystem, Layer, Metric, PlatformError, Path, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as RecordFolder from "../../src/recording/RecordFolder.ts"
+import * as Replay from "../../src/recording/Replay.ts"
+import { settle } from "../support/time.ts"
+import { ping, talk } from "./talk.ts"
+
+let folder = ""
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "network-effect-"))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Metrics nobody else counts. */
+const counted = Layer.sync(Metric.MetricRegistry, () => new Map())
+const real = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom, counted)
+
+/** The records of a run that ends when `use` does. */
+const run = <A>(
+  options: Partial<RecordFolder.RecordOptions>,
+  use: (records: RecordFolder.Records["Service"]) => A
+): Effect.Effect<A, RecordFolder.RecordFolderError> =>
+  Effect.map(RecordFolder.make({ directory: folder, ...options }), use).pipe(Effect.scoped, Effect.provide(real))
+
+const talkOn = (records: RecordFolder.Records["Service"], pings: number) => {
+  const { hears, step } = talk(records.recording(""))
+  for (let i = 0; i < pings; i++) hears(ping)
+  step({ _tag: "Message", message: { _tag: "Verack" } })
+}
+
+const files = () => readdirSync(folder).toSorted()
+const replayed = () => files().map((file) => Replay.replay(readFileSync(join(folder, file), "utf8")))
+const bytes = () => files().reduce((sum, file) => sum + statSync(join(folder, file)).size, 0)
+
+describe("a folder of records", () => {
+  it.live("is its owner's alone, and what was recorded is all there when the scope has closed", () =>
+    Effect.gen(function* () {
+      const inside = join(folder, "a", "b")
+      yield* run({ directory: inside }, (records) => talkOn(records, 500))
+      assert.strictEqual(statSync(inside).mode & 0o777, 0o700)
+      const [file = "", ...others] = readdirSync(inside)
+      assert.deepStrictEqual(others, [])
+      assert.match(file, /^\d{8}T\d{6}Z-[0-9a-f]{4}-c000001-0001\.ndjson$/)
+      assert.strictEqual(statSync(join(inside, file)).mode & 0o777, 0o600)
+      const { difference, end, events } = Replay.replay(readFileSync(join(inside, file), "utf8"))
+      assert.deepStrictEqual([difference, end, events], [undefined, "closed", 1001])
+    })
+  )
+
+  it.live("keeps the latest segments of a connection when there are too many", () =>
+    Effect.gen(function* () {
+      yield* run({ segmentBytes: 20_000, connectionBytes: 70_000 }, (records) => talkOn(records, 2000))
+      const segments = replayed()
+      assert.deepStrictEqual(
+        segments.filter(({ difference, end }) => difference !== undefined || end === undefined),
+        []
+      )
+      const numbers = segments.map(({ segment }) => segment.segment)
+      assert.isAbove(numbers[0] ?? 0, 2)
+      assert.deepStrictEqual(
+        numbers,
+        numbers.map((_, at) => (numbers[0] ?? 0) + at)
+      )
+      assert.strictEqual(segments.at(-1)?.end, "closed")
+      assert.isAtMost(bytes(), 70_000)
+      assert.isAbove(bytes(), 40_000)
+    })
+  )
+
+  it.live("keeps the latest of all, of earlier runs too", () =>
+    Effect.gen(function* () {
+      const options = { totalBytes: 60_000 }
+      yield* run(options, (records) => talkOn(records, 20))
+      const [earlier] = files()
+      yield* run(options, (records) => {
+        for (let i = 0; i < 40; i++) talkOn(records, 20)
+      })
+      assert.notInclude(files(), earlier)
+      assert.isAtMost(bytes(), 60_000)
+      assert.isAbove(files().length, 8)
+      assert.include(files().at(-1), "-c000040-0001")
+    })
+  )
+
+  it.live("has nothing else in it: what was there is left alone, and a sentence says what to name", () =>
+    Effect.gen(function* () {
+      writeFileSync(join(folder, "letters.txt"), "mine")
+      const other = yield* Effect.flip(run({}, () => undefined))
+      assert.strictEqual(
+        other.message,
+        `--record ${folder} is a folder with other things in it: name a new or an empty one.`
+      )
+      const file = yield* Effect.flip(run({ directory: join(folder, "letters.txt") }, () => undefined))
+      assert.strictEqual(file.message, `--record ${folder}/letters.txt is no folder: name a new or an empty one.`)
+      assert.strictEqual(readFileSync(join(folder, "letters.txt"), "utf8"), "mine")
+    })
+  )
+})
+
+// -- a disk that does not do what it should -----------------------------------------------------
+
+const full = PlatformError.systemError({ _tag: "Unknown", module: "FileSystem", method: "writeFile" })
+
+/** A disk in memory that writes as `write` says. */
+const disk = (write: () => Effect.Effect<void, PlatformError.PlatformError>) => {
+  const written = new Map<string, string>()
+  const layer = FileSystem.layerNoop({
+    makeDirectory: () => Effect.void,
+    readDirectory: () => Effect.succeed([]),
+    chmod: () => Effect.void,
+    access: () => Effect.void,
+    remove: (path) => Effect.sync(() => written.delete(path)),
+    writeFile: (path, data) =>
+      Effect.map(write(), () => {
+        written.set(path, (written.get(path) ?? "") + Buffer.from(data).toString("latin1"))
+      })
+  })
+  return { written, layer: Layer.mergeAll(layer, Path.layer, NodeCrypto.layerSecureRandom, counted) }
+}
+
+const lost = (reason: string) =>
+  Effect.map(Metric.snapshot, (metrics) =>
+    metrics
+      .filter(({ attributes, id }) => id === "network_effect.record.lost_segments" && attributes?.["reason"] === reason)
+      .reduce((sum, { state }) => sum + Number("count" in state ? state.count : Number.NaN), 0)
+  )
+
+/** What connections still held is on its way to the disk. */
+const flushed = Effect.andThen(settle, Effect.andThen(TestClock.adjust("1 second"), settle))
+
+describe("a disk that is", () => {
+  it.effect("full ends a segment, is counted, and the connection goes on; later there is another segment", () => {
+    let isFull = false
+    const { layer, written } = disk(() => (isFull ? Effect.fail(full) : Effect.void))
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const records = yield* Scope.provide(RecordFolder.make({ directory: "/records" }), scope)
+      const { hears, machine, pass, step } = talk(records.recording(""))
+      for (let i = 0; i < 400; i++) hears(ping)
+      yield* flushed
+      isFull = true
+      for (let i = 0; i < 400; i++) hears(ping)
+      yield* flushed
+      for (let i = 0; i < 1200; i++) hears(ping)
+      assert.strictEqual(machine.phase, "Reading")
+      assert.strictEqual(yield* lost("disk"), 1)
+      isFull = false
+      yield* TestClock.adjust("11 seconds")
+      pass(20)
+      for (let i = 0; i < 10; i++) hears(ping)
+      step({ _tag: "Message", message: { _tag: "Verack" } })
+      yield* Scope.close(scope, Exit.void)
+      const [first, second, ...others] = [...written.values()].map((text) => Replay.replay(text))
+      assert(second !== undefined)
+      assert.deepStrictEqual(others, [])
+      // What was on the disk before is there, and ends where the disk did.
+      assert.strictEqual(first?.difference, undefined)
+      assert.isAbove(first?.events ?? 0, 300)
+      assert.strictEqual(first?.end, undefined)
+      assert.strictEqual(second.difference, undefined)
+      assert.strictEqual(second.end, "closed")
+      assert.strictEqual(second.segment.segment, 2)
+      assert.isAbove(second.segment.missed, 1000)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("slow costs no more memory than it may: segments end, are counted, and say so", () => {
+    let release = () => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const { layer, written } = disk(() => Effect.promise(() => gate))
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const records = yield* Scope.provide(RecordFolder.make({ directory: "/records", pendingBytes: 200_000 }), scope)
+      const { hears, step } = talk(records.recording(""))
+      for (let i = 0; i < 20_000; i++) hears(ping)
+      assert.strictEqual(yield* lost("memory"), 1)
+      release()
+      yield* Effect.promise(() => gate)
+      yield* settle
+      for (let i = 0; i < 100; i++) hears(ping)
+      step({ _tag: "Message", message: { _tag: "Verack" } })
+      yield* Scope.close(scope, Exit.void)
+      const [first, second, ...others] = [...written.values()].map((text) => Replay.replay(text))
+      assert(second !== undefined)
+      assert.deepStrictEqual(others, [])
+      assert.deepStrictEqual([first?.difference, first?.end], [undefined, "lost"])
+      assert.deepStrictEqual([second.difference, second.end], [undefined, "closed"])
+      assert.strictEqual((first?.events ?? 0) + second.segment.missed + second.events, 40_201)
+      const all = [...written.values()].reduce((sum, text) => sum + text.length, 0)
+      assert.isBelow(all, 250_000)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("gone for good keeps a node that stops for five seconds", () => {
+    const { layer } = disk(() => Effect.never)
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const records = yield* Scope.provide(RecordFolder.make({ directory: "/records" }), scope)
+      talkOn(records, 10)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* settle
+      assert.isUndefined(closing.pollUnsafe())
+      yield* TestClock.adjust("5 seconds")
+      yield* settle
+      assert.isDefined(closing.pollUnsafe())
+    }).pipe(Effect.provide(layer))
+  })
+})

@@ -1,0 +1,148 @@
+/** Records that are not what they were, and walking through one that is. */
+import { assert, describe, it } from "@effect/vitest"
+import { type Walk, moved, view } from "../../src/cli/stepper.ts"
+import type * as Format from "../../src/recording/Format.ts"
+import * as Replay from "../../src/recording/Replay.ts"
+import { Unreadable } from "../../src/recording/Reading.ts"
+import { ConnectionMachine } from "../../src/peer/ConnectionMachine.ts"
+import { Message } from "../../src/wire/Message.ts"
+import { bob } from "../support/addresses.ts"
+import { memoryRecorder, ping, talk } from "./talk.ts"
+
+/** The record of a peer that says a few things and then `verack` once more. */
+const record = (() => {
+  const { recorder, sink } = memoryRecorder()
+  const { asks, hears, pass } = talk(recorder.recording(""))
+  hears(ping, Message.Addr({ addresses: [{ address: bob, services: 1n, lastSeenSeconds: 0 }] }))
+  pass(1.5)
+  asks(1, { _tag: "MempoolTransactionIds" })
+  hears(
+    Message.Inv({ items: [] }),
+    Message.Reject({ message: "\x1b[2J", code: 1, reason: "\u202eevil" }),
+    Message.Verack()
+  )
+  return sink.segments()[0]?.text ?? ""
+})()
+
+const problemOf = (text: string): string => {
+  try {
+    Replay.replay(text)
+  } catch (thrown) {
+    if (thrown instanceof Unreadable) return thrown.message
+    throw thrown
+  }
+  return "none"
+}
+
+const cases: ReadonlyArray<readonly [what: string, text: string, problem: string]> = [
+  ["as it was", record, "none"],
+  ["nothing", "", "is empty"],
+  ["bytes", "\u0000\u0001\n", "is no record"],
+  ["text", "to whom it may concern\n", "is no record"],
+  ["other JSON", "[]\n{}\n", "is no record"],
+  ["of another program", '{"format":"another","version":1}\n', "is no record"],
+  [
+    "of another version",
+    record.replace('"version":1', '"version":2'),
+    "is a record of version 2, and this program reads 1"
+  ],
+  ["changed in an event", record.replace('"at":1500000000', '"at":1500000001'), "was changed after it was recorded"],
+  ["changed at its beginning", record.replace('"services":"1"', '"services":"0"'), "was changed after it was recorded"],
+  ["without an event", record.replace(/^.*"Quiet".*\n/m, ""), "was changed after it was recorded"],
+  ["continued", record + record, "goes on behind its end"],
+  [
+    "with a state that is none",
+    record.replace('"phase":"Reading"', '"phase":"Dreaming"'),
+    "has a line that says something else"
+  ],
+  [
+    "with an event that is none",
+    record.replace('"_tag":"Request"', '"_tag":"Prayer"'),
+    "has a line that says something else"
+  ],
+  ["with a line that is none", record.replace('{"at":0', '{"at":'), "has a line that is no JSON"],
+  [
+    "with a body that is none",
+    record.replace('"message":"addr","body":"AQ', '"message":"addr","body":"//'),
+    "has a message addr that is none"
+  ]
+]
+
+describe("a record that is", () => {
+  for (const [what, text, problem] of cases) {
+    it(`${what} is read with: ${problem}`, () => assert.strictEqual(problemOf(text), problem))
+  }
+
+  it("cut is replayed up to there, and has no end", () => {
+    for (const at of [record.length - 1, record.length - 200, Math.floor(record.length / 2)]) {
+      const { difference, end } = Replay.replay(record.slice(0, at))
+      assert.deepStrictEqual([difference, end], [undefined, undefined])
+    }
+  })
+
+  it("replayed by a machine that draws less, or more, has a difference", () => {
+    const { recorder, sink } = memoryRecorder()
+    const { hears, step } = talk(recorder.recording(""))
+    step({ _tag: "Message", message: Message.GetAddr() })
+    step({ _tag: "Answered", outcome: { _tag: "Overloaded" } })
+    hears(ping)
+    recorder.stop()
+    const text = sink.segments()[0]?.text ?? ""
+    assert.include(text, '"chance":[0.25]')
+    const without = Replay.replay(text.replace(',"chance":[0.25]', "").replace(/\{"end".*\n/, ""))
+    assert.deepStrictEqual(without.difference?.step.decided, ["defect NoMoreChance"])
+    const careless: Replay.MakeMachine = (options, from) =>
+      new ConnectionMachine({ ...options, random: () => 0.25 }, from)
+    assert.deepStrictEqual(Replay.replay(text, careless).difference?.step.decided.at(-1), "1 draws less")
+  })
+})
+
+describe("a walk through a record", () => {
+  const lines = new Replay.SegmentLines()
+  const entries: Array<Format.Entry> = []
+  for (const line of Replay.linesOf(record)) {
+    const entry = lines.read(line)
+    if (entry !== undefined) entries.push(entry)
+  }
+  assert(lines.segment !== undefined)
+  const steps = Replay.walked(lines.segment, entries)
+  const walk = (at: number): Walk => ({ title: "connection 1", steps, baseNanos: 0n, at })
+  const lineOf = (at: number, head: string) =>
+    view(walk(at))
+      .find((line) => line.startsWith(head))
+      ?.slice(10)
+
+  it("shows what happened, what the connection was at, what it decided, and by which rule", () => {
+    const last = steps.length - 1
+    assert.strictEqual(lineOf(0, "before"), "listens")
+    assert.strictEqual(lineOf(0, "decision"), "Unasked ping")
+    assert.strictEqual(lineOf(0, "rule"), "a ping is answered by the connection itself")
+    assert.strictEqual(lineOf(0, "after"), "writes a reply")
+    assert.strictEqual(
+      lineOf(last, "rule"),
+      "version and verack come once, in the handshake: a second one ends the connection"
+    )
+    assert.strictEqual(lineOf(last, "after"), "closed")
+    const waiting = steps.findIndex(({ event }) => event._tag === "Message" && event.message._tag === "Inv")
+    assert.include(lineOf(waiting, "before"), "asks for MempoolTransactionIds until 21.500 s; addresses kept: 1")
+    assert.strictEqual(lineOf(waiting, "rule"), "it answers MempoolTransactionIds")
+  })
+
+  it("goes forward and back, and from message to message, and not beyond its ends", () => {
+    const last = steps.length - 1
+    assert.deepStrictEqual(
+      [moved(walk(0), "n"), moved(walk(1), "p"), moved(walk(0), "p"), moved(walk(last), "n")],
+      [1, 0, 0, last]
+    )
+    assert.deepStrictEqual([moved(walk(3), "g"), moved(walk(3), "G"), moved(walk(3), "x")], [0, last, 3])
+    assert.strictEqual(steps[moved(walk(0), "m") ?? -1]?.event._tag, "Message")
+    assert.strictEqual(moved(walk(last), "m"), last)
+    assert.strictEqual(moved(walk(0), "q"), undefined)
+  })
+
+  it("leaves a terminal alone, whatever the peer said", () => {
+    const all = steps.flatMap((_, at) => view(walk(at))).join("")
+    assert.notMatch(all, /[\p{Cc}\p{Cf}]/u)
+    assert.include(all, "reject ?[2J: ?evil")
+  })
+})

@@ -1,0 +1,70 @@
+/**
+ * What part of a node's outbound connections an attacker gets, from five fixed seeds and for as long as it takes to see it.
+ * `npm run simulate -- --scenario eclipse --book hardened` plays whole days of any seeds.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Eclipse } from "network-effect/simulation"
+
+const seeds = [1, 2, 3, 4, 5]
+
+/** Dials in vain make errors, whose stacks cost more than the rest. */
+const play = (options: Omit<Eclipse.Options, "seed">) => {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return seeds.map((seed) => Eclipse.run({ ...options, seed }))
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
+const shares = (played: ReadonlyArray<Eclipse.Figures>) => played.map(({ share }) => share).toSorted((a, b) => a - b)
+
+describe("an attacker that tells of its own hosts only", { timeout: 600_000 }, () => {
+  it("gets most of a book in the reference's order, so the harness can see it (G1)", () => {
+    const played = play({ book: "reference", groups: 1, hours: 0.25 })
+    for (const { hoursToHalf, share } of played) {
+      assert.isAbove(share, 0.6)
+      assert.isBelow(hoursToHalf!, 0.25)
+    }
+  })
+
+  for (const [groups, median, most] of [
+    [1, 2, 0.05],
+    [8, 9, 0.25],
+    [32, 33, 0.55]
+  ] as const) {
+    it(`gets ${groups} of 75 places with hosts in ${groups} groups, and one more at most (G2)`, () => {
+      const played = play({ book: "hardened", groups, hours: 0.25 })
+      assert.isAtMost(shares(played)[2]!, median / 75)
+      assert.isAtMost(shares(played)[4]!, most)
+      // Nobody is dialled twice within 119 s (G5), and there are others.
+      for (const { honest, leastRedialSeconds } of played) {
+        assert.isAtLeast(leastRedialSeconds, 119)
+        assert.isAtLeast(honest, 20)
+      }
+    })
+  }
+
+  it("gets no more with 65,536 IPv6 /64s of one /48 (X3)", () => {
+    const played = play({ book: "hardened", groups: 1, rented: "ipv6/48", hours: 0.25 })
+    assert.isAtMost(shares(played)[4]!, 2 / 75)
+  })
+
+  it("and every peer gone with it leaves a node its book: two honest ones within a minute of a restart (G4)", () => {
+    for (const { honestAfterRestart } of play({ book: "hardened", groups: 8, hours: 0.25, restarts: true })) {
+      assert.isAtLeast(honestAfterRestart!, 2)
+    }
+  })
+})
+
+describe("a node that nobody attacks", { timeout: 600_000 }, () => {
+  it("fills its first eight places as fast with either book (G7)", () => {
+    const median = (book: Eclipse.BookName) =>
+      play({ book, groups: 0, hours: 0.1 })
+        .map(({ honest, secondsTo8 }) => ({ honest, secondsTo8: secondsTo8 ?? Number.POSITIVE_INFINITY }))
+        .toSorted((a, b) => a.secondsTo8 - b.secondsTo8)[2]!
+    const [reference, hardened] = [median("reference"), median("hardened")]
+    assert.isAtMost(hardened.secondsTo8, 1.5 * reference.secondsTo8)
+    assert.isAtLeast(hardened.honest * 1.5, reference.honest)
+  })
+})

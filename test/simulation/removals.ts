@@ -1,0 +1,31 @@
+/** How rules of simulated worlds are taken out of the source. `test/support/removal.ts` says how it is written. */
+import { edit, rule, type ScenarioRemoval } from "../support/removal.ts"
+
+const invariants = "simulation/Invariants"
+
+export const removals: ReadonlyArray<ScenarioRemoval> = [
+  ...rule(
+    "simulation 1",
+    "simulation/Simulation",
+    "notice an address that is dialled again and again, and let one retry pass",
+    edit(invariants, "isEarly && before.wasRetried", "isEarly && before.wasRetried && false")
+  ),
+  ...rule(
+    "simulation 2",
+    "simulation/Simulation",
+    "notice a background task that ends",
+    edit(invariants, 'event._tag === "BackgroundTaskExited" ? $VIOLATION : undefined', "undefined")
+  ),
+  ...rule(
+    "simulation 3",
+    "simulation/Simulation",
+    "that are broken end the run, and say which, where and why",
+    edit(invariants, "nowMillis - since >= Duration.toMillis(invariant.grace)", "false")
+  ),
+  ...rule(
+    "simulation 4",
+    "simulation/Simulation",
+    "gives each node its own chance: another node changes no choice of the others",
+    edit("simulation/SeededRandom", "`${typeof seed} ${seed} ${stream}`", "`${typeof seed} ${seed}`")
+  )
+]
