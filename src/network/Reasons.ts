@@ -96,11 +96,14 @@ const codes: Readonly<Record<string, string>> = {
   Defect: "the dial broke inside of this node, which is a bug"
 }
 
-const known: Readonly<Record<string, string>> = { ...codes, ...words }
+/** Every reason there are words for. */
+export const known: Readonly<Record<string, string>> = { ...codes, ...words }
 
 /** What a reason means, as the end of a sentence; one that is in no list is said as it is. */
 export const inWords = (reason: string): string => (Object.hasOwn(known, reason) ? (known[reason] ?? reason) : reason)
 
 /** The same of a handshake, where bytes that make no sense have a usual cause. */
-export const ofHandshake = (reason: string): string =>
-  reason === "Serialization" ? "it is no Zcash node, or one of another network" : inWords(reason)
+export const ofHandshake = (reason: string): string => (reason === "Serialization" ? noZcashNode : inWords(reason))
+
+/** What a handshake of bytes that make no sense was with. */
+const noZcashNode = "it is no Zcash node, or one of another network"

@@ -10,7 +10,9 @@ const home = makeHome()
 afterAll(home.remove)
 const node = ["start", "--network", "regtest", "--listen", "127.0.0.1:0"] as const
 
-/** A directory of its own for each node, which otherwise share one and refuse each other. */
+/** Nodes that have one cache directory, which others have not. */
+const sharing = (directory: string) => startIn(directory, { XDG_CACHE_HOME: directory })
+
 const directoryOf = (name: string) => {
   const directory = join(home.directory, name)
   mkdirSync(directory)
@@ -64,7 +66,7 @@ describe("a node", () => {
     const directory = directoryOf("file")
     const file = join(directory, "home")
     writeFileSync(file, "")
-    const run = startIn(file)(...node)
+    const run = sharing(file)(...node)
     await isListening(run)
     assert.include(run.errors(), "nothing can be kept in the cache directory")
     await stop(run)
@@ -110,7 +112,7 @@ describe("a node", () => {
 
 describe("a cache directory", () => {
   it("has one node for each chain: the second says who the first is, before it listens", async () => {
-    const start = startIn(directoryOf("shared"))
+    const start = sharing(directoryOf("shared"))
     const first = start(...node)
     await isListening(first)
     const second = start(...node)
@@ -129,7 +131,7 @@ describe("a cache directory", () => {
   })
 
   it("is free again after its node was killed", async () => {
-    const start = startIn(directoryOf("killed"))
+    const start = sharing(directoryOf("killed"))
     const first = start(...node)
     await isListening(first)
     first.child.kill("SIGKILL")
@@ -144,7 +146,7 @@ describe("a cache directory", () => {
 
   it("is its owner's alone, and one that is not is said once", async () => {
     const directory = directoryOf("modes")
-    const start = startIn(directory)
+    const start = sharing(directory)
     const first = start(...node)
     await isListening(first)
     await stop(first)
@@ -152,7 +154,7 @@ describe("a cache directory", () => {
     assert.notInclude(first.errors(), "others on this machine can read")
     const open = directoryOf("open")
     mkdirSync(join(open, "zebra", "network"), { recursive: true, mode: 0o755 })
-    const second = startIn(open)(...node)
+    const second = sharing(open)(...node)
     await isListening(second)
     assert.lengthOf(second.errors().match(/others on this machine can read/g) ?? [], 1)
     await stop(second)

@@ -6,6 +6,8 @@ import { NetworkEvent } from "network-effect"
 import { add, kindOf, words } from "../../src/status/page/feed-lines.js"
 import * as format from "../../src/status/page/format.js"
 import { place } from "../../src/status/page/graph-layout.js"
+import * as Reasons from "../../src/network/Reasons.ts"
+import * as reasons from "../../src/status/page/reasons.js"
 import { areaPath, linePath } from "../../src/status/page/spark.js"
 import { assemble } from "../../src/status/PageFiles.ts"
 
@@ -20,6 +22,21 @@ const said = (...events: ReadonlyArray<PageEvent>) => {
 const dial = (at: number, address = "192.0.2.1:8233") => ({ _tag: "DialStarted", at, address })
 const failed = (at: number, address = "192.0.2.1:8233") => ({ _tag: "DialFailed", at, address, reason: "ECONNREFUSED" })
 const learned = (at: number, count: number, added: number) => ({ _tag: "AddressesLearned", at, count, added })
+
+describe("the reasons of the feed", () => {
+  it("are said as in a terminal", () => {
+    assert.deepStrictEqual(reasons.known, Reasons.known)
+    assert.strictEqual(reasons.ofHandshake("Serialization"), Reasons.ofHandshake("Serialization"))
+    assert.strictEqual(
+      words({ _tag: "HandshakeFailed", at: 0, address: "192.0.2.1:8233", reason: "RemoteNonceReuse" }),
+      "no agreement with 192.0.2.1:8233: this is our own address"
+    )
+    assert.strictEqual(
+      words({ _tag: "PeerDisconnected", at: 0, address: "192.0.2.1:8233", reason: "HeartbeatTaskExited" }),
+      "lost 192.0.2.1:8233: it did not answer a ping in time"
+    )
+  })
+})
 
 describe("the lines of the feed", () => {
   it("have a dial and its end as one, and what happens again as one with its count", () => {

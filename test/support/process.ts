@@ -33,6 +33,10 @@ export const runOf = (child: ChildProcess): Run => {
   }
 }
 
+/** A node has a cache directory for itself, and refuses one that another node has; what else runs shares one. */
+const cachesFor = (args: ReadonlyArray<string>, directory: string): string =>
+  args.includes("start") ? mkdtempSync(join(directory, "caches-")) : directory
+
 /** Starts the command with its home in `directory`, without a status interface unless `env` says otherwise. */
 export const startIn =
   (directory: string, env: Readonly<Record<string, string>> = {}, stdio: StdioOptions = ["ignore", "pipe", "pipe"]) =>
@@ -42,7 +46,7 @@ export const startIn =
         env: {
           PATH: process.env["PATH"] ?? "",
           HOME: directory,
-          XDG_CACHE_HOME: directory,
+          XDG_CACHE_HOME: env["XDG_CACHE_HOME"] ?? cachesFor(args, directory),
           NETWORK_EFFECT_STATUS: "off",
           NODE_COMPILE_CACHE: compiled,
           ...env

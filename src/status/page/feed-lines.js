@@ -1,5 +1,6 @@
 /** The lines of the feed: which kind an event is, how it is said, and which events are one line. Pure. */
 import { inWords, many } from "./format.js"
+import { meaning, ofHandshake } from "./reasons.js"
 
 /**
  * @typedef {{ readonly _tag: string, readonly at: number, readonly [field: string]: any }} NetworkEvent
@@ -92,17 +93,17 @@ export const words = (event, count = 1) => {
     case "DialStarted":
       return `dials ${event["address"]}`
     case "DialFailed":
-      return `could not reach ${event["address"]}: ${inWords(event["reason"])}`
+      return `could not reach ${event["address"]}: ${meaning(event["reason"])}`
     case "InboundRefused":
-      return `refused ${event["address"]}: ${inWords(event["reason"])}`
+      return `refused ${event["address"]}: ${meaning(event["reason"])}`
     case "HandshakeFailed":
-      return `no agreement with ${event["address"]}: ${inWords(event["reason"])}`
+      return `no agreement with ${event["address"]}: ${ofHandshake(event["reason"])}`
     case "PeerRefused":
-      return `did not keep ${event["address"]}: ${inWords(event["reason"])}`
+      return `did not keep ${event["address"]}: ${meaning(event["reason"])}`
     case "PeerConnected":
       return `connected ${event["direction"] === "outbound" ? "to" : "from"} ${event["address"]}, ${event["userAgent"]}`
     case "PeerDisconnected":
-      return `lost ${event["address"]}: ${inWords(event["reason"])}`
+      return `lost ${event["address"]}: ${meaning(event["reason"])}`
     case "PeerEvicted":
       return `let ${event["address"]} go for ${event["newcomer"]}: its network ${event["network"]} had ${many(event["ofNetwork"], "place", "places")}${event["reason"] === "largest-network" ? ", most of all" : ""}`
     case "AddressesLearned":
