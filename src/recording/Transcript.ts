@@ -20,7 +20,7 @@ import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import { commandOf, encodeBody, type InventoryItem, type Message } from "../wire/Message.ts"
 import type * as Format from "./Format.ts"
 import { keptBodyBytes, shownCharacters } from "./Format.ts"
-import type { LineBuffer } from "./LineBuffer.ts"
+import { LineBuffer } from "./LineBuffer.ts"
 import type { Pseudonym } from "./Pseudonyms.ts"
 
 /** What stands for the bytes of something that was not kept. */
@@ -63,7 +63,7 @@ export class Transcript {
     return Number(at - this.#baseNanos)
   }
 
-  // -- into lines: the same texts as below, with the frequent ones in pieces -------------------------
+  // -- into lines: the most frequent ones in pieces, for a text that is put together has to be kept --------
 
   putEvent(lines: LineBuffer, event: Event): void {
     if (event._tag !== "Request") return lines.put(this.event(event))
@@ -72,32 +72,6 @@ export class Transcript {
     lines.put(',"request":')
     lines.put(this.#requested(event.request))
     lines.put("}")
-  }
-
-  putAction(lines: LineBuffer, action: Action): void {
-    switch (action._tag) {
-      case "Send": {
-        lines.put("Send ")
-        lines.put(commandOf(action.message))
-        putContent(lines, this.#said(action.message))
-        if (action.waiter === undefined) return
-        lines.put(" for ")
-        return lines.putWhole(action.waiter)
-      }
-      case "Ask":
-        lines.put("Ask ")
-        lines.put(action.request._tag)
-        return putContent(lines, this.#asked(action.request))
-      case "Settle":
-        lines.put("Settle ")
-        lines.putWhole(action.waiter)
-        return putContent(lines, this.#settled(action.exit))
-      case "Unasked":
-        lines.put("Unasked ")
-        return lines.put(commandOf(action.message))
-      default:
-        return lines.put(this.action(action))
-    }
   }
 
   // -- events ----------------------------------------------------------------------------------
@@ -370,34 +344,52 @@ export class Transcript {
 
   // -- actions ---------------------------------------------------------------------------------
 
-  /** A text for each, none of which needs escapes in JSON. */
+  /** What an action is, and what it is about. */
   action(action: Action): string {
+    const lines = new LineBuffer()
+    this.putAction(lines, action)
+    lines.endLine()
+    return lines.take(0).toString("latin1", 0).trimEnd()
+  }
+
+  /** The same into a line. Nothing in it needs escapes in JSON. */
+  putAction(lines: LineBuffer, action: Action): void {
     switch (action._tag) {
+      case "Send": {
+        lines.put("Send ")
+        lines.put(commandOf(action.message))
+        putContent(lines, this.#said(action.message))
+        if (action.waiter === undefined) return
+        lines.put(" for ")
+        return lines.putWhole(action.waiter)
+      }
+      case "Ask":
+        lines.put("Ask ")
+        lines.put(action.request._tag)
+        return putContent(lines, this.#asked(action.request))
+      case "Settle":
+        lines.put("Settle ")
+        lines.putWhole(action.waiter)
+        return putContent(lines, this.#settled(action.exit))
+      case "Unasked":
+        lines.put("Unasked ")
+        return lines.put(commandOf(action.message))
       case "Read":
       case "Permit":
       case "Yield":
-        return action._tag
-      case "Unasked":
-        return `Unasked ${commandOf(action.message)}`
+        return lines.put(action._tag)
       case "Count":
-        return countText(action.of, action.kind)
-      case "Send": {
-        const content = this.#said(action.message)
-        const text = `Send ${commandOf(action.message)}${content === "" ? "" : ` ${short(content)}`}`
-        return action.waiter === undefined ? text : `${text} for ${action.waiter}`
-      }
-      case "Ask": {
-        const content = this.#asked(action.request)
-        return `Ask ${action.request._tag}${content === "" ? "" : ` ${short(content)}`}`
-      }
-      case "Settle":
-        return `Settle ${action.waiter} ${short(this.#settled(action.exit))}`
+        return lines.put(countText(action.of, action.kind))
       case "Report":
-        return `Report ${short(this.#report(action.report))}${action.waiter === undefined ? "" : ` for ${action.waiter}`}`
+        lines.put("Report")
+        putContent(lines, this.#report(action.report))
+        return action.waiter === undefined ? undefined : lines.put(` for ${action.waiter}`)
       case "SetAlarm":
-        return `SetAlarm ${this.nanos(action.atNanos)}`
+        return lines.put(`SetAlarm ${this.nanos(action.atNanos)}`)
       case "Close":
-        return `Close ${short(textOfError(action.error))}${defectOf(action.failure) === undefined ? "" : " by a defect"}`
+        lines.put("Close")
+        putContent(lines, textOfError(action.error))
+        return defectOf(action.failure) === undefined ? undefined : lines.put(" by a defect")
     }
   }
 
