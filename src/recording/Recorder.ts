@@ -29,7 +29,8 @@ import type { ConnectionId } from "../peer/Request.ts"
 import * as Format from "./Format.ts"
 import { LineBuffer } from "./LineBuffer.ts"
 import type { Pseudonym } from "./Pseudonyms.ts"
-import { nameOf, Transcript } from "./Transcript.ts"
+import { nameOf } from "./Texts.ts"
+import { Transcript } from "./Transcript.ts"
 
 /** Names a segment. */
 export interface SegmentName {

@@ -10,7 +10,8 @@ import { type Action, ConnectionMachine, type Event, type Snapshot } from "../pe
 import type * as Format from "./Format.ts"
 import * as Pseudonyms from "./Pseudonyms.ts"
 import * as Reading from "./Reading.ts"
-import { nameOf, Transcript } from "./Transcript.ts"
+import { nameOf } from "./Texts.ts"
+import { Transcript } from "./Transcript.ts"
 
 /** One event of a record. */
 export interface Step {

@@ -18,7 +18,8 @@ import * as Pseudonyms from "./Pseudonyms.ts"
 import type { Property } from "./Property.ts"
 import * as Reading from "./Reading.ts"
 import { type MakeMachine, makeMachine } from "./Replay.ts"
-import { nameOf, Transcript } from "./Transcript.ts"
+import { nameOf } from "./Texts.ts"
+import { Transcript } from "./Transcript.ts"
 
 /** Steps of machines before one is content with what there is: some ten seconds. */
 const maxSteps = 10_000_000

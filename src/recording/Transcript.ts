@@ -14,14 +14,27 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { Transaction } from "../chain/Transaction.ts"
 import type { Action, Event, Settled, Snapshot } from "../peer/ConnectionMachine.ts"
 import type { Outcome } from "../peer/InboundRequests.ts"
-import type { AdvertNotDelivered, PeerError, PeerReport } from "../peer/Peer.ts"
-import type { InboundRequest, Ping, Request, Response, Source } from "../peer/Request.ts"
+import type { PeerReport } from "../peer/Peer.ts"
+import type { InboundRequest, Ping, Request, Response } from "../peer/Request.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
-import { commandOf, encodeBody, type InventoryItem, type Message } from "../wire/Message.ts"
+import { commandOf, encodeBody, type Message } from "../wire/Message.ts"
 import type * as Format from "./Format.ts"
-import { keptBodyBytes, shownCharacters } from "./Format.ts"
-import type { LineBuffer } from "./LineBuffer.ts"
+import { keptBodyBytes } from "./Format.ts"
+import { LineBuffer } from "./LineBuffer.ts"
 import type { Pseudonym } from "./Pseudonyms.ts"
+import {
+  by,
+  countText,
+  defectOf,
+  digestDigits,
+  errorOf,
+  nameOf,
+  short,
+  textOfError,
+  textOfIds,
+  textOfItems,
+  textOfLocator
+} from "./Texts.ts"
 
 /** What stands for the bytes of something that was not kept. */
 export interface Digest {
@@ -63,7 +76,7 @@ export class Transcript {
     return Number(at - this.#baseNanos)
   }
 
-  // -- into lines: the same texts as below, with the frequent ones in pieces -------------------------
+  // -- into lines: the most frequent ones in pieces, for a text that is put together has to be kept --------
 
   putEvent(lines: LineBuffer, event: Event): void {
     if (event._tag !== "Request") return lines.put(this.event(event))
@@ -72,32 +85,6 @@ export class Transcript {
     lines.put(',"request":')
     lines.put(this.#requested(event.request))
     lines.put("}")
-  }
-
-  putAction(lines: LineBuffer, action: Action): void {
-    switch (action._tag) {
-      case "Send": {
-        lines.put("Send ")
-        lines.put(commandOf(action.message))
-        putContent(lines, this.#said(action.message))
-        if (action.waiter === undefined) return
-        lines.put(" for ")
-        return lines.putWhole(action.waiter)
-      }
-      case "Ask":
-        lines.put("Ask ")
-        lines.put(action.request._tag)
-        return putContent(lines, this.#asked(action.request))
-      case "Settle":
-        lines.put("Settle ")
-        lines.putWhole(action.waiter)
-        return putContent(lines, this.#settled(action.exit))
-      case "Unasked":
-        lines.put("Unasked ")
-        return lines.put(commandOf(action.message))
-      default:
-        return lines.put(this.action(action))
-    }
   }
 
   // -- events ----------------------------------------------------------------------------------
@@ -370,34 +357,52 @@ export class Transcript {
 
   // -- actions ---------------------------------------------------------------------------------
 
-  /** A text for each, none of which needs escapes in JSON. */
+  /** What an action is, and what it is about. */
   action(action: Action): string {
+    const lines = new LineBuffer()
+    this.putAction(lines, action)
+    lines.endLine()
+    return lines.take(0).toString("latin1", 0).trimEnd()
+  }
+
+  /** The same into a line. Nothing in it needs escapes in JSON. */
+  putAction(lines: LineBuffer, action: Action): void {
     switch (action._tag) {
+      case "Send": {
+        lines.put("Send ")
+        lines.put(commandOf(action.message))
+        putContent(lines, this.#said(action.message))
+        if (action.waiter === undefined) return
+        lines.put(" for ")
+        return lines.putWhole(action.waiter)
+      }
+      case "Ask":
+        lines.put("Ask ")
+        lines.put(action.request._tag)
+        return putContent(lines, this.#asked(action.request))
+      case "Settle":
+        lines.put("Settle ")
+        lines.putWhole(action.waiter)
+        return putContent(lines, this.#settled(action.exit))
+      case "Unasked":
+        lines.put("Unasked ")
+        return lines.put(commandOf(action.message))
       case "Read":
       case "Permit":
       case "Yield":
-        return action._tag
-      case "Unasked":
-        return `Unasked ${commandOf(action.message)}`
+        return lines.put(action._tag)
       case "Count":
-        return countText(action.of, action.kind)
-      case "Send": {
-        const content = this.#said(action.message)
-        const text = `Send ${commandOf(action.message)}${content === "" ? "" : ` ${short(content)}`}`
-        return action.waiter === undefined ? text : `${text} for ${action.waiter}`
-      }
-      case "Ask": {
-        const content = this.#asked(action.request)
-        return `Ask ${action.request._tag}${content === "" ? "" : ` ${short(content)}`}`
-      }
-      case "Settle":
-        return `Settle ${action.waiter} ${short(this.#settled(action.exit))}`
+        return lines.put(countText(action.of, action.kind))
       case "Report":
-        return `Report ${short(this.#report(action.report))}${action.waiter === undefined ? "" : ` for ${action.waiter}`}`
+        lines.put("Report")
+        putContent(lines, this.#report(action.report))
+        return action.waiter === undefined ? undefined : lines.put(` for ${action.waiter}`)
       case "SetAlarm":
-        return `SetAlarm ${this.nanos(action.atNanos)}`
+        return lines.put(`SetAlarm ${this.nanos(action.atNanos)}`)
       case "Close":
-        return `Close ${short(textOfError(action.error))}${defectOf(action.failure) === undefined ? "" : " by a defect"}`
+        lines.put("Close")
+        putContent(lines, textOfError(action.error))
+        return defectOf(action.failure) === undefined ? undefined : lines.put(" by a defect")
     }
   }
 
@@ -527,22 +532,6 @@ const emptyInv = '{"message":"inv","body":"AA=="}'
 const answeredNothing = '{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"Nil"}}}'
 const answeredIds = '{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"TransactionIds","ids":'
 
-/** The most frequent of all texts, each made once. There are as many as kinds of things that are counted. */
-const countTexts = new Map<string, Map<string, string>>()
-const countText = (of: string, kind = ""): string => {
-  let kinds = countTexts.get(of)
-  if (kinds === undefined) countTexts.set(of, (kinds = new Map()))
-  let text = kinds.get(kind)
-  if (text === undefined) kinds.set(kind, (text = kind === "" ? `Count ${of}` : `Count ${of} ${kind}`))
-  return text
-}
-
-const digestDigits = 16
-
-/** A text as it is, or its digest. */
-const short = (text: string): string =>
-  text.length <= shownCharacters ? text : `#${hash("sha256", text).slice(0, digestDigits)}`
-
 const isHeaders = (body: Body): body is ReadonlyArray<BlockHeader> => Array.isArray(body)
 
 const lengthOf = (headers: ReadonlyArray<BlockHeader>): number =>
@@ -550,69 +539,3 @@ const lengthOf = (headers: ReadonlyArray<BlockHeader>): number =>
 
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")
-
-const by = (source: Source | undefined): string => (source === undefined ? "" : ` by ${source.connection}`)
-
-const textOfIds = (ids: Iterable<string>): string => {
-  let text = ""
-  for (const id of ids) text += text === "" ? id : `,${id}`
-  return text
-}
-
-const textOfItems = (items: ReadonlyArray<InventoryItem>): string => {
-  let text = ""
-  for (const item of items) {
-    const named = item._tag === "Error" ? "" : "id" in item ? item.id : item.hash
-    text += `${text === "" ? "" : ","}${item._tag}:${named}`
-  }
-  return text
-}
-
-const textOfLocator = ({ known, stop }: { readonly known: ReadonlyArray<string>; readonly stop: string | undefined }) =>
-  `${textOfIds(known)} to ${stop ?? "the end"}`
-
-/** The tag, and that of what it is about. */
-const textOfError = (error: PeerError | AdvertNotDelivered): string => {
-  switch (error._tag) {
-    case "Serialization":
-      return `Serialization ${error.cause._tag}`
-    case "AdvertNotDelivered":
-      return `AdvertNotDelivered ${error.reason}`
-    case "NotFoundResponse":
-      return `NotFoundResponse ${textOfItems(error.hashes)}`
-    default:
-      return error._tag
-  }
-}
-
-/** Its own fields, as far as they are texts and numbers: none of them names an address. */
-const fieldsOf = (error: object): Record<string, string | number> => {
-  const fields: Record<string, string | number> = {}
-  for (const [name, value] of Object.entries(error)) {
-    if (name === "_tag" || name === "message" || name === "name" || name === "stack") continue
-    if (typeof value === "string" || typeof value === "number") fields[name] = value
-  }
-  return fields
-}
-
-/** An error that a connection met, to be made again by `Reading.ts`. */
-const errorOf = (error: PeerError): Format.Error => {
-  const cause = error._tag === "Serialization" ? error.cause : undefined
-  return {
-    _tag: error._tag,
-    fields: fieldsOf(error),
-    ...(cause === undefined ? {} : { cause: { _tag: cause._tag, fields: fieldsOf(cause) } })
-  }
-}
-
-/** What kind of bug it is that those who wait hear of. */
-const defectOf = (failure: Exit.Exit<never, PeerError>): string | undefined =>
-  Exit.isFailure(failure) && Option.isNone(Cause.findErrorOption(failure.cause))
-    ? nameOf(Cause.squash(failure.cause))
-    : undefined
-
-/** What kind of thing was thrown. Not what it says: that may be anything, addresses too. */
-export const nameOf = (thrown: unknown): string => {
-  if (thrown instanceof Error) return thrown.name.slice(0, shownCharacters)
-  return typeof thrown
-}
