@@ -71,8 +71,6 @@ export class ConnectionLoop {
     return this.#options.host.report(this.#options.id, report)
   }
 
-  // -- start and end -------------------------------------------------------------------------
-
   /** To be called before anything happens: the fiber is interrupted at the end. */
   started(fiber: Fiber.Fiber<void>): void {
     this.#fiber = fiber
@@ -119,8 +117,6 @@ export class ConnectionLoop {
     this.#options.messages.release()
     this.waiters.tellEnd(this.now())
   }
-
-  // -- events --------------------------------------------------------------------------------
 
   #step(event: Event): ReadonlyArray<Action> {
     const now = this.now()
@@ -171,8 +167,6 @@ export class ConnectionLoop {
     const actions = this.#step({ _tag: "Message", message })
     return this.spans.isDetailed ? this.spans.received(actions, (part) => this.#perform(part)) : this.#perform(actions)
   }
-
-  // -- actions -------------------------------------------------------------------------------
 
   /** Does all of it, and what follows from it, up to where the machine wants to read. */
   #perform(actions: ReadonlyArray<Action>, from = 0): Effect.Effect<unknown> {
@@ -247,9 +241,7 @@ export class ConnectionLoop {
   /** Most events change nothing that is shown. */
   #showState(): void {
     const shown = this.waiters.ending === undefined ? (this.machine.awaited ?? "idle") : undefined
-    if (shown === this.#shown) return
-    PeerMetrics.connectionMoved(this.#shown, shown, this.#context)
-    this.#shown = shown
+    if (shown !== this.#shown) this.#shown = PeerMetrics.connectionMoved(this.#shown, shown, this.#context)
   }
 }
 

@@ -158,12 +158,13 @@ const shownAs: Readonly<Record<(typeof requests)[number] | "idle", Metric.Gauge<
   idle: connectionsInState.AwaitingRequest
 }
 
-/** A connection does something else now; `undefined` before it begins and after it ended. */
+/** A connection does something else now, which is given back; `undefined` before it begins and after it ended. */
 export const connectionMoved = (
   from: Shown | undefined,
   to: Shown | undefined,
   context: Context.Context<never>
-): void => {
+): Shown | undefined => {
   if (from !== undefined) shownAs[from].modifyUnsafe(-1, context)
   if (to !== undefined) shownAs[to].modifyUnsafe(1, context)
+  return to
 }

@@ -11,6 +11,7 @@ import {
   FileSystem,
   Layer,
   Logger,
+  Metric,
   Option,
   References,
   Schedule,
@@ -262,7 +263,15 @@ for (const { from, name, test } of kinds) {
         yield* until(Effect.map(book.get(own), Option.isNone))
         assert.strictEqual(yield* hear, 0)
         assert.deepStrictEqual(yield* Context.get(node, PeerSet).counts, nobody)
+        // It recognised itself, and was asked nothing.
+        const counted = (yield* Metric.snapshot).filter(({ type }) => type === "Counter")
+        assert.isTrue(counted.some(({ attributes }) => attributes?.["outcome"] === "self_connection"))
+        assert.deepStrictEqual(
+          counted.filter(({ id }) => id === "zebra.net.in.requests"),
+          []
+        )
       }).pipe(
+        Effect.provideService(Metric.MetricRegistry, new Map()),
         Effect.scoped,
         Effect.provide(SimNetwork.layer),
         Effect.provide(
