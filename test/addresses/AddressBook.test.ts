@@ -415,9 +415,12 @@ for (const book of ["reference", "hardened"] as const) {
           }
           yield* TestClock.adjust("1 second")
         }
+        // Chance may have taken the other one first.
+        const [first = -1] = dialledAt
+        assert.include([0, 1], first)
         assert.deepStrictEqual(
           dialledAt,
-          Array.from({ length: 31 }, (_, n) => n * 120)
+          Array.from({ length: first === 0 ? 31 : 30 }, (_, n) => first + n * 120)
         )
         yield* TestClock.adjust("400 days")
         assert.deepStrictEqual(yield* take, Option.some("10.0.0.1:8233"))
