@@ -27,7 +27,6 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "CF-7, CF-8",
     edit(networks, '"should_allow_unshielded_coinbase_spends" in params', "false")
   ),
-  ...removed("cli/SettingsFile", "CF-9", edit(networks, "neverPublic.every((key) => !(key in params))", "true")),
   ...removed(
     "cli/SettingsFile",
     "CF-13",

@@ -80,27 +80,13 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "network 46, network 110, network 123",
     edit(blocks, "[...advertised].filter((id) => !failed.has(id))", "[]")
   ),
-  ...removed("routing/RequestRouter", "network 48, network 113, network 114, network 115", knowsNothing),
+  ...removed("routing/RequestRouter", "network 48, network 113, network 114", knowsNothing),
   ...removed(
     "routing/RequestRouter",
-    "network 97, network 99",
+    "network 99",
     edit(finds, "!this.#isServingConnected", "true", { within: "route" })
   ),
-  ...removed(
-    "routing/RequestRouter",
-    "network 98",
-    edit(finds, "!this.#isServingConnected", "false", { within: "route" })
-  ),
-  ...removed(
-    "routing/RequestRouter",
-    "network 101, advisory N12",
-    edit(finds, 'isAlone || patience === "late"', "isAlone")
-  ),
-  ...removed(
-    "routing/RequestRouter",
-    "network 102",
-    edit(finds, "this.#waiting.delete(call)", "", { within: "leave" })
-  ),
+  ...removed("routing/RequestRouter", "network 101", edit(finds, 'isAlone || patience === "late"', "isAlone")),
   ...removed(
     "routing/RequestRouter",
     "network 103",
@@ -120,11 +106,6 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "network/BlockAdvertiser",
     "network 90",
     edit(membership, "this.#removeWhere((member) => this.#isOutdated(member))")
-  ),
-  ...removed(
-    "network/BlockAdvertiser",
-    "network 88",
-    edit(membership, "address !== undefined && this.connected.at(address) !== undefined", "false")
   ),
   // -- blocks and what waits
   ...removed(

@@ -9,7 +9,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   // -- the connection
   ...removed(
     "peer/Connection",
-    "peer 1, peer 2, peer 4, peer 5, peer 6, peer 7, peer 8, peer 9",
+    "peer 2, peer 4, peer 5, peer 6, peer 7, peer 8, peer 9",
     edit(machine, 'this.#actions.push({ _tag: "Close", error, failure })')
   ),
   ...removed(
@@ -52,11 +52,6 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "peer/InboundMessages",
     "peer 67",
     edit("peer/InboundMessages", "if (missing.length > 0) yield Message.NotFound({ items: blockItems(missing) })")
-  ),
-  ...removed(
-    "peer/Connection",
-    "peer 72",
-    edit(machine, "if (!this.#lookAtTime()) break; this.#receive(event.message)", "this.#receive(event.message)")
   ),
   ...removed(
     "peer/Connection",
