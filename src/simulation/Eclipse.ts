@@ -300,7 +300,8 @@ const play = (options: Options) =>
     const isAttacked = () => now() >= attackAt && hosts.attackers.length > 0
     const wholeMillis = (hours + cleanHours) * 3_600_000
     /** Half of the honest hosts are on the other side. */
-    const isApart = ({ kind, text }: Host) => kind === "honest" && text.charCodeAt(text.length - 9) % 2 === 1
+    const isApart = ({ kind, text }: Host) =>
+      kind === "honest" && [...text].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 2 === 1
     const isCut = () => options.partition === true && now() >= wholeMillis / 2 && now() < wholeMillis / 2 + 3_600_000
     const fibers = yield* FiberSet.make<void>()
     const fork = yield* FiberSet.runtime(fibers)<never>()
@@ -492,8 +493,13 @@ const play = (options: Options) =>
         const book = yield* AddressBook
         const connector = yield* Connector
         const crawler = yield* Crawler
+        const groups = new Set<string>()
         for (const address of first) {
           yield* book.record({ _tag: "NewInitial", address })
+          // As `InitialPeers`: one of each group.
+          const group = byNetwork.groupOf(address)
+          if (bookName === "hardened" && rules.groupLimit && groups.has(group)) continue
+          groups.add(group)
           yield* Effect.forkScoped(Effect.ignore(connector.connect({ whom: address, why: "initial" })), {
             startImmediately: true
           })
