@@ -2,7 +2,7 @@
  * The package for readers that write programs with it: `AGENTS.md` and `ai-docs`, in the places where those of Effect's own
  * packages are. Made of the README and of `scripts/examples` when the package is packed, so that there is one text of each.
  */
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { examples, llmsText, section } from "./llms.ts"
 
@@ -57,5 +57,11 @@ export const place = (): void => {
   const source = join(root, "scripts/examples")
   mkdirSync(join(root, "ai-docs/src"), { recursive: true })
   writeFileSync(join(root, "ai-docs/README.md"), readme())
-  for (const name of readdirSync(source)) copyFileSync(join(source, name), join(root, "ai-docs/src", name))
+  for (const name of readdirSync(source)) {
+    const text = readFileSync(join(source, name), "utf8").replaceAll("../../test/support/goldens.ts", "./goldens.ts")
+    writeFileSync(join(root, "ai-docs/src", name), text)
+  }
+  copyFileSync(join(root, "test/support/goldens.ts"), join(root, "ai-docs/src/goldens.ts"))
+  // There is one, and not in the folder of the code.
+  rmSync(join(root, "dist/llms.txt"))
 }

@@ -32,7 +32,8 @@ const withoutComments = (file: string, text: string): string => {
   for (const { end, start, value } of parseSync(file, text).comments) {
     const lineStart = text.lastIndexOf("\n", start - 1) + 1
     const isAlone = text.slice(lineStart, start).trim() === "" && (end === text.length || text[end] === "\n")
-    if (!isAlone || value.startsWith("#")) continue
+    // Not what a system or a debugger reads.
+    if (!isAlone || value.startsWith("#") || text.startsWith("#!", start)) continue
     thin += text.slice(at, lineStart) + "\n".repeat(text.slice(start, end).split("\n").length - 1)
     at = end
   }

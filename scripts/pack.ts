@@ -72,7 +72,7 @@ export const packedManifest = (checkout: Manifest, repository: unknown) => ({
     ),
     "./package.json": "./package.json"
   },
-  files: [...checkout.files.filter((file) => file !== notice), ...placed, "!dist/llms.txt"],
+  files: [...checkout.files.filter((file) => file !== notice), ...placed],
   dependencies: Object.fromEntries(Object.entries(checkout.dependencies).filter(([name]) => !peers.includes(name))),
   // Any version that keeps the promises of the one this was tested with.
   peerDependencies: Object.fromEntries([

@@ -143,9 +143,11 @@ describe.skipIf(!isWanted)("the installed package", () => {
         "LICENSE",
         "README.md",
         ...readdirSync(join(root, "src/status/page")).map((name) => `dist/src/status/page/${name}`),
-        ...["README.md", ...readdirSync(join(root, "scripts/examples")).map((name) => `src/${name}`)].map(
-          (path) => `ai-docs/${path}`
-        ),
+        ...[
+          "README.md",
+          "src/goldens.ts",
+          ...readdirSync(join(root, "scripts/examples")).map((name) => `src/${name}`)
+        ].map((path) => `ai-docs/${path}`),
         "llms.txt",
         "package.json",
         "scripts/THIRD-PARTY.md"
