@@ -76,7 +76,8 @@ describe("a place that is kept for a trusted peer", () => {
     yield* until("5 seconds")
     for (let n = 0; n < 2; n++) yield* peerFrom(sidecar)
     yield* until("10 seconds")
-    const trustedOnes = admissions(events).filter((one) => one[0] === "10.2.0.1" && one[1] === "in").length
+    const trustedHost = hostOf(PeerSocketAddress.format(sidecar))
+    const trustedOnes = admissions(events).filter(([host, outcome]) => host === trustedHost && outcome === "in").length
     assert.deepStrictEqual([letIn(events) - trustedOnes, trustedOnes], [4, 1])
     assert.deepInclude(yield* peerSet.counts, { inbound: 5 })
   })
