@@ -118,20 +118,6 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ),
   ...removed(
     "peer/Adverts",
-    "peer 94",
-    edit(
-      machine,
-      'this.#send(Message.Inv({ items: blockItems([this.#advert.hash]) }), "SendingAdvert", this.#advert.waiter)',
-      'this.#settle(this.#advert.waiter, written); this.#send(Message.Inv({ items: blockItems([this.#advert.hash]) }), "SendingAdvert", this.#advert.waiter)'
-    )
-  ),
-  ...removed(
-    "peer/Adverts",
-    "peer 95",
-    edit(machine, "for (const { waiter } of adverts) this.#settle(waiter, failure)")
-  ),
-  ...removed(
-    "peer/Adverts",
     "peer 99",
     edit(
       machine,
@@ -157,15 +143,6 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "peer 38",
     edit("peer/HandshakeMachine", "(theirs.services & NODE_NETWORK) === 0n", "true")
   ),
-  ...removed(
-    "peer/Handshake",
-    "peer 40, peer 41",
-    edit(
-      "chain/ProtocolVersion",
-      "Math.max(specifiedVersion(chain, height), initialMinimumVersion)",
-      "initialMinimumVersion"
-    )
-  ),
   ...removed("peer/Handshake", "peer 63", edit("peer/Handshake", "nonces.size <= totalLimit(policy)", "true")),
   ...removed(
     "peer/Handshake",
@@ -189,7 +166,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ),
   ...removed(
     "peer/Readiness",
-    "peer 22, peer 23, peer 24, peer 25, peer 26, peer 27, peer 28, peer 30",
+    "peer 22, peer 23, peer 25, peer 26",
     edit("peer/Connection", 'if (this.#loop.machine.isClosed) return "Failed"')
   ),
   ...removed(
@@ -201,13 +178,6 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       "Exit.fail(new ConnectionTaskExited())"
     )
   ),
-  ...removed("peer/WayOut", "peer 90", edit(machine, "for (const { request, waiter } of open) { $$$SETTLE }")),
-  ...removed(
-    "peer/WayOut",
-    "peer 100",
-    edit("peer/ConnectionLoop", "if (Cause.hasInterruptsOnly(cause)) return Effect.void")
-  ),
-
   // -- what others see
   ...removed(
     "peer/IsolatedPeer",
@@ -275,7 +245,6 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ),
 
   // -- what attacked others
-  ...removed("peer/WayOut", "advisory P1", edit("peer/ConnectionLoop", "this.#fiber?.interruptUnsafe()")),
   ...removed("peer/Hostile", "advisory P2", edit("peer/InboundMessages", "if (found.length >= limit) break")),
   ...removed(
     "peer/Hostile",
