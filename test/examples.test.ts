@@ -58,7 +58,7 @@ describe("the example", () => {
     assert.deepStrictEqual(await run("test-with-a-partition"), [
       "before:  2 peers, 2 addresses",
       "cut off: 0 peers, 2 addresses",
-      "healed:  2 peers, 2 addresses"
+      "healed:  2 peers, 3 addresses"
     ])
   })
 })

@@ -31,7 +31,7 @@ const test = Effect.gen(function* () {
   strictEqual(during, "0 peers, 2 addresses")
   const healed = yield* after("10 minutes")
   yield* Console.log(`healed:  ${healed}`)
-  strictEqual(healed, "2 peers, 2 addresses")
+  strictEqual(healed, "2 peers, 3 addresses")
 }).pipe(
   Effect.scoped,
   Effect.provideService(Policy, defaults),

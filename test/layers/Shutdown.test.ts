@@ -160,6 +160,7 @@ const names = [
   "bans",
   "chain tip",
   "crawler",
+  "feelers",
   "initial peers",
   "inventory",
   "listener",
