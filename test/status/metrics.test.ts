@@ -121,9 +121,10 @@ describe("the metrics", () => {
   it.live("have the reference's names and label keys, and move when something happens", () =>
     Effect.gen(function* () {
       mkdirSync(join(directory, "network"))
-      writeFileSync(join(directory, "network", "testnet.peers"), "127.0.8.3:18233")
+      // In a network of its own: one connection to each.
+      writeFileSync(join(directory, "network", "testnet.peers"), "127.1.8.3:18233")
       yield* scripted("127.0.8.2")
-      yield* scripted("127.0.8.3", servesNothing)
+      yield* scripted("127.1.8.3", servesNothing)
       yield* scripted("127.0.8.4", ScriptedPeer.obsolete())
       yield* ScriptedPeer.listen(at("127.0.8.5"), ScriptedPeer.selfConnecting).pipe(
         Effect.provide([TcpTransport.layer, Layer.succeed(ChainParams, testnet)])
@@ -159,7 +160,7 @@ describe("the metrics", () => {
         tip,
         Option.some({ height: 4_000_000, hash: Hash.zeroBlockHash, blockTimeSeconds: 4e9 })
       )
-      yield* dial("127.0.8.3")
+      yield* dial("127.1.8.3")
       const peers = yield* until(peerSet.peers, (peers) => peers.length === 2)
       const serving = peers.find(({ info }) => info.remote.services === 1n)
       if (serving === undefined) return assert.fail("nobody serves")
