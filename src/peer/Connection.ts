@@ -173,7 +173,8 @@ class Connection implements Peers.Peer {
       yield* Scope.addFinalizer(
         scope,
         Effect.flatMap(
-          Effect.suspend(() => this.close(new Peers.ConnectionDropped())),
+          // No error with a stack for what has ended already.
+          Effect.suspend(() => (this.#loop.machine.isClosed ? Effect.void : this.close(new Peers.ConnectionDropped()))),
           () => ConnectionLog.end(this.#options.log, this.info, this.#loop.waiters.ending?.error._tag)
         )
       )
