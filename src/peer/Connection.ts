@@ -12,38 +12,18 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Exit, Random, Scope, Tracer } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Scope, Tracer } from "effect"
 import type { BlockHash } from "../chain/Hash.ts"
 import type * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import type { LimitedLog } from "../LimitedLog.ts"
-import type { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as ConnectionLog from "./ConnectionLog.ts"
 import { ConnectionLoop } from "./ConnectionLoop.ts"
-import { ConnectionMachine } from "./ConnectionMachine.ts"
+import { deciderOf, type Options } from "./ConnectionOptions.ts"
 import * as Heartbeat from "./Heartbeat.ts"
-import type { InboundRequests } from "./InboundRequests.ts"
-import type { MessageStream } from "./MessageStream.ts"
 import * as Peers from "./Peer.ts"
-import { Recording } from "./Recording.ts"
 import type { ConnectionId, Ping, Request, Response, ResponseOf } from "./Request.ts"
 import type { Entry } from "./Waiters.ts"
-
-/** What a connection is made of. */
-export interface Options {
-  readonly id: ConnectionId
-  readonly info: Peers.ConnectionInfo
-  /** After `agree`. Its stream closes with a scope that outlives the connection's. */
-  readonly messages: MessageStream
-  readonly host: Peers.ConnectionHost
-  readonly inbound: InboundRequests["Service"]
-  readonly policy: Policy
-  /** A number no peer can guess. */
-  readonly nonce: Effect.Effect<bigint>
-  /** Tells of what peers can set off at will: bugs, of this node or of the program that answers, and closes for overload. */
-  readonly log: LimitedLog
-}
 
 /** Starts the connection; it ends with the scope, or before by its own. `Connected` is reported before anything is read. */
 export const make = (options: Options): Effect.Effect<Peers.Peer, never, Scope.Scope> =>
@@ -78,8 +58,7 @@ class Connection implements Peers.Peer {
     this.isInbound = ConnectedAddress.isInbound(connectedAddress)
     this.connectedAtMillis = Context.get(context, Clock.Clock).currentTimeMillisUnsafe()
     this.#options = options
-    const { machine, record } = machineOf(options, this.connectedAtMillis, context)
-    this.#loop = new ConnectionLoop(options, machine, record, context)
+    this.#loop = new ConnectionLoop(options, deciderOf(options, this.connectedAtMillis, context), context)
   }
 
   // -- as others see it ----------------------------------------------------------------------
@@ -235,22 +214,6 @@ class Connection implements Peers.Peer {
       })
     )
   }
-}
-
-const machineOf = (options: Options, nowMillis: number, context: Context.Context<never>) => {
-  const { id, info, policy } = options
-  const random = Context.get(context, Random.Random)
-  const address = ConnectedAddress.transientAddress(info.connectedAddress)
-  const stated = info.remote.addressFrom.address
-  const machineOptions = {
-    limits: policy,
-    source: address === undefined ? undefined : { connection: id, address },
-    services: info.remote.services,
-    addresses: ConnectedAddress.alternates(info.connectedAddress, stated, Math.floor(nowMillis / 1000)),
-    random: () => random.nextDoubleUnsafe()
-  }
-  const record = Context.get(context, Recording)?.begin(id, info, machineOptions)
-  return { machine: new ConnectionMachine(record?.options ?? machineOptions), record }
 }
 
 /** What the answer of a cancelled request completes with; nobody waits for it. */

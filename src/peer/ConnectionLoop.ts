@@ -14,9 +14,9 @@
  */
 import { Cause, Clock, Context, Duration, Effect, Exit, type Fiber, Option, Result } from "effect"
 import type { Message } from "../wire/Message.ts"
-import type { Options } from "./Connection.ts"
 import * as ConnectionLog from "./ConnectionLog.ts"
 import type { Action, ConnectionMachine, Event, Waiter } from "./ConnectionMachine.ts"
+import type { Decider, Options } from "./ConnectionOptions.ts"
 import { ConnectionSpans, inCaller } from "./ConnectionSpans.ts"
 import { outcomeOf } from "./InboundRequests.ts"
 import { forever, type ReceiveError } from "./MessageStream.ts"
@@ -42,12 +42,7 @@ export class ConnectionLoop {
   #isPoked = true
   #wake: ((continuation: Effect.Effect<void>) => void) | undefined
 
-  constructor(
-    options: Options,
-    machine: ConnectionMachine,
-    record: ConnectionRecord | undefined,
-    context: Context.Context<never>
-  ) {
+  constructor(options: Options, { machine, record }: Decider, context: Context.Context<never>) {
     this.machine = machine
     this.spans = ConnectionSpans.in(context)
     this.#options = options
