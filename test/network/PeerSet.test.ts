@@ -23,6 +23,7 @@ import type { Transaction } from "../../src/chain/Transaction.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
+import { PeerSelection, twoAtRandom } from "../../src/routing/PeerSelection.ts"
 import { PeerRefused, PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout, type PeerError } from "../../src/peer/Peer.ts"
 import type { AdvertiseTransactionIds, PushTransaction, Request } from "../../src/peer/Request.ts"
@@ -920,7 +921,11 @@ describe("waiting at the door", () => {
       for (let i = 0; i < 2; i++) yield* start(peerSet.request({ _tag: "MempoolTransactionIds" }))
       assert.deepStrictEqual([bob.queued(), carol.queued()], [1, 2])
       assert.deepStrictEqual(yield* peerSet.counts, { ready: 0, busy: 2, inbound: 0, outbound: 2 })
-    }).pipe(Effect.provide(world()))
+    }).pipe(
+      Effect.provide(world()),
+      // Load alone decides, and chance has no share in it.
+      Effect.provideService(PeerSelection, { make: () => twoAtRandom })
+    )
   )
 })
 
