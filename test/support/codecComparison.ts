@@ -101,7 +101,9 @@ export const disagreement = (aCase: Case, theirs: string, ours: string): string 
   }
   if (theirKind === "E" && ourKind !== "E") {
     const isPoint =
-      /point|field element|canonical|jubjub|pallas|\brk\b|cmu|invalid cv|nullifier|verification key|small.?order/i.test(theirs)
+      /point|field element|canonical|jubjub|pallas|\brk\b|cmu|invalid cv|nullifier|verification key|small.?order/i.test(
+        theirs
+      )
     if (isOf(command, "tx", "block") && isPoint) return "points and field elements are not looked at"
     // Figures in a reason are the case's, not the class's.
     return `${command}: refused there, not here: ${theirs.slice(2).replace(/\d+/g, "N").slice(0, 100)}`
