@@ -57,9 +57,6 @@ export interface Rules {
   readonly sourceTokens: boolean
 }
 
-/** The name of a rule. */
-export type Rule = keyof Rules
-
 export const allRules: Rules = {
   groupLimit: true,
   drawGroups: true,

@@ -120,7 +120,7 @@ export class Connector extends Context.Service<
     readonly connect: <E = never>(wanted: Wanted<E>) => Effect.Effect<Peer, ConnectError | E>
     /**
      * Waits for a turn, dials, shakes hands (as `connect`) and leaves: the book learns whether somebody is there. The peer never
-     * joins, so it takes no slot; whoever calls looks at one address at a time.
+     * joins, so it takes no slot: one address is looked at at a time, whoever asks, and the others wait.
      */
     readonly feel: (address: PeerSocketAddress.PeerSocketAddress) => Effect.Effect<void, ConnectError>
   }
@@ -158,6 +158,8 @@ export class Connector extends Context.Service<
       // A defect in a connection is ours and must not go unnoticed.
       yield* tasks.run("outbound connections", Effect.andThen(FiberSet.join(connections), Effect.never))
       const takeTurn = yield* makePace(policy.dialInterval)
+      /** A look has no slot that would bound how many there are. */
+      const looking = yield* Semaphore.make(1)
       const underWay = new Set<string>()
 
       const isConnected = (text: string) =>
@@ -350,7 +352,14 @@ export class Connector extends Context.Service<
         )
 
       const feel = (address: PeerSocketAddress.PeerSocketAddress) =>
-        untilEnd(attempt(address, undefined, "feeler").pipe(Effect.scoped, Effect.catch(refused), Effect.asVoid))
+        untilEnd(
+          attempt(address, undefined, "feeler").pipe(
+            Effect.scoped,
+            looking.withPermits(1),
+            Effect.catch(refused),
+            Effect.asVoid
+          )
+        )
 
       return Connector.of({ connect, feel })
     })

@@ -131,8 +131,6 @@ export const initial: Effect.Effect<void> = Effect.forEach(
 )
 
 /** `AwaitingResponse` is by what is awaited. */
-export const awaitingResponse = (request: (Request | Ping)["_tag"]) => `AwaitingResponse(${request})` as const
-
 const states = [
   "AwaitingRequest",
   "Failed",

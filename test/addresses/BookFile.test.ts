@@ -12,7 +12,7 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import * as SimDisk from "../../src/simulation/SimDisk.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
-import { address, gossiped, nowSeconds } from "../support/bookWorld.ts"
+import { address, connects, fails, gossiped, nowSeconds } from "../support/bookWorld.ts"
 import { linesOf } from "../support/logs.ts"
 
 const path = "/cache/network/mainnet.book"
@@ -35,21 +35,6 @@ const run = <A, E>(disk: SimDisk.SimDisk, use: Effect.Effect<A, E, AddressBook>,
     )
   )
 
-const connects = (text: string) =>
-  Effect.flatMap(AddressBook, (book) =>
-    book.record({
-      _tag: "UpdateConnected",
-      address: address(text),
-      services: 1n,
-      isInbound: false,
-      userAgent: "/x/",
-      negotiatedVersion: 170_190
-    })
-  )
-const fails = (text: string) =>
-  Effect.flatMap(AddressBook, (book) =>
-    book.record({ _tag: "UpdateFailed", address: address(text), services: undefined })
-  )
 const tell = (texts: ReadonlyArray<string>, from: string) =>
   Effect.gen(function* () {
     const now = yield* nowSeconds

@@ -13,7 +13,7 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import type { Policy } from "../../src/Policy.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { answer, ipv4Prefix, jump, program } from "../support/asMaps.ts"
-import { address, bookWorldOf, gossiped, nowSeconds } from "../support/bookWorld.ts"
+import { address, bookWorldOf, connects, fails, gossiped, nowSeconds } from "../support/bookWorld.ts"
 import { twoClocks } from "../support/twoClocks.ts"
 
 const world = (policy: Partial<Policy> = {}, chain = testnet) => bookWorldOf("hardened")(policy, chain)
@@ -41,21 +41,6 @@ const takeAll = Effect.gen(function* () {
   for (let text = yield* take; text !== undefined; text = yield* take) taken.push(text)
   return taken
 })
-const connects = (text: string) =>
-  Effect.flatMap(AddressBook, (book) =>
-    book.record({
-      _tag: "UpdateConnected",
-      address: address(text),
-      services: 1n,
-      isInbound: false,
-      userAgent: "/x/",
-      negotiatedVersion: 170_190
-    })
-  )
-const fails = (text: string) =>
-  Effect.flatMap(AddressBook, (book) =>
-    book.record({ _tag: "UpdateFailed", address: address(text), services: undefined })
-  )
 const answers = (text: string) =>
   Effect.flatMap(AddressBook, (book) =>
     book.record({ _tag: "UpdateResponded", address: address(text), roundTrip: undefined })

@@ -334,3 +334,30 @@ describe("a dial", () => {
     )
   )
 })
+
+describe("a look at an address that nobody needs", () => {
+  it.effect("takes no slot, and waits for the one before it, whoever asks", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const network = yield* SimNetwork
+        const { feel } = yield* Connector
+        const { used } = yield* ConnectionSlots
+        yield* network.addRule(LinkRule.blackHole({ to: [bob, mallory] }))
+        const events = yield* collectEvents
+        for (const address of [bob, mallory]) yield* Effect.forkChild(Effect.ignore(feel(address)))
+        yield* elapse("2999 millis", "100 millis")
+        assert.deepStrictEqual(told(events), [`DialStarted ${bobText}`])
+        assert.strictEqual(used("outbound"), 0)
+        // The second begins when the first is over, and has as long.
+        yield* elapse("3 seconds", "100 millis")
+        assert.deepStrictEqual(told(events), [
+          `DialStarted ${bobText}`,
+          `HandshakeFailed HandshakeTimeout ${bobText}`,
+          `DialStarted ${PeerSocketAddress.format(mallory)}`
+        ])
+        yield* elapse("200 millis", "100 millis")
+        assert.strictEqual(network.openEnds(), 0)
+      })
+    )
+  )
+})

@@ -8,7 +8,8 @@ import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { alice, bob as bobAddress } from "../support/addresses.ts"
-import { block, blockItem, hash, transaction, txId, txItem } from "./items.ts"
+import { block, hash, transaction, txId } from "./items.ts"
+import { smallMessages } from "./machineWorld.ts"
 import { pass, rig, start, world } from "./rig.ts"
 
 const connected = { _tag: "OutboundDirect", address: bobAddress } as const
@@ -38,23 +39,7 @@ const kinds: Record<Request["_tag"], string> = {
   PushTransaction: "Nil"
 }
 
-const messages: ReadonlyArray<Message> = [
-  Message.Addr({ addresses: [] }),
-  Message.Inv({ items: [] }),
-  Message.Inv({ items: [blockItem(hash(1))] }),
-  Message.Inv({ items: [blockItem(hash(1)), blockItem(hash(2))] }),
-  Message.Inv({ items: [txItem(txId(1))] }),
-  Message.Headers({ headers: [] }),
-  ...[1, 2, 3].map((n) => Message.Block({ block: block(n) })),
-  ...[1, 2, 3].map((n) => Message.Tx({ transaction: transaction(n) })),
-  Message.NotFound({ items: [] }),
-  Message.NotFound({ items: [blockItem(block(2).hash), txItem(transaction(2).txId)] }),
-  Message.Ping({ nonce: 1n }),
-  Message.Pong({ nonce: 1n }),
-  Message.GetAddr(),
-  Message.GetData({ items: [blockItem(hash(1))] }),
-  Message.Mempool()
-]
+const messages: ReadonlyArray<Message> = [Message.Addr({ addresses: [] }), ...smallMessages]
 
 const fibers = Effect.map(Metric.snapshot, (metrics) => {
   const active = metrics.find(({ id }) => id === "child_fibers_active")

@@ -41,10 +41,8 @@ const requests: ReadonlyArray<Request> = [
   { _tag: "PushTransaction", transaction: transaction(3), source: undefined }
 ]
 
-const messages: ReadonlyArray<Message> = [
-  addr(0),
-  addr(3),
-  addr(30),
+/** A message of each kind, small: what a peer may say at any time. */
+export const smallMessages: ReadonlyArray<Message> = [
   Message.Inv({ items: [] }),
   Message.Inv({ items: [blockItem(hash(1))] }),
   Message.Inv({ items: [blockItem(hash(1)), blockItem(hash(2))] }),
@@ -60,6 +58,8 @@ const messages: ReadonlyArray<Message> = [
   Message.GetData({ items: [blockItem(hash(1))] }),
   Message.Mempool()
 ]
+
+const messages: ReadonlyArray<Message> = [addr(0), addr(3), addr(30), ...smallMessages]
 
 const outcomes: ReadonlyArray<Outcome> = [
   { _tag: "Answered", response: { _tag: "Nil" } },

@@ -46,3 +46,22 @@ export const gossiped = (text: string, lastSeenSeconds: number, services = NODE_
 export const order = Effect.flatMap(AddressBook, (book) =>
   Effect.map(book.entries, (entries) => entries.map((entry) => PeerSocketAddress.format(entry.address)))
 )
+
+/** A handshake with it, which we dialled. */
+export const connects = (text: string) =>
+  Effect.flatMap(AddressBook, (book) =>
+    book.record({
+      _tag: "UpdateConnected",
+      address: address(text),
+      services: 1n,
+      isInbound: false,
+      userAgent: "/x/",
+      negotiatedVersion: 170_190
+    })
+  )
+
+/** A dial of it in vain. */
+export const fails = (text: string) =>
+  Effect.flatMap(AddressBook, (book) =>
+    book.record({ _tag: "UpdateFailed", address: address(text), services: undefined })
+  )
