@@ -27,7 +27,8 @@ export const run: Effect.Effect<never, NetworkEnd, AddressBook | ConnectionSlots
     const connector = yield* Connector
     const slots = yield* ConnectionSlots
     const look = Effect.gen(function* () {
-      if (slots.hasRoom("outbound")) return
+      // A node that may dial nobody looks at nobody either.
+      if (slots.limits.outbound === 0 || slots.hasRoom("outbound")) return
       const candidate = yield* book.takeFeeler
       if (Option.isNone(candidate)) return
       yield* connector.feel(candidate.value.address).pipe(

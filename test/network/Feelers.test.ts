@@ -13,7 +13,7 @@ import { collectEvents, dialWorld, emptyLog } from "../support/dialWorld.ts"
 
 describe("feelers", () => {
   const felt: Array<string> = []
-  const world = (isFull: () => boolean) =>
+  const world = (isFull: () => boolean, outbound = 75) =>
     Layer.mergeAll(
       AddressBook.layerTest({
         takeFeeler: Effect.sync(() =>
@@ -28,7 +28,7 @@ describe("feelers", () => {
         open: () => 0,
         settle: () => false,
         exchange: () => false,
-        limits: { outbound: 75, inbound: 125, trusted: 0, handshake: 0 }
+        limits: { outbound, inbound: 125, trusted: 0, handshake: 0 }
       }),
       Layer.mock(Connector, { feel: (one) => Effect.sync(() => felt.push(PeerSocketAddress.format(one))) })
     )
@@ -47,6 +47,15 @@ describe("feelers", () => {
       yield* Effect.sleep("200 minutes")
       assert.lengthOf(felt, before)
     }).pipe(Effect.provide(world(() => isFull)), SimRuntime.within("10 hours"))
+  })
+
+  it.effect("look at nobody where no place is outbound, though every one is taken", () => {
+    felt.length = 0
+    return Effect.gen(function* () {
+      yield* Effect.forkChild(Feelers.run)
+      yield* Effect.sleep("200 minutes")
+      assert.deepStrictEqual(felt, [])
+    }).pipe(Effect.provide(world(() => true, 0)), SimRuntime.within("10 hours"))
   })
 })
 
