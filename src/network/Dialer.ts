@@ -64,6 +64,8 @@ export const run: Effect.Effect<never, NetworkEnd, LoopNeeds> = Effect.gen(funct
   const nextCandidate = Effect.gen(function* () {
     const candidate = yield* book.takeCandidate
     if (Option.isSome(candidate)) return candidate.value.address
+    // Nor is anybody due for the others that are wanted now.
+    while (peerSet.demand.takeUnsafe()) continue
     yield* crawlAndAskForMore
     return yield* Effect.fail(noCandidate)
   })

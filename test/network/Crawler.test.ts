@@ -320,6 +320,7 @@ describe("the crawler's loop", () => {
       Effect.gen(function* () {
         const turns = yield* turnsOfOthers
         const { demand } = yield* PeerSet
+        yield* gossip(75)
         while (yield* demand.offer) continue
         const before = turns()
         yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
@@ -329,6 +330,31 @@ describe("the crawler's loop", () => {
       }).pipe(Effect.scoped)
     )
   )
+
+  it.effect("looks once when nobody is due, however many are wanted", () => {
+    let looked = 0
+    const counting = Layer.effect(
+      AddressBook,
+      Effect.map(AddressBook, (book) => ({
+        ...book,
+        takeCandidate: Effect.suspend(() => {
+          looked++
+          return book.takeCandidate
+        })
+      }))
+    )
+    return Effect.gen(function* () {
+      const { demand } = yield* PeerSet
+      while (yield* demand.offer) continue
+      yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
+      yield* elapse("1 millis")
+      assert.strictEqual(looked, 1)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(counting.pipe(Layer.provideMerge(dialWorld(emptyLog(), { policy: rarely })))),
+      quietly
+    )
+  })
 
   it.effect("asks for more only after a crawl that really ran, so that an idle node is idle", () =>
     running({ policy: rarely }, (log) =>
