@@ -282,11 +282,20 @@ export interface Policy {
   readonly crawlTimeout: Duration.Duration
 
   /**
-   * Peers asked for addresses in one crawl.
+   * Peers asked for addresses in one crawl, by a crawler that asks whomever the peer set chooses.
    *
    * Source: Zebra constants.rs, `GET_ADDR_FANOUT`, 1.
    */
   readonly crawlFanout: number
+
+  /**
+   * Outbound peers asked in one crawl, each of another part of the internet, by a crawler that chooses them. More than two, so
+   * that none of them tells most of what is heard; the same peer is not asked again for about as many crawls as there are others.
+   *
+   * Source: Zebra constants.rs, `GET_ADDR_FANOUT`, which was 3 until answers came too late, and is to be again once only those
+   * that are ready are asked (Zebra issue 2214). Here only they are, all at the same time.
+   */
+  readonly crawlGroups: number
 
   /**
    * Whether each tick of the crawl timer fills all spare outbound slots with ready candidates. `false`
@@ -552,6 +561,7 @@ export const defaults: Policy = {
   getaddrInterval: Duration.seconds(31),
   crawlTimeout: Duration.seconds(8),
   crawlFanout: 1,
+  crawlGroups: 3,
   fillSpareSlots: true,
   addressBookCapacity: 5000,
   gossipChunk: 100,

@@ -34,6 +34,7 @@ describe("the default policy", () => {
 
   it("has a book larger than what a crawl can bring (peer 59 address_limits_consistent, CO-4)", () => {
     assert.isAtLeast(defaults.addressBookCapacity, defaults.crawlFanout * 1000)
+    assert.isAtLeast(defaults.addressBookCapacity, defaults.crawlGroups * 1000)
     assert.isAbove(defaults.addressBookCapacity / 2, 1000)
     assert.isAtMost(defaults.addressBookCapacity, 5500)
   })

@@ -24,7 +24,12 @@ export interface AddressMetrics {
 export const gauges = (network: ChainKind, context: Context.Context<never>): ((counts: AddressMetrics) => void) => {
   const gauge = (name: string, description: string) => {
     const metric = Metric.withAttributes(Metric.gauge(name, { description }), { network })
-    return (value: number) => metric.updateUnsafe(value, context)
+    let shown: number | undefined
+    return (value: number) => {
+      if (value === shown) return
+      shown = value
+      metric.updateUnsafe(value, context)
+    }
   }
   const responded = gauge("candidate_set.responded", "addresses that answered us once")
   const gossiped = gauge("candidate_set.gossiped", "addresses we only heard of")

@@ -24,6 +24,7 @@ import * as AddressMetrics from "./AddressMetrics.ts"
 import * as AddressRules from "./AddressRules.ts"
 import { BanList, cleanReason, isBannedIn } from "./BanList.ts"
 import { BookEntries } from "./BookEntries.ts"
+import { placeOf } from "./GossipPool.ts"
 import * as Gossip from "./Gossip.ts"
 import * as PeerAddress from "./PeerAddress.ts"
 
@@ -61,13 +62,8 @@ export interface Choice {
     from: PeerSocketAddress.PeerSocketAddress | undefined,
     now: PeerAddress.Now
   ) => Admission
-  /** An entry is as it is now because of this change; `previous` is what it was. May name others to be given up. */
-  readonly changed: (
-    entry: Entry,
-    previous: Entry | undefined,
-    change: PeerAddress.AddressChange,
-    now: PeerAddress.Now
-  ) => void
+  /** An entry is as it is now because of this change; `key` is the `AddressRules.sortKey` of its address. */
+  readonly changed: (entry: Entry, key: string, change: PeerAddress.AddressChange, now: PeerAddress.Now) => void
   /** An entry is no more. */
   readonly removed: (entry: Entry) => void
   /** The entry to give up when there are too many. None that the operator named, of which there are never too many. */
@@ -192,9 +188,9 @@ export const make = (choose: (known: Known) => Choice) =>
       const isOneTooMany = said._tag === "NewConfigured" && !configure(key, address)
       const change: PeerAddress.AddressChange = isOneTooMany ? { _tag: "NewInitial", address } : said
       if (isBanned(address, now)) return undefined
-      const previous = entries.get(address)
+      const previous = entries.at(key)
       const applied = PeerAddress.apply(change, previous, now, policy)
-      if (applied === undefined) return undefined
+      if (applied === undefined || applied === previous) return applied
       const updated = configured.has(key) && !applied.isConfigured ? { ...applied, isConfigured: true } : applied
       // Entries learnt first-hand are kept without services too, to remember not to dial them.
       if (updated.state === "NeverAttempted" && !PeerAddress.isValidForOutbound(updated, chain)) return undefined
@@ -206,11 +202,10 @@ export const make = (choose: (known: Known) => Choice) =>
           changes.push({ _tag: "Removed", address: admission.entry.address })
         }
       }
-      if (previous !== undefined) entries.remove(previous)
-      entries.add(updated)
+      entries.put(updated, key)
       missing.delete(key)
       noteResponse(updated)
-      choice.changed(updated, previous, change, now)
+      choice.changed(updated, key, change, now)
       changes.push({ _tag: "Updated", entry: updated })
       let kept: Entry | undefined = updated
       while (entries.size > policy.addressBookCapacity) {
@@ -254,21 +249,20 @@ export const make = (choose: (known: Known) => Choice) =>
       const key = AddressRules.sortKey(entry.address)
       if (configured.has(key)) missing.add(key)
       const group = AddressRules.limitKey(entry.address)
-      if (entries.inGroup(group).length === 0) respondedAt.delete(group)
+      if (respondedAt.has(group) && entries.inGroup(group).length === 0) respondedAt.delete(group)
     }
 
     // -- what others see of it -----------------------------------------------------------------
 
     const count = (now: PeerAddress.Now): AddressMetrics.AddressMetrics => {
-      const { responded } = entries
-      const silent = responded.countWhile((entry) => !PeerAddress.hasRecentlyResponded(entry, now, policy))
+      const recentlyLive = entries.live((entry) => PeerAddress.hasRecentlyResponded(entry, now, policy))
       return {
         responded: entries.states.Responded,
         neverAttempted: entries.states.NeverAttempted,
         failed: entries.states.Failed,
         attemptPending: entries.states.AttemptPending,
-        recentlyLive: responded.size - silent,
-        recentlyStoppedResponding: silent,
+        recentlyLive,
+        recentlyStoppedResponding: entries.states.Responded - recentlyLive,
         total: entries.size,
         limit: policy.addressBookCapacity
       }
@@ -277,7 +271,7 @@ export const make = (choose: (known: Known) => Choice) =>
     const begun = sample()
     for (const entry of choice.kept(begun)) {
       if (isBanned(entry.address, begun)) choice.removed(entry)
-      else entries.add(entry)
+      else entries.put(entry)
     }
     const metrics = yield* SubscriptionRef.make(count(sample()))
 
@@ -375,16 +369,16 @@ export const make = (choose: (known: Known) => Choice) =>
     /** An answer to `getaddr`. Our own address stands for whatever else we know of it. */
     const answer = (now: PeerAddress.Now): ReadonlyArray<GossipedAddress> => {
       const pool = entries.gossip
-      const known = Option.flatMapNullishOr(gossiped, (address) => entries.get(address))
-      const own = Option.map(gossiped, (address) => PeerAddress.ownListener(address, now))
-      const hidden = Option.filter(known, (entry) => pool.remove(entry))
-      if (Option.isSome(own)) pool.add(own.value)
+      const known = Option.flatMapNullishOr(gossiped, (address) => entries.place(address))
+      const own = Option.map(gossiped, (address) => placeOf(PeerAddress.ownListener(address, now)))
+      const hidden = Option.filter(known, (place) => pool.remove(place))
+      if (Option.isSome(own)) pool.put(own.value)
       // Tested on the time we tell, which is rounded down.
       pool.dropOlder(now.wallSeconds - Duration.toSeconds(policy.gossipAge))
       const size = Gossip.answerSize(pool.size, policy.gossipShare)
       const answer = pool.draw(size, () => random.nextDoubleUnsafe())
       if (Option.isSome(own)) pool.remove(own.value)
-      if (Option.isSome(hidden)) pool.add(hidden.value)
+      if (Option.isSome(hidden)) pool.put(hidden.value)
       return answer
     }
 
@@ -418,17 +412,21 @@ export const make = (choose: (known: Known) => Choice) =>
         return choice.readyCount(now)
       }),
       get: (address) => read(() => Option.fromUndefinedOr(entries.get(address))),
-      entries: read(() => [...entries.order]),
-      recentlyLive: read((now) => [...entries.order].filter((entry) => PeerAddress.isRecentlyLive(entry, now, policy))),
+      entries: read(() => [...entries.all()].toSorted(PeerAddress.compare)),
+      recentlyLive: read((now) =>
+        [...entries.all()]
+          .filter((entry) => PeerAddress.isRecentlyLive(entry, now, policy))
+          .toSorted(PeerAddress.compare)
+      ),
       cacheable: read((now) =>
         spread(
-          [...entries.order].filter((entry) => !entry.isInbound && PeerAddress.isActiveForGossip(entry, now, policy)),
+          [...entries.all()].filter((entry) => !entry.isInbound && PeerAddress.isActiveForGossip(entry, now, policy)),
           policy.cacheCapacity
         )
       ),
       recoverable: read((now) =>
         spread(
-          [...entries.order].filter(
+          [...entries.all()].filter(
             (entry) =>
               entry.lastResponseMillis !== undefined &&
               PeerAddress.isDialable(entry, chain) &&

@@ -25,7 +25,7 @@
  */
 import { Clock, Duration, Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
-import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
 import { outboundLimit } from "../Policy.ts"
 import * as AddressGroups from "./AddressGroups.ts"
@@ -69,7 +69,7 @@ export const allRules: Rules = {
 
 /** What is kept of an entry from one run to the next. */
 export interface SavedEntry {
-  readonly address: PeerSocketAddress
+  readonly address: PeerSocketAddress.PeerSocketAddress
   readonly table: Book.Table | undefined
   /** The group of who told of it; its own when nobody knows. */
   readonly source: string | undefined
@@ -87,7 +87,7 @@ export interface Start {
   readonly groups: AddressGroups.AddressGroups
   readonly rules: Rules
   readonly saved: ReadonlyArray<SavedEntry>
-  readonly anchors: ReadonlyArray<PeerSocketAddress>
+  readonly anchors: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
 }
 
 /** A choice, and what is kept of it. */
@@ -97,7 +97,7 @@ export interface HardenedChoice extends Book.Choice {
 
 /** What is known of an entry beyond what it says itself. */
 interface Standing extends Pooled {
-  readonly address: PeerSocketAddress
+  readonly address: PeerSocketAddress.PeerSocketAddress
   readonly isExempt: boolean
   source: string
   table: Book.Table | undefined
@@ -200,12 +200,12 @@ export const choose =
     /** Of the last run, until there are some. */
     let anchorsOfBefore = savedAnchors
 
-    const groupOf = (address: PeerSocketAddress): string =>
+    const groupOf = (address: PeerSocketAddress.PeerSocketAddress): string =>
       AddressGroups.isExempt(address, chain) ? AddressRules.limitKey(address) : groups.groupOf(address)
 
     // -- where it stands -----------------------------------------------------------------------
 
-    const make = (address: PeerSocketAddress, source: string | undefined): Standing => {
+    const make = (address: PeerSocketAddress.PeerSocketAddress, source: string | undefined): Standing => {
       const group = groupOf(address)
       const isExempt = AddressGroups.isExempt(address, chain)
       return {
@@ -255,11 +255,14 @@ export const choose =
       loose.delete(standing)
     }
 
+    const textOf = ({ address }: Standing) => PeerSocketAddress.format(address)
     /** All buckets are open to everybody when the rule is off. */
     const newBucket = (standing: Standing) =>
-      rules.tables ? tables.newBucket(standing.group, standing.source) : tables.newBucket(standing.key, standing.key)
+      rules.tables
+        ? tables.newBucket(standing.group, standing.source)
+        : tables.newBucket(textOf(standing), textOf(standing))
     const triedBucket = (standing: Standing) =>
-      tables.triedBucket(standing.key, rules.tables ? standing.group : standing.key)
+      tables.triedBucket(textOf(standing), rules.tables ? standing.group : textOf(standing))
 
     /** It proved to be of no use, so whoever is new may have its place. */
     const isUseless = (standing: Standing, now: Now): boolean => {
@@ -504,10 +507,12 @@ export const choose =
       let count = 0
       for (const pool of [pools.configured, pools.tried, pools.new]) {
         for (const { members, name } of pool.ready()) {
+          const isLimited = pool !== pools.configured && members[0]?.isExempt !== true
+          const room = isLimited ? roomIn(name, false, now) : Number.POSITIVE_INFINITY
           for (const standing of members) {
-            if (isKept && pool !== pools.configured && !hasTenure(standing, now)) continue
             const taken = used.get(name) ?? 0
-            if (pool !== pools.configured && taken >= roomIn(name, standing.isExempt, now)) break
+            if (taken >= room) break
+            if (isKept && pool !== pools.configured && !hasTenure(standing, now)) continue
             if (!isSuitable(standing)) continue
             used.set(name, taken + 1)
             // More than there are places is as good as enough.
@@ -535,7 +540,7 @@ export const choose =
       return left >= 1
     }
 
-    const admit = (entry: Entry, from: PeerSocketAddress | undefined, now: Now): Book.Admission => {
+    const admit = (entry: Entry, from: PeerSocketAddress.PeerSocketAddress | undefined, now: Now): Book.Admission => {
       const source = from === undefined ? undefined : groupOf(from)
       if (source !== undefined && !hasToken(source, now.monotonicMillis)) return { _tag: "Refused" }
       const standing = make(entry.address, source)
@@ -559,14 +564,13 @@ export const choose =
       return { _tag: "Kept" }
     }
 
-    const changed = (entry: Entry, _previous: Entry | undefined, change: PeerAddress.AddressChange, now: Now) => {
-      let standing = standings.get(AddressRules.sortKey(entry.address))
+    const changed = (entry: Entry, key: string, change: PeerAddress.AddressChange, now: Now) => {
+      let standing = standings.get(key)
       if (standing === undefined) {
         standing = make(entry.address, undefined)
         register(standing, now)
       }
       const { monotonicMillis } = now
-      const { key } = standing
       standing.entry = entry
       switch (change._tag) {
         case "UpdateAttempt":
@@ -659,12 +663,12 @@ export const choose =
         }
       }
       if (last !== undefined) return last
-      for (const entry of entries.order) if (!entry.isConfigured) return entry
+      for (const entry of entries.all()) if (!entry.isConfigured) return entry
       return undefined
     }
 
     /** Connected for longest, of distinct groups. */
-    const standingAnchors = (): ReadonlyArray<PeerSocketAddress> => {
+    const standingAnchors = (): ReadonlyArray<PeerSocketAddress.PeerSocketAddress> => {
       const chosen = new Map<string, Standing>()
       const connected = [...busy].filter(({ connectedAtMillis }) => connectedAtMillis !== undefined)
       for (const standing of connected.toSorted((a, b) => (a.connectedAtMillis ?? 0) - (b.connectedAtMillis ?? 0))) {
@@ -681,7 +685,7 @@ export const choose =
       return standing.length > 0 ? standing : anchorsOfBefore
     }
 
-    const explain = (address: PeerSocketAddress, now: Now): Book.Explained => {
+    const explain = (address: PeerSocketAddress.PeerSocketAddress, now: Now): Book.Explained => {
       advance(now)
       const standing = standings.get(AddressRules.sortKey(address))
       const entry = entries.get(address)
@@ -778,7 +782,7 @@ export const choose =
 /** What is kept of a book. */
 export interface Saved {
   readonly entries: ReadonlyArray<SavedEntry>
-  readonly anchors: ReadonlyArray<PeerSocketAddress>
+  readonly anchors: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
 }
 
 /** A book, and what is kept of it as of now. */

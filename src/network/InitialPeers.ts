@@ -312,7 +312,7 @@ function* make() {
   const startUp = Effect.gen(function* () {
     yield* start
     // Those that live now. Some nodes answer address requests only once per connection: this one must not be lost.
-    yield* crawler.crawlOnce(Math.min(slots.open("outbound"), policy.crawlFanout))
+    yield* crawler.crawlOnce(slots.open("outbound"))
     yield* demand(policy.targetPeers - slots.used("outbound"))
     yield* Deferred.succeed(started, undefined)
   })

@@ -250,8 +250,8 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "addresses/AddressRules",
-        "NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : $PREFIX",
-        "NetAddress.formatIp(address)"
+        'of._tag === "InetAddressV4" ? $OCTETS : $PREFIX',
+        "NetAddress.formatIp(of.address)"
       )
     ]
   ],

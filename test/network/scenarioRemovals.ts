@@ -28,19 +28,15 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "network/InboundThrottle",
     "NB-13",
-    edit(
-      "addresses/AddressRules",
-      "NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : $PREFIX",
-      "NetAddress.formatIp(address)"
-    )
+    edit("addresses/AddressRules", 'of._tag === "InetAddressV4" ? $OCTETS : $PREFIX', "NetAddress.formatIp(of.address)")
   ),
   ...removed(
     "network/InboundThrottle",
     "NB-14",
     edit(
       "addresses/AddressRules",
-      "NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : $PREFIX",
-      'NetAddress.isIpv4Address(address) ? NetAddress.ipv4ToOctets(address).slice(0, 3).join(".") : $PREFIX'
+      'of._tag === "InetAddressV4" ? $OCTETS : $PREFIX',
+      'of._tag === "InetAddressV4" ? NetAddress.ipv4ToOctets(of.address).slice(0, 3).join(".") : $PREFIX'
     )
   ),
   ...removed(
