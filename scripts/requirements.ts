@@ -187,10 +187,11 @@ class Runner {
   async run(
     trials: ReadonlyArray<Trial>,
     changed: ReadonlyArray<string>,
-    patienceMillis: number
+    patienceMillis: number,
+    titlesOf: (trial: Trial) => ReadonlyArray<string | undefined>
   ): Promise<Ran | "endless"> {
     const child = (this.#child ??= await this.#start())
-    const titles = trials.map(({ title }) => title)
+    const titles = trials.flatMap(titlesOf)
     const wanted: Wanted = {
       changed: changed.map((file) => join(this.copy, file)),
       files: [...new Set(trials.map(({ file }) => file))],
@@ -230,13 +231,16 @@ class Runner {
   }
 }
 
-/** A trial is of one title, or of all that name its scenario, one of which has to notice. */
-const outcomeOf = (ran: Ran | "endless", { file, id, title }: Trial): Outcome => {
-  if (ran === "endless") return "endless"
-  const tests = ran.filter(
+/** Those of some tests that a trial is of: the one with its title, or all that name its scenario. */
+const testsOf = (ran: Ran, { file, id, title }: Trial): Ran =>
+  ran.filter(
     (test) => test.file === file && (title === undefined ? scenariosIn(test.fullName).has(id) : test.title === title)
   )
-  const states = tests.map(({ state }) => state)
+
+/** Of several tests, one has to notice. */
+const outcomeOf = (ran: Ran | "endless", trial: Trial): Outcome => {
+  if (ran === "endless") return "endless"
+  const states = testsOf(ran, trial).map(({ state }) => state)
   if (states.length === 0) return "absent"
   if (states.includes("failed")) return "failed"
   return states.includes("endless") ? "endless" : "passed"
@@ -253,10 +257,14 @@ const copies = Array.from({ length: Math.min(jobs, runs.length) }, makeCopy)
 const patienceMillis = 120_000
 const runners = copies.map((copy) => new Runner(copy))
 const [firstRunner = fail("there are no requirements")] = runners
-const withRules = await firstRunner.run(trials, [], 20 * patienceMillis)
+const withRules = await firstRunner.run(trials, [], 20 * patienceMillis, ({ title }) => [title])
 console.log(
   `${trials.length} tests ran with all rules in ${secondsSince(started)}; now ${runs.length} runs without one each`
 )
+
+/** Which tests name a scenario is known once they have run. */
+const knownTitles = (trial: Trial): ReadonlyArray<string | undefined> =>
+  withRules === "endless" ? [trial.title] : testsOf(withRules, trial).map(({ title }) => title)
 
 let done = 0
 let unheld = 0
@@ -269,7 +277,7 @@ const work = async (runner: Runner) => {
     const files = [...run.changed.keys()]
     for (const [file, text] of run.changed) writeFileSync(join(runner.copy, file), text)
     // Those of the run before are as they were.
-    const without = await runner.run(run.trials, [...files, ...restored], patienceMillis)
+    const without = await runner.run(run.trials, [...files, ...restored], patienceMillis, knownTitles)
     for (const file of files) writeFileSync(join(runner.copy, file), sources.get(file)?.text ?? "")
     restored = files
     for (const trial of run.trials) {
