@@ -393,52 +393,6 @@ describe("a peer of another time", () => {
   )
 })
 
-describe("a peer that is only met", () => {
-  const meet = Effect.fnUntraced(function* (connected: ConnectedAddress = outbound) {
-    const { alices, bobs } = yield* streams
-    const run = yield* start((yield* Handshake).meet(alices, connected))
-    return { bob: remoteEnd(bobs), run }
-  })
-
-  it.effect.each([
-    ["ObsoleteVersion", { version: 170_100 }],
-    ["MissingRequiredServices", { services: 0n }]
-  ] as const)("is a value, though a node refuses it: %s", ([refusal, remote]) =>
-    Effect.gen(function* () {
-      const { bob, run } = yield* meet()
-      yield* bob.says(bobsVersion(remote), Message.Verack())
-      assert.strictEqual((yield* bob.heard).at(-1)?._tag, "Verack")
-      const met = run.result()
-      assert(typeof met === "object" && !(met instanceof HandshakeError))
-      assert.deepStrictEqual(met.remote, bobsVersion(remote))
-      assert.strictEqual(met.refusal?._tag, refusal)
-      assert.strictEqual(met.negotiatedVersion, bobsVersion(remote).version)
-      // The stream is the caller's, as after an agreement.
-      yield* met.messages.send(Message.GetAddr())
-      assert.deepStrictEqual(yield* bob.heard, [Message.GetAddr()])
-      // Longer than a message may be before it.
-      const addr = Message.Addr({
-        addresses: Array.from({ length: 40 }, () => ({ address: bobAddress, services: 1n, lastSeenSeconds: 0 }))
-      })
-      yield* bob.says(addr)
-      assert.deepStrictEqual(yield* met.messages.receive, addr)
-    }).pipe(Effect.provide(node()))
-  )
-
-  it.effect("has the time of any handshake", () =>
-    Effect.gen(function* () {
-      const { bob, run } = yield* meet()
-      yield* bob.says(bobsVersion({ version: 1 }))
-      yield* pass("2999 millis")
-      assert.strictEqual(run.result(), "pending")
-      yield* pass("1 millis")
-      const error = run.result()
-      assert(error instanceof HandshakeError)
-      assert.strictEqual(error.reason._tag, "HandshakeTimeout")
-    }).pipe(Effect.provide(node()))
-  )
-})
-
 describe("a peer that is ourselves", () => {
   it.effect("shows our nonce, while we shake hands and ever after (peer 69)", () =>
     Effect.gen(function* () {
