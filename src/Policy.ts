@@ -258,6 +258,18 @@ export interface Policy {
    */
   readonly recoveryInterval: Duration.Duration
 
+  /**
+   * Target spacings of blocks without one after which one more outbound connection is made, and another one each time as
+   * many are over. One interval in 400 between blocks of an honest chain is longer.
+   *
+   * Source: Bitcoin Core net_processing.cpp, `TipMayBeStale`, 3, looked at every 10 minutes, which is another spacing there and
+   * many here.
+   */
+  readonly staleTipSpacings: number
+
+  /** Connections that are open at the same time for that reason, beside the outbound ones. Source: Bitcoin Core, as above, 1. */
+  readonly staleTipPlaces: number
+
   // -- crawling ------------------------------------------------------------------------------
 
   /**
@@ -557,6 +569,8 @@ export const defaults: Policy = {
   refuseInterval: Duration.millis(10),
   reconnectDelay: Duration.seconds(119),
   recoveryInterval: Duration.seconds(10),
+  staleTipSpacings: 6,
+  staleTipPlaces: 1,
   crawlInterval: Duration.seconds(61),
   getaddrInterval: Duration.seconds(31),
   crawlTimeout: Duration.seconds(8),

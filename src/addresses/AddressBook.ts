@@ -50,6 +50,11 @@ export class AddressBook extends Context.Service<
      */
     readonly takeFeeler: Effect.Effect<Option.Option<PeerAddress>>
     /**
+     * Takes an address that answered us once, in a part of the internet where no outbound connection is or is being made, and marks
+     * it `AttemptPending`, in one step. `None` when there is none.
+     */
+    readonly takeElsewhere: Effect.Effect<Option.Option<PeerAddress>>
+    /**
      * Whether the part of the internet an address is in has fewer outbound connections than it may have; dials under way do not
      * count. For whoever dials what `takeCandidate` did not give, which looks at it itself.
      */
@@ -119,6 +124,7 @@ export class AddressBook extends Context.Service<
           addPeer: "effects",
           takeCandidate: "effect",
           takeFeeler: "effect",
+          takeElsewhere: "effect",
           hasRoom: "effects",
           anchors: "effect",
           why: "effects",

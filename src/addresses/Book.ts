@@ -54,6 +54,8 @@ export interface Choice {
   readonly next: (now: PeerAddress.Now) => Entry | undefined
   /** An entry to look at without keeping the connection. */
   readonly feeler: (now: PeerAddress.Now) => Entry | undefined
+  /** One that answered once, in a part of the internet where nobody is connected or being dialled. */
+  readonly elsewhere: (now: PeerAddress.Now) => Entry | undefined
   /** How many could be dialled now. */
   readonly readyCount: (now: PeerAddress.Now) => number
   /** An address that was never attempted would become an entry. `from` is who told of it. */
@@ -340,18 +342,15 @@ export const make = (choose: (known: Known) => Choice) =>
       return added
     })
 
-    const takeCandidate = step((now, changes): Option.Option<Entry> => {
-      restoreConfigured(now, changes)
-      const candidate = choice.next(now)
-      if (candidate === undefined) return Option.none()
-      return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
-    })
+    const take = (choose: Choice["next"]) =>
+      step((now, changes): Option.Option<Entry> => {
+        restoreConfigured(now, changes)
+        const candidate = choose(now)
+        if (candidate === undefined) return Option.none()
+        return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
+      })
 
-    const takeFeeler = step((now, changes): Option.Option<Entry> => {
-      const candidate = choice.feeler(now)
-      if (candidate === undefined) return Option.none()
-      return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
-    })
+    const takeCandidate = take(choice.next)
 
     const objectionTo = (
       entry: Entry | undefined,
@@ -392,7 +391,8 @@ export const make = (choose: (known: Known) => Choice) =>
             : false
         ),
       takeCandidate,
-      takeFeeler,
+      takeFeeler: take(choice.feeler),
+      takeElsewhere: take(choice.elsewhere),
       hasRoom: (address) => read((now) => choice.hasRoom(address, now)),
       anchors: read(choice.anchors),
       why: (address) =>

@@ -489,6 +489,14 @@ export const choose =
       return entry
     }
 
+    const elsewhere = (now: Now): Entry | undefined => {
+      advance(now)
+      feeling = undefined
+      const isSuitable = suits(now, [])
+      const isUnused = (group: string) => !busyInGroup.has(group)
+      return pools.tried.draw(random, isUnused, isSuitable, weight)?.entry
+    }
+
     const underTest = (now: Now): Entry | undefined => {
       for (const standing of tests.keys()) {
         const entry = standing.entry
@@ -750,6 +758,7 @@ export const choose =
     return {
       next,
       feeler,
+      elsewhere,
       readyCount,
       admit,
       changed,

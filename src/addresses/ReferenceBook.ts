@@ -83,6 +83,7 @@ const choose = ({ chain, entries, isCandidate, policy }: Book.Known): Book.Choic
   return {
     next,
     feeler: () => undefined,
+    elsewhere: () => undefined,
     readyCount: (now) => {
       let ready = 0
       for (const entry of dialable) if (isCandidate(entry, now)) ready++

@@ -16,6 +16,7 @@ import { Handshake } from "../../src/peer/Handshake.ts"
 import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
 import type { PeersResponse } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { type ByteStream, DialError, OutboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
@@ -27,6 +28,8 @@ export type Outcome = "stays" | "leaves" | "fails"
 export interface DialWorldOptions {
   readonly policy?: Partial<Policy>
   readonly chain?: ChainParamsShape
+  /** The reference's unless said otherwise. */
+  readonly book?: "hardened"
   readonly outcome?: (address: string) => Outcome
   /** What peers answer to a crawl; nothing new unless said otherwise. */
   readonly answer?: Effect.Effect<PeersResponse, RequestError>
@@ -134,7 +137,10 @@ export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
       Layer.mergeAll(
         scripted(log, options.outcome ?? (() => "fails")),
         peerSetLayer(log, options.answer ?? nobodyNew),
-        AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer))
+        (options.book === "hardened"
+          ? AddressBook.layer.pipe(Layer.provide(SeededRandom.layer(1, "book")))
+          : AddressBook.layerReference
+        ).pipe(Layer.provideMerge(BanList.layer))
       )
     ),
     Layer.provideMerge(
