@@ -16,7 +16,7 @@ import type { OwnAddress } from "../transport/OwnAddress.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import type { AddressMetrics } from "./AddressMetrics.ts"
 import type { Ban, BanList } from "./BanList.ts"
-import type { Why } from "./Book.ts"
+import type { Sizes, Standing, Why } from "./Book.ts"
 import type { AddressChange, PeerAddress } from "./PeerAddress.ts"
 import * as HardenedBook from "./HardenedBook.ts"
 import * as ReferenceBook from "./ReferenceBook.ts"
@@ -64,6 +64,10 @@ export class AddressBook extends Context.Service<
      * there are some. At most four, the longest first.
      */
     readonly anchors: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
+    /** Where each of some addresses stands, in their order. */
+    readonly standings: (addresses: ReadonlyArray<PeerSocketAddress>) => Effect.Effect<ReadonlyArray<Standing>>
+    /** How much of its tables the book uses. */
+    readonly sizes: Effect.Effect<Sizes>
     /** What is known of an address, and why it is or is not dialled next. */
     readonly why: (address: PeerSocketAddress) => Effect.Effect<Why>
     /** How many candidates there are now. Looks at every entry. */
@@ -127,6 +131,8 @@ export class AddressBook extends Context.Service<
           takeElsewhere: "effect",
           hasRoom: "effects",
           anchors: "effect",
+          standings: "effects",
+          sizes: "effect",
           why: "effects",
           readyCount: "effect",
           get: "effects",

@@ -693,6 +693,11 @@ export const choose =
       return standing.length > 0 ? standing : anchorsOfBefore
     }
 
+    const standingOf = (address: PeerSocketAddress.PeerSocketAddress) => {
+      const standing = standings.get(AddressRules.sortKey(address))
+      return { group: standing?.group ?? groupOf(address), table: standing?.table }
+    }
+
     const explain = (address: PeerSocketAddress.PeerSocketAddress, now: Now): Book.Explained => {
       advance(now)
       const standing = standings.get(AddressRules.sortKey(address))
@@ -775,6 +780,8 @@ export const choose =
         return connected < groupLimit(now)
       },
       anchors,
+      standingOf,
+      sizes: () => ({ ...tables.sizes, groups: members.size, tested: tests.size }),
       explain,
       kept: (now) => {
         const restored = kept(now)

@@ -96,6 +96,8 @@ const choose = ({ chain, entries, isCandidate, policy }: Book.Known): Book.Choic
     hasRoom: () => true,
     anchors: () => [],
     kept: () => [],
+    standingOf: (address) => ({ group: AddressRules.networkKey(address), table: undefined }),
+    sizes: () => Book.noSizes,
     explain: (address) => ({
       group: AddressRules.networkKey(address),
       table: undefined,

@@ -78,7 +78,7 @@ const lines = (
 ): ReadonlyArray<string> => {
   const head = [
     ...tables.overview(health, totals),
-    tables.addressCounts(addresses),
+    ...tables.addressCounts(addresses),
     ...(history === undefined ? [] : ["", ...sparklines(history)]),
     ""
   ]
