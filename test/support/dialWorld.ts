@@ -29,7 +29,7 @@ export interface DialWorldOptions {
   readonly policy?: Partial<Policy>
   readonly chain?: ChainParamsShape
   /** The reference's unless said otherwise. */
-  readonly book?: "hardened"
+  readonly book?: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress>
   readonly outcome?: (address: string) => Outcome
   /** What peers answer to a crawl; nothing new unless said otherwise. */
   readonly answer?: Effect.Effect<PeersResponse, RequestError>
@@ -130,6 +130,9 @@ const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, Request
     })
   )
 
+/** A book that one attacker cannot fill. */
+export const hardened = AddressBook.layer.pipe(Layer.provide(SeededRandom.layer(1, "book")))
+
 /** Everything but what dials, and a crawler that nobody uses yet. */
 export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
   Layer.mergeAll(Connector.layer, Crawler.layer).pipe(
@@ -137,10 +140,7 @@ export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
       Layer.mergeAll(
         scripted(log, options.outcome ?? (() => "fails")),
         peerSetLayer(log, options.answer ?? nobodyNew),
-        (options.book === "hardened"
-          ? AddressBook.layer.pipe(Layer.provide(SeededRandom.layer(1, "book")))
-          : AddressBook.layerReference
-        ).pipe(Layer.provideMerge(BanList.layer))
+        (options.book ?? AddressBook.layerReference).pipe(Layer.provideMerge(BanList.layer))
       )
     ),
     Layer.provideMerge(
