@@ -412,8 +412,8 @@ export interface Policy {
   readonly failuresThatCount: number
 
   /**
-   * What `reconnectDelay` is multiplied with for each further failure in a row, and the longest it becomes. Nobody waits longer
-   * than `reconnectDelay` while a node has no outbound connection.
+   * What `reconnectDelay` is multiplied with for each further failure in a row, and the longest it becomes: a day of dials to where
+   * nobody is are a dozen. Nobody waits longer than `reconnectDelay` while a node has no outbound connection.
    */
   readonly restFactor: number
   readonly longestRest: Duration.Duration
@@ -690,7 +690,7 @@ export const defaults: Policy = {
   failureChance: 0.66,
   failuresThatCount: 8,
   restFactor: 1.5,
-  longestRest: Duration.minutes(30),
+  longestRest: Duration.hours(4),
   wakeInterval: Duration.seconds(1),
   addressHorizon: Duration.days(30),
   newFailures: 3,

@@ -250,7 +250,7 @@ describe("what failed", () => {
       yield* fails(host(2))
       yield* TestClock.adjust("120 seconds")
       assert.sameMembers([...(yield* takeAll)], [host(1), host(2)])
-    }).pipe(Effect.provide(world()))
+    }).pipe(Effect.provide(world({ longestRest: Duration.minutes(30) })))
   )
 
   it.effect(
