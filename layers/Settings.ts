@@ -116,13 +116,14 @@ export const layerNode = (flags: StartFlags) => {
       network: Option.getOrUndefined(flags.network),
       listen: Option.getOrUndefined(flags.listen),
       peers: flags.peers,
-      userAgent: Option.getOrUndefined(flags.userAgent)
+      userAgent: Option.getOrUndefined(flags.userAgent),
+      asmap: Option.getOrUndefined(flags.asmap)
     }).pipe(
       Effect.map(({ options, policy, zones }) => {
-        const { cacheDirectory, chain } = options
+        const { asmap, cacheDirectory, chain } = options
         return Node.layer(options).pipe(
           Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
-          Layer.provide(Option.match(flags.asmap, { onNone: () => Layer.empty, onSome: AddressGroups.layerFile })),
+          Layer.provide(asmap === undefined ? Layer.empty : AddressGroups.layerFile(asmap)),
           Layer.provide(zones),
           Layer.provide(recording),
           Layer.merge(Descriptors.layer),

@@ -81,6 +81,12 @@ export const defaultFile = `# Settings of network-effect, in the form of a zebra
 
 # Connections with one IPv4 address or one IPv6 /64. More than 1 makes it easier to be surrounded by one attacker.
 # max_connections_per_ip = 1
+
+# What Zebra does not have, and zebrad refuses to read.
+# [network_effect]
+
+# A map of autonomous systems in Bitcoin Core's format: at most one outbound connection to each.
+# asmap = "ip_asn.map"
 `
 
 export const printDefault = Command.make("default", { json: jsonFlag }, ({ json }) =>

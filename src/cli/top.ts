@@ -79,7 +79,7 @@ const lines = (
 ): ReadonlyArray<string> => {
   const head = [
     ...tables.overview(health, totals),
-    tables.addressCounts(addresses),
+    ...tables.addressCounts(addresses),
     ...(history === undefined ? [] : ["", ...sparklines(history)]),
     ""
   ]

@@ -21,8 +21,8 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "AB-1",
     edit(
       book,
-      "const candidate = choice.next(now); if (candidate === undefined) return Option.none()",
-      "const candidate = choice.next(now)!"
+      "const candidate = choose(now); if (candidate === undefined) return Option.none()",
+      "const candidate = choose(now)!"
     )
   ),
   ...removed(
