@@ -251,7 +251,8 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "network/PeerSet",
     "network 41",
-    edit(membership, "run(Effect.map(peer.awaitClosed, (error) => steps.run(() => this.remove(peer.id, error))))")
+    edit(membership, "run(Effect.map(peer.awaitClosed, (error) => steps.run(() => this.remove(peer.id, error))))"),
+    edit(membership, "member.peer.readiness()", '"Ready"', { within: "usable" })
   ),
   ...removed("network/PeerSet", "network 45", edit("routing/ConnectedPeers", "group?.delete(id)")),
   ...removed(
@@ -281,13 +282,19 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ),
   ...removed(
     "network/PeerSet",
-    "network 96, network 132",
+    "network 96",
     edit("routing/Conduct", "if (membership.connected.get(member.id) !== member) return"),
     edit(
       "routing/Conduct",
       "membership.remove(member.id)",
       "for (const { id } of membership.connected.values()) membership.remove(id)"
     )
+  ),
+  // As if what is learnt of a peer outlived its connection.
+  ...removed(
+    "network/PeerSet",
+    "network 132",
+    edit(membership, "this.connected.add(member)", "member.stalls = 2; this.connected.add(member)")
   ),
   ...removed(
     "network/RealConnections",
@@ -340,11 +347,17 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
 
   // -- who is asked
   ...removed("routing/RequestRouter", "network 43", edit(blocks, "if (serving.size > 0) return ask(serving)")),
-  ...removed("routing/RequestRouter", "network 97", edit(finds, "serving: readyServing.size > 0", "serving: false")),
+  ...removed(
+    "routing/RequestRouter",
+    "network 97",
+    edit(finds, "serving: readyServing.size > 0", "serving: readyServing.size > 0 && readyOther.size === 0"),
+    edit(finds, "others: others && readyOther.size > 0", "others: readyOther.size > 0")
+  ),
   ...removed(
     "routing/RequestRouter",
     "network 98",
-    edit(finds, "others: others && readyOther.size > 0", "others: false")
+    edit(finds, "!this.#isServingConnected", "false", { within: "route" }),
+    edit(finds, "const isAlone = !this.#isServingConnected", "const isAlone = false")
   ),
   ...removed(
     "routing/RequestRouter",
@@ -354,7 +367,8 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "routing/RequestRouter",
     "network 102",
-    edit(finds, "this.#waiting.delete(call)", "", { within: "leave" })
+    edit(finds, "this.#waiting.delete(call)", "", { within: "leave" }),
+    edit(router, "call.isOver = true")
   ),
   ...removed(
     "routing/RequestRouter",

@@ -32,6 +32,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "simulation/Nodes",
     "NB-11",
-    edit("addresses/AddressBookFile", "Effect.delay(writeOnce, policy.cacheFirstWrite)", "Effect.never")
+    edit("addresses/AddressBookFile", "Effect.delay(writeOnce, policy.cacheFirstWrite)", "Effect.never"),
+    edit("addresses/BookFile", "Effect.delay(write, policy.cacheFirstWrite)", "Effect.never")
   )
 ]
