@@ -310,8 +310,8 @@ const dropUncompiled = (): void => {
   }
 }
 
-/** Titles of tests by test file; of a whole file when something comes by that is in none of its tests. */
-type Reach = ReadonlyMap<string, ReadonlySet<string> | "all">
+/** Titles of tests by test file; all of a file's when it comes by outside of its tests. */
+type Reach = ReadonlyMap<string, ReadonlyArray<string>>
 
 /** Which tests come by which mutants. */
 const reaches = async (mutants: ReadonlyArray<Mutant>): Promise<ReadonlyArray<Reach>> => {
@@ -331,7 +331,12 @@ const reaches = async (mutants: ReadonlyArray<Mutant>): Promise<ReadonlyArray<Re
   // What fails without a change shows nothing with one.
   for (const { file, title } of failed) console.log(`fails as it is, and is left out: ${file}: ${title}`)
   const isLeftOut = (file: string, title: string) => failed.some((test) => test.file === file && test.title === title)
-  const found = mutants.map(() => new Map<string, Set<string> | "all">())
+  const passed = Map.groupBy(
+    ran.filter(({ state }) => state === "passed"),
+    ({ file }) => file
+  )
+  const titlesOf = (file: string) => (passed.get(file) ?? []).map(({ title }) => title)
+  const found = mutants.map(() => new Map<string, ReadonlyArray<string>>())
   for (const line of readFileSync(log, "utf8").split("\n")) {
     if (line === "") continue
     const { file, reached } = JSON.parse(line) as {
@@ -341,23 +346,29 @@ const reaches = async (mutants: ReadonlyArray<Mutant>): Promise<ReadonlyArray<Re
     const test = relative(copy, file)
     for (const [number, titles] of reached) {
       const kept = titles.filter((title) => !isLeftOut(test, title))
-      if (kept.length > 0) found[number]?.set(test, kept.includes("") ? "all" : new Set(kept))
+      if (kept.length > 0) found[number]?.set(test, kept.includes("") ? titlesOf(test) : kept)
     }
   }
   for (const { mutant, number } of numbered) {
-    if (mutant.isOnce) for (const test of importersOf(mutant.file)) found[number]?.set(test, "all")
+    if (mutant.isOnce) for (const test of importersOf(mutant.file)) found[number]?.set(test, titlesOf(test))
   }
   return found
 }
 
-/** Those of the file's own name and folder first. */
+/** Files that run together: a change that makes one go on without end is found in time. */
+const filesAtOnce = 12
+
+/** Those of the file's own name and folder first, in parts. */
 const inOrder = (tests: Reach, { file }: Mutant): ReadonlyArray<ReadonlyArray<string>> => {
   const folder = dirname(file).replace(/^src/, "test")
   const own = `${folder}/${basename(file, ".ts")}.test.ts`
   const isNear = (test: string) => test === own || (dirname(test) === folder && importsOf(test).includes(file))
   const near = [...tests.keys()].filter(isNear)
   const far = [...tests.keys()].filter((test) => !isNear(test))
-  return [near, far].filter((stage) => stage.length > 0)
+  const parts = Array.from({ length: Math.ceil(far.length / filesAtOnce) }, (_, part) =>
+    far.slice(part * filesAtOnce, (part + 1) * filesAtOnce)
+  )
+  return [near, ...parts].filter((part) => part.length > 0)
 }
 
 /** A change may make something go on without end; on a busy machine tests are slow too. */
@@ -372,18 +383,19 @@ const judge = async (
   if (tests.size === 0) return { verdict: "uncovered" }
   let isFirst = true
   for (const files of inOrder(tests, mutant)) {
-    const titles = files.map((file) => tests.get(file) ?? "all")
-    const ran = await process.run(
+    const all = await process.run(
       {
         changed: isFirst ? changed : [],
         files,
-        titles: titles.includes("all") ? [] : titles.flatMap((some) => [...some]),
+        titles: files.flatMap((file) => tests.get(file) ?? []),
         bail: true
       },
       patienceMillis
     )
     isFirst = false
-    if (ran === "endless") return { verdict: "time-out" }
+    if (all === "endless") return { verdict: "time-out" }
+    // What other files came to before is still known there.
+    const ran = all.filter(({ file }) => files.includes(file))
     const noticed = ran.find(({ state }) => state === "failed")
     if (noticed !== undefined) return { verdict: "killed", by: `${noticed.file}: ${noticed.title}` }
     if (ran.some(({ state }) => state === "endless")) return { verdict: "time-out" }
