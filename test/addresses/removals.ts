@@ -64,7 +64,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       }
     )
   ),
-  ...removed("addresses/AddressBook", "AB-9, AB-12, AB-16", everyAddressForItself),
+  ...removed("addresses/AddressBook", "AB-9, AB-12, AB-16, UP-3", everyAddressForItself),
   ...removed(
     "addresses/AddressBook",
     "AB-10",
