@@ -34,6 +34,7 @@ describe("the default policy", () => {
 
   it("has a book larger than what a crawl can bring (peer 59 address_limits_consistent, CO-4)", () => {
     assert.isAtLeast(defaults.addressBookCapacity, defaults.crawlFanout * 1000)
+    assert.isAtLeast(defaults.addressBookCapacity, defaults.crawlGroups * 1000)
     assert.isAbove(defaults.addressBookCapacity / 2, 1000)
     assert.isAtMost(defaults.addressBookCapacity, 5500)
   })
@@ -47,6 +48,18 @@ describe("the default policy", () => {
     assert.isAtLeast(defaults.handshakePlaces, (2 * (handshake + close)) / millis(defaults.acceptInterval))
     assert.isBelow(millis(defaults.evictionWindow), 60_000)
     assert.isAbove(millis(defaults.evictionWindow), 10 * millis(defaults.acceptInterval))
+  })
+
+  it("has a book of which a source and a network have a part, and that outlasts what an attacker can wait for", () => {
+    assert.isAtLeast(defaults.groupsForOneEach, outboundLimit(defaults))
+    assert.isAbove(defaults.sourceBurst, 6 * defaults.addressesPerAnswer)
+    // What one tells at once has room in its part of the book.
+    assert.isAtMost(defaults.sourceBurst, defaults.addressBookCapacity / 16)
+    assert.isAtLeast(defaults.failureMemory, 4 * defaults.addressBookCapacity)
+    assert.isAbove(millis(defaults.testTime), millis(defaults.reconnectDelay))
+    assert.isBelow(millis(defaults.provenAge), millis(defaults.tenureAge))
+    assert.isBelow(millis(defaults.longestRest), millis(defaults.tenureAge))
+    assert.isAtMost(defaults.anchorCapacity * defaults.tenureShare, outboundLimit(defaults))
   })
 
   it("has the reference's connection limits", () => {

@@ -180,9 +180,9 @@ const broadcasts = (peers: number, millis: number) =>
 
 const slots = outboundLimit(defaults)
 
-/** More than there are slots, each at an address of its own: a node connects once with each host. */
+/** More than there are slots, each in a network of its own: a node connects once with each. */
 const listening = Array.from({ length: slots + 5 }, (_, n) =>
-  PeerSocketAddress.fromStringUnsafe(`127.1.${n >> 8}.${(n & 0xff) + 1}:${mainnet.defaultPort}`)
+  PeerSocketAddress.fromStringUnsafe(`127.${n + 1}.0.1:${mainnet.defaultPort}`)
 )
 
 /** Seconds from the first dial of a node to its last outbound slot. Fails when they do not fill within a minute. */

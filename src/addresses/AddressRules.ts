@@ -72,16 +72,20 @@ export const isPreferred = ({ port }: PeerSocketAddress, chain?: ChainParamsShap
  *
  * Source: Zebra protocol/external/addr/canonical.rs, `connection_limit_key`.
  */
-export const limitKey = ({ address }: PeerSocketAddress): string =>
-  NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : `${prefixOf(address, 4)}/64`
+export const limitKey = (of: PeerSocketAddress): string =>
+  of._tag === "InetAddressV4" ? formatOctets(NetAddress.ipv4ToOctets(of.address)) : `${prefixOf(of.address, 4)}/64`
+
+/** As `NetAddress.formatIp`, at the pace at which limits are looked at. */
+const formatOctets = ([a, b, c, d]: ReturnType<typeof NetAddress.ipv4ToOctets>): string => `${a}.${b}.${c}.${d}`
 
 /**
  * The part of the internet an address is in: IPv4 /16 or IPv6 /32. Spreads the cache file over networks; limits nobody.
  */
-export const networkKey = ({ address }: PeerSocketAddress): string =>
-  NetAddress.isIpv4Address(address)
-    ? NetAddress.ipv4ToOctets(address).slice(0, 2).join(".")
-    : `${prefixOf(address, 2)}/32`
+export const networkKey = (of: PeerSocketAddress): string => {
+  if (of._tag === "InetAddressV6") return `${prefixOf(of.address, 2)}/32`
+  const [a, b] = NetAddress.ipv4ToOctets(of.address)
+  return `${a}.${b}`
+}
 
 /** The address with all but the first 16-bit segments set to zero. */
 const prefixOf = (address: NetAddress.Ipv6Address, segments: number): string => {
@@ -91,16 +95,12 @@ const prefixOf = (address: NetAddress.Ipv6Address, segments: number): string => 
   return NetAddress.formatIp(NetAddress.ipv6FromBytesUnsafe(bytes))
 }
 
-/** Text that orders addresses: IPv4 before IPv6, then by bytes, then by port. Equal only for equal addresses. */
-export const sortKey = ({ address, port }: PeerSocketAddress): string => {
-  if (NetAddress.isIpv4Address(address)) {
-    const [a, b, c, d] = NetAddress.ipv4ToOctets(address)
-    return `4${hex(a)}${hex(b)}${hex(c)}${hex(d)}${hex(port >> 8)}${hex(port & 0xff)}`
-  }
-  let text = "6"
-  for (const byte of NetAddress.ipv6ToOctets(address)) text += hex(byte)
-  return text + hex(port >> 8) + hex(port & 0xff)
+/**
+ * Text that orders addresses: IPv4 before IPv6, then by bytes, then by port. Equal only for equal addresses. Not to be read: 16
+ * bits are one character, for a book holds thousands of them.
+ */
+export const sortKey = (of: PeerSocketAddress): string => {
+  if (of._tag === "InetAddressV6") return String.fromCharCode(6, ...NetAddress.ipv6ToSegments(of.address), of.port)
+  const [a, b, c, d] = NetAddress.ipv4ToOctets(of.address)
+  return String.fromCharCode(4, (a << 8) | b, (c << 8) | d, of.port)
 }
-
-const digits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
-const hex = (byte: number): string => digits[byte]!

@@ -91,6 +91,8 @@ export class BanList extends Context.Service<
 
 /** Whether a snapshot of the bans covers an address at a moment. */
 export const isBannedIn = (bans: Bans, address: PeerSocketAddress, nowSeconds: number): boolean => {
+  // Most nodes have banned nobody, and ask at every dial and every address told.
+  if (HashMap.isEmpty(bans)) return false
   const ban = HashMap.get(bans, AddressRules.limitKey(address))
   return Option.isSome(ban) && nowSeconds < ban.value.untilSeconds
 }

@@ -24,6 +24,7 @@ import * as AddressMetrics from "./AddressMetrics.ts"
 import * as AddressRules from "./AddressRules.ts"
 import { BanList, cleanReason, isBannedIn } from "./BanList.ts"
 import { BookEntries } from "./BookEntries.ts"
+import { placeOf } from "./GossipPool.ts"
 import * as Gossip from "./Gossip.ts"
 import * as PeerAddress from "./PeerAddress.ts"
 
@@ -53,6 +54,8 @@ export interface Choice {
   readonly next: (now: PeerAddress.Now) => Entry | undefined
   /** An entry to look at without keeping the connection. */
   readonly feeler: (now: PeerAddress.Now) => Entry | undefined
+  /** One that answered once, in a part of the internet where nobody is connected or being dialled. */
+  readonly elsewhere: (now: PeerAddress.Now) => Entry | undefined
   /** How many could be dialled now. */
   readonly readyCount: (now: PeerAddress.Now) => number
   /** An address that was never attempted would become an entry. `from` is who told of it. */
@@ -61,13 +64,8 @@ export interface Choice {
     from: PeerSocketAddress.PeerSocketAddress | undefined,
     now: PeerAddress.Now
   ) => Admission
-  /** An entry is as it is now because of this change; `previous` is what it was. May name others to be given up. */
-  readonly changed: (
-    entry: Entry,
-    previous: Entry | undefined,
-    change: PeerAddress.AddressChange,
-    now: PeerAddress.Now
-  ) => void
+  /** An entry is as it is now because of this change; `key` is the `AddressRules.sortKey` of its address. */
+  readonly changed: (entry: Entry, key: string, change: PeerAddress.AddressChange, now: PeerAddress.Now) => void
   /** An entry is no more. */
   readonly removed: (entry: Entry) => void
   /** The entry to give up when there are too many. None that the operator named, of which there are never too many. */
@@ -78,16 +76,38 @@ export interface Choice {
   readonly anchors: (now: PeerAddress.Now) => ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
   /** What the book begins with: entries that an earlier run kept, each once. */
   readonly kept: (now: PeerAddress.Now) => ReadonlyArray<Entry>
+  /** Where an address stands, whether it is in the book or not. */
+  readonly standingOf: (address: PeerSocketAddress.PeerSocketAddress) => Omit<Standing, "isAnchor">
+  readonly sizes: () => Sizes
   /** What speaks for and against an address. */
   readonly explain: (address: PeerSocketAddress.PeerSocketAddress, now: PeerAddress.Now) => Explained
 }
 
-/** What a choice knows of an address beyond its entry. */
-export interface Explained {
+/** Where an address stands. */
+export interface Standing {
+  /** Its part of the internet: an IPv4 /16, an IPv6 /32 or an autonomous system; of a private network on Regtest the host. */
   readonly group: string
+  /** `undefined` when it is in none: nobody told of it but a seed, somebody connected from there, or the book has none. */
   readonly table: Table | undefined
-  readonly bucket: number | undefined
+  /** Among the outbound peers of longest standing. */
   readonly isAnchor: boolean
+}
+
+/** How much of its tables a book uses. All zero when it has none. */
+export interface Sizes {
+  readonly new: number
+  readonly tried: number
+  /** Parts of the internet that entries are in. */
+  readonly groups: number
+  /** Of `tried`: who answers soon, or gives its place to another. */
+  readonly tested: number
+}
+
+export const noSizes: Sizes = { new: 0, tried: 0, groups: 0, tested: 0 }
+
+/** What a choice knows of an address beyond its entry. */
+export interface Explained extends Standing {
+  readonly bucket: number | undefined
   /** Failures in a row. */
   readonly failures: number
   /** Seconds since the Unix epoch of the first handshake with it that we began. */
@@ -192,9 +212,9 @@ export const make = (choose: (known: Known) => Choice) =>
       const isOneTooMany = said._tag === "NewConfigured" && !configure(key, address)
       const change: PeerAddress.AddressChange = isOneTooMany ? { _tag: "NewInitial", address } : said
       if (isBanned(address, now)) return undefined
-      const previous = entries.get(address)
+      const previous = entries.at(key)
       const applied = PeerAddress.apply(change, previous, now, policy)
-      if (applied === undefined) return undefined
+      if (applied === undefined || applied === previous) return applied
       const updated = configured.has(key) && !applied.isConfigured ? { ...applied, isConfigured: true } : applied
       // Entries learnt first-hand are kept without services too, to remember not to dial them.
       if (updated.state === "NeverAttempted" && !PeerAddress.isValidForOutbound(updated, chain)) return undefined
@@ -206,11 +226,10 @@ export const make = (choose: (known: Known) => Choice) =>
           changes.push({ _tag: "Removed", address: admission.entry.address })
         }
       }
-      if (previous !== undefined) entries.remove(previous)
-      entries.add(updated)
+      entries.put(updated, key)
       missing.delete(key)
       noteResponse(updated)
-      choice.changed(updated, previous, change, now)
+      choice.changed(updated, key, change, now)
       changes.push({ _tag: "Updated", entry: updated })
       let kept: Entry | undefined = updated
       while (entries.size > policy.addressBookCapacity) {
@@ -254,21 +273,20 @@ export const make = (choose: (known: Known) => Choice) =>
       const key = AddressRules.sortKey(entry.address)
       if (configured.has(key)) missing.add(key)
       const group = AddressRules.limitKey(entry.address)
-      if (entries.inGroup(group).length === 0) respondedAt.delete(group)
+      if (respondedAt.has(group) && entries.inGroup(group).length === 0) respondedAt.delete(group)
     }
 
     // -- what others see of it -----------------------------------------------------------------
 
     const count = (now: PeerAddress.Now): AddressMetrics.AddressMetrics => {
-      const { responded } = entries
-      const silent = responded.countWhile((entry) => !PeerAddress.hasRecentlyResponded(entry, now, policy))
+      const recentlyLive = entries.live((entry) => PeerAddress.hasRecentlyResponded(entry, now, policy))
       return {
         responded: entries.states.Responded,
         neverAttempted: entries.states.NeverAttempted,
         failed: entries.states.Failed,
         attemptPending: entries.states.AttemptPending,
-        recentlyLive: responded.size - silent,
-        recentlyStoppedResponding: silent,
+        recentlyLive,
+        recentlyStoppedResponding: entries.states.Responded - recentlyLive,
         total: entries.size,
         limit: policy.addressBookCapacity
       }
@@ -277,7 +295,7 @@ export const make = (choose: (known: Known) => Choice) =>
     const begun = sample()
     for (const entry of choice.kept(begun)) {
       if (isBanned(entry.address, begun)) choice.removed(entry)
-      else entries.add(entry)
+      else entries.put(entry)
     }
     const metrics = yield* SubscriptionRef.make(count(sample()))
 
@@ -298,7 +316,7 @@ export const make = (choose: (known: Known) => Choice) =>
     const publish = (changes: ReadonlyArray<AddressBookChange>, now: PeerAddress.Now): Effect.Effect<void> => {
       if (changes.length === 0) return Effect.void
       const counts = count(now)
-      showGauges(counts)
+      showGauges(counts, choice.sizes())
       return SubscriptionRef.set(metrics, counts).pipe(
         Effect.andThen(PubSub.publishAll(bus, changes)),
         Effect.andThen(logWhenAlone(counts, now))
@@ -346,18 +364,15 @@ export const make = (choose: (known: Known) => Choice) =>
       return added
     })
 
-    const takeCandidate = step((now, changes): Option.Option<Entry> => {
-      restoreConfigured(now, changes)
-      const candidate = choice.next(now)
-      if (candidate === undefined) return Option.none()
-      return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
-    })
+    const take = (choose: Choice["next"]) =>
+      step((now, changes): Option.Option<Entry> => {
+        restoreConfigured(now, changes)
+        const candidate = choose(now)
+        if (candidate === undefined) return Option.none()
+        return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
+      })
 
-    const takeFeeler = step((now, changes): Option.Option<Entry> => {
-      const candidate = choice.feeler(now)
-      if (candidate === undefined) return Option.none()
-      return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
-    })
+    const takeCandidate = take(choice.next)
 
     const objectionTo = (
       entry: Entry | undefined,
@@ -375,16 +390,16 @@ export const make = (choose: (known: Known) => Choice) =>
     /** An answer to `getaddr`. Our own address stands for whatever else we know of it. */
     const answer = (now: PeerAddress.Now): ReadonlyArray<GossipedAddress> => {
       const pool = entries.gossip
-      const known = Option.flatMapNullishOr(gossiped, (address) => entries.get(address))
-      const own = Option.map(gossiped, (address) => PeerAddress.ownListener(address, now))
-      const hidden = Option.filter(known, (entry) => pool.remove(entry))
-      if (Option.isSome(own)) pool.add(own.value)
+      const known = Option.flatMapNullishOr(gossiped, (address) => entries.place(address))
+      const own = Option.map(gossiped, (address) => placeOf(PeerAddress.ownListener(address, now)))
+      const hidden = Option.filter(known, (place) => pool.remove(place))
+      if (Option.isSome(own)) pool.put(own.value)
       // Tested on the time we tell, which is rounded down.
       pool.dropOlder(now.wallSeconds - Duration.toSeconds(policy.gossipAge))
       const size = Gossip.answerSize(pool.size, policy.gossipShare)
       const answer = pool.draw(size, () => random.nextDoubleUnsafe())
       if (Option.isSome(own)) pool.remove(own.value)
-      if (Option.isSome(hidden)) pool.add(hidden.value)
+      if (Option.isSome(hidden)) pool.put(hidden.value)
       return answer
     }
 
@@ -398,9 +413,19 @@ export const make = (choose: (known: Known) => Choice) =>
             : false
         ),
       takeCandidate,
-      takeFeeler,
+      takeFeeler: take(choice.feeler),
+      takeElsewhere: take(choice.elsewhere),
       hasRoom: (address) => read((now) => choice.hasRoom(address, now)),
       anchors: read(choice.anchors),
+      standings: (addresses) =>
+        read((now) => {
+          const anchors = new Set(choice.anchors(now).map(AddressRules.sortKey))
+          return addresses.map((address) => ({
+            ...choice.standingOf(address),
+            isAnchor: anchors.has(AddressRules.sortKey(address))
+          }))
+        }),
+      sizes: read(choice.sizes),
       why: (address) =>
         read((now): Why => {
           const entry = entries.get(address)
@@ -418,17 +443,21 @@ export const make = (choose: (known: Known) => Choice) =>
         return choice.readyCount(now)
       }),
       get: (address) => read(() => Option.fromUndefinedOr(entries.get(address))),
-      entries: read(() => [...entries.order]),
-      recentlyLive: read((now) => [...entries.order].filter((entry) => PeerAddress.isRecentlyLive(entry, now, policy))),
+      entries: read(() => [...entries.all()].toSorted(PeerAddress.compare)),
+      recentlyLive: read((now) =>
+        [...entries.all()]
+          .filter((entry) => PeerAddress.isRecentlyLive(entry, now, policy))
+          .toSorted(PeerAddress.compare)
+      ),
       cacheable: read((now) =>
         spread(
-          [...entries.order].filter((entry) => !entry.isInbound && PeerAddress.isActiveForGossip(entry, now, policy)),
+          [...entries.all()].filter((entry) => !entry.isInbound && PeerAddress.isActiveForGossip(entry, now, policy)),
           policy.cacheCapacity
         )
       ),
       recoverable: read((now) =>
         spread(
-          [...entries.order].filter(
+          [...entries.all()].filter(
             (entry) =>
               entry.lastResponseMillis !== undefined &&
               PeerAddress.isDialable(entry, chain) &&

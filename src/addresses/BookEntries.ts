@@ -1,92 +1,117 @@
 /**
- * The entries of a book, in every order somebody asks for, so that whatever runs per dial or per message finds its place by
- * halving: nothing is sorted, copied or looked through then.
+ * The entries of a book. What runs per dial or per message finds its entry at once: nothing is sorted, copied or looked through
+ * then.
  *
  * @module
  */
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import * as AddressRules from "./AddressRules.ts"
-import { GossipPool } from "./GossipPool.ts"
+import { GossipPool, placeOf, type Tellable } from "./GossipPool.ts"
 import * as PeerAddress from "./PeerAddress.ts"
 import { SortedList } from "./SortedList.ts"
 
 type Entry = PeerAddress.PeerAddress
 
-/** The entries, in every order somebody asks for. */
+/** Whoever keeps entries in another order: told of each one that is no more as it was, and then of what it is. */
+export interface Follower {
+  readonly added: (entry: Entry) => void
+  readonly removed: (entry: Entry) => void
+}
+
 export class BookEntries {
-  readonly #byAddress = new Map<string, Entry>()
-  /** Most groups have one member, and a set is larger than an entry. */
-  readonly #byGroup = new Map<string, Entry | Set<Entry>>()
-  readonly order = new SortedList<Entry>(PeerAddress.compare)
-  readonly inbound = new SortedList<Entry>(PeerAddress.compare)
-  /** Those that can ever be a candidate, without those that were found to be unreachable for good. */
-  readonly dialable = new SortedList<Entry>(PeerAddress.compare)
-  /** Those that responded, the longest silent first. */
-  readonly responded = new SortedList<Entry>(
-    (a, b) => PeerAddress.absentFirst(a.lastResponseMillis, b.lastResponseMillis) || PeerAddress.compare(a, b)
+  readonly #places = new Map<string, Tellable>()
+  readonly #followers: Array<Follower> = []
+  /** Those that responded, the longest silent first; without those whose silence was found to be long. */
+  readonly #live = new SortedList<Entry>(
+    (a, b) => PeerAddress.absentFirst(a.lastResponseMillis, b.lastResponseMillis) || PeerAddress.compareAddresses(a, b)
   )
   readonly gossip: GossipPool
   readonly states: Record<PeerAddress.State, number> = { NeverAttempted: 0, AttemptPending: 0, Responded: 0, Failed: 0 }
-  readonly #chain: ChainParamsShape
 
   constructor(chain: ChainParamsShape) {
-    this.#chain = chain
     this.gossip = new GossipPool(chain)
   }
 
   get size(): number {
-    return this.#byAddress.size
+    return this.#places.size
+  }
+
+  /** Before the first entry comes. */
+  follow(follower: Follower): void {
+    this.#followers.push(follower)
+  }
+
+  /** By its `AddressRules.sortKey`. */
+  at(key: string): Entry | undefined {
+    return this.#places.get(key)?.entry
   }
 
   get(address: PeerSocketAddress): Entry | undefined {
-    return this.#byAddress.get(AddressRules.sortKey(address))
+    return this.at(AddressRules.sortKey(address))
   }
 
+  /** An entry, and where it stands in what is told. */
+  place(address: PeerSocketAddress): Tellable | undefined {
+    return this.#places.get(AddressRules.sortKey(address))
+  }
+
+  /** In no order. Not to be changed meanwhile. */
+  *all(): IterableIterator<Entry> {
+    for (const { entry } of this.#places.values()) yield entry
+  }
+
+  /** Those of one host: `AddressRules.limitKey`. Looks at all of them. */
   inGroup(group: string): ReadonlyArray<Entry> {
-    const members = this.#byGroup.get(group)
-    return members === undefined ? [] : members instanceof Set ? [...members] : [members]
+    return [...this.all()].filter(({ address }) => AddressRules.limitKey(address) === group)
   }
 
-  add(entry: Entry): void {
-    this.#byAddress.set(AddressRules.sortKey(entry.address), entry)
-    const group = AddressRules.limitKey(entry.address)
-    const members = this.#byGroup.get(group)
-    if (members === undefined) this.#byGroup.set(group, entry)
-    else if (members instanceof Set) members.add(entry)
-    else this.#byGroup.set(group, new Set([members, entry]))
-    this.order.add(entry)
-    this.gossip.add(entry)
-    if (entry.isInbound) this.inbound.add(entry)
-    if (PeerAddress.isDialable(entry, this.#chain)) this.dialable.add(entry)
-    if (entry.state === "Responded") this.responded.add(entry)
+  /** An entry that is new, or as it is now; `key` is the `AddressRules.sortKey` of its address. */
+  put(entry: Entry, key = AddressRules.sortKey(entry.address)): void {
+    const place = this.#places.get(key)
+    if (place === undefined) {
+      const added = placeOf(entry)
+      this.#places.set(key, added)
+      this.gossip.put(added)
+    } else {
+      this.#leave(place.entry)
+      place.entry = entry
+      this.gossip.put(place)
+    }
+    if (entry.state === "Responded" && entry.lastResponseMillis !== undefined) this.#live.add(entry)
     this.states[entry.state]++
+    for (const follower of this.#followers) follower.added(entry)
   }
 
   remove(entry: Entry): void {
-    this.#byAddress.delete(AddressRules.sortKey(entry.address))
-    const group = AddressRules.limitKey(entry.address)
-    const members = this.#byGroup.get(group)
-    if (members instanceof Set) members.delete(entry)
-    if (members === entry || (members instanceof Set && members.size === 0)) this.#byGroup.delete(group)
-    this.order.remove(entry)
-    this.gossip.remove(entry)
-    this.inbound.remove(entry)
-    this.dialable.remove(entry)
-    if (entry.state === "Responded") this.responded.remove(entry)
-    this.states[entry.state]--
+    const key = AddressRules.sortKey(entry.address)
+    const place = this.#places.get(key)
+    if (place === undefined) return
+    this.#places.delete(key)
+    this.gossip.remove(place)
+    this.#leave(place.entry)
+  }
+
+  /** How many have been silent for no longer than this: `isLive` holds from some response on. */
+  live(isLive: (entry: Entry) => boolean): number {
+    for (let first = this.#live.first; first !== undefined && !isLive(first); first = this.#live.first) {
+      this.#live.remove(first)
+    }
+    return this.#live.size
   }
 
   /** After the wall clock went back: no time lies ahead of it, and what was too old to be told may not be. */
   wallClockWentBack(wallSeconds: number): void {
-    const entries = [...this.order]
-    for (const entry of entries) {
-      const right = PeerAddress.notAhead(entry, wallSeconds)
-      if (right === entry) this.gossip.add(entry)
-      else {
-        this.remove(entry)
-        this.add(right)
-      }
+    for (const place of this.#places.values()) {
+      const right = PeerAddress.notAhead(place.entry, wallSeconds)
+      if (right === place.entry) this.gossip.put(place)
+      else this.put(right)
     }
+  }
+
+  #leave(entry: Entry): void {
+    if (entry.state === "Responded") this.#live.remove(entry)
+    this.states[entry.state]--
+    for (const follower of this.#followers) follower.removed(entry)
   }
 }

@@ -1,6 +1,5 @@
 /**
- * The entries others may hear of, as they may hear of them, so that an answer costs what it tells and not what the book
- * holds.
+ * The entries others may hear of, so that an answer costs what it tells and not what the book holds.
  *
  * Times are told rounded down to half an hour, so entries become too old in whole groups: one look at each group's time
  * drops what no longer may be told.
@@ -12,19 +11,25 @@ import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import * as Gossip from "./Gossip.ts"
 import type { PeerAddress } from "./PeerAddress.ts"
 
-/** What is told of an entry, and its place in the list it is drawn from. */
-interface Told {
-  readonly gossiped: GossipedAddress
-  readonly entry: PeerAddress
+/** An entry, and what the pool keeps of it. */
+export interface Tellable {
+  entry: PeerAddress
+  /** Its place in the list that answers are drawn from; -1 when it is not to be told. */
   place: number
+  /** Its place among those that are told with the same time. */
+  placeOfTime: number
 }
+
+/** An entry that is in no pool yet. */
+export const placeOf = (entry: PeerAddress): Tellable => ({ entry, place: -1, placeOfTime: -1 })
 
 export class GossipPool {
   readonly #chain: ChainParamsShape
-  readonly #byEntry = new Map<PeerAddress, Told>()
-  readonly #byTime = new Map<number, Set<Told>>()
+  readonly #byTime = new Map<number, Array<Tellable>>()
   /** In no order: every answer draws from all of it. */
-  readonly #all: Array<Told> = []
+  readonly #all: Array<Tellable> = []
+  /** What is told of each, at the same place. */
+  readonly #told: Array<GossipedAddress> = []
 
   constructor(chain: ChainParamsShape) {
     this.#chain = chain
@@ -34,58 +39,76 @@ export class GossipPool {
     return this.#all.length
   }
 
-  /** `false` when it is not to be told, or was here already. However old it is: `dropOlder` follows before an answer. */
-  add(entry: PeerAddress): boolean {
-    const gossiped = this.#byEntry.has(entry) ? undefined : Gossip.sanitize(entry, this.#chain)
-    if (gossiped === undefined) return false
-    const told = { gossiped, entry, place: this.#all.length }
-    this.#all.push(told)
-    this.#byEntry.set(entry, told)
-    const group = this.#byTime.get(gossiped.lastSeenSeconds)
-    if (group === undefined) this.#byTime.set(gossiped.lastSeenSeconds, new Set([told]))
-    else group.add(told)
-    return true
+  /** One that is new, or whose entry is another one by now. However old it is: `dropOlder` follows before an answer. */
+  put(item: Tellable): void {
+    const before = this.#told[item.place]
+    const told = Gossip.sanitize(item.entry, this.#chain)
+    if (before !== undefined && before.lastSeenSeconds === told?.lastSeenSeconds) {
+      this.#told[item.place] = told
+      return
+    }
+    this.remove(item)
+    if (told === undefined) return
+    item.place = this.#all.push(item) - 1
+    this.#told.push(told)
+    const group = this.#byTime.get(told.lastSeenSeconds)
+    if (group === undefined) {
+      this.#byTime.set(told.lastSeenSeconds, [item])
+      item.placeOfTime = 0
+    } else item.placeOfTime = group.push(item) - 1
   }
 
-  remove(entry: PeerAddress): boolean {
-    const told = this.#byEntry.get(entry)
+  /** `false` when it was not here. */
+  remove(item: Tellable): boolean {
+    const { place, placeOfTime } = item
+    const told = this.#told[place]
     if (told === undefined) return false
-    this.#byEntry.delete(entry)
-    const { lastSeenSeconds } = told.gossiped
-    const group = this.#byTime.get(lastSeenSeconds)
-    group?.delete(told)
-    if (group?.size === 0) this.#byTime.delete(lastSeenSeconds)
-    this.#swap(told.place, this.#all.length - 1)
-    this.#all.pop()
+    const group = this.#byTime.get(told.lastSeenSeconds)
+    const lastOfTime = group?.pop()
+    if (group !== undefined && lastOfTime !== undefined && lastOfTime !== item) {
+      group[placeOfTime] = lastOfTime
+      lastOfTime.placeOfTime = placeOfTime
+    }
+    if (group?.length === 0) this.#byTime.delete(told.lastSeenSeconds)
+    const [last, lastTold] = [this.#all.pop(), this.#told.pop()]
+    if (last !== undefined && lastTold !== undefined && last !== item) {
+      this.#all[place] = last
+      this.#told[place] = lastTold
+      last.place = place
+    }
+    item.place = -1
     return true
   }
 
-  /** Drops whatever would be told with a time before `oldestSeconds`. Each entry is dropped once for each time it is added. */
+  /** Drops whatever would be told with a time before `oldestSeconds`. Each entry is dropped once for each time it is put here. */
   dropOlder(oldestSeconds: number): void {
     for (const [time, group] of this.#byTime) {
-      if (time < oldestSeconds) for (const { entry } of group) this.remove(entry)
+      if (time >= oldestSeconds) continue
+      for (let last = group.at(-1); last !== undefined; last = group.at(-1)) this.remove(last)
     }
   }
 
-  /** So many, chosen and ordered by chance: the first places of a shuffle. `random` draws from [0, 1). */
+  /**
+   * So many, chosen and ordered by chance. `random` draws from [0, 1).
+   *
+   * Source: Floyd's sampling, in Bentley and Floyd, "Programming Pearls: a sample of brilliance", CACM 30(9), 1987.
+   */
   draw(count: number, random: () => number): ReadonlyArray<GossipedAddress> {
+    const { size } = this
+    const isDrawn = new Uint8Array(size)
     const drawn: Array<GossipedAddress> = []
-    for (let place = 0; place < count; place++) {
-      const chosen = this.#swap(place, place + Math.floor(random() * (this.#all.length - place)))
-      if (chosen === undefined) break
-      drawn.push(chosen.gossiped)
+    for (let upTo = Math.max(0, size - count); upTo < size; upTo++) {
+      const chosen = Math.floor(random() * (upTo + 1))
+      const place = isDrawn[chosen] === 1 ? upTo : chosen
+      isDrawn[place] = 1
+      const told = this.#told[place]
+      if (told === undefined) break
+      // The chosen ones are in an order that says something of when they came: each goes to any place among those before it.
+      const at = Math.floor(random() * (drawn.length + 1))
+      const moved = drawn[at]
+      drawn[at] = told
+      if (moved !== undefined) drawn.push(moved)
     }
     return drawn
-  }
-
-  /** Answers what is now at place `a`. */
-  #swap(a: number, b: number): Told | undefined {
-    const [atA, atB] = [this.#all[a], this.#all[b]]
-    if (atA === undefined || atB === undefined) return undefined
-    this.#all[a] = atB
-    atB.place = a
-    this.#all[b] = atA
-    atA.place = b
-    return atB
   }
 }

@@ -25,7 +25,7 @@
  */
 import { Clock, Duration, Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
-import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
 import { outboundLimit } from "../Policy.ts"
 import * as AddressGroups from "./AddressGroups.ts"
@@ -69,7 +69,7 @@ export const allRules: Rules = {
 
 /** What is kept of an entry from one run to the next. */
 export interface SavedEntry {
-  readonly address: PeerSocketAddress
+  readonly address: PeerSocketAddress.PeerSocketAddress
   readonly table: Book.Table | undefined
   /** The group of who told of it; its own when nobody knows. */
   readonly source: string | undefined
@@ -87,7 +87,7 @@ export interface Start {
   readonly groups: AddressGroups.AddressGroups
   readonly rules: Rules
   readonly saved: ReadonlyArray<SavedEntry>
-  readonly anchors: ReadonlyArray<PeerSocketAddress>
+  readonly anchors: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
 }
 
 /** A choice, and what is kept of it. */
@@ -97,7 +97,7 @@ export interface HardenedChoice extends Book.Choice {
 
 /** What is known of an entry beyond what it says itself. */
 interface Standing extends Pooled {
-  readonly address: PeerSocketAddress
+  readonly address: PeerSocketAddress.PeerSocketAddress
   readonly isExempt: boolean
   source: string
   table: Book.Table | undefined
@@ -118,64 +118,19 @@ interface Standing extends Pooled {
   failures: number
 }
 
-/** Groups up to which two connections may be made to each; then one. As many as there are outbound connections. */
-const groupsForOneEach = 75
-
-/** Time without a new group after which the groups known count as all there are, in milliseconds. */
-const settledMillis = 5 * 60_000
-
-/** Outbound peers that are dialled first after a start. Source: Bitcoin Core net.h, `MAX_BLOCK_RELAY_ONLY_ANCHORS`, 2; more here, for all connections relay. */
-const anchorCapacity = 4
-
-/** Time after the first handshake from when a peer may have one of the places that are kept, in seconds. */
-const tenureSeconds = 24 * 3600
-
-/** One outbound place in this many is kept for those that have tenure. */
-const tenureShare = 4
-
-/** Failures in a row that a peer with tenure may have and still count as somebody for whom a place is kept. */
-const tenureFailures = 2
-
-/** The chance to be drawn, for each failure. Source: Bitcoin Core addrman.cpp, `GetChance`. */
-const failureChance = 0.66
-const mostFailures = 8
-
-/** How much longer each failure in a row makes the wait for the next dial, and the longest wait, in milliseconds. */
-const restFactor = 1.5
-const longestRestMillis = 30 * 60_000
-
-/** Time between two looks at everybody who rests, in milliseconds. */
-const wakeMillis = 1000
-
-/** When an address gives its place to another. Source: Bitcoin Core addrman.cpp, `IsTerrible`. */
-const horizonSeconds = 30 * 24 * 3600
-const newFailures = 3
-const triedFailures = 10
-const triedFailureSeconds = 7 * 24 * 3600
-
-/** Addresses that wait for the one in their place to be tested. Source: Bitcoin Core addrman.h, `ADDRMAN_SET_TRIED_COLLISION_SIZE`. */
-const testCapacity = 10
-
-/** Who answered so recently needs no test; how long one may take. Source: Bitcoin Core addrman_impl.h, `ADDRMAN_REPLACEMENT` and `ADDRMAN_TEST_WINDOW`. */
-const provenMillis = 4 * 3600_000
-const testMillis = 40 * 60_000
-
-/** New addresses a source may tell at once, and how fast more become free, per second. Source: Bitcoin Core net_processing.cpp, `MAX_ADDR_RATE_PER_SECOND`. */
-const sourceBurst = 256
-const sourceRate = 0.1
-const sourceCapacity = 1024
-
-/** Addresses that seeds and files name and whose bucket is full. */
-const overflow = 128
-
-/** Addresses remembered that were dialled. */
-const memoryCapacity = 20_000
-
 /** The choice, of one start. */
 export const choose =
   ({ anchors: savedAnchors, groups, key, rules, saved }: Start) =>
   ({ chain, entries, isCandidate, policy, random }: Book.Known): HardenedChoice => {
     const delayMillis = Duration.toMillis(policy.reconnectDelay)
+    const settledMillis = Duration.toMillis(policy.groupsSettled)
+    const tenureSeconds = Duration.toSeconds(policy.tenureAge)
+    const longestRestMillis = Duration.toMillis(policy.longestRest)
+    const wakeMillis = Duration.toMillis(policy.wakeInterval)
+    const horizonSeconds = Duration.toSeconds(policy.addressHorizon)
+    const triedFailureSeconds = Duration.toSeconds(policy.triedFailureAge)
+    const provenMillis = Duration.toMillis(policy.provenAge)
+    const testMillis = Duration.toMillis(policy.testTime)
     const standings = new Map<string, Standing>()
     const tables = new Tables<Standing>(key, policy.addressBookCapacity)
     const pools = {
@@ -183,7 +138,7 @@ export const choose =
       new: new DialPool<Standing>(),
       tried: new DialPool<Standing>()
     }
-    const memory = new FailureMemory(memoryCapacity)
+    const memory = new FailureMemory(policy.failureMemory)
     /** In no table, the one that came first first. */
     const loose = new Set<Standing>()
     const tried = new Set<Standing>()
@@ -200,12 +155,12 @@ export const choose =
     /** Of the last run, until there are some. */
     let anchorsOfBefore = savedAnchors
 
-    const groupOf = (address: PeerSocketAddress): string =>
+    const groupOf = (address: PeerSocketAddress.PeerSocketAddress): string =>
       AddressGroups.isExempt(address, chain) ? AddressRules.limitKey(address) : groups.groupOf(address)
 
     // -- where it stands -----------------------------------------------------------------------
 
-    const make = (address: PeerSocketAddress, source: string | undefined): Standing => {
+    const make = (address: PeerSocketAddress.PeerSocketAddress, source: string | undefined): Standing => {
       const group = groupOf(address)
       const isExempt = AddressGroups.isExempt(address, chain)
       return {
@@ -255,11 +210,14 @@ export const choose =
       loose.delete(standing)
     }
 
+    const textOf = ({ address }: Standing) => PeerSocketAddress.format(address)
     /** All buckets are open to everybody when the rule is off. */
     const newBucket = (standing: Standing) =>
-      rules.tables ? tables.newBucket(standing.group, standing.source) : tables.newBucket(standing.key, standing.key)
+      rules.tables
+        ? tables.newBucket(standing.group, standing.source)
+        : tables.newBucket(textOf(standing), textOf(standing))
     const triedBucket = (standing: Standing) =>
-      tables.triedBucket(standing.key, rules.tables ? standing.group : standing.key)
+      tables.triedBucket(textOf(standing), rules.tables ? standing.group : textOf(standing))
 
     /** It proved to be of no use, so whoever is new may have its place. */
     const isUseless = (standing: Standing, now: Now): boolean => {
@@ -269,8 +227,8 @@ export const choose =
       const seen = PeerAddress.lastSeenSeconds(entry)
       if (seen !== undefined && now.wallSeconds - seen > horizonSeconds) return true
       const failures = standing.failures
-      if (entry.lastResponseSeconds === undefined) return failures >= newFailures
-      return failures >= triedFailures && now.wallSeconds - entry.lastResponseSeconds > triedFailureSeconds
+      if (entry.lastResponseSeconds === undefined) return failures >= policy.newFailures
+      return failures >= policy.triedFailures && now.wallSeconds - entry.lastResponseSeconds > triedFailureSeconds
     }
 
     /** It answered: to the table of those that did, unless somebody else has its place there. */
@@ -285,7 +243,8 @@ export const choose =
       }
       if (weakest === undefined || now.monotonicMillis - answeredMillis(weakest) < provenMillis) return
       if (isUseless(weakest, now)) return replace(weakest, standing, now)
-      if (tests.size < testCapacity) tests.set(weakest, { challenger: standing, sinceMillis: now.monotonicMillis })
+      if (tests.size < policy.testCapacity)
+        tests.set(weakest, { challenger: standing, sinceMillis: now.monotonicMillis })
     }
 
     const answeredMillis = (standing: Standing): number =>
@@ -350,7 +309,7 @@ export const choose =
     const groupLimit = (now: Now): number => {
       if (!rules.groupLimit) return Number.POSITIVE_INFINITY
       const isSettled = now.monotonicMillis - latestGroupMillis > settledMillis
-      return members.size < groupsForOneEach && isSettled ? 2 : 1
+      return members.size < policy.groupsForOneEach && isSettled ? 2 : 1
     }
 
     const roomIn = (group: string, isExempt: boolean, now: Now): number =>
@@ -363,13 +322,13 @@ export const choose =
     const arePlacesKept = (now: Now): boolean => {
       if (!rules.tenure) return false
       const places = outboundLimit(policy)
-      const most = Math.floor(places / tenureShare)
+      const most = Math.floor(places / policy.tenureShare)
       let newcomers = 0
       for (const standing of busy) if (!hasTenure(standing, now)) newcomers++
       if (newcomers < places - most) return false
       let known = 0
       for (const standing of tried) {
-        if (hasTenure(standing, now) && standing.failures <= tenureFailures) known++
+        if (hasTenure(standing, now) && standing.failures <= policy.tenureFailures) known++
         if (known === most) break
       }
       return known > 0 && newcomers >= places - known
@@ -379,7 +338,7 @@ export const choose =
 
     const restMillis = (failures: number): number =>
       rules.failureWeight && failures > 0
-        ? Math.min(longestRestMillis, delayMillis * restFactor ** (failures - 1))
+        ? Math.min(longestRestMillis, delayMillis * policy.restFactor ** (failures - 1))
         : delayMillis
 
     const schedule = (standing: Standing, entry: Entry, now: Now) => {
@@ -428,7 +387,7 @@ export const choose =
     }
 
     const weight = (standing: Standing): number =>
-      rules.failureWeight ? failureChance ** Math.min(mostFailures, standing.failures) : 1
+      rules.failureWeight ? policy.failureChance ** Math.min(policy.failuresThatCount, standing.failures) : 1
 
     const draw = (now: Now, isKept: boolean, isForFeeler: boolean): Entry | undefined => {
       const unreachable: Array<Standing> = []
@@ -486,6 +445,14 @@ export const choose =
       return entry
     }
 
+    const elsewhere = (now: Now): Entry | undefined => {
+      advance(now)
+      feeling = undefined
+      const isSuitable = suits(now, [])
+      const isUnused = (group: string) => !busyInGroup.has(group)
+      return pools.tried.draw(random, isUnused, isSuitable, weight)?.entry
+    }
+
     const underTest = (now: Now): Entry | undefined => {
       for (const standing of tests.keys()) {
         const entry = standing.entry
@@ -504,10 +471,12 @@ export const choose =
       let count = 0
       for (const pool of [pools.configured, pools.tried, pools.new]) {
         for (const { members, name } of pool.ready()) {
+          const isLimited = pool !== pools.configured && members[0]?.isExempt !== true
+          const room = isLimited ? roomIn(name, false, now) : Number.POSITIVE_INFINITY
           for (const standing of members) {
-            if (isKept && pool !== pools.configured && !hasTenure(standing, now)) continue
             const taken = used.get(name) ?? 0
-            if (pool !== pools.configured && taken >= roomIn(name, standing.isExempt, now)) break
+            if (taken >= room) break
+            if (isKept && pool !== pools.configured && !hasTenure(standing, now)) continue
             if (!isSuitable(standing)) continue
             used.set(name, taken + 1)
             // More than there are places is as good as enough.
@@ -522,11 +491,11 @@ export const choose =
 
     const hasToken = (source: string, nowMillis: number): boolean => {
       if (!rules.sourceTokens) return true
-      const had = tokens.get(source) ?? { left: sourceBurst, atMillis: nowMillis }
-      const left = Math.min(sourceBurst, had.left + ((nowMillis - had.atMillis) / 1000) * sourceRate)
+      const had = tokens.get(source) ?? { left: policy.sourceBurst, atMillis: nowMillis }
+      const left = Math.min(policy.sourceBurst, had.left + ((nowMillis - had.atMillis) / 1000) * policy.sourceRate)
       tokens.delete(source)
       tokens.set(source, { left: left < 1 ? left : left - 1, atMillis: nowMillis })
-      if (tokens.size > sourceCapacity) {
+      if (tokens.size > policy.sourceCapacity) {
         for (const oldest of tokens.keys()) {
           tokens.delete(oldest)
           break
@@ -535,7 +504,7 @@ export const choose =
       return left >= 1
     }
 
-    const admit = (entry: Entry, from: PeerSocketAddress | undefined, now: Now): Book.Admission => {
+    const admit = (entry: Entry, from: PeerSocketAddress.PeerSocketAddress | undefined, now: Now): Book.Admission => {
       const source = from === undefined ? undefined : groupOf(from)
       if (source !== undefined && !hasToken(source, now.monotonicMillis)) return { _tag: "Refused" }
       const standing = make(entry.address, source)
@@ -554,19 +523,18 @@ export const choose =
         enter(standing, "new", bucket)
         return { _tag: "Replaces", entry: replaced }
       }
-      if (from !== undefined || loose.size >= overflow) return { _tag: "Refused" }
+      if (from !== undefined || loose.size >= policy.addressOverflow) return { _tag: "Refused" }
       register(standing, now)
       return { _tag: "Kept" }
     }
 
-    const changed = (entry: Entry, _previous: Entry | undefined, change: PeerAddress.AddressChange, now: Now) => {
-      let standing = standings.get(AddressRules.sortKey(entry.address))
+    const changed = (entry: Entry, key: string, change: PeerAddress.AddressChange, now: Now) => {
+      let standing = standings.get(key)
       if (standing === undefined) {
         standing = make(entry.address, undefined)
         register(standing, now)
       }
       const { monotonicMillis } = now
-      const { key } = standing
       standing.entry = entry
       switch (change._tag) {
         case "UpdateAttempt":
@@ -659,17 +627,17 @@ export const choose =
         }
       }
       if (last !== undefined) return last
-      for (const entry of entries.order) if (!entry.isConfigured) return entry
+      for (const entry of entries.all()) if (!entry.isConfigured) return entry
       return undefined
     }
 
     /** Connected for longest, of distinct groups. */
-    const standingAnchors = (): ReadonlyArray<PeerSocketAddress> => {
+    const standingAnchors = (): ReadonlyArray<PeerSocketAddress.PeerSocketAddress> => {
       const chosen = new Map<string, Standing>()
       const connected = [...busy].filter(({ connectedAtMillis }) => connectedAtMillis !== undefined)
       for (const standing of connected.toSorted((a, b) => (a.connectedAtMillis ?? 0) - (b.connectedAtMillis ?? 0))) {
         if (!chosen.has(standing.group)) chosen.set(standing.group, standing)
-        if (chosen.size === anchorCapacity) break
+        if (chosen.size === policy.anchorCapacity) break
       }
       return [...chosen.values()].map(({ address }) => address)
     }
@@ -681,7 +649,12 @@ export const choose =
       return standing.length > 0 ? standing : anchorsOfBefore
     }
 
-    const explain = (address: PeerSocketAddress, now: Now): Book.Explained => {
+    const standingOf = (address: PeerSocketAddress.PeerSocketAddress) => {
+      const standing = standings.get(AddressRules.sortKey(address))
+      return { group: standing?.group ?? groupOf(address), table: standing?.table }
+    }
+
+    const explain = (address: PeerSocketAddress.PeerSocketAddress, now: Now): Book.Explained => {
       advance(now)
       const standing = standings.get(AddressRules.sortKey(address))
       const entry = entries.get(address)
@@ -746,6 +719,7 @@ export const choose =
     return {
       next,
       feeler,
+      elsewhere,
       readyCount,
       admit,
       changed,
@@ -762,6 +736,8 @@ export const choose =
         return connected < groupLimit(now)
       },
       anchors,
+      standingOf,
+      sizes: () => ({ ...tables.sizes, groups: members.size, tested: tests.size }),
       explain,
       kept: (now) => {
         const restored = kept(now)
@@ -778,7 +754,7 @@ export const choose =
 /** What is kept of a book. */
 export interface Saved {
   readonly entries: ReadonlyArray<SavedEntry>
-  readonly anchors: ReadonlyArray<PeerSocketAddress>
+  readonly anchors: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
 }
 
 /** A book, and what is kept of it as of now. */

@@ -206,7 +206,7 @@ export const restored = (
 const progress: Record<State, number> = { NeverAttempted: 0, AttemptPending: 1, Responded: 2, Failed: 3 }
 
 /**
- * The entry after a change, or `undefined` when the change does not apply: gossip about an address we have dealt with, a
+ * The entry after a change, the same one when it says nothing new, or `undefined` when the change does not apply: gossip about an address we have dealt with, a
  * change that comes late, or one that would take an address back within `Policy.concurrentChangePeriod` of another.
  *
  * **Security**
@@ -226,6 +226,7 @@ export const apply = (
   if (created.state === "NeverAttempted") {
     if (previous.state !== "NeverAttempted") return undefined
     const claimed = previous.untrustedLastSeenSeconds === undefined ? created : previous
+    if (claimed === previous && previous.services !== undefined) return previous
     return {
       ...previous,
       services: previous.services ?? created.services,
@@ -321,7 +322,7 @@ export const isProbablyReachable = (entry: PeerAddress, now: Now, policy: Policy
 
 /** It may serve blocks, and its address can be dialled. */
 export const isValidForOutbound = (entry: PeerAddress, chain: ChainParamsShape): boolean =>
-  (entry.services === undefined || (entry.services & NODE_NETWORK) !== 0n) &&
+  (entry.services === undefined || entry.services === NODE_NETWORK || (entry.services & NODE_NETWORK) !== 0n) &&
   AddressRules.validForOutbound(entry.address, chain) === undefined
 
 /** It can ever be dialled: where somebody listens who serves blocks, as far as we know or the operator says. */
@@ -349,8 +350,11 @@ const selection: Record<State, number> = { Responded: 0, NeverAttempted: 1, Fail
  * Which of two entries is dialled first: negative for `a`. Our own times come before claimed ones, so that liars have less
  * to say. Only entries of one address are equal.
  */
-export const compare = (a: PeerAddress, b: PeerAddress): number =>
-  compareFacts(a, b) || compareText(AddressRules.sortKey(a.address), AddressRules.sortKey(b.address))
+export const compare = (a: PeerAddress, b: PeerAddress): number => compareFacts(a, b) || compareAddresses(a, b)
+
+/** By address alone. */
+export const compareAddresses = (a: PeerAddress, b: PeerAddress): number =>
+  compareText(AddressRules.sortKey(a.address), AddressRules.sortKey(b.address))
 
 /** As `compare`, without the last step: zero when only the addresses differ. */
 export const compareFacts = (a: PeerAddress, b: PeerAddress): number =>

@@ -13,11 +13,26 @@
 import * as AddressRules from "./AddressRules.ts"
 import * as Book from "./Book.ts"
 import * as PeerAddress from "./PeerAddress.ts"
-import type { SortedList } from "./SortedList.ts"
+import { SortedList } from "./SortedList.ts"
 
 type Entry = PeerAddress.PeerAddress
 
-const choose = ({ entries, isCandidate, policy }: Book.Known): Book.Choice => {
+const choose = ({ chain, entries, isCandidate, policy }: Book.Known): Book.Choice => {
+  const order = new SortedList<Entry>(PeerAddress.compare)
+  const inbound = new SortedList<Entry>(PeerAddress.compare)
+  /** Those that can ever be a candidate, without those that were found to be unreachable for good. */
+  const dialable = new SortedList<Entry>(PeerAddress.compare)
+  entries.follow({
+    added: (entry) => {
+      order.add(entry)
+      if (entry.isInbound) inbound.add(entry)
+      if (PeerAddress.isDialable(entry, chain)) dialable.add(entry)
+    },
+    removed: (entry) => {
+      for (const list of [order, inbound, dialable]) list.remove(entry)
+    }
+  })
+
   /** Of entries alike in state and preference the recently attempted ones are the last: so many come before them. */
   const beforeRecent = (list: SortedList<Entry>, like: Entry, now: PeerAddress.Now): number =>
     list.countWhile((other) => {
@@ -27,7 +42,7 @@ const choose = ({ entries, isCandidate, policy }: Book.Known): Book.Choice => {
 
   const next = (now: PeerAddress.Now): Entry | undefined => {
     const unreachable: Array<Entry> = []
-    const list = entries.dialable
+    const list = dialable
     let index = 0
     let found: Entry | undefined
     for (let entry = list.at(0); entry !== undefined; entry = list.at(index)) {
@@ -53,7 +68,7 @@ const choose = ({ entries, isCandidate, policy }: Book.Known): Book.Choice => {
    * operator named, of which there are never too many.
    */
   const victim = (now: PeerAddress.Now): Entry | undefined => {
-    for (const list of [entries.inbound, entries.order]) {
+    for (const list of [inbound, order]) {
       let index = list.size - 1
       for (let entry = list.at(index); entry !== undefined; entry = list.at(index)) {
         if (!entry.isConfigured && !PeerAddress.isRecentlyUpdated(entry, now, policy)) return entry
@@ -61,16 +76,17 @@ const choose = ({ entries, isCandidate, policy }: Book.Known): Book.Choice => {
       }
     }
     let index = entries.size - 1
-    while (entries.order.at(index)?.isConfigured === true) index--
-    return entries.order.at(index)
+    while (order.at(index)?.isConfigured === true) index--
+    return order.at(index)
   }
 
   return {
     next,
     feeler: () => undefined,
+    elsewhere: () => undefined,
     readyCount: (now) => {
       let ready = 0
-      for (const entry of entries.dialable) if (isCandidate(entry, now)) ready++
+      for (const entry of dialable) if (isCandidate(entry, now)) ready++
       return ready
     },
     admit: () => ({ _tag: "Kept" }),
@@ -80,6 +96,8 @@ const choose = ({ entries, isCandidate, policy }: Book.Known): Book.Choice => {
     hasRoom: () => true,
     anchors: () => [],
     kept: () => [],
+    standingOf: (address) => ({ group: AddressRules.networkKey(address), table: undefined }),
+    sizes: () => Book.noSizes,
     explain: (address) => ({
       group: AddressRules.networkKey(address),
       table: undefined,

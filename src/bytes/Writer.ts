@@ -12,8 +12,6 @@ import type { Malformed } from "./Reader.ts"
 /** Big enough for every short message, so that those never grow. */
 const defaultCapacity = 256
 
-const scratch = Buffer.alloc(32)
-
 export class Writer {
   private buffer: Buffer
   private length = 0
@@ -41,15 +39,20 @@ export class Writer {
     return this.buffer.subarray(0, this.length)
   }
 
+  /** Makes room for `count` more bytes, so that writing them moves nothing. */
+  reserve(count: number): void {
+    const needed = this.length + count
+    if (needed <= this.buffer.length) return
+    const larger = Buffer.allocUnsafeSlow(needed)
+    this.buffer.copy(larger, 0, 0, this.length)
+    this.buffer = larger
+  }
+
   /** Makes room for `count` more bytes and returns where they start. Before `buffer` is looked at: it may be another then. */
   private advance(count: number): number {
     const at = this.length
     const needed = at + count
-    if (needed > this.buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2))
-      this.buffer.copy(larger, 0, 0, at)
-      this.buffer = larger
-    }
+    if (needed > this.buffer.length) this.reserve(Math.max(count, this.buffer.length * 2 - at))
     this.length = needed
     return at
   }
@@ -97,12 +100,18 @@ export class Writer {
   }
 
   /** A hash in display order: 64 hexadecimal digits, written reversed as the wire has it. */
-  displayHash(digits: string, start = 0): void {
-    if (digits.length < start + 64 || scratch.write(digits.slice(start, start + 64), "hex") !== 32) {
+  displayHash(digits: string): void {
+    if (digits.length !== 64) throw new Error(`a hash has 64 hexadecimal digits: ${digits}`)
+    this.reversedHex(digits)
+  }
+
+  /** Hexadecimal digits, the last byte first: for whoever writes many hashes, for what one costs is the call. */
+  reversedHex(digits: string): void {
+    const length = digits.length / 2
+    const at = this.advance(length)
+    if (this.buffer.write(digits, at, length, "hex") !== length)
       throw new Error(`a hash has 64 hexadecimal digits: ${digits}`)
-    }
-    const at = this.advance(32)
-    for (let i = 0; i < 32; i++) this.buffer[at + i] = scratch[31 - i]!
+    this.buffer.subarray(at, at + length).reverse()
   }
 
   /** A count or length, in its shortest form. */

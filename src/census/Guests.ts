@@ -17,7 +17,6 @@ import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { MessageStream } from "../peer/MessageStream.ts"
 import { Policy } from "../Policy.ts"
 import { type ByteStream, InboundTransport, type ListenError } from "../transport/Transport.ts"
-import { Message } from "../wire/Message.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
 import { Finding, hostOf } from "./Finding.ts"
 import * as Visits from "./Visit.ts"
@@ -78,20 +77,20 @@ export const guests = Effect.fnUntraced(function* (
   )
 })
 
-/** Whoever came says `version` first; is told ours, and let go. */
+/** Whoever came says `version`, is told ours, and let go. */
 const receive = Effect.fnUntraced(function* (stream: ByteStream, greeting: Visits.Greeting) {
   const numbers = yield* CensusPolicy
   const chain = yield* ChainParams
   const messages = new MessageStream(stream, chain.magic, yield* Policy, yield* Effect.context<never>())
   const ours = yield* Visits.ourVersion(stream.remoteAddress, greeting)
-  const exchanged = yield* Effect.gen(function* () {
-    const version = yield* Visits.versionOf(messages)
-    yield* messages.send(ours)
-    yield* messages.send(Message.Verack())
-    return version
-  }).pipe(Effect.result, Effect.timeoutOption(numbers.handshakeTimeout))
+  const exchanged = yield* Visits.exchangeVersions(messages, ours, false).pipe(
+    Effect.tap((exchange) => Visits.finish(messages, exchange)),
+    Effect.result,
+    Effect.timeoutOption(numbers.handshakeTimeout)
+  )
   if (exchanged._tag === "None" || Result.isFailure(exchanged.value)) return undefined
-  const version = exchanged.value.success
+  const { refusal, remote: version } = exchanged.value.success.met
+  if (refusal !== undefined) return undefined
   return Finding.Came({
     address: stream.remoteAddress,
     atMillis: yield* Clock.currentTimeMillis,

@@ -7,8 +7,8 @@
  *      ├── verack, ping, getaddr ────────────▶│
  *      │◀──────────────── verack, pong, addr ─┤
  *
- * Who the peer is, is judged as in every handshake. The exchange is no `Handshake`: a host that never sends its `verack` has
- * been reached too.
+ * `HandshakeMachine` decides, as for every handshake, but nobody is refused, and a host that never sends its `verack` has been
+ * reached too.
  *
  * **Security**
  *
@@ -24,7 +24,7 @@ import * as AddressRules from "../addresses/AddressRules.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
-import { metOf } from "../peer/HandshakeMachine.ts"
+import { type Action, HandshakeMachine, type Met } from "../peer/HandshakeMachine.ts"
 import { MessageStream } from "../peer/MessageStream.ts"
 import { Policy } from "../Policy.ts"
 import { type DialError, OutboundTransport } from "../transport/Transport.ts"
@@ -133,10 +133,19 @@ export const ourVersion = Effect.fnUntraced(function* (
   })
 })
 
+/** A handshake after the peer's `version`. */
+export interface Exchange {
+  readonly met: Met
+  readonly machine: HandshakeMachine
+  /** What is to be done next: `verack`, unless it is ourselves. */
+  readonly rest: ReadonlyArray<Action>
+}
+
 /** A peer that said `version`, and has not heard our `verack` yet. The stream is the scope's. */
 export interface Greeted {
   readonly _tag: "Greeted"
   readonly messages: MessageStream
+  readonly exchange: Exchange
   readonly version: Version
   /** The one of our `version`: pings carry it too. */
   readonly nonce: bigint
@@ -159,7 +168,7 @@ export const greet = Effect.fnUntraced(function* (
   const policy = yield* Policy
   const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
   const ours = yield* ourVersion(address, options)
-  const greeted = yield* Effect.andThen(messages.send(ours), versionOf(messages)).pipe(
+  const greeted = yield* exchangeVersions(messages, ours, true).pipe(
     Effect.result,
     Effect.timeoutOption(numbers.handshakeTimeout)
   )
@@ -171,13 +180,19 @@ export const greet = Effect.fnUntraced(function* (
     const { cause } = failure
     return cause._tag === "StreamClosed" ? unreachable("Closed", cause.code) : unreachable("OtherProtocol")
   }
-  const version = greeted.value.success
+  const exchange = greeted.value.success
+  const { negotiatedVersion, refusal, remote } = exchange.met
   // What a node would refuse is what a census is there to see, but for an echo.
-  const facts = { isOurNonce: version.nonce === ours.nonce, minimumVersion: 0 }
-  const met = metOf(version, facts, { ours, isSyncing: false, isOutbound: true })
-  if (met.refusal !== undefined) return unreachable("Echo")
-  messages.agree(met.negotiatedVersion)
-  return { _tag: "Greeted", messages, version, nonce: ours.nonce, bytesRead: () => stream.bytesRead() }
+  if (refusal !== undefined) return unreachable("Echo")
+  messages.agree(negotiatedVersion)
+  return {
+    _tag: "Greeted",
+    messages,
+    exchange,
+    version: remote,
+    nonce: ours.nonce,
+    bytesRead: () => stream.bytesRead()
+  }
 })
 
 /** Dials, asks and leaves. Never fails; all of it within the times of `CensusPolicy`. */
@@ -221,15 +236,43 @@ const claimOf = (
   return host === hostOf(at) ? null : host
 }
 
-/** The peer's `version`; whatever comes before it is passed over. */
-export const versionOf = Effect.fnUntraced(function* (messages: MessageStream) {
+/** Until the peer's `version` is here. Whatever comes before it is passed over, up to the messages of a visit. */
+export const exchangeVersions = Effect.fnUntraced(function* (
+  messages: MessageStream,
+  ours: Version,
+  isOutbound: boolean
+) {
   const { messagesPerVisit } = yield* CensusPolicy
-  for (let read = 0; read < messagesPerVisit; read++) {
-    const message = yield* messages.receive
-    if (message._tag === "Version") return message
+  const machine = new HandshakeMachine({ ours, isSyncing: false, isOutbound, isRefusing: false })
+  const actions = [...machine.begin]
+  for (let read = 0; read <= messagesPerVisit;) {
+    const action = actions.shift()
+    switch (action?._tag) {
+      case "Send":
+        yield* messages.send(action.message)
+        break
+      case "Read":
+        read++
+        actions.push(...machine.step({ _tag: "Message", message: yield* messages.receive }))
+        break
+      case "Look": {
+        const facts = { isOurNonce: action.theirs.nonce === ours.nonce, minimumVersion: 0 }
+        actions.push(...machine.step({ _tag: "Looked", facts }))
+        break
+      }
+      case "Accept":
+      case "End":
+        return { met: action.met, machine, rest: actions } satisfies Exchange
+    }
   }
   return yield* Effect.never
 })
+
+/** The `verack`, if there is to be one. */
+export const finish = (messages: MessageStream, { rest }: Exchange) =>
+  Effect.forEach(rest, (action) => (action._tag === "Send" ? messages.send(action.message) : Effect.void), {
+    discard: true
+  })
 
 /** What came since `version`. */
 class Answers {
@@ -261,22 +304,25 @@ class Answers {
 }
 
 /** Ends when everything asked for is here; its limits are reached; or with the connection. */
-const ask = Effect.fnUntraced(function* ({ bytesRead, messages, nonce }: Greeted, answers: Answers, asks: boolean) {
+const ask = Effect.fnUntraced(function* (
+  { bytesRead, exchange, messages, nonce }: Greeted,
+  answers: Answers,
+  asks: boolean
+) {
   const { addressesPerVisit, bytesPerVisit, messagesPerVisit } = yield* CensusPolicy
-  yield* messages.send(Message.Verack())
+  yield* finish(messages, exchange)
   let isAsked = false
   let sentAt = 0
   for (let read = 0; read < messagesPerVisit && bytesRead() < bytesPerVisit; read++) {
     const message = yield* messages.receive
+    if (exchange.machine.step({ _tag: "Message", message }).some(({ _tag }) => _tag === "End")) {
+      isAsked = true
+      sentAt = yield* Monotonic.millis
+      // In this order: a pong that follows the answer would be late by the time the answer took.
+      yield* messages.send(Message.Ping({ nonce }))
+      if (asks) yield* messages.send(Message.GetAddr())
+    }
     switch (message._tag) {
-      case "Verack":
-        if (isAsked) break
-        isAsked = true
-        sentAt = yield* Monotonic.millis
-        // In this order: a pong that follows the answer would be late by the time the answer took.
-        yield* messages.send(Message.Ping({ nonce }))
-        if (asks) yield* messages.send(Message.GetAddr())
-        break
       case "Ping":
         yield* messages.send(Message.Pong({ nonce: message.nonce }))
         break

@@ -27,7 +27,7 @@ export class Crawler extends Context.Service<
   Crawler,
   {
     /**
-     * Asks up to `fanout` peers (all `Policy.crawlFanout` unless given) for addresses and adds them to the book. `true`
+     * Asks up to `fanout` peers (as many as the layer asks unless given, and never more) for addresses and adds them to the book. `true`
      * when one answered, even with nothing. `false` at once while a crawl runs or `Policy.getaddrInterval` has not passed
      * since the last one that asked somebody. Ends within `Policy.crawlTimeout`.
      */
@@ -35,8 +35,9 @@ export class Crawler extends Context.Service<
   }
 >()("network-effect/network/Crawler") {
   /**
-   * Asks outbound peers, each time one of a part of the internet that was not asked for longest; and one of those that dialled
-   * us, of which little is believed but what it says of itself. Only when nobody else is there are they asked as others are.
+   * Asks `Policy.crawlGroups` outbound peers at the same time, each of another part of the internet, of those that were not asked
+   * for longest; and one of those that dialled us, of which little is believed but what it says of itself. Only when nobody else
+   * is there are they asked as others are.
    * Crawls when it is asked to: by `InitialPeers` once, then by `Dialer`.
    */
   static readonly layer: Layer.Layer<Crawler, never, AddressBook | NetworkEvents | PeerSet> = Layer.effect(
@@ -44,15 +45,12 @@ export class Crawler extends Context.Service<
     make(true)
   )
 
-  /** As the reference: asks whomever the peer set chooses. */
+  /** As the reference: asks `Policy.crawlFanout` times whomever the peer set chooses. */
   static readonly layerReference: Layer.Layer<Crawler, never, AddressBook | NetworkEvents | PeerSet> = Layer.effect(
     Crawler,
     make(false)
   )
 }
-
-/** Addresses of others that are believed of one who dialled us, each time it is asked. */
-const believedOfNewcomers = 3
 
 /** Groups whose last turn is remembered: more than there can be connections. */
 const turnsKept = 1024
@@ -65,23 +63,29 @@ function make(choosesWhom: boolean) {
     const events = yield* NetworkEvents
     const groups = yield* AddressGroups
     const limiter = { running: false, nextMillis: -Infinity }
+    const most = choosesWhom ? policy.crawlGroups : policy.crawlFanout
 
     /** Turns by group, the one that was asked last behind all others. */
+    const groupOf = new WeakMap<Peer, string>()
     const turns = new Map<string, number>()
     let turn = 0
 
-    /** Of those that are ready, one of a group that was not asked for longest. */
-    const nextOf = Effect.fnUntraced(function* (isWanted: (peer: Peer) => boolean) {
-      let first: Peer | undefined
-      let firstTurn = Infinity
-      for (const peer of yield* Random.shuffle(peerSet.peersUnsafe())) {
-        if (!isWanted(peer) || peer.readiness() !== "Ready" || peer.transientAddress === undefined) continue
-        const last = turns.get(groups.groupOf(peer.transientAddress)) ?? -1
-        if (last >= firstTurn) continue
-        first = peer
-        firstTurn = last
+    /** Of those that are ready, so many of distinct groups: those that were not asked for longest. */
+    const nextOf = Effect.fnUntraced(function* (count: number, isWanted: (peer: Peer) => boolean) {
+      const ready: Array<{ readonly peer: Peer; readonly group: string; readonly last: number }> = []
+      for (const peer of yield* Random.shuffle(peerSet.peersUnsafe().filter(isWanted))) {
+        if (peer.readiness() !== "Ready" || peer.transientAddress === undefined) continue
+        const group = groupOf.get(peer) ?? groups.groupOf(peer.transientAddress)
+        groupOf.set(peer, group)
+        ready.push({ peer, group, last: turns.get(group) ?? -1 })
       }
-      return first
+      const chosen = new Map<string, Peer>()
+      // The order is a stable one, so it is chance where nobody was asked yet.
+      for (const { group, peer } of ready.toSorted((a, b) => a.last - b.last)) {
+        if (chosen.size === count) break
+        if (!chosen.has(group)) chosen.set(group, peer)
+      }
+      return [...chosen.values()]
     })
 
     const noteTurn = (group: string) => {
@@ -99,8 +103,9 @@ function make(choosesWhom: boolean) {
         const from = peer?.transientAddress
         if (from !== undefined) noteTurn(groups.groupOf(from))
         // In the step in which it was seen to be ready: nobody else is asked instead.
-        const others = peerSet.peersUnsafe().flatMap(({ id }) => (id === peer?.id ? [] : [id]))
-        const answer = yield* peerSet.request({ _tag: "Peers" }, peer === undefined ? {} : { exclude: new Set(others) })
+        const others = peer === undefined ? undefined : new Set(peerSet.peersUnsafe().map(({ id }) => id))
+        if (peer !== undefined) others?.delete(peer.id)
+        const answer = yield* peerSet.request({ _tag: "Peers" }, others === undefined ? {} : { exclude: others })
         return Option.some({ addresses: answer.addresses, from })
       }).pipe(
         Effect.catch((error) =>
@@ -122,37 +127,42 @@ function make(choosesWhom: boolean) {
 
     /** What somebody who dialled us says of its own host, and a few others: nobody hears of a newcomer otherwise. */
     const askNewcomer = Effect.gen(function* () {
-      const answer = yield* Effect.flatMap(
-        nextOf(({ isInbound }) => isInbound),
-        (peer) => (peer === undefined ? Effect.succeed(Option.none()) : ask(peer))
-      )
+      const [newcomer] = yield* nextOf(1, ({ isInbound }) => isInbound)
+      const answer = newcomer === undefined ? Option.none() : yield* ask(newcomer)
       if (Option.isNone(answer) || answer.value.from === undefined) return
       const { addresses, from } = answer.value
       const host = limitKey(from)
       const own = addresses.filter(({ address }) => limitKey(address) === host)
       const others = addresses.filter(({ address }) => limitKey(address) !== host)
-      yield* learn([...own, ...others.slice(0, believedOfNewcomers)], from)
+      yield* learn([...own, ...others.slice(0, policy.believedOfNewcomers)], from)
+    })
+
+    /** `true` when it answered, even with nothing. */
+    const crawlPeer = Effect.fnUntraced(function* (peer?: Peer) {
+      const answer = yield* ask(peer)
+      if (Option.isNone(answer)) return false
+      yield* learn(answer.value.addresses, answer.value.from)
+      return true
     })
 
     const crawlPeers = Effect.fnUntraced(function* (fanout: number) {
+      const chosen = choosesWhom ? yield* nextOf(fanout, ({ isInbound }) => !isInbound) : []
+      if (chosen.length > 0) {
+        // All at the same time: whoever is slow takes nothing from the others.
+        const answered = yield* Effect.forEach(chosen, crawlPeer, { concurrency: "unbounded" })
+        yield* Effect.timeoutOption(askNewcomer, Duration.times(policy.crawlTimeout, 0.5))
+        return answered.includes(true)
+      }
       let answered = false
-      for (let asked = 0; asked < fanout; asked++) {
-        const outbound = choosesWhom ? yield* nextOf(({ isInbound }) => !isInbound) : undefined
-        const answer = yield* ask(outbound)
-        if (Option.isSome(answer)) {
-          answered = true
-          yield* learn(answer.value.addresses, answer.value.from)
-        }
+      for (let asked = 0; asked < Math.min(fanout, policy.crawlFanout); asked++) {
+        answered = (yield* crawlPeer()) || answered
         yield* Effect.yieldNow
-        if (outbound !== undefined && asked === fanout - 1) {
-          yield* Effect.timeoutOption(askNewcomer, Duration.times(policy.crawlTimeout, 0.5))
-        }
       }
       return answered
     })
 
     const crawlOnce = Effect.fnUntraced(function* (limit?: number) {
-      const fanout = Math.min(limit ?? policy.crawlFanout, policy.crawlFanout)
+      const fanout = Math.min(limit ?? most, most)
       const now = yield* Monotonic.millis
       // Nothing asked, nothing charged.
       if (fanout === 0 || limiter.running || now < limiter.nextMillis) return false

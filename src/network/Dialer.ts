@@ -64,6 +64,8 @@ export const run: Effect.Effect<never, NetworkEnd, LoopNeeds> = Effect.gen(funct
   const nextCandidate = Effect.gen(function* () {
     const candidate = yield* book.takeCandidate
     if (Option.isSome(candidate)) return candidate.value.address
+    // Nor is anybody due for the others that are wanted now.
+    while (peerSet.demand.takeUnsafe()) continue
     yield* crawlAndAskForMore
     return yield* Effect.fail(noCandidate)
   })
@@ -86,7 +88,7 @@ export const run: Effect.Effect<never, NetworkEnd, LoopNeeds> = Effect.gen(funct
     const outbound = slots.used("outbound")
     if (policy.fillSpareSlots) {
       const spare = Math.max(0, slots.limits.outbound - outbound)
-      let wanted = Math.min(spare, yield* book.readyCount)
+      let wanted = spare === 0 ? 0 : Math.min(spare, yield* book.readyCount)
       while (wanted-- > 0 && (yield* peerSet.demand.offer)) continue
       yield* crawlAndAskForMore
     } else if ((yield* crawler.crawlOnce()) || outbound === 0) {

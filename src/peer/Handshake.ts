@@ -43,14 +43,14 @@ import * as Alarms from "./Alarms.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as Connection from "./Connection.ts"
 import * as ConnectionMetrics from "./ConnectionMetrics.ts"
-import { type Action, HandshakeMachine, type Met, type Refusal } from "./HandshakeMachine.ts"
+import { type Action, HandshakeMachine, type Refusal } from "./HandshakeMachine.ts"
 import { InboundRequests } from "./InboundRequests.ts"
 import { MessageStream } from "./MessageStream.ts"
 import type { ConnectionClosed, ConnectionHost, Peer, Serialization } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
 
 export { MissingRequiredServices, ObsoleteVersion, RemoteNonceReuse } from "./HandshakeMachine.ts"
-export type { Met, Refusal }
+export type { Refusal }
 
 /** The nonce we drew is in use. Chance, once in 2^64; another try draws another. */
 export class LocalDuplicateNonce extends Data.TaggedError("LocalDuplicateNonce")<{}> {}
@@ -113,15 +113,6 @@ export class Handshake extends Context.Service<
       connected: ConnectedAddress.ConnectedAddress,
       host: ConnectionHost
     ) => Effect.Effect<Peer, HandshakeError, Scope.Scope>
-
-    /**
-     * Shakes hands on `stream` to see who is there, and starts no connection: peers that a node refuses are met too, and
-     * `Met.refusal` says why. All of it within `Policy.handshakeTimeout`. What comes next on the stream is the caller's.
-     */
-    readonly meet: (
-      stream: ByteStream,
-      connected: ConnectedAddress.ConnectedAddress
-    ) => Effect.Effect<Met & { readonly messages: MessageStream }, HandshakeError>
 
     /** Nonces remembered; at most as many as there may be connections. */
     readonly nonceCount: Effect.Effect<number>
@@ -202,7 +193,7 @@ function* make() {
   const negotiate = Effect.fnUntraced(function* (
     messages: MessageStream,
     connected: ConnectedAddress.ConnectedAddress,
-    counts: ConnectionMetrics.HandshakeCount | undefined
+    counts: ConnectionMetrics.HandshakeCount
   ) {
     const nonce = yield* rememberedNonce
     const nowMillis = yield* Clock.currentTimeMillis
@@ -211,7 +202,7 @@ function* make() {
       ours: ourVersion(connected, nonce, nowMillis, atStart),
       isSyncing: !isNearTip(atStart, nowMillis / 1000, policy.nearTipAge),
       isOutbound: ConnectedAddress.isOutbound(connected),
-      isRefusing: counts !== undefined
+      isRefusing: true
     })
     let actions = machine.begin
     for (;;) {
@@ -225,7 +216,7 @@ function* make() {
   const perform = Effect.fnUntraced(function* (
     actions: ReadonlyArray<Action>,
     messages: MessageStream,
-    counts: ConnectionMetrics.HandshakeCount | undefined
+    counts: ConnectionMetrics.HandshakeCount
   ) {
     for (const action of actions) {
       switch (action._tag) {
@@ -234,13 +225,13 @@ function* make() {
           break
         case "Accept": {
           const { negotiatedVersion, remote } = action.met
-          if (counts !== undefined) yield* counts.accepted(remote.version, negotiatedVersion, action.minimumVersion)
+          yield* counts.accepted(remote.version, negotiatedVersion, action.minimumVersion)
           break
         }
         case "Read":
           return { _tag: "Message", message: yield* messages.receive } as const
         case "Look":
-          if (counts !== undefined) yield* counts.versionReceived(action.theirs)
+          yield* counts.versionReceived(action.theirs)
           return { _tag: "Looked", facts: yield* look(action.theirs) } as const
         case "End":
           return action
@@ -292,20 +283,8 @@ function* make() {
     return yield* Effect.setContext(connection, context)
   })
 
-  const meet = Effect.fnUntraced(function* (stream: ByteStream, connected: ConnectedAddress.ConnectedAddress) {
-    const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
-    const met = yield* negotiate(messages, connected, undefined).pipe(
-      Effect.catchTag("ConnectionSendTimeout", () => Effect.fail(new HandshakeTimeout())),
-      inTime,
-      Effect.mapError((reason) => new HandshakeError({ reason }))
-    )
-    messages.agree(met.negotiatedVersion)
-    return { ...met, messages }
-  })
-
   return Handshake.of({
     run,
-    meet,
     nonceCount: Effect.sync(() => nonces.size)
   })
 }

@@ -12,38 +12,49 @@ import type { InventoryItem, MessageError, Version } from "../wire/Message.ts"
 import type { StreamClosed } from "../transport/Transport.ts"
 import type { ConnectionId, Request, ResponseOf } from "./Request.ts"
 
+/** An error that only says what happened to a connection. No line of ours is to blame, so it does without a stack, which costs more than the rest of it. */
+const Ending = <Tag extends string>(tag: Tag) =>
+  class extends Data.TaggedError(tag)<{}> {
+    constructor() {
+      const { stackTraceLimit } = Error
+      Error.stackTraceLimit = 0
+      super()
+      Error.stackTraceLimit = stackTraceLimit
+    }
+  }
+
 /** The remote ended the stream between two messages. */
-export class ConnectionClosed extends Data.TaggedError("ConnectionClosed")<{}> {}
+export class ConnectionClosed extends Ending("ConnectionClosed") {}
 /** Our side of the connection was disposed of. */
-export class ConnectionDropped extends Data.TaggedError("ConnectionDropped")<{}> {}
+export class ConnectionDropped extends Ending("ConnectionDropped") {}
 /** We closed the connection on purpose. */
-export class ClientDropped extends Data.TaggedError("ClientDropped")<{}> {}
+export class ClientDropped extends Ending("ClientDropped") {}
 /** It had to go for a newcomer from a less crowded network: every inbound place was taken. */
-export class PeerEvicted extends Data.TaggedError("PeerEvicted")<{}> {}
+export class PeerEvicted extends Ending("PeerEvicted") {}
 /** The connection's fiber ended without saying why. */
-export class ConnectionTaskExited extends Data.TaggedError("ConnectionTaskExited")<{}> {}
+export class ConnectionTaskExited extends Ending("ConnectionTaskExited") {}
 /** The heartbeat was told to stop, for we end the connection. Nobody else hears this. */
-export class ClientCancelledHeartbeatTask extends Data.TaggedError("ClientCancelledHeartbeatTask")<{}> {}
+export class ClientCancelledHeartbeatTask extends Ending("ClientCancelledHeartbeatTask") {}
 /** The heartbeat ended: its exchange took longer than `Policy.pingTimeout`. */
 export class HeartbeatTaskExited extends Data.TaggedError("HeartbeatTaskExited")<{ readonly message: string }> {}
 /** A message could not be written in time: the peer does not read. */
-export class ConnectionSendTimeout extends Data.TaggedError("ConnectionSendTimeout")<{}> {}
+export class ConnectionSendTimeout extends Ending("ConnectionSendTimeout") {}
 /** The peer did not answer in time. The connection stays open unless it was a ping. */
-export class ConnectionReceiveTimeout extends Data.TaggedError("ConnectionReceiveTimeout")<{}> {}
+export class ConnectionReceiveTimeout extends Ending("ConnectionReceiveTimeout") {}
 /** Bad bytes, or a stream that broke. */
 export class Serialization extends Data.TaggedError("Serialization")<{
   readonly cause: FrameError | MessageError | StreamClosed
 }> {}
 /** `version` or `verack` after the handshake. */
-export class DuplicateHandshake extends Data.TaggedError("DuplicateHandshake")<{}> {}
+export class DuplicateHandshake extends Ending("DuplicateHandshake") {}
 /** This node was overloaded, and this peer was drawn. */
-export class PeerOverloaded extends Data.TaggedError("PeerOverloaded")<{}> {}
+export class PeerOverloaded extends Ending("PeerOverloaded") {}
 /** Answering this peer took too long, and it was drawn. */
-export class InboundTimeout extends Data.TaggedError("InboundTimeout")<{}> {}
+export class InboundTimeout extends Ending("InboundTimeout") {}
 /** What answers peers is gone. */
-export class ServiceShutdown extends Data.TaggedError("ServiceShutdown")<{}> {}
+export class ServiceShutdown extends Ending("ServiceShutdown") {}
 /** The peer was banned or outdated just before an advert was written. */
-export class AdvertAuthorizationRevoked extends Data.TaggedError("AdvertAuthorizationRevoked")<{}> {}
+export class AdvertAuthorizationRevoked extends Ending("AdvertAuthorizationRevoked") {}
 /** The advert was not written; the connection stays open. */
 export class AdvertNotDelivered extends Data.TaggedError("AdvertNotDelivered")<{
   readonly reason: "queueFull" | "timedOut"

@@ -366,8 +366,9 @@ const play = (options: Options) =>
         Peers: (_request, asked) =>
           Effect.sync(() => {
             const everybody = peers()
-            const wanted = everybody.filter(({ id }) => asked?.exclude?.has(id) !== true)
-            const peer = oneOf(wanted.length > 0 ? wanted : everybody)
+            const { exclude } = asked ?? {}
+            const peer =
+              (exclude === undefined ? undefined : everybody.find(({ id }) => !exclude.has(id))) ?? oneOf(everybody)
             return { _tag: "Peers" as const, addresses: peer === undefined ? [] : answerOf(peer) }
           })
       }

@@ -68,6 +68,7 @@ export const readHeaders = (reader: Reader): Headers => {
 
 export const writeHeaders = (writer: Writer, { headers }: Headers): void => {
   writer.count(headers.length, maxHeaders, "header count")
+  writer.reserve(headers.reduce((bytes, header) => bytes + header.bytes.length + 1, 0))
   for (const header of headers) {
     writer.bytes(header.bytes)
     writer.compactSize(0)

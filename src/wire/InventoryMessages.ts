@@ -77,31 +77,39 @@ export function* readInventorySlices(reader: Reader, most: number): Generator<vo
   return items
 }
 
+/** How many items are written at once, as one run of digits. */
+const runItems = 64
+
+/** Type and hashes as digits, the last byte first. */
+const digitsOf = (item: InventoryItem): string => {
+  switch (item._tag) {
+    case "Error":
+      return errorDigits
+    case "Tx":
+      return checked(item.id, 64) + "00000001"
+    case "Block":
+      return checked(item.hash, 64) + "00000002"
+    case "FilteredBlock":
+      return checked(item.hash, 64) + "00000003"
+    case "Wtx":
+      return checked(item.id, 128).slice(64) + item.id.slice(0, 64) + "00000005"
+  }
+}
+
+const errorDigits = "0".repeat(2 * shortItemBytes)
+
+const checked = (digits: string, length: 64 | 128): string => {
+  if (digits.length !== length)
+    throw new Error(`a hash has 64 hexadecimal digits, an id with its digest 128: ${digits}`)
+  return digits
+}
+
 export const writeInventory = (writer: Writer, items: ReadonlyArray<InventoryItem>): void => {
   writer.count(items.length, maxInventoryItems, "inventory count")
-  for (const item of items) {
-    switch (item._tag) {
-      case "Error":
-        writer.u32(0)
-        writer.zeros(32)
-        break
-      case "Tx":
-        writer.u32(1)
-        writer.displayHash(item.id)
-        break
-      case "Block":
-        writer.u32(2)
-        writer.displayHash(item.hash)
-        break
-      case "FilteredBlock":
-        writer.u32(3)
-        writer.displayHash(item.hash)
-        break
-      case "Wtx":
-        writer.u32(5)
-        writer.displayHash(item.id)
-        writer.displayHash(item.id, 64)
-        break
-    }
+  writer.reserve(shortItemBytes * items.length)
+  for (let from = 0; from < items.length; from += runItems) {
+    let digits = ""
+    for (let i = Math.min(from + runItems, items.length) - 1; i >= from; i--) digits += digitsOf(items[i]!)
+    writer.reversedHex(digits)
   }
 }

@@ -10,8 +10,8 @@ const policy = "Policy"
 /** The `/64` of an address is no group. */
 const everyAddressForItself = edit(
   rules,
-  "NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : $PREFIX",
-  "NetAddress.formatIp(address)"
+  'of._tag === "InetAddressV4" ? $OCTETS : $PREFIX',
+  "NetAddress.formatIp(of.address)"
 )
 
 export const removals: ReadonlyArray<ScenarioRemoval> = [
@@ -21,8 +21,8 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "AB-1",
     edit(
       book,
-      "const candidate = choice.next(now); if (candidate === undefined) return Option.none()",
-      "const candidate = choice.next(now)!"
+      "const candidate = choose(now); if (candidate === undefined) return Option.none()",
+      "const candidate = choose(now)!"
     )
   ),
   ...removed(
@@ -41,7 +41,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     edit(book, "responded === undefined || now.monotonicMillis - responded > delayMillis", "true")
   ),
   ...removed("addresses/AddressBook", "EX-7", edit(book, "policy.connectionsPerGroup === 1", "true")),
-  ...removed("addresses/AddressBook", "AB-6", edit("addresses/BookEntries", "this.order.remove(entry)")),
+  ...removed("addresses/AddressBook", "AB-6", edit("addresses/BookEntries", "this.#places.delete(key)")),
   ...removed(
     "addresses/AddressBook",
     "AB-7, advisory A1, advisory A2",
@@ -64,14 +64,14 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       }
     )
   ),
-  ...removed("addresses/AddressBook", "AB-9, AB-12, AB-16", everyAddressForItself),
+  ...removed("addresses/AddressBook", "AB-9, AB-12, AB-16, UP-3", everyAddressForItself),
   ...removed(
     "addresses/AddressBook",
     "AB-10",
     edit(
       rules,
-      "NetAddress.isIpv4Address(address) ? NetAddress.formatIp(address) : $PREFIX",
-      'NetAddress.isIpv4Address(address) ? NetAddress.ipv4ToOctets(address).slice(0, 3).join(".") : $PREFIX'
+      'of._tag === "InetAddressV4" ? $OCTETS : $PREFIX',
+      'of._tag === "InetAddressV4" ? NetAddress.ipv4ToOctets(of.address).slice(0, 3).join(".") : $PREFIX'
     )
   ),
   ...removed("addresses/AddressBook", "AB-13, AB-18, AB-20", edit(bans, "nowSeconds < ban.value.untilSeconds", "true")),
@@ -109,7 +109,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "AB-P1, EX-6",
     edit(book, "pool.dropOlder(now.wallSeconds - Duration.toSeconds(policy.gossipAge))")
   ),
-  ...removed("addresses/AddressBook", "MA-P4", edit(book, "if (Option.isSome(own)) pool.add(own.value)")),
+  ...removed("addresses/AddressBook", "MA-P4", edit(book, "if (Option.isSome(own)) pool.put(own.value)")),
   ...removed(
     "addresses/AddressBook",
     "EX-18",

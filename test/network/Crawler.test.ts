@@ -1,18 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Metric, Option, References, Stream } from "effect"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
+import { byNetwork } from "../../src/addresses/AddressGroups.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
+import * as HardenedBook from "../../src/addresses/HardenedBook.ts"
 import { BackgroundTaskExited, BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
+import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { makePace } from "../../src/network/Connector.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
 import * as Dialer from "../../src/network/Dialer.ts"
+import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
-import { defaults, outboundLimit, type Policy } from "../../src/Policy.ts"
+import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
+import { OwnAddress } from "../../src/transport/OwnAddress.ts"
+import { type FakePeer, fakePeer } from "../support/fakePeer.ts"
 import { int } from "../support/addressChanges.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
-import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import { type GossipedAddress, NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { type DialLog, dialWorld, type DialWorldOptions, emptyLog, gossip, type Outcome } from "../support/dialWorld.ts"
 
 const nobodyAnswers = Effect.fail(new RequestError({ reason: new ConnectionReceiveTimeout() }))
@@ -320,6 +329,7 @@ describe("the crawler's loop", () => {
       Effect.gen(function* () {
         const turns = yield* turnsOfOthers
         const { demand } = yield* PeerSet
+        yield* gossip(75)
         while (yield* demand.offer) continue
         const before = turns()
         yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
@@ -329,6 +339,31 @@ describe("the crawler's loop", () => {
       }).pipe(Effect.scoped)
     )
   )
+
+  it.effect("looks once when nobody is due, however many are wanted", () => {
+    let looked = 0
+    const counting = Layer.effect(
+      AddressBook,
+      Effect.map(AddressBook, (book) => ({
+        ...book,
+        takeCandidate: Effect.suspend(() => {
+          looked++
+          return book.takeCandidate
+        })
+      }))
+    )
+    return Effect.gen(function* () {
+      const { demand } = yield* PeerSet
+      while (yield* demand.offer) continue
+      yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
+      yield* elapse("1 millis")
+      assert.strictEqual(looked, 1)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(counting.pipe(Layer.provideMerge(dialWorld(emptyLog(), { policy: rarely })))),
+      quietly
+    )
+  })
 
   it.effect("asks for more only after a crawl that really ran, so that an idle node is idle", () =>
     running({ policy: rarely }, (log) =>
@@ -509,4 +544,170 @@ describe("crawls", () => {
       })
     )
   )
+})
+
+describe("whom a crawl asks (E8)", () => {
+  /** A crawler among these peers, who are asked `answers` by the id of who is asked. */
+  const among = (
+    peers: ReadonlyArray<FakePeer>,
+    answers: (id: number) => Effect.Effect<ReadonlyArray<GossipedAddress>>,
+    policy: Partial<Policy> = {}
+  ) => {
+    const asked: Array<number> = []
+    const peerSet = PeerSet.layerTest({
+      peersUnsafe: () => peers,
+      request: {
+        Peers: (_request, options) =>
+          Effect.suspend(() => {
+            // Nobody else is left.
+            const [peer, ...others] = peers.filter(({ id }) => options?.exclude?.has(id) !== true)
+            assert.isEmpty(others)
+            asked.push(peer!.id)
+            return Effect.map(answers(peer!.id), (addresses) => ({ _tag: "Peers" as const, addresses }))
+          })
+      }
+    })
+    const layer = Crawler.layer.pipe(
+      Layer.provideMerge(Layer.mergeAll(peerSet, AddressBook.layer.pipe(Layer.provideMerge(BanList.layer)))),
+      Layer.provideMerge(
+        Layer.mergeAll(
+          BackgroundTasks.layer,
+          NetworkEvents.layer,
+          OwnAddress.layerNone,
+          SeededRandom.layer(7, "chance")
+        )
+      ),
+      Layer.provideMerge(Layer.succeed(ChainParams, mainnet)),
+      Layer.provideMerge(Policy.layer(policy))
+    )
+    return { asked, layer }
+  }
+  /** Peer `id`, of network `network`. */
+  const peer = (id: number, network: number, inbound = false) =>
+    fakePeer({ id, address: `40.${network}.${id}.7:8233`, inbound })
+  const told = (text: string): GossipedAddress => ({
+    address: PeerSocketAddress.fromStringUnsafe(text),
+    services: NODE_NETWORK,
+    lastSeenSeconds: 0
+  })
+  const nothing = () => Effect.succeed([])
+
+  it.effect("is three outbound peers of distinct networks, in turn, and none of a crowd more often than others", () => {
+    const crowd = Array.from({ length: 20 }, (_, n) => peer(n, 1))
+    const { asked, layer } = among([...crowd, peer(30, 2), peer(31, 3), peer(32, 4), peer(33, 5), peer(34, 6)], nothing)
+    return Effect.gen(function* () {
+      const crawler = yield* Crawler
+      const networks: Array<number> = []
+      for (let crawl = 0; crawl < 4; crawl++) {
+        const before = asked.length
+        assert.isTrue(yield* crawler.crawlOnce())
+        const now = asked.slice(before).map((id) => (id < 30 ? 1 : id - 28))
+        assert.strictEqual(new Set(now).size, 3)
+        networks.push(...now)
+        yield* elapse("32 seconds", "1 second")
+      }
+      const turns = [1, 2, 3, 4, 5, 6].map((network) => networks.filter((one) => one === network).length)
+      assert.deepStrictEqual(turns, [2, 2, 2, 2, 2, 2])
+    }).pipe(Effect.provide(layer), quietly)
+  })
+
+  it.effect("waits for none of the others: what two tell is in the book while the third says nothing", () => {
+    const { layer } = among([peer(1, 1), peer(2, 2), peer(3, 3)], (id) =>
+      id === 2 ? Effect.never : Effect.succeed([told(`50.${id}.1.1:8233`)])
+    )
+    return Effect.gen(function* () {
+      const crawling = yield* Effect.forkChild((yield* Crawler).crawlOnce(), { startImmediately: true })
+      yield* elapse("10 millis")
+      const known = (yield* (yield* AddressBook).entries).map(({ address }) => PeerSocketAddress.format(address))
+      assert.sameMembers(known, ["50.1.1.1:8233", "50.3.1.1:8233"])
+      yield* Fiber.interrupt(crawling)
+    }).pipe(Effect.provide(layer), quietly)
+  })
+
+  it.effect("believes one that dialled us what it says of itself, and of others three", () => {
+    const { asked, layer } = among([peer(1, 1), peer(9, 9, true)], (id) =>
+      Effect.succeed(
+        id === 1 ? [] : [told("40.9.9.7:8233"), ...Array.from({ length: 30 }, (_, n) => told(`50.${n}.1.1:8233`))]
+      )
+    )
+    return Effect.gen(function* () {
+      yield* (yield* Crawler).crawlOnce()
+      assert.deepStrictEqual(asked, [1, 9])
+      const known = (yield* (yield* AddressBook).entries).map(({ address }) => PeerSocketAddress.format(address))
+      assert.sameMembers(known, ["40.9.9.7:8233", "50.0.1.1:8233", "50.1.1.1:8233", "50.2.1.1:8233"])
+    }).pipe(Effect.provide(layer), quietly)
+  })
+})
+
+describe("places for those met a day ago (E6)", () => {
+  it.effect("are a quarter of the outbound ones: they have them when they come back, whoever asked first", () => {
+    const log = emptyLog()
+    const text = (network: number) => `40.${network}.1.1:8233`
+    const old = [1, 2, 3, 4].map(text)
+    const newcomers = Array.from({ length: 60 }, (_, n) => text(100 + n))
+    let areOldBack = false
+    const saved = old.map((one) => ({
+      address: PeerSocketAddress.fromStringUnsafe(one),
+      table: "tried" as const,
+      source: "40.0",
+      services: NODE_NETWORK,
+      untrustedLastSeenSeconds: undefined,
+      lastResponseSeconds: -3600,
+      firstSuccessSeconds: -86_400,
+      failures: 0
+    }))
+    const book = Layer.effect(
+      AddressBook,
+      Effect.map(
+        HardenedBook.makeFrom({
+          key: new Uint8Array(32),
+          groups: byNetwork,
+          rules: HardenedBook.allRules,
+          saved,
+          anchors: []
+        }),
+        (made) => made.book
+      )
+    )
+    const held = () => [...log.held].map(({ transientAddress }) => PeerSocketAddress.format(transientAddress!))
+    return Effect.gen(function* () {
+      const known = yield* AddressBook
+      yield* known.addGossiped(
+        newcomers.map((one) => ({
+          address: PeerSocketAddress.fromStringUnsafe(one),
+          services: NODE_NETWORK,
+          lastSeenSeconds: 0
+        }))
+      )
+      yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
+      for (let minute = 0; minute < 20; minute++) {
+        areOldBack = minute >= 3
+        for (let part = 0; part < 6; part++) {
+          yield* Effect.sleep("10 seconds")
+          for (const one of held()) {
+            const address = PeerSocketAddress.fromStringUnsafe(one)
+            if (part === 0) yield* known.record({ _tag: "UpdateResponded", address, roundTrip: undefined })
+          }
+          // Of twelve places three are theirs, whether they are there or not.
+          assert.isAtMost(held().filter((one) => newcomers.includes(one)).length, 9)
+        }
+      }
+      assert.strictEqual((yield* ConnectionSlots).used("outbound"), 12)
+      assert.lengthOf(
+        held().filter((one) => old.includes(one)),
+        3
+      )
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        dialWorld(log, {
+          book,
+          policy: { targetPeers: 4 },
+          outcome: (one) => (old.includes(one) && !areOldBack ? "fails" : "stays")
+        })
+      ),
+      quietly,
+      SimRuntime.within("1 hour")
+    )
+  })
 })

@@ -62,7 +62,6 @@ const listenerWorld = (
   }
   const handshake = Layer.succeed(Handshake, {
     nonceCount: Effect.succeed(0),
-    meet: () => Effect.never,
     run: (stream) =>
       Effect.gen(function* () {
         log.handshakes.push(PeerSocketAddress.format(stream.remoteAddress))

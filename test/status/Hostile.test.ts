@@ -136,12 +136,27 @@ describe("a client that", () => {
   const isRefused = ({ status }: { readonly status: number }) => status === 0
   const isAnswered = ({ status }: { readonly status: number }) => status === 200
 
-  it.live("does not read is cut, and its place is free again", () =>
+  // The one limit that is not what is shown is an hour, so that nobody needs to be quick.
+  const never = Duration.hours(1)
+
+  it.live("does not read keeps its place until it is cut", () =>
     Effect.gen(function* () {
-      const { at } = yield* withStatus("127.0.11.7", { limits: { ...onePlace, stallTimeout: Duration.seconds(2) } })
+      const { at } = yield* withStatus("127.0.11.17", {
+        limits: { ...onePlace, stallTimeout: never, readTimeout: never }
+      })
       const { text } = yield* talk(at, documents, { stops: true })
       yield* until(Effect.sync(text), (text) => text !== "")
       assert.isTrue(isRefused(yield* answerTo(at, health)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("does not read is cut, and its place is free again", () =>
+    Effect.gen(function* () {
+      const { at } = yield* withStatus("127.0.11.7", {
+        limits: { ...onePlace, stallTimeout: Duration.millis(300), readTimeout: never }
+      })
+      const { text } = yield* talk(at, documents, { stops: true })
+      yield* until(Effect.sync(text), (text) => text !== "")
       yield* until(answerTo(at, health), isAnswered)
     }).pipe(Effect.scoped)
   )
@@ -149,13 +164,12 @@ describe("a client that", () => {
   it.live("takes its answer too slowly is cut at the end of its time", () =>
     Effect.gen(function* () {
       const { at } = yield* withStatus("127.0.11.8", {
-        limits: { ...onePlace, readTimeout: Duration.seconds(2), stallTimeout: Duration.hours(1) }
+        limits: { ...onePlace, readTimeout: Duration.millis(300), stallTimeout: never }
       })
       const { socket, text } = yield* talk(at, documents, { stops: true })
       yield* until(Effect.sync(text), (text) => text !== "")
       const sip = Effect.sync((): unknown => socket.read(1024))
       yield* Effect.forkScoped(Effect.repeat(sip, Schedule.spaced(5)))
-      assert.isTrue(isRefused(yield* answerTo(at, health)))
       yield* until(answerTo(at, health), isAnswered)
     }).pipe(Effect.scoped)
   )

@@ -3,10 +3,11 @@ import { Result } from "effect"
 import { Reader } from "../../src/bytes/Reader.ts"
 import { Writer } from "../../src/bytes/Writer.ts"
 import { mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
+import type { BlockHash, TxId, WtxId } from "../../src/chain/Hash.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import * as Frame from "../../src/wire/Frame.ts"
-import { decode, encode, encodeAddrV2, Message } from "../../src/wire/Message.ts"
+import { decode, encode, encodeAddrV2, type InventoryItem, Message } from "../../src/wire/Message.ts"
 import { messages } from "../support/goldens.ts"
 
 const magicOf = (name: string) =>
@@ -63,6 +64,64 @@ describe("a message", () => {
         assert.deepStrictEqual(Result.getOrThrow(read(Result.getOrThrow(encode(message, options)), magic)), message)
       }
     }
+  })
+})
+
+describe("an inventory", () => {
+  /** 64 digits that no other has, and no byte of them like the next. */
+  const digitsOf = (n: number) =>
+    Array.from({ length: 32 }, (_, i) => (n + 7 * i) % 256)
+      .map(hexOf)
+      .join("")
+  const hexOf = (byte: number) => byte.toString(16).padStart(2, "0")
+  const wire = (digits: string) => Buffer.from(digits, "hex").toReversed()
+  const options = { magic: mainnet.magic, negotiatedVersion, maxBodyBytes: Frame.maxBodyBytes }
+
+  it("is written in order, item by item, however many there are", () => {
+    for (const count of [0, 1, 2, 63, 64, 65, 129, 300]) {
+      const items = Array.from({ length: count }, (_, n): InventoryItem => {
+        const [id, digest] = [digitsOf(n), digitsOf(n + 100)]
+        switch (n % 5) {
+          case 0:
+            return { _tag: "Tx", id: id as TxId }
+          case 1:
+            return { _tag: "Block", hash: id as BlockHash }
+          case 2:
+            return { _tag: "Wtx", id: (id + digest) as WtxId }
+          case 3:
+            return { _tag: "FilteredBlock", hash: id as BlockHash }
+          default:
+            return { _tag: "Error" }
+        }
+      })
+      const expected = items.flatMap((item, n) => {
+        const [id, digest] = [wire(digitsOf(n)), wire(digitsOf(n + 100))]
+        const type = [1, 2, 5, 3, 0][n % 5]!
+        return [
+          Buffer.of(type, 0, 0, 0),
+          item._tag === "Error" ? Buffer.alloc(32) : id,
+          ...(type === 5 ? [digest] : [])
+        ]
+      })
+      const length = count < 0xfd ? Buffer.of(count) : Buffer.of(0xfd, count & 0xff, count >> 8)
+      const bytes = Buffer.from(Result.getOrThrow(encode(Message.Inv({ items }), options)))
+      assert.strictEqual(
+        bytes.subarray(Frame.headerBytes).toString("hex"),
+        Buffer.concat([length, ...expected]).toString("hex")
+      )
+    }
+  })
+
+  it("takes no id of another length, though two of them may have as many digits as two that are right", () => {
+    const [short, long] = [digitsOf(1).slice(2), `${digitsOf(2)}00`]
+    for (const wrong of [
+      [short, long],
+      [long, short]
+    ]) {
+      const items = wrong.map((id) => ({ _tag: "Tx", id: id as TxId }) as const)
+      assert.throws(() => encode(Message.Inv({ items }), options), /64 hexadecimal digits/)
+    }
+    assert.throws(() => encode(Message.Inv({ items: [{ _tag: "Wtx", id: digitsOf(1) as WtxId }] }), options), /128: /)
   })
 })
 
