@@ -8,9 +8,10 @@
  * connection pings from both ends every 59 seconds. Needs nothing, writes nothing. A day of 200 nodes takes some minutes.
  */
 import { parseArgs } from "node:util"
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
+import { isMainThread } from "node:worker_threads"
 import { Simulated } from "network-effect/layers"
 import { scenarios, Simulation } from "network-effect/simulation"
+import { playAll, runThread } from "./support/threads.ts"
 
 interface Wanted {
   readonly nodes: number
@@ -22,12 +23,9 @@ interface Row extends Record<string, string | number> {
   readonly hash: string
 }
 
-/** As `scripts/simulate.ts` runs a world: in a thread with room for its short-lived values, and without stacks of errors. */
-const maxYoungGenerationSizeMb = 192
-
 const seed = 1
 
-const play = ({ hours, nodes, peers }: Wanted): Row => {
+const play = ({ hours, nodes, peers }: Wanted, seed: number): Row => {
   Error.stackTraceLimit = 0
   const bootstrap = scenarios.find(({ name }) => name === "bootstrap")
   if (bootstrap === undefined) throw new Error("there is no scenario bootstrap")
@@ -58,16 +56,6 @@ const play = ({ hours, nodes, peers }: Wanted): Row => {
   }
 }
 
-const inThread = (wanted: Wanted): Promise<Row> =>
-  new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url), {
-      workerData: wanted,
-      resourceLimits: { maxYoungGenerationSizeMb, maxOldGenerationSizeMb: 8192 }
-    })
-    worker.once("message", resolve)
-    worker.once("error", reject)
-  })
-
 export const run = async (args: ReadonlyArray<string>): Promise<void> => {
   const { values } = parseArgs({
     args: [...args],
@@ -79,13 +67,18 @@ export const run = async (args: ReadonlyArray<string>): Promise<void> => {
   const wanted = isAsked ? [asked] : [asked, { nodes: 1000, hours: 1, peers }]
   const rows: Array<Row> = []
   for (const each of wanted) {
-    const [first, second] = [await inThread(each), await inThread(each)]
-    rows.push(first, second)
-    if (first.hash === second.hash) continue
+    const args = [JSON.stringify(each)]
+    const runs: Array<Row> = []
+    for (let time = 0; time < 2; time++) {
+      const tell = (row: Row) => runs.push(row) > 0
+      await playAll({ file: import.meta.filename, args, seeds: [seed, seed], jobs: 1, tell })
+    }
+    rows.push(...runs)
+    if (new Set(runs.map(({ hash }) => hash)).size === 1) continue
     console.error(`${each.nodes} nodes: two runs of one seed were not the same`)
     process.exitCode = 1
   }
   console.table(rows)
 }
 
-if (!isMainThread) parentPort?.postMessage(play(workerData as Wanted))
+if (!isMainThread) runThread((seed) => play(JSON.parse(process.argv[2] ?? "") as Wanted, seed))
