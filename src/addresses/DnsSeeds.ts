@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { Context, Duration, Effect, Fiber, FiberMap, Layer, Metric, Option, Result } from "effect"
+import { Cause, Context, Duration, Effect, Exit, Fiber, FiberMap, Layer, Metric, Option, Result } from "effect"
 import { Dns, NetAddress } from "effect/net"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -105,59 +105,61 @@ const make = Effect.fnUntraced(function* (given: ReadonlyArray<string> | undefin
   })
   const lookups = yield* FiberMap.make<string, ReadonlyArray<NetAddress.IpAddress>, Dns.DnsError>()
 
-  const found = (seed: string, addresses: number) =>
-    Metric.update(
-      Metric.withAttributes(
-        Metric.counter("zcash.net.peers.initial", {
-          description: "addresses from seeds and the cache file",
-          incremental: true
-        }),
-        { network: chain.kind, seed }
-      ),
-      addresses
-    )
+  const initial = Metric.counter("zcash.net.peers.initial", {
+    description: "addresses from seeds and the cache file",
+    incremental: true
+  })
+  const counters = new Map(
+    seeds.map(({ text }) => [text, Metric.withAttributes(initial, { network: chain.kind, seed: text })] as const)
+  )
+  const found = (seed: string, addresses: number) => {
+    const counter = counters.get(seed)
+    return counter === undefined ? Effect.void : Metric.update(counter, addresses)
+  }
 
-  const timeout = (host: string) =>
-    Effect.fail(new Dns.DnsError({ reason: "Timeout", method: "lookup", hostname: host }))
+  const longest = Duration.times(policy.dnsTimeout, longestLookup)
 
   /** Waits for the one lookup of a name, for a while; that goes on. */
   const lookUp = Effect.fnUntraced(function* (host: string) {
     const underWay = yield* FiberMap.get(lookups, host)
-    const lookup = dns.lookup(host).pipe(
-      Effect.timeoutOrElse({
-        duration: Duration.times(policy.dnsTimeout, longestLookup),
-        orElse: () => timeout(host)
-      })
-    )
-    const fiber = Option.isSome(underWay) ? underWay.value : yield* FiberMap.run(lookups, host, lookup)
-    return yield* Effect.timeoutOrElse(Fiber.join(fiber), { duration: policy.dnsTimeout, orElse: () => timeout(host) })
+    const fiber = Option.isSome(underWay)
+      ? underWay.value
+      : yield* FiberMap.run(
+          lookups,
+          host,
+          Effect.timeoutOrElse(dns.lookup(host), {
+            duration: longest,
+            orElse: () => Effect.fail(new Dns.DnsError({ reason: "Timeout", method: "lookup", hostname: host }))
+          })
+        )
+    return yield* Effect.timeoutOption(Fiber.await(fiber), policy.dnsTimeout)
   })
 
   /** The addresses of one seed; none when it does not answer in time, which is no reason to worry. */
   const resolveOne = Effect.fnUntraced(function* ({ host, literal, port, text }: Seed, isFirstTry: boolean) {
-    const addresses =
-      literal === undefined
-        ? yield* lookUp(host).pipe(
-            Effect.map((ips) => ips.map((ip) => PeerSocketAddress.fromIp(ip, port))),
-            Effect.catch(({ reason }) =>
-              (isFirstTry ? Effect.logInfo : Effect.logDebug)("a seed did not answer").pipe(
-                Effect.annotateLogs({ seed: text, reason }),
-                Effect.as([])
-              )
-            )
-          )
-        : [literal]
+    let addresses = literal === undefined ? [] : [literal]
+    if (literal === undefined) {
+      const answer = Option.getOrUndefined(yield* lookUp(host))
+      if (answer !== undefined && Exit.isSuccess(answer)) {
+        addresses = answer.value.map((ip) => PeerSocketAddress.fromIp(ip, port))
+      } else {
+        const error = answer === undefined ? undefined : Option.getOrUndefined(Cause.findErrorOption(answer.cause))
+        // Whatever else ends a lookup is a bug.
+        if (answer !== undefined && error === undefined) return yield* Effect.die(Cause.squash(answer.cause))
+        const log = isFirstTry ? Effect.logInfo : Effect.logDebug
+        yield* Effect.annotateLogs(log("a seed did not answer"), { seed: text, reason: error?.reason ?? "Timeout" })
+      }
+    }
     yield* found(text, addresses.length)
     return addresses
   })
 
-  const resolveAll = (isFirstTry: boolean) =>
-    Effect.map(
-      Effect.forEach(seeds, (seed) => resolveOne(seed, isFirstTry), { concurrency: "unbounded" }).pipe(
-        Effect.withSpan("DnsSeeds.resolve")
-      ),
-      (addresses) => unique(addresses.flat())
-    )
+  const resolveAll = (isFirstTry: boolean) => {
+    const each = Effect.forEach(seeds, (seed) => resolveOne(seed, isFirstTry), { concurrency: "unbounded" })
+    // Asked every few seconds while there is no answer: it says where it is by its name.
+    const span = Effect.withSpan(each, "DnsSeeds.resolve", { captureStackTrace: false })
+    return Effect.map(span, (addresses) => unique(addresses.flat()))
+  }
 
   const resolve = Effect.gen(function* () {
     if (seeds.length === 0) {

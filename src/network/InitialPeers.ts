@@ -200,11 +200,16 @@ function* make() {
         : Effect.succeed(false)
 
   /** Nobody dialled it within `Policy.reconnectDelay`, and nothing else speaks against it now. */
-  const isDue = Effect.fnUntraced(function* (address: Address) {
+  const isDue = (address: Address): Effect.Effect<boolean> =>
+    Effect.flatMap(Monotonic.millis, (now) => {
+      const dialled = dialledAt.get(PeerSocketAddress.format(address))
+      // Most that are looked at while nobody answers; what they would be asked next costs more.
+      return dialled !== undefined && now - dialled <= delayMillis ? Effect.succeed(false) : isFree(address, now)
+    })
+
+  const isFree = Effect.fnUntraced(function* (address: Address, now: number) {
     const entry = Option.getOrUndefined(yield* book.get(address))
-    const dialled = dialledAt.get(PeerSocketAddress.format(address)) ?? Number.NEGATIVE_INFINITY
-    const attempted = Math.max(dialled, entry?.lastAttemptMillis ?? Number.NEGATIVE_INFINITY)
-    const now = yield* Monotonic.millis
+    const attempted = entry?.lastAttemptMillis ?? Number.NEGATIVE_INFINITY
     if (now - attempted <= delayMillis) return false
     // A change so soon after another would not count, and the crawler would not know of this dial.
     const failed = entry?.lastFailureMillis ?? Number.NEGATIVE_INFINITY

@@ -58,7 +58,10 @@ const notWatchedForBlocks = [edit("network/PeerSet", "router.isWaitingFor(item.h
 export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S1: [[...noTurns, edit("network/InitialPeers", "yield* Effect.sleep(policy.dialInterval)")]],
   S2: [
-    [edit("network/InitialPeers", "now - attempted <= delayMillis", "false")],
+    [
+      edit("network/InitialPeers", "now - attempted <= delayMillis", "false"),
+      edit("network/InitialPeers", "dialled !== undefined && now - dialled <= delayMillis", "false")
+    ],
     [edit("network/InitialPeers", "(yield* Monotonic.millis) - gatheredMillis >= delayMillis", "true")],
     [edit("network/InitialPeers", 'slots.open("outbound") === 0', "true")]
   ],
