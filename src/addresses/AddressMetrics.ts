@@ -21,6 +21,16 @@ export interface AddressMetrics {
   readonly limit: number
 }
 
+export const isSame = (a: AddressMetrics, b: AddressMetrics): boolean =>
+  a.responded === b.responded &&
+  a.neverAttempted === b.neverAttempted &&
+  a.failed === b.failed &&
+  a.attemptPending === b.attemptPending &&
+  a.recentlyLive === b.recentlyLive &&
+  a.recentlyStoppedResponding === b.recentlyStoppedResponding &&
+  a.total === b.total &&
+  a.limit === b.limit
+
 /** Sets the gauges of one network in the registry of `context`. */
 export const gauges = (
   network: ChainKind,

@@ -317,7 +317,9 @@ export const make = (choose: (known: Known) => Choice) =>
       if (changes.length === 0) return Effect.void
       const counts = count(now)
       showGauges(counts, choice.sizes())
-      return SubscriptionRef.set(metrics, counts).pipe(
+      // Most changes, answers to pings among them, leave every count as it was.
+      const isAsBefore = AddressMetrics.isSame(counts, SubscriptionRef.getUnsafe(metrics))
+      return (isAsBefore ? Effect.void : SubscriptionRef.set(metrics, counts)).pipe(
         Effect.andThen(PubSub.publishAll(bus, changes)),
         Effect.andThen(logWhenAlone(counts, now))
       )

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, type Fiber } from "effect"
+import { type Clock, Duration, Effect, type Fiber, FiberSet, type Scope } from "effect"
 
 /** A time limit that is kept. */
 export interface Alarm {
@@ -19,8 +19,16 @@ export interface Alarm {
   readonly ring: () => void
 }
 
+/** Begins what sleeps until an alarm. */
+export type Sleepers = (sleep: Effect.Effect<void>) => Fiber.Fiber<void>
+
+/** Those of many connections, in the context in force, until the scope closes. */
+export const sleepers: Effect.Effect<Sleepers, never, Scope.Scope> = Effect.flatMap(FiberSet.make<void>(), (set) =>
+  FiberSet.runtime(set)()
+)
+
 export class Alarms {
-  readonly #context: Context.Context<never>
+  readonly #sleepers: Sleepers
   readonly #clock: Clock.Clock
   readonly #longestSleepNanos: bigint
   /** A handful, replaced, not changed: while none is set, nothing is kept. */
@@ -29,10 +37,10 @@ export class Alarms {
   #wakesAtNanos = 0n
   #isOver = false
 
-  /** Sleeps by the clock of `context`. */
-  constructor(context: Context.Context<never>, longestSleep: Duration.Duration) {
-    this.#context = context
-    this.#clock = Context.get(context, Clock.Clock)
+  /** `clock` is the one by which `sleepers` sleep. */
+  constructor(sleepers: Sleepers, clock: Clock.Clock, longestSleep: Duration.Duration) {
+    this.#sleepers = sleepers
+    this.#clock = clock
     this.#longestSleepNanos = Duration.toNanosUnsafe(longestSleep)
   }
 
@@ -67,7 +75,7 @@ export class Alarms {
       now + this.#longestSleepNanos
     )
     const sleep = Effect.sleep(Duration.nanos(this.#wakesAtNanos - now))
-    this.#sleeper = Effect.runForkWith(this.#context)(Effect.map(sleep, () => this.#wake()))
+    this.#sleeper = this.#sleepers(Effect.map(sleep, () => this.#wake()))
   }
 
   #wake(): void {

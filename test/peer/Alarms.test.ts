@@ -2,11 +2,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Random } from "effect"
 import { SimRuntime } from "network-effect/simulation"
-import { type Alarm, Alarms } from "../../src/peer/Alarms.ts"
+import { type Alarm, Alarms, sleepers } from "../../src/peer/Alarms.ts"
 
 const seconds = (count: number) => BigInt(count) * 1_000_000_000n
 
-const make = Effect.map(Effect.context<never>(), (context) => new Alarms(context, Duration.seconds(20)))
+const make = Effect.gen(function* () {
+  return new Alarms(yield* sleepers, yield* Clock.Clock, Duration.seconds(20))
+})
 
 describe("alarms", () => {
   it("ring at their time, once, in any order of setting and giving up", () => {
@@ -38,7 +40,7 @@ describe("alarms", () => {
       })
       const runtime = new SimRuntime()
       const { clock } = runtime
-      const end = runtime.run(program.pipe(Random.withSeed(seed)), 3_600_000)
+      const end = runtime.run(program.pipe(Random.withSeed(seed), Effect.scoped), 3_600_000)
       assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
     }
   })
@@ -54,7 +56,7 @@ describe("alarms", () => {
       }
       yield* Effect.sleep("10 minutes")
     })
-    const end = runtime.run(program, 3_600_000)
+    const end = runtime.run(Effect.scoped(program), 3_600_000)
     assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
     // And the program's own sleep.
     assert.strictEqual(runtime.work().timers, 2)
@@ -74,7 +76,7 @@ describe("alarms", () => {
       over.set(seconds(3), () => rung.push("after the end"))
       yield* Effect.sleep("1 minute")
     })
-    const end = runtime.run(program, 3_600_000)
+    const end = runtime.run(Effect.scoped(program), 3_600_000)
     assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
     assert.deepStrictEqual(rung, ["second"])
   })
