@@ -16,8 +16,8 @@ import { StatusListening } from "../src/status/StatusAddress.ts"
 import { OtherNodes } from "../src/status/NodeView.ts"
 import * as TcpTransport from "../src/transport/TcpTransport.ts"
 import { InboundTransport } from "../src/transport/Transport.ts"
+import { loaded } from "./Loaded.ts"
 import * as Node from "./Node.ts"
-import * as StatusServer from "./StatusServer.ts"
 
 /**
  * Nodes that find each other in seconds instead of minutes: nobody else is on this network, so nothing needs to be spared.
@@ -95,10 +95,10 @@ export const layerOver = Layer.effect(
               const services = yield* Layer.build(
                 status === undefined
                   ? Layer.merge(node, Layer.succeed(StatusListening, { address: Option.none() }))
-                  : StatusServer.layer(status.address).pipe(
-                      Layer.provideMerge(node),
-                      Layer.provide(Layer.succeed(OtherNodes, status.others))
-                    )
+                  : loaded(
+                      () => import("./StatusServer.ts"),
+                      ({ layer }) => layer(status.address)
+                    ).pipe(Layer.provideMerge(node), Layer.provide(Layer.succeed(OtherNodes, status.others)))
               )
               const network = Context.get(services, Network)
               const listening = Option.getOrElse(network.listenAddress, () => address)

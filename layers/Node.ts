@@ -2,7 +2,7 @@
  * What a node is made of. What `network-effect start` runs.
  *
  *     network        Network, and what watches over all
- *     dialling       Connector, InitialPeers, Dialer, Feelers, ManualPeers
+ *     dialling       Connector, InitialPeers, Dialer, Feelers, StaleTip, ManualPeers
  *     crawler        Crawler                                          replaceable
  *     listening      Listener
  *     peers          PeerSet, PeerAdmission, Evictions, BlockAdvertiser, Handshake, InventoryRegistry
@@ -53,6 +53,7 @@ import { NetworkEvents } from "../src/network/NetworkEvents.ts"
 import { NodeAnswers } from "../src/network/NodeAnswers.ts"
 import { PeerAdmission } from "../src/network/PeerAdmission.ts"
 import { PeerSet } from "../src/network/PeerSet.ts"
+import * as StaleTip from "../src/network/StaleTip.ts"
 import * as StatusLog from "../src/network/StatusLog.ts"
 import { Handshake, LocalNode } from "../src/peer/Handshake.ts"
 import { InboundRequests } from "../src/peer/InboundRequests.ts"
@@ -97,6 +98,7 @@ type DiallingNeeds =
   | BackgroundTasks
   | BanList
   | ChainParams
+  | ChainTip
   | ConnectionSlots
   | Crawler
   | DnsSeeds
@@ -109,7 +111,7 @@ type DiallingNeeds =
 
 /** Whom we dial, and when. The operator's list ends with the process. */
 export const dialling: Layer.Layer<Connector | InitialPeers | ManualPeers, TaskNameTaken, DiallingNeeds> =
-  Layer.mergeAll(Dialer.layer, Feelers.layer, ManualPeers.layer).pipe(
+  Layer.mergeAll(Dialer.layer, Feelers.layer, StaleTip.layer, ManualPeers.layer).pipe(
     Layer.provideMerge(InitialPeers.layer),
     Layer.provideMerge(Connector.layer)
   )
@@ -122,7 +124,7 @@ export const diallingFrom = (
   TaskNameTaken,
   DiallingNeeds | FileSystem.FileSystem | Path.Path
 > =>
-  Layer.mergeAll(Dialer.layer, Feelers.layer, ManualPeers.layerFile(directory)).pipe(
+  Layer.mergeAll(Dialer.layer, Feelers.layer, StaleTip.layer, ManualPeers.layerFile(directory)).pipe(
     Layer.provideMerge(InitialPeers.layer),
     Layer.provideMerge(Connector.layer)
   )

@@ -7,22 +7,19 @@ import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { type Cause, Config, ConfigProvider, Effect, Layer, Option, Path } from "effect"
-import { InForce, readFile, shortName } from "../src/cli/config.ts"
-import { DoctorSettings } from "../src/cli/doctor.ts"
+import { readFile, shortName } from "../src/cli/Files.ts"
 import * as AddressGroups from "../src/addresses/AddressGroups.ts"
 import type { PeerSocketAddress } from "../src/chain/PeerSocketAddress.ts"
 import { explained, type Failure, root } from "../src/cli/root.ts"
 import * as SettingsFile from "../src/cli/SettingsFile.ts"
 import { defaults, Policy } from "../src/Policy.ts"
-import * as TcpTransport from "../src/transport/TcpTransport.ts"
 import { Zones } from "../src/transport/Zones.ts"
-import { StatusListening } from "../src/status/StatusAddress.ts"
-import * as RecordFolder from "../src/recording/RecordFolder.ts"
+import { check, StatusListening } from "../src/status/StatusAddress.ts"
 import * as CacheLock from "./CacheLock.ts"
 import * as Descriptors from "./Descriptors.ts"
+import { loaded } from "./Loaded.ts"
 import * as Node from "./Node.ts"
 import type { NodeOptions } from "./Node.ts"
-import * as StatusServer from "./StatusServer.ts"
 
 /** The flags of `start` as they are parsed. */
 interface StartFlags {
@@ -88,31 +85,18 @@ export const load = Effect.fnUntraced(function* (flags: SettingsFile.Flags) {
   return { options: settings satisfies NodeOptions, policy, zones: Layer.succeed(Zones, settings.zones) }
 })
 
-const failing = (change: string) => (cause: Cause.Cause<Failure>) =>
+/** A failure as its sentence. `change` says what to do about a taken address. */
+export const failing = (change: string) => (cause: Cause.Cause<Failure>) =>
   Layer.effectContext(explained(change)(Effect.failCause(cause)))
 
-const loadWithoutPeers = (flags: Pick<StartFlags, "network" | "listen">) =>
+/** The same, for commands that start nothing. */
+export const loadWithoutPeers = (flags: Pick<StartFlags, "network" | "listen">) =>
   load({
     network: Option.getOrUndefined(flags.network),
     listen: Option.getOrUndefined(flags.listen),
     peers: [],
     userAgent: undefined
   })
-
-/** What `doctor` looks at, with these flags, and what it listens with. */
-export const layerDoctor = (flags: Pick<StartFlags, "network" | "listen">) =>
-  Layer.unwrap(
-    Effect.map(loadWithoutPeers(flags), ({ options, zones }) =>
-      Layer.merge(Layer.succeed(DoctorSettings, DoctorSettings.of(options)), Layer.provide(TcpTransport.layer, zones))
-    )
-  ).pipe(Layer.catchCause(failing("")))
-
-/** What `config show` prints, with these flags. */
-export const layerInForce = (flags: Pick<StartFlags, "network" | "listen">) =>
-  Layer.effect(
-    InForce,
-    Effect.map(loadWithoutPeers(flags), ({ options }) => InForce.of(options))
-  ).pipe(Layer.catchCause(failing("")))
 
 /** As whoever stops the process from outside, so that everything is closed in order. */
 const stopProcess = Effect.sync(() => process.kill(process.pid, "SIGTERM"))
@@ -122,22 +106,24 @@ export const layerNode = (flags: StartFlags) => {
   const recording = Option.match(flags.record, {
     onNone: () => Layer.empty,
     onSome: (directory) =>
-      RecordFolder.layerRecording({ directory, keepsBodies: flags.recordBodies }).pipe(
-        Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
-      )
+      loaded(
+        () => import("../src/recording/RecordFolder.ts"),
+        ({ layerRecording }) => layerRecording({ directory, keepsBodies: flags.recordBodies })
+      ).pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom]))
   })
   const node = Layer.unwrap(
     load({
       network: Option.getOrUndefined(flags.network),
       listen: Option.getOrUndefined(flags.listen),
       peers: flags.peers,
-      userAgent: Option.getOrUndefined(flags.userAgent)
+      userAgent: Option.getOrUndefined(flags.userAgent),
+      asmap: Option.getOrUndefined(flags.asmap)
     }).pipe(
       Effect.map(({ options, policy, zones }) => {
-        const { cacheDirectory, chain } = options
+        const { asmap, cacheDirectory, chain } = options
         return Node.layer(options).pipe(
           Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
-          Layer.provide(Option.match(flags.asmap, { onNone: () => Layer.empty, onSome: AddressGroups.layerFile })),
+          Layer.provide(asmap === undefined ? Layer.empty : AddressGroups.layerFile(asmap)),
           Layer.provide(zones),
           Layer.provide(recording),
           Layer.merge(Descriptors.layer),
@@ -152,13 +138,18 @@ export const layerNode = (flags: StartFlags) => {
     onNone: () => Layer.succeed(StatusListening, { address: Option.none() }).pipe(Layer.provideMerge(node)),
     onSome: (address) => {
       const change = failing("choose another with --status, or --status off")
-      const status = StatusServer.layer(address, {
-        hosts: flags.statusHosts,
-        rpcCookie: Option.getOrUndefined(flags.rpcCookie),
-        stop: stopProcess
-      }).pipe(Layer.catchCause(change))
+      // The node listens before the modules of the page are read.
+      const status = loaded(
+        () => import("./StatusServer.ts"),
+        ({ layer }) =>
+          layer(address, {
+            hosts: flags.statusHosts,
+            rpcCookie: Option.getOrUndefined(flags.rpcCookie),
+            stop: stopProcess
+          })
+      ).pipe(Layer.catchCause(change))
       // Before the node is built, which binds and dials.
-      const checked = Layer.effectDiscard(StatusServer.check(address)).pipe(Layer.catchCause(change))
+      const checked = Layer.effectDiscard(check(address)).pipe(Layer.catchCause(change))
       return Layer.unwrap(Effect.as(Layer.build(checked), status.pipe(Layer.provideMerge(node))))
     }
   })

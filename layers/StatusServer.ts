@@ -15,9 +15,11 @@ import { StatusAccess } from "../src/status/Guard.ts"
 import * as RpcCookie from "../src/status/RpcCookie.ts"
 import * as RpcMethods from "../src/status/RpcMethods.ts"
 import * as Routes from "../src/status/Routes.ts"
-import { StatusListening, StatusNeedsToken, token } from "../src/status/StatusAddress.ts"
+import { check, StatusListening } from "../src/status/StatusAddress.ts"
 import * as StatusListener from "../src/status/StatusListener.ts"
 import { ListenError } from "../src/transport/Transport.ts"
+
+export { check }
 
 /** What a status server is told besides its address. */
 export interface StatusServerOptions {
@@ -28,15 +30,6 @@ export interface StatusServerOptions {
   /** Ends the process in order: what JSON-RPC's `stop` does. There is no such method without. */
   readonly stop?: Effect.Effect<void> | undefined
 }
-
-/** Fails when others could reach the address and there is no token. To be asked before anything of a node is bound. */
-export const check = Effect.fnUntraced(function* (address: PeerSocketAddress.PeerSocketAddress) {
-  const secret = yield* Effect.orDie(token)
-  if (Option.isNone(secret) && !NetAddress.isLoopback(address.address)) {
-    return yield* new StatusNeedsToken({ address: PeerSocketAddress.format(address) })
-  }
-  return secret
-})
 
 /** Serves routes until the scope closes, and says where. Port 0 takes a free one. */
 const served = <A, E, R>(

@@ -3,14 +3,12 @@
  *
  * @module
  */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Config, Effect, Layer, Logger, LogLevel, Option, References, Stdio, Tracer } from "effect"
-import { Otlp } from "effect/observability"
 import { ShowAddresses } from "../src/chain/PeerSocketAddress.ts"
 import { explained, root } from "../src/cli/root.ts"
 import { nearMiss, SettingsError } from "../src/cli/SettingsSource.ts"
+import { loaded } from "./Loaded.ts"
 import { bounded } from "./Standard.ts"
-import * as CollectorClient from "../src/status/CollectorClient.ts"
 import { LogLevelControl, make as makeControl } from "../src/status/LogLevelControl.ts"
 
 const pretty = Logger.consolePretty()
@@ -43,9 +41,9 @@ const initialLevel = Effect.gen(function* () {
 const collector = (url: string) =>
   URL.canParse(url) && /^https?:/.test(url)
     ? Effect.succeed(
-        Otlp.layerJson({ baseUrl: url, resource: { serviceName: "network-effect" } }).pipe(
-          Layer.provide(CollectorClient.layer),
-          Layer.provide(NodeHttpClient.layerUndici)
+        loaded(
+          () => import("./Collector.ts"),
+          ({ layer }) => layer(url)
         )
       )
     : Effect.fail(new SettingsError({ message: `--otlp ${url} is not a URL: say http://host:port` }))

@@ -1,81 +1,66 @@
 /**
  * The network-effect command. The one place where an effect is run: by `run`, which `bin.js` calls.
  *
+ * Most of a start is reading modules, so whoever names a command reads those of that one alone.
+ *
  * @module
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
-import * as NodeDns from "@effect/platform-node/NodeDns"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Effect, Exit, Layer, Runtime } from "effect"
+import { Cause, Effect, Exit, Layer, Runtime, Stdio } from "effect"
 import { Command } from "effect/cli"
-import * as BoundedFetch from "../src/cli/BoundedFetch.ts"
-import * as census from "../src/cli/census.ts"
-import { serve } from "../src/cli/censusServe.ts"
-import { watch } from "../src/cli/censusWatch.ts"
-import * as config from "../src/cli/config.ts"
-import { devnet } from "../src/cli/devnet.ts"
-import { doctor } from "../src/cli/doctor.ts"
-import * as remote from "../src/cli/remote.ts"
-import { replay } from "../src/cli/replay.ts"
 import { layerOutput, root } from "../src/cli/root.ts"
-import { start } from "../src/cli/start.ts"
-import { top } from "../src/cli/top.ts"
 import { version } from "../src/version.ts"
-import * as Census from "./Census.ts"
-import * as Devnet from "./Devnet.ts"
-import * as Settings from "./Settings.ts"
-import * as Standard from "./Standard.ts"
 import * as Telemetry from "./Telemetry.ts"
 
-/** Every command, with the layers it needs. */
-export const command = root.pipe(
-  Command.withSubcommands([
-    start.pipe(
-      Command.provide((flags) => Settings.layerNode(flags)),
-      Command.provide(({ json }) => Standard.layerOutput(json)),
-      Command.provide(Telemetry.layer)
-    ),
-    devnet.pipe(Command.provide(Devnet.layer), Command.provide(Telemetry.layer)),
-    census.census.pipe(
-      Command.withSubcommands([
-        census.run.pipe(
-          Command.provide((flags) => Census.layerRun(flags)),
-          Command.provide(Telemetry.layer)
-        ),
-        census.report.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
-        census.diff.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
-        census.host.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
-        census.exports.pipe(Command.provide((flags) => Census.layerExistingStore(flags))),
-        serve.pipe(Command.provide((flags) => Census.layerServe(flags))),
-        watch.pipe(
-          Command.provide((flags) => Census.layerWatch(flags)),
-          Command.provide(Telemetry.layer)
-        )
-      ])
-    ),
-    config.config.pipe(
-      Command.withSubcommands([
-        config.check,
-        config.show.pipe(Command.provide((flags) => Settings.layerInForce(flags))),
-        config.printDefault
-      ])
-    ),
-    remote.peers,
-    remote.addresses,
-    remote.why,
-    remote.bans,
-    remote.ban,
-    remote.unban,
-    remote.connect,
-    remote.logLevel,
-    replay,
-    top,
-    doctor.pipe(Command.provide((flags) => Layer.merge(Settings.layerDoctor(flags), NodeDns.layer)))
-  ])
+/** Runs one of these commands, as the arguments say. */
+const only = <const Commands extends ReadonlyArray<Command.Command.Any>>(
+  load: () => Promise<{ readonly commands: Commands }>
+) =>
+  Effect.flatMap(Effect.promise(load), ({ commands }) =>
+    Command.run(root.pipe(Command.withSubcommands(commands)), { version })
+  )
+
+const ask = only(() => import("./commands/ask.ts"))
+
+/** By the word the arguments begin with. */
+export const programs = {
+  start: only(() => import("./commands/start.ts")),
+  devnet: only(() => import("./commands/devnet.ts")),
+  census: only(() => import("./commands/census.ts")),
+  config: only(() => import("./commands/config.ts")),
+  peers: ask,
+  addresses: ask,
+  why: ask,
+  bans: ask,
+  ban: ask,
+  unban: ask,
+  connect: ask,
+  "log-level": ask,
+  top: ask,
+  replay: only(() => import("./commands/replay.ts")),
+  doctor: only(() => import("./commands/doctor.ts"))
+}
+
+/** For help, for what is wrong, and for flags that stand before the command. */
+const all = Effect.flatMap(
+  Effect.promise(() => import("./commands/all.ts")),
+  ({ command }) => Command.run(command, { version })
 )
 
+/** Says something about all commands, wherever it stands. */
+const isAboutAll = (argument: string): boolean => /^--(completions|wizard)\b/.test(argument)
+
+const isOne = (name: string): name is keyof typeof programs => Object.hasOwn(programs, name)
+
+const program = Effect.gen(function* () {
+  const args = yield* (yield* Stdio.Stdio).args
+  const [name = ""] = args
+  return yield* isOne(name) && !args.some(isAboutAll) ? programs[name] : all
+})
+
 /** What every command stands on. */
-export const platform = Layer.mergeAll(Telemetry.layerLogs, layerOutput, BoundedFetch.layer).pipe(
+export const platform = Layer.merge(Telemetry.layerLogs, layerOutput).pipe(
   Layer.provideMerge(Layer.merge(NodeServices.layer, NodeCrypto.layerSecureRandom))
 )
 
@@ -93,5 +78,5 @@ export const run = (onStart: (stop: (code: number) => void) => void): void => {
         process.exit(wasStopped ? stoppedWith : code)
       })
     )
-  })(Command.run(command, { version }).pipe(Effect.provide(platform)))
+  })(program.pipe(Effect.provide(platform)))
 }

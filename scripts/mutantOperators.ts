@@ -1,42 +1,49 @@
 /**
- * How mutants are made: a plugin of Stryker, which brings most operators, with three of our own. Loaded by Stryker itself and by
- * `scripts/mutants.ts`; says what is left out and why.
+ * How the source is changed by `scripts/mutants.ts`: the operators, and what is left out and why.
  *
- * Needs `NETWORK_EFFECT_MUTANTS_TOOLS`, the folder that Stryker is installed in, and for a run `NETWORK_EFFECT_MUTANTS_CHOSEN`,
- * a file with the keys of the mutants that are wanted.
+ * Pure: a text goes in, and every small change of it comes out.
  */
-import { readFileSync } from "node:fs"
-import { join } from "node:path"
-import { pathToFileURL } from "node:url"
+import { type Node, parse } from "../test/support/codePattern.ts"
 
-/** A node of Babel's tree, as far as operators look at it. */
-export interface BabelNode {
-  readonly type: string
-  readonly loc?: Location | null
-  readonly [field: string]: unknown
+/** A change of a text: what is from `start` on and before `end` is replaced. */
+export interface Change {
+  readonly operator: string
+  readonly start: number
+  readonly end: number
+  readonly replacement: string
+  /** How the place is marked to see which tests come by: around an expression, around statements, or at the start of a block. */
+  readonly kind: "expression" | "statement" | "block"
+  /** What is marked. */
+  readonly place: { readonly start: number; readonly end: number }
+  /** It runs when its module is loaded: every test that imports the file comes by. */
+  readonly isOnce: boolean
 }
 
-export interface Location {
-  readonly start: { readonly line: number; readonly column: number }
-  readonly end: { readonly line: number; readonly column: number }
+/** The operators in use, and what each does. */
+export const operators: Readonly<Record<string, string>> = {
+  ConditionalExpression: "a condition is always true, or never",
+  EqualityOperator: "`<` is `<=` or `>=`, `===` is `!==`, and so on",
+  LogicalOperator: "`&&` is `||`, `||` and `??` are `&&`",
+  BooleanLiteral: "`true` is `false`; `!x` is `x`",
+  NumberByOne: "a whole number is one more, or one less",
+  ArithmeticOperator: "`+` is `-`, `*` is `/`, `%` is `*`, and so on",
+  UpdateOperator: "`++` is `--`",
+  AssignmentOperator: "`+=` is `-=`, and so on",
+  UnaryOperator: "`-x` is `x`",
+  CallDropped: "a statement that stands for its effect (`f()`, `yield* f`, `a = b`, `a++`) is left out",
+  OrderSwapped: "two such statements that follow each other change places",
+  BlockStatement: "a block is empty",
+  ArrayDeclaration: "an array is empty",
+  MethodExpression: "`min` is `max`, `some` is `every`; `filter`, `slice`, `toSorted` and `toReversed` are left out"
 }
 
-interface NodePath {
-  readonly node: BabelNode
-  readonly parent?: BabelNode
-}
-
-interface Operator {
-  readonly name: string
-  mutate: (path: NodePath, options: unknown) => Iterable<BabelNode>
-}
-
-/** Operators of Stryker that are not used, and why. */
+/** Operators that others have, and why they are not used. */
 export const operatorsLeftOut: Readonly<Record<string, string>> = {
   StringLiteral: "texts of logs, errors and spans; names that matter are compared by the tests of metrics and messages",
   ObjectLiteral: "almost no program without the fields of an object compiles",
   ArrowFunction: "almost no program with a function of nothing in its place compiles",
-  CallExpression: "a part of CallDropped, which drops what is yielded too"
+  OptionalChaining: "almost no program without it compiles",
+  Regex: "there are few, and their changes are mostly of one character in a text"
 }
 
 /** Files whose rules are not those of a node. */
@@ -50,98 +57,235 @@ export const filesLeftOut: Readonly<Record<string, string>> = {
 }
 
 /** Code that only writes a line of log. */
-export const codeLeftOut = "calls of Effect.log… and annotateLogs, and code that runs once when its module is loaded"
+export const codeLeftOut = "calls of Effect.log… and annotateLogs"
 
-const isNode = (value: unknown): value is BabelNode => typeof value === "object" && value !== null && "type" in value
-const nodesOf = (value: unknown): ReadonlyArray<BabelNode> => (Array.isArray(value) ? value.filter(isNode) : [])
+const isNode = (value: unknown): value is Node => typeof value === "object" && value !== null && "type" in value
+const nodesOf = (value: unknown): ReadonlyArray<Node> =>
+  Array.isArray(value) ? value.filter(isNode) : isNode(value) ? [value] : []
+const nodeOf = (value: unknown): Node | undefined => nodesOf(value)[0]
 
-/** `f()`, `yield* f`, `a = b`, `a++`: a statement for its effect. */
-const isForItsEffect = (node: BabelNode): boolean => {
-  const { expression } = node
-  return (
-    node.type === "ExpressionStatement" &&
-    isNode(expression) &&
-    ["CallExpression", "YieldExpression", "AssignmentExpression", "UpdateExpression"].includes(expression.type) &&
-    !(isNode(expression["callee"]) && expression["callee"].type === "Super")
-  )
+const nameOfCallee = (node: Node): string | undefined => {
+  const name = nodeOf(nodeOf(node["callee"])?.["property"])?.["name"]
+  return typeof name === "string" ? name : undefined
 }
-
-const ours: ReadonlyArray<Operator> = [
-  {
-    name: "NumberByOne",
-    *mutate({ node, parent }) {
-      const { value } = node
-      if (node.type !== "NumericLiteral" || typeof value !== "number" || !Number.isInteger(value)) return
-      // A type.
-      if (parent?.type === "TSLiteralType") return
-      yield { type: "NumericLiteral", value: value + 1 }
-      if (value > 0) yield { type: "NumericLiteral", value: value - 1 }
-    }
-  },
-  {
-    name: "CallDropped",
-    *mutate({ node }) {
-      if (isForItsEffect(node)) yield { type: "BlockStatement", body: [], directives: [] }
-    }
-  },
-  {
-    name: "OrderSwapped",
-    *mutate({ node }) {
-      if (node.type !== "BlockStatement") return
-      const body = nodesOf(node["body"])
-      for (const [i, statement] of body.entries()) {
-        const next = body[i + 1]
-        if (next === undefined || !isForItsEffect(statement) || !isForItsEffect(next)) continue
-        yield { ...node, body: [...body.slice(0, i), next, statement, ...body.slice(i + 2)] }
-      }
-    }
-  }
-]
-
-/** Where a mutant is and which of its operator it is there, from 0 on. Lines from 1 on. */
-export const keyOf = (operator: string, { end, start }: Location, index: number): string =>
-  `${operator} ${start.line}:${start.column}-${end.line}:${end.column} ${index}`
-
-const tools = process.env["NETWORK_EFFECT_MUTANTS_TOOLS"] ?? ""
-const chosenFile = process.env["NETWORK_EFFECT_MUTANTS_CHOSEN"]
-const chosen =
-  chosenFile === undefined ? undefined : new Set(JSON.parse(readFileSync(chosenFile, "utf8")) as ReadonlyArray<string>)
-
-const { allMutators } = (await import(
-  pathToFileURL(join(tools, "node_modules/@stryker-mutator/instrumenter/dist/src/mutators/mutate.js")).href
-)) as { readonly allMutators: Array<Operator> }
-
-const wanted = (operator: Operator): Operator => ({
-  name: operator.name,
-  *mutate(path, options) {
-    let index = 0
-    for (const replacement of operator.mutate(path, options)) {
-      const { loc } = path.node
-      const isWanted = loc && (chosen === undefined || chosen.has(keyOf(operator.name, loc, index)))
-      index++
-      if (isWanted) yield replacement
-    }
-  }
-})
-
-const all = [...allMutators, ...ours].filter(({ name }) => !(name in operatorsLeftOut)).map(wanted)
-allMutators.splice(0, allMutators.length, ...all)
-
-/** The operators in use. */
-export const operators: ReadonlyArray<string> = all.map(({ name }) => name)
 
 const logs = /^(log(Trace|Debug|Info|Warning|Error|Fatal)?|annotateLogs)$/
 
-const nameOfCallee = (node: BabelNode): string | undefined => {
-  const { callee } = node
-  if (!isNode(callee)) return undefined
-  const { property } = callee
-  return isNode(property) && typeof property["name"] === "string" ? property["name"] : undefined
+/** `f()`, `yield* f`, `a = b`, `a++`: a statement for its effect. */
+const isForItsEffect = (node: Node): boolean => {
+  const expression = nodeOf(node["expression"])
+  return (
+    node.type === "ExpressionStatement" &&
+    expression !== undefined &&
+    ["CallExpression", "YieldExpression", "AssignmentExpression", "UpdateExpression"].includes(expression.type) &&
+    nodeOf(expression["callee"])?.type !== "Super"
+  )
 }
 
-/** Why nothing below a node is changed. */
-export const shouldIgnore = ({ node }: NodePath): string | undefined =>
-  node.type === "CallExpression" && logs.test(nameOfCallee(node) ?? "") ? "a line of log" : undefined
+const others: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "<": ["<=", ">="],
+  "<=": ["<", ">"],
+  ">": [">=", "<="],
+  ">=": [">", "<"],
+  "===": ["!=="],
+  "!==": ["==="],
+  "+": ["-"],
+  "-": ["+"],
+  "*": ["/"],
+  "/": ["*"],
+  "%": ["*"],
+  "&&": ["||"],
+  "||": ["&&"],
+  "??": ["&&"],
+  "+=": ["-="],
+  "-=": ["+="],
+  "*=": ["/="],
+  "/=": ["*="]
+}
 
-/** In the form that Stryker wants its plugins in. */
-export const strykerPlugins = [{ kind: "Ignore", name: "logs", value: { shouldIgnore } }]
+const methods: ReadonlyMap<string, string> = new Map([
+  ["min", "max"],
+  ["max", "min"],
+  ["some", "every"],
+  ["every", "some"]
+])
+const leftOutMethods = new Set(["filter", "slice", "toSorted", "toReversed"])
+
+const functions = new Set(["ArrowFunctionExpression", "FunctionExpression", "FunctionDeclaration"])
+/** Of these only the expression is code. */
+const typed = new Set(["TSAsExpression", "TSNonNullExpression", "TSSatisfiesExpression"])
+
+type Made = Omit<Change, "isOnce" | "place">
+
+/** The changes of one node, without those of what is in it. */
+const changesAt = (node: Node, text: string): ReadonlyArray<Made> => {
+  const { end, start } = node
+  const code = (of: unknown): string => {
+    const part = nodeOf(of)
+    return part === undefined ? "" : text.slice(part.start, part.end)
+  }
+  const whole = (operator: string, ...replacements: ReadonlyArray<string>): ReadonlyArray<Made> =>
+    replacements.map((replacement) => ({ operator, start, end, replacement, kind: "expression" as const }))
+  const condition = (test: unknown, ...replacements: ReadonlyArray<string>): ReadonlyArray<Made> => {
+    const at = nodeOf(test)
+    if (at === undefined) return []
+    return replacements.map((replacement) => ({
+      operator: "ConditionalExpression",
+      start: at.start,
+      end: at.end,
+      replacement,
+      kind: "expression"
+    }))
+  }
+  const withOperator = (operator: string): ReadonlyArray<Made> => {
+    const sign = String(node["operator"])
+    const [left, right] = [code(node["left"]), code(node["right"])]
+    return whole(operator, ...(others[sign] ?? []).map((other) => `((${left}) ${other} (${right}))`))
+  }
+
+  switch (node.type) {
+    case "IfStatement":
+    case "ConditionalExpression":
+      return condition(node["test"], "true", "false")
+    case "WhileStatement":
+    case "ForStatement":
+      return condition(node["test"], "false")
+    case "BinaryExpression": {
+      const sign = String(node["operator"])
+      if (!"+-*/%".includes(sign)) return withOperator("EqualityOperator")
+      const isText = [node["left"], node["right"]].some((side) => {
+        const part = nodeOf(side)
+        return part?.type === "TemplateLiteral" || typeof part?.["value"] === "string"
+      })
+      return isText ? [] : withOperator("ArithmeticOperator")
+    }
+    case "LogicalExpression":
+      return withOperator("LogicalOperator")
+    case "AssignmentExpression":
+      return String(node["operator"]) in others
+        ? whole(
+            "AssignmentOperator",
+            ...(others[String(node["operator"])] ?? []).map(
+              (other) => `${code(node["left"])} ${other} ${code(node["right"])}`
+            )
+          )
+        : []
+    case "UpdateExpression": {
+      const other = node["operator"] === "++" ? "--" : "++"
+      return whole(
+        "UpdateOperator",
+        node["prefix"] === true ? `${other}${code(node["argument"])}` : `${code(node["argument"])}${other}`
+      )
+    }
+    case "UnaryExpression":
+      if (node["operator"] === "!") return whole("BooleanLiteral", `(${code(node["argument"])})`)
+      return node["operator"] === "-" ? whole("UnaryOperator", `(${code(node["argument"])})`) : []
+    case "Literal": {
+      const { value } = node
+      if (typeof value === "boolean") return whole("BooleanLiteral", String(!value))
+      if (typeof value === "bigint")
+        return whole("NumberByOne", `${value + 1n}n`, ...(value > 0n ? [`${value - 1n}n`] : []))
+      if (typeof value !== "number" || !Number.isSafeInteger(value)) return []
+      return whole("NumberByOne", String(value + 1), ...(value > 0 ? [String(value - 1)] : []))
+    }
+    case "ArrayExpression":
+      return nodesOf(node["elements"]).length === 0 ? [] : whole("ArrayDeclaration", "[]")
+    case "CallExpression": {
+      const name = nameOfCallee(node) ?? ""
+      const callee = nodeOf(node["callee"])
+      const object = code(callee?.["object"])
+      if (leftOutMethods.has(name)) return whole("MethodExpression", object)
+      const other = methods.get(name)
+      const property = nodeOf(callee?.["property"])
+      if (other === undefined || property === undefined) return []
+      return whole("MethodExpression", text.slice(start, property.start) + other + text.slice(property.end, end))
+    }
+    case "ExpressionStatement":
+      return isForItsEffect(node) ? [{ operator: "CallDropped", start, end, replacement: "{}", kind: "statement" }] : []
+    case "BlockStatement": {
+      const body = nodesOf(node["body"])
+      if (body.length === 0) return []
+      const swaps = body.flatMap((statement, i): ReadonlyArray<Made> => {
+        const next = body[i + 1]
+        if (next === undefined || !isForItsEffect(statement) || !isForItsEffect(next)) return []
+        const [first, second] = [code(statement), code(next)]
+        const between = text.slice(statement.end, next.start)
+        const replacement = `{${second};${between}${first}}`
+        return [{ operator: "OrderSwapped", start: statement.start, end: next.end, replacement, kind: "statement" }]
+      })
+      return [{ operator: "BlockStatement", start, end, replacement: "{}", kind: "block" }, ...swaps]
+    }
+    default:
+      return []
+  }
+}
+
+/** Every change of a text, in the order of their places. */
+export const changesOf = (text: string): ReadonlyArray<Change> => {
+  const found: Array<Change> = []
+  const visit = (node: Node, isOnce: boolean, statement: Node | undefined): void => {
+    if (node.type === "ImportDeclaration" || node.type === "ExportAllDeclaration") return
+    if (node.type.startsWith("TS") && !typed.has(node.type)) return
+    if (node.type === "CallExpression" && logs.test(nameOfCallee(node) ?? "")) return
+    for (const change of changesAt(node, text)) {
+      // Lines do not end with a semicolon: none may begin with a parenthesis, which would go on from the one before.
+      if (change.kind !== "expression" || change.start !== statement?.start) {
+        found.push({ ...change, isOnce, place: { start: change.start, end: change.end } })
+        continue
+      }
+      const isWhole = change.end === nodeOf(statement["expression"])?.end
+      const begins = change.replacement.startsWith("(")
+      if (begins && !isWhole) continue
+      const replacement = begins ? `void ${change.replacement}` : change.replacement
+      found.push({
+        ...change,
+        replacement,
+        isOnce,
+        kind: "statement",
+        place: { start: statement.start, end: statement.end }
+      })
+    }
+    const isLater =
+      functions.has(node.type) || (node.type === "PropertyDefinition" && node["static"] !== true) ? false : isOnce
+    for (const [field, value] of Object.entries(node)) {
+      // A name, and not a value; `a?.b` must stay whole.
+      if (field === "key" && node["computed"] !== true) continue
+      if (typed.has(node.type) && field !== "expression") continue
+      for (const child of nodesOf(value))
+        if (child.type !== "ChainExpression") {
+          visit(child, isLater, child.type === "ExpressionStatement" ? child : statement)
+        }
+    }
+  }
+  visit(parse(text), true, undefined)
+  return found.toSorted((a, b) => a.start - b.start || b.end - a.end)
+}
+
+/** A text in which every change's place tells its number to `globalThis.networkEffectReached` when it is come by. */
+export const marked = (text: string, changes: ReadonlyMap<number, Change>): string => {
+  const call = (id: number) => `globalThis.networkEffectReached?.(${id})`
+  interface Insert {
+    readonly at: number
+    readonly text: string
+    /** At one place: what ends comes before what begins, and of what begins the longer first. */
+    readonly order: number
+  }
+  const inserts: Array<Insert> = []
+  for (const [id, { kind, place }] of changes) {
+    const { end, start } = place
+    const length = end - start + (kind === "statement" ? 0.5 : 0)
+    if (kind === "block") inserts.push({ at: start + 1, text: `${call(id)};`, order: -1e9 })
+    else {
+      const isExpression = kind === "expression"
+      inserts.push({ at: start, text: isExpression ? `(${call(id)},` : `{${call(id)};`, order: 1e9 - length })
+      inserts.push({ at: end, text: isExpression ? ")" : "}", order: length - 1e9 })
+    }
+  }
+  let made = ""
+  let done = 0
+  for (const insert of inserts.toSorted((a, b) => a.at - b.at || a.order - b.order)) {
+    made += text.slice(done, insert.at) + insert.text
+    done = insert.at
+  }
+  return made + text.slice(done)
+}

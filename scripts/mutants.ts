@@ -1,40 +1,37 @@
 /**
- * Changes the source in small ways, one at a time, and runs the tests: a change that none of them notices is a survivor, and
- * shows what is not tested. Prints the score and each survivor with its place and what it was changed to.
+ * Changes the source in small ways, one at a time, and runs the tests that come by: a change that none of them notices is a
+ * survivor, and shows what is not tested. Prints the score and each survivor with its place and what it was changed to.
  *
- *     npm run mutants [-- [--folder NAME]… [--file FILE]… [--sample N] [--seed N] [--minutes N] [--jobs N] [--list] [--report]]
+ *     npm run mutants [-- [--folder NAME]… [--file FILE]… [--sample N] [--seed N] [--minutes N] [--list] [--report] [--again]]
  *
- * Of src/addresses, network, peer, routing and wire unless told. `--sample` takes so many, drawn by the seed (1 unless given).
- * What was found is in `node_modules/.cache/mutants/results.json`: a run goes on where one was stopped, or where `--minutes` were
- * over, and a file that was changed begins anew. `--list` says what would be done and what is left out, `--report` prints what
- * was found so far; neither runs a test. A test that takes too long, and a change that does not compile, is not counted as
- * noticed. `test/mutants/survivors.md` says why the survivors that are left are equivalent.
+ * Of src/addresses, network, peer, routing and wire unless told. `--sample` takes so many, drawn by the seed (1 unless given), and
+ * says within which bounds the score of all is then, at 95 %. What was found is in `node_modules/.cache/mutants/results.json`: a
+ * run goes on where one was stopped, or where `--minutes` were over, and a file that was changed begins anew. `--list` says what
+ * would be done and what is left out, `--report` prints what was found so far; neither runs a test. `--again` judges survivors once
+ * more. A test that takes too long, and a change that does not compile, is not counted as noticed. `test/mutants/survivors.md` says
+ * why the survivors that are left are equivalent.
  *
- * Needs the npm registry the first time, for Stryker. Leaves the working tree alone. All of it takes hours.
+ * A change is compiled, then the test file of its name runs, then all others that come by, up to the first failure. Needs nothing,
+ * and leaves the working tree alone: the copy is in a temporary folder. All of it takes hours, 200 some minutes.
  */
-import { spawn, spawnSync } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from "node:fs"
-import { tmpdir } from "node:os"
-import { dirname, join, normalize, relative } from "node:path"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { basename, dirname, join, normalize, relative } from "node:path"
 import { parseArgs } from "node:util"
-
-import type { Location } from "./mutantOperators.ts"
+import {
+  type Change,
+  changesOf,
+  codeLeftOut,
+  filesLeftOut,
+  marked,
+  operators,
+  operatorsLeftOut
+} from "./mutantOperators.ts"
+import { makeCopy, TestProcess } from "./testProcess.ts"
 
 const root = new URL("..", import.meta.url).pathname
 const cache = join(root, "node_modules/.cache/mutants")
-const strykerVersion = "10.1.1"
 
 const fail = (message: string): never => {
   console.error(`mutants: ${message}`)
@@ -50,9 +47,9 @@ const readArguments = () => {
         sample: { type: "string" },
         seed: { type: "string", default: "1" },
         minutes: { type: "string" },
-        jobs: { type: "string", default: "1" },
         list: { type: "boolean" },
-        report: { type: "boolean" }
+        report: { type: "boolean" },
+        again: { type: "boolean" }
       }
     }).values
   } catch (error) {
@@ -61,7 +58,7 @@ const readArguments = () => {
 }
 
 const flags = readArguments()
-const number = (name: "sample" | "seed" | "minutes" | "jobs"): number | undefined => {
+const number = (name: "sample" | "seed" | "minutes"): number | undefined => {
   const text = flags[name]
   if (text === undefined) return undefined
   return /^[1-9]\d*$/.test(text) ? Number(text) : fail(`--${name} ${text} is not a number from 1 on`)
@@ -69,28 +66,6 @@ const number = (name: "sample" | "seed" | "minutes" | "jobs"): number | undefine
 const sample = number("sample")
 const seed = number("seed") ?? 1
 const minutes = number("minutes")
-const jobs = number("jobs") ?? 1
-
-// -- Stryker -----------------------------------------------------------------------------------
-
-const installed = join(cache, "node_modules/@stryker-mutator/core/package.json")
-if (
-  !existsSync(installed) ||
-  (JSON.parse(readFileSync(installed, "utf8")) as { version: string }).version !== strykerVersion
-) {
-  console.log("mutants: installing Stryker")
-  mkdirSync(cache, { recursive: true })
-  const packages = ["core", "vitest-runner"].map((name) => `@stryker-mutator/${name}@${strykerVersion}`)
-  // Its peer is the project's own vitest, which it finds above its folder.
-  const flags = ["--no-audit", "--no-fund", "--no-package-lock", "--legacy-peer-deps", "--ignore-scripts"]
-  const { status } = spawnSync("npm", ["install", "--prefix", cache, ...flags, ...packages], {
-    stdio: ["ignore", "ignore", "inherit"]
-  })
-  if (status !== 0) fail(`Stryker could not be installed into ${relative(root, cache)}`)
-}
-process.env["NETWORK_EFFECT_MUTANTS_TOOLS"] = cache
-const { codeLeftOut, filesLeftOut, keyOf, operators, operatorsLeftOut, shouldIgnore } =
-  await import("./mutantOperators.ts")
 
 // -- what there is to do -----------------------------------------------------------------------
 
@@ -110,60 +85,21 @@ for (const file of files) if (!existsSync(join(root, file))) fail(`there is no $
 const texts = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]))
 const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 12)
 
-interface Mutant {
+interface Mutant extends Change {
   readonly file: string
-  readonly operator: string
-  readonly location: Location
-  readonly replacement: string
-  /** As `mutantOperators.ts` knows it. */
-  readonly key: string
   /** Of this text of its file. */
   readonly id: string
 }
 
-interface InstrumentedMutant {
-  readonly fileName: string
-  readonly mutatorName: string
-  readonly location: Location
-  readonly replacement: string
-  readonly status?: string
-}
-
-interface Instrumenter {
-  readonly instrument: (
-    files: ReadonlyArray<{ readonly name: string; readonly content: string; readonly mutate: boolean }>,
-    options: object
-  ) => Promise<{ readonly mutants: ReadonlyArray<InstrumentedMutant> }>
-}
-
-const { Instrumenter } = (await import(
-  join(cache, "node_modules/@stryker-mutator/instrumenter/dist/src/index.js")
-)) as {
-  readonly Instrumenter: new (logger: object) => Instrumenter
-}
-const silent = { debug: () => undefined, info: () => undefined, warn: console.warn, isDebugEnabled: () => false }
-const { mutants: instrumented } = await new Instrumenter(silent).instrument(
-  Array.from(texts, ([name, content]) => ({ name, content, mutate: true })),
-  { excludedMutations: [], ignorers: [{ shouldIgnore }], plugins: null, mutator: { plugins: null }, noHeader: true }
-)
-
-/** Lines from 1 on, as everybody but the instrumenter counts. */
-const fromOne = ({ end, start }: Location): Location => ({
-  start: { ...start, line: start.line + 1 },
-  end: { ...end, line: end.line + 1 }
-})
-
-const seen = new Map<string, number>()
-const everyMutant: ReadonlyArray<Mutant> = instrumented
-  .filter(({ status }) => status === undefined)
-  .map(({ fileName: file, location: at, mutatorName: operator, replacement }) => {
-    const location = fromOne(at)
-    const place = `${file} ${keyOf(operator, location, 0)}`
+const everyMutant: ReadonlyArray<Mutant> = Array.from(texts, ([file, text]) => {
+  const seen = new Map<string, number>()
+  return changesOf(text).map((change): Mutant => {
+    const place = `${change.operator} ${change.start}-${change.end}`
     const index = seen.get(place) ?? 0
     seen.set(place, index + 1)
-    const key = keyOf(operator, location, index)
-    return { file, operator, location, replacement, key, id: `${file} ${hashOf(texts.get(file) ?? "")} ${key}` }
+    return { ...change, file, id: `${file} ${hashOf(text)} ${place} ${index}` }
   })
+}).flat()
 
 /** A number that a seed and a name give, the same everywhere. */
 const drawn = (name: string): string => hashOf(`${seed} ${name}`)
@@ -178,15 +114,9 @@ const mutants =
 
 // -- which tests -------------------------------------------------------------------------------
 
-/** Tests of what surrounds a node start processes, or take minutes: they would notice, and hours later. */
-const testFolders = ["addresses", "layers", "network", "peer", "routing", "simulation", "transport", "wire"]
-const testsLeftOut = [
-  "test/simulation/Scenarios.test.ts",
-  "test/simulation/Outage.test.ts",
-  "test/network/requirements.test.ts",
-  "test/addresses/files.test.ts",
-  "test/layers/Live.test.ts"
-]
+/** Tests of what surrounds a node start processes, and whole worlds take minutes: they would notice, and hours later. */
+const testFolders = ["addresses", "layers", "network", "peer", "routing", "transport", "wire"]
+const testsLeftOut = ["test/network/requirements.test.ts", "test/addresses/files.test.ts", "test/layers/Live.test.ts"]
 
 const packages: Readonly<Record<string, string>> = {
   "network-effect": "src/index.ts",
@@ -222,8 +152,8 @@ const testFiles = testFolders
   .filter((file) => !testsLeftOut.includes(file))
 const reachedByTest = new Map(testFiles.map((file) => [file, reachedFrom(file)]))
 /** The tests that import a file, directly or not. */
-const testsOf = (sources: ReadonlySet<string>): ReadonlyArray<string> =>
-  testFiles.filter((test) => [...sources].some((source) => reachedByTest.get(test)?.has(source)))
+const importersOf = (source: string): ReadonlyArray<string> =>
+  testFiles.filter((test) => reachedByTest.get(test)?.has(source) === true)
 
 // -- results -----------------------------------------------------------------------------------
 
@@ -239,27 +169,31 @@ const resultsFile = join(cache, "results.json")
 const results = new Map<string, Result>(
   existsSync(resultsFile) ? Object.entries(JSON.parse(readFileSync(resultsFile, "utf8")) as Record<string, Result>) : []
 )
+mkdirSync(cache, { recursive: true })
 const keep = () => writeFileSync(resultsFile, JSON.stringify(Object.fromEntries(results), undefined, 1))
 
-const place = ({ file, location: { start } }: Mutant): string => `${file}:${start.line}:${start.column + 1}`
-
-const offsetOf = (text: string, { column, line }: Location["start"]): number =>
-  text
-    .split("\n")
-    .slice(0, line - 1)
-    .reduce((sum, each) => sum + each.length + 1, 0) + column
-const original = ({ file, location }: Mutant): string => {
-  const text = texts.get(file) ?? ""
-  return text.slice(offsetOf(text, location.start), offsetOf(text, location.end))
+const place = ({ file, start }: Mutant): string => {
+  const before = (texts.get(file) ?? "").slice(0, start).split("\n")
+  return `${file}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`
 }
-const mutated = (mutant: Mutant): string => {
-  const text = texts.get(mutant.file) ?? ""
-  const { end, start } = mutant.location
-  return text.slice(0, offsetOf(text, start)) + mutant.replacement + text.slice(offsetOf(text, end))
+const original = ({ end, file, start }: Mutant): string => (texts.get(file) ?? "").slice(start, end)
+const mutated = ({ end, file, replacement, start }: Mutant): string => {
+  const text = texts.get(file) ?? ""
+  return text.slice(0, start) + replacement + text.slice(end)
 }
 const short = (code: string): string => {
   const line = code.replace(/\s+/g, " ")
   return line.length > 100 ? `${line.slice(0, 97)}…` : line
+}
+
+/** Where the share of all is, when `part` of `whole` drawn ones are. Source: E. B. Wilson, 1927, at 95 %. */
+const interval = (part: number, whole: number): string => {
+  const z = 1.96
+  const share = part / whole
+  const middle = share + (z * z) / (2 * whole)
+  const width = z * Math.sqrt((share * (1 - share)) / whole + (z * z) / (4 * whole * whole))
+  const bounds = [middle - width, middle + width].map((bound) => ((100 * bound) / (1 + (z * z) / whole)).toFixed(1))
+  return `${bounds.join(" to ")} %`
 }
 
 const report = () => {
@@ -292,15 +226,23 @@ const report = () => {
     console.log(`${name.padEnd(11)}  ${cells.map((cell, i) => String(cell).padStart(widths[i] ?? 0)).join("  ")}`)
   for (const [folder, part] of Map.groupBy(mutants, ({ file }) => file.split("/")[1] ?? "")) line(folder, share(part))
   line("all", share(mutants))
-  console.log(`${killed.length} of ${killed.length + survived.length + uncovered.length} judged mutants were noticed`)
+  const judged = killed.length + survived.length + uncovered.length
+  console.log(`${killed.length} of ${judged} judged mutants were noticed`)
+  if (sample !== undefined && judged > 0) {
+    console.log(
+      `of all ${everyMutant.length} it is ${interval(killed.length, judged)}, at 95 %, if those that compile are as these`
+    )
+  }
 }
 
-const todo = mutants.filter(({ id }) => !results.has(id))
-console.log(`operators: ${operators.join(", ")}`)
+const isOpen = (verdict: Verdict | undefined): boolean =>
+  verdict === undefined || (flags.again === true && ["survived", "uncovered", "time-out", "error"].includes(verdict))
+const todo = mutants.filter(({ id }) => isOpen(results.get(id)?.verdict))
+for (const [name, what] of Object.entries(operators)) console.log(`operator: ${name}: ${what}`)
 for (const [name, why] of Object.entries(operatorsLeftOut)) console.log(`left out: ${name}: ${why}`)
 for (const [name, why] of Object.entries(filesLeftOut)) console.log(`left out: ${name}: ${why}`)
 console.log(`left out: ${codeLeftOut}`)
-console.log(`left out of the tests: ${testsLeftOut.join(", ")}, and what starts a process`)
+console.log(`left out of the tests: ${testsLeftOut.join(", ")}, whole worlds, and what starts a process`)
 console.log(
   `${everyMutant.length} mutants of ${files.length} files, ${mutants.length} chosen${sample === undefined ? "" : ` by seed ${seed}`}, ${todo.length} to do`
 )
@@ -316,164 +258,175 @@ if (flags.report === true) {
 
 // -- runs --------------------------------------------------------------------------------------
 
-const temporary = realpathSync(mkdtempSync(join(tmpdir(), "network-effect-mutants-")))
-process.on("exit", () => rmSync(temporary, { recursive: true, force: true }))
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1))
-
 const started = process.hrtime.bigint()
 const minutesPassed = (): number => Number(process.hrtime.bigint() - started) / 6e10
+const isOver = (): boolean => minutes !== undefined && minutesPassed() >= minutes
+const say = (what: string) => console.log(`mutants: ${minutesPassed().toFixed(1)} minutes: ${what}`)
 
-interface StrykerReport {
-  readonly files: Readonly<
-    Record<
-      string,
-      {
-        readonly mutants: ReadonlyArray<{
-          readonly mutatorName: string
-          readonly location: Location
-          readonly replacement?: string
-          readonly status: string
-          readonly static?: boolean
-          readonly killedBy?: ReadonlyArray<string>
-        }>
-      }
-    >
-  >
-  readonly testFiles?: Readonly<
-    Record<string, { readonly tests: ReadonlyArray<{ readonly id: string; readonly name: string }> }>
-  >
-}
+const copy = makeCopy(root)
+const write = (file: string, text: string) => writeFileSync(join(copy, file), text)
+const restore = (file: string) => write(file, texts.get(file) ?? "")
 
-const verdicts: Readonly<Record<string, Verdict>> = {
-  Killed: "killed",
-  Survived: "survived",
-  NoCoverage: "uncovered",
-  Timeout: "time-out",
-  CompileError: "does not compile"
-}
-
-/** Runs Stryker on some mutants of one text each. */
-const runStryker = async (chunk: ReadonlyArray<Mutant>): Promise<void> => {
-  const sources = new Set(chunk.map(({ file }) => file))
-  const chosenFile = join(temporary, "chosen.json")
-  const reportFile = join(temporary, "report.json")
-  const configFile = join(temporary, "stryker.json")
-  writeFileSync(chosenFile, JSON.stringify(chunk.map(({ key }) => key)))
-  rmSync(reportFile, { force: true })
-  const modules = join(cache, "node_modules/@stryker-mutator")
-  writeFileSync(
-    configFile,
-    JSON.stringify({
-      testRunner: "vitest",
-      plugins: [join(modules, "vitest-runner/dist/src/index.js"), join(root, "scripts/mutantOperators.ts")],
-      ignorers: ["logs"],
-      vitest: { configFile: "test/vitest.config.ts", related: false },
-      testFiles: testsOf(sources),
-      coverageAnalysis: "perTest",
-      ignoreStatic: true,
-      concurrency: jobs,
-      timeoutMS: 20_000,
-      dryRunTimeoutMinutes: 15,
-      mutate: [...sources],
-      reporters: ["json"],
-      jsonReporter: { fileName: reportFile },
-      checkers: [],
-      // TypeScript 7 has no interface that could read it, and nothing here needs it.
-      tsconfigFile: "none.json",
-      tempDirName: join(temporary, "sandbox"),
-      // As `npm test` runs; a rest of the tree is not needed to.
-      ignorePatterns: ["/dist", "/.ci"]
-    })
-  )
-  const stryker = spawn(process.execPath, [join(modules, "core/bin/stryker.js"), "run", configFile], {
-    cwd: root,
-    env: { ...process.env, NETWORK_EFFECT_MUTANTS_CHOSEN: chosenFile },
-    stdio: ["ignore", "pipe", "inherit"]
-  })
-  let output = ""
-  stryker.stdout.on("data", (data: Buffer) => (output += data.toString()))
-  const code = await new Promise<number | null>((resolve) => stryker.on("close", resolve))
-  if (!existsSync(reportFile)) fail(`Stryker ended with ${code}:\n${output.slice(-4000)}`)
-
-  const { files: reported, testFiles = {} } = JSON.parse(readFileSync(reportFile, "utf8")) as StrykerReport
-  const names = new Map(
-    Object.entries(testFiles).flatMap(([file, { tests }]) => tests.map(({ id, name }) => [id, `${file}: ${name}`]))
-  )
-  const byKey = new Map(
-    chunk.map((mutant) => [
-      `${mutant.file} ${mutant.operator} ${JSON.stringify(mutant.location)} ${mutant.replacement}`,
-      mutant
-    ])
-  )
-  for (const [file, { mutants: ofFile }] of Object.entries(reported)) {
-    for (const { killedBy, location: at, mutatorName, replacement, status, static: isStatic } of ofFile) {
-      // In a report, columns begin at 1 too.
-      const location = {
-        start: { line: at.start.line, column: at.start.column - 1 },
-        end: { line: at.end.line, column: at.end.column - 1 }
-      }
-      const mutant = byKey.get(`${file} ${mutatorName} ${JSON.stringify(location)} ${replacement}`)
-      if (mutant === undefined) continue
-      const by = names.get(killedBy?.[0] ?? "")
-      // Code that runs when its module is loaded is left out.
-      if (status === "Ignored" && isStatic !== false) results.set(mutant.id, { verdict: "error", by: "runs once" })
-      else results.set(mutant.id, { verdict: verdicts[status] ?? "error", ...(by === undefined ? {} : { by }) })
-    }
-  }
-  for (const { id } of chunk) if (!results.has(id)) results.set(id, { verdict: "error", by: "not reported" })
-}
-
-/** Of mutants that a test noticed, those that no compiler would let pass. One of each file at a time. */
-const dropUncompiled = (chunk: ReadonlyArray<Mutant>): void => {
-  const copy = join(temporary, "types")
-  if (!existsSync(copy)) {
-    mkdirSync(copy)
-    for (const part of ["src", "layers", "test", "scripts", "package.json", "tsconfig.json"]) {
-      cpSync(join(root, part), join(copy, part), { recursive: true })
-    }
-    symlinkSync(join(root, "node_modules"), join(copy, "node_modules"))
-  }
+/** What no compiler lets pass is no change that anybody could make. One of each file at a time. */
+const dropUncompiled = (): void => {
+  // A change may leave a name without a use, or code that is never come to: that is no error.
+  const lenient = ["--noUnusedLocals", "false", "--noUnusedParameters", "false", "--allowUnreachableCode", "true"]
   const faultyFiles = (): ReadonlySet<string> => {
     const { stdout } = spawnSync(
       process.execPath,
-      [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json", "--incremental", "false"],
-      {
-        cwd: copy,
-        encoding: "utf8"
-      }
+      [
+        join(root, "node_modules/typescript/bin/tsc"),
+        "-p",
+        "tsconfig.json",
+        "--tsBuildInfoFile",
+        join(copy, "types.tsbuildinfo"),
+        ...lenient
+      ],
+      { cwd: copy, encoding: "utf8" }
     )
     return new Set(stdout.split("\n").flatMap((line) => /^([^(\s]+)\(\d+,\d+\): error TS/.exec(line)?.[1] ?? []))
   }
-  const compiles = (part: ReadonlyArray<Mutant>): void => {
-    for (const mutant of part) writeFileSync(join(copy, mutant.file), mutated(mutant))
+  const compile = (part: ReadonlyArray<Mutant>): void => {
+    for (const mutant of part) write(mutant.file, mutated(mutant))
     const faulty = faultyFiles()
-    for (const { file } of part) writeFileSync(join(copy, file), texts.get(file) ?? "")
+    for (const { file } of part) restore(file)
     for (const mutant of part) if (faulty.has(mutant.file)) results.set(mutant.id, { verdict: "does not compile" })
     const isElsewhere = [...faulty].some((file) => !part.some((mutant) => mutant.file === file))
     const others = part.filter(({ file }) => !faulty.has(file))
-    // Somebody's change is an error of another file: each for itself.
+    // Somebody's change is an error of another file: each half for itself.
     if (!isElsewhere) return
-    if (part.length === 1) {
-      for (const { id } of others) results.set(id, { verdict: "does not compile" })
-    } else for (const mutant of others) compiles([mutant])
+    if (part.length === 1) for (const { id } of others) results.set(id, { verdict: "does not compile" })
+    else {
+      const half = Math.ceil(part.length / 2)
+      compile(part.slice(0, half))
+      compile(part.slice(half))
+    }
   }
-  let left = chunk.filter(({ id }) => ["killed", "survived"].includes(results.get(id)?.verdict ?? ""))
+  let left: ReadonlyArray<Mutant> = todo
   while (left.length > 0) {
-    const round = [...Map.groupBy(left, ({ file }) => file).values()].flatMap(([first]) =>
-      first === undefined ? [] : [first]
-    )
-    compiles(round)
+    const round = [...Map.groupBy(left, ({ file }) => file).values()].flatMap(([first]) => first ?? [])
+    compile(round)
     left = left.filter((mutant) => !round.includes(mutant))
   }
 }
 
-const chunkSize = 120
-for (let from = 0; from < todo.length; from += chunkSize) {
-  if (minutes !== undefined && minutesPassed() >= minutes) break
-  const chunk = todo.slice(from, from + chunkSize)
-  console.log(`mutants ${from + 1} to ${from + chunk.length} of ${todo.length}, ${minutesPassed().toFixed(1)} minutes`)
-  await runStryker(chunk)
-  dropUncompiled(chunk)
-  keep()
+/** Titles of tests by test file; all of a file's when it comes by outside of its tests. */
+type Reach = ReadonlyMap<string, ReadonlyArray<string>>
+
+/** Which tests come by which mutants. */
+const reaches = async (mutants: ReadonlyArray<Mutant>): Promise<ReadonlyArray<Reach>> => {
+  const numbered = mutants.map((mutant, number) => ({ mutant, number }))
+  for (const [file, ofFile] of Map.groupBy(numbered, ({ mutant }) => mutant.file)) {
+    write(file, marked(texts.get(file) ?? "", new Map(ofFile.map(({ mutant, number }) => [number, mutant]))))
+  }
+  const log = join(copy, "reached.ndjson")
+  writeFileSync(log, "")
+  const process = new TestProcess(copy, ["scripts/mutantReach.ts"], { NETWORK_EFFECT_REACHED: log })
+  const files = testFiles.filter((test) => mutants.some(({ file }) => reachedByTest.get(test)?.has(file)))
+  const ran = await process.run({ files }, 3_600_000)
+  process.stop()
+  for (const file of texts.keys()) restore(file)
+  const failed = ran === "endless" ? [] : ran.filter(({ state }) => state !== "passed")
+  if (ran === "endless" || ran.length === 0) return fail("the tests do not run")
+  // What fails without a change shows nothing with one.
+  for (const { file, title } of failed) console.log(`fails as it is, and is left out: ${file}: ${title}`)
+  const isLeftOut = (file: string, title: string) => failed.some((test) => test.file === file && test.title === title)
+  const passed = Map.groupBy(
+    ran.filter(({ state }) => state === "passed"),
+    ({ file }) => file
+  )
+  const titlesOf = (file: string) => (passed.get(file) ?? []).map(({ title }) => title)
+  const found = mutants.map(() => new Map<string, ReadonlyArray<string>>())
+  for (const line of readFileSync(log, "utf8").split("\n")) {
+    if (line === "") continue
+    const { file, reached } = JSON.parse(line) as {
+      readonly file: string
+      readonly reached: ReadonlyArray<readonly [number, ReadonlyArray<string>]>
+    }
+    const test = relative(copy, file)
+    for (const [number, titles] of reached) {
+      const kept = titles.filter((title) => !isLeftOut(test, title))
+      if (kept.length > 0) found[number]?.set(test, kept.includes("") ? titlesOf(test) : kept)
+    }
+  }
+  for (const { mutant, number } of numbered) {
+    if (mutant.isOnce) for (const test of importersOf(mutant.file)) found[number]?.set(test, titlesOf(test))
+  }
+  return found
+}
+
+/** Files that run together: a change that makes one go on without end is found in time. */
+const filesAtOnce = 12
+
+/** Those of the file's own name and folder first, in parts. */
+const inOrder = (tests: Reach, { file }: Mutant): ReadonlyArray<ReadonlyArray<string>> => {
+  const folder = dirname(file).replace(/^src/, "test")
+  const own = `${folder}/${basename(file, ".ts")}.test.ts`
+  const isNear = (test: string) => test === own || (dirname(test) === folder && importsOf(test).includes(file))
+  const near = [...tests.keys()].filter(isNear)
+  const far = [...tests.keys()].filter((test) => !isNear(test))
+  const parts = Array.from({ length: Math.ceil(far.length / filesAtOnce) }, (_, part) =>
+    far.slice(part * filesAtOnce, (part + 1) * filesAtOnce)
+  )
+  return [near, ...parts].filter((part) => part.length > 0)
+}
+
+/** A change may make something go on without end; on a busy machine tests are slow too. */
+const patienceMillis = 90_000
+
+const judge = async (
+  process: TestProcess,
+  mutant: Mutant,
+  tests: Reach,
+  changed: ReadonlyArray<string>
+): Promise<Result> => {
+  if (tests.size === 0) return { verdict: "uncovered" }
+  let isFirst = true
+  for (const files of inOrder(tests, mutant)) {
+    const all = await process.run(
+      {
+        changed: isFirst ? changed : [],
+        files,
+        titles: files.flatMap((file) => tests.get(file) ?? []),
+        bail: true
+      },
+      patienceMillis
+    )
+    isFirst = false
+    if (all === "endless") return { verdict: "time-out" }
+    // What other files came to before is still known there.
+    const ran = all.filter(({ file }) => files.includes(file))
+    const noticed = ran.find(({ state }) => state === "failed")
+    if (noticed !== undefined) return { verdict: "killed", by: `${noticed.file}: ${noticed.title}` }
+    if (ran.some(({ state }) => state === "endless")) return { verdict: "time-out" }
+    // No test ran to its end: the file could not be loaded.
+    if (ran.length === 0) return { verdict: "error", by: `${files[0]} does not run` }
+  }
+  return { verdict: "survived" }
+}
+
+dropUncompiled()
+keep()
+const compiled = todo.filter(({ id }) => isOpen(results.get(id)?.verdict))
+say(`${compiled.length} of ${todo.length} compile`)
+if (compiled.length > 0) {
+  const reached = await reaches(compiled)
+  say(`it is known which tests come by`)
+  const process = new TestProcess(copy)
+  let changed: ReadonlyArray<string> = [...texts.keys()]
+  for (const [number, mutant] of compiled.entries()) {
+    if (isOver()) break
+    write(mutant.file, mutated(mutant))
+    const result = await judge(process, mutant, reached[number] ?? new Map(), [...new Set([...changed, mutant.file])])
+    restore(mutant.file)
+    changed = [mutant.file]
+    results.set(mutant.id, result)
+    keep()
+    say(
+      `${number + 1} of ${compiled.length}: ${result.verdict}: ${place(mutant)} ${mutant.operator}${result.by === undefined ? "" : ` by ${result.by}`}`
+    )
+  }
+  process.stop()
 }
 report()
+process.exit(0)

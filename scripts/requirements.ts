@@ -9,16 +9,14 @@
  * says how many copies are tested at the same time (2 unless given). All of them take some minutes. Needs nothing, and leaves
  * the working tree alone: the copies are in temporary folders, which are removed in the end.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { RegExp as Pattern } from "effect"
 import { requirementsOf, scenarioRemovals, scenariosWithout, tables } from "../test/support/requirements.ts"
 import { scenarios, scenariosIn } from "../test/support/scenarios.ts"
 import { applied, type Edit, placeFor, readSources, showPlace } from "../test/support/sourceEdits.ts"
-import type { Ran, Wanted } from "./testRunner.ts"
+import { makeCopy, TestProcess } from "./testProcess.ts"
+import type { Ran } from "./testRunner.ts"
 
 const fail = (message: string): never => {
   console.error(`requirements: ${message}`)
@@ -130,106 +128,10 @@ const planned = (): ReadonlyArray<Run> => {
   return [...byEdits.values()]
 }
 
-// -- copies ------------------------------------------------------------------------------------
-
-const folders: Array<string> = []
-const children = new Set<ChildProcess>()
-
-/** Kills a run with whatever it has started. */
-const kill = ({ pid }: ChildProcess) => {
-  try {
-    if (pid !== undefined) process.kill(-pid, "SIGKILL")
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-process.on("exit", () => {
-  for (const child of children) kill(child)
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
-})
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1))
-
-const makeCopy = (): string => {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "network-effect-requirements-")))
-  folders.push(folder)
-  for (const part of [
-    "src",
-    "layers",
-    "scripts",
-    "test",
-    "package.json",
-    "tsconfig.json",
-    "README.md",
-    "ARCHITECTURE.md"
-  ]) {
-    cpSync(join(root, part), join(folder, part), { recursive: true })
-  }
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
-  return folder
-}
-
 // -- runs --------------------------------------------------------------------------------------
 
 /** `absent`: the test did not run, so nothing is shown. */
 type Outcome = "passed" | "failed" | "endless" | "absent"
-
-/** A process that runs tests in a copy. */
-class Runner {
-  readonly copy: string
-  #child: ChildProcess | undefined
-
-  constructor(copy: string) {
-    this.copy = copy
-  }
-
-  /** What the tests of some trials come to; all are endless when the process has not answered in time, and is gone. */
-  async run(
-    trials: ReadonlyArray<Trial>,
-    changed: ReadonlyArray<string>,
-    patienceMillis: number,
-    titlesOf: (trial: Trial) => ReadonlyArray<string | undefined>
-  ): Promise<Ran | "endless"> {
-    const child = (this.#child ??= await this.#start())
-    const titles = trials.flatMap(titlesOf)
-    const wanted: Wanted = {
-      changed: changed.map((file) => join(this.copy, file)),
-      files: [...new Set(trials.map(({ file }) => file))],
-      pattern: titles.includes(undefined)
-        ? undefined
-        : `(?:${[...new Set(titles)].map((title) => Pattern.escape(title ?? "")).join("|")})$`
-    }
-    return await new Promise((resolve) => {
-      const end = (outcome: Ran | "endless") => {
-        clearTimeout(patience)
-        child.removeAllListeners()
-        if (outcome === "endless" || child.exitCode !== null) {
-          kill(child)
-          children.delete(child)
-          this.#child = undefined
-        }
-        resolve(outcome)
-      }
-      const patience = setTimeout(() => end("endless"), patienceMillis)
-      child.on("message", (ran) => end(ran as Ran))
-      // Its process ended by itself, so nothing is shown.
-      child.on("close", () => end([]))
-      child.send(wanted)
-    })
-  }
-
-  async #start(): Promise<ChildProcess> {
-    // A process group of its own: a worker in an endless loop would outlive the process that started it.
-    const child = spawn(process.execPath, [join(this.copy, "scripts/testRunner.ts")], {
-      cwd: this.copy,
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-      detached: true
-    })
-    children.add(child)
-    await new Promise((resolve) => child.once("message", resolve))
-    return child
-  }
-}
 
 /** Those of some tests that a trial is of: the one with its title, or all that name its scenario. */
 const testsOf = (ran: Ran, { file, id, title }: Trial): Ran =>
@@ -251,33 +153,36 @@ const secondsSince = (start: bigint): string => `${(Number(process.hrtime.bigint
 const started = process.hrtime.bigint()
 const runs = planned()
 const trials = runs.flatMap((run) => run.trials)
-const copies = Array.from({ length: Math.min(jobs, runs.length) }, makeCopy)
+const processes = Array.from({ length: Math.min(jobs, runs.length) }, () => new TestProcess(makeCopy(root)))
 
 /** Without a rule something may go on without end. */
 const patienceMillis = 120_000
-const runners = copies.map((copy) => new Runner(copy))
-const [firstRunner = fail("there are no requirements")] = runners
-const withRules = await firstRunner.run(trials, [], 20 * patienceMillis, ({ title }) => [title])
+const [firstProcess = fail("there are no requirements")] = processes
+const filesOf = (trials: ReadonlyArray<Trial>) => [...new Set(trials.map(({ file }) => file))]
+const withRules = await firstProcess.run({ files: filesOf(trials) }, 20 * patienceMillis)
 console.log(
   `${trials.length} tests ran with all rules in ${secondsSince(started)}; now ${runs.length} runs without one each`
 )
 
 /** Which tests name a scenario is known once they have run. */
-const knownTitles = (trial: Trial): ReadonlyArray<string | undefined> =>
-  withRules === "endless" ? [trial.title] : testsOf(withRules, trial).map(({ title }) => title)
+const titlesOf = (trial: Trial): ReadonlyArray<string> =>
+  withRules === "endless" ? [] : testsOf(withRules, trial).map(({ title }) => title)
 
 let done = 0
 let unheld = 0
 const waiting = [...runs]
 
-const work = async (runner: Runner) => {
+const work = async (runner: TestProcess) => {
   let restored: ReadonlyArray<string> = []
   for (let run = waiting.shift(); run !== undefined; run = waiting.shift()) {
     const runStarted = process.hrtime.bigint()
     const files = [...run.changed.keys()]
     for (const [file, text] of run.changed) writeFileSync(join(runner.copy, file), text)
     // Those of the run before are as they were.
-    const without = await runner.run(run.trials, [...files, ...restored], patienceMillis, knownTitles)
+    const without = await runner.run(
+      { changed: [...files, ...restored], files: filesOf(run.trials), titles: run.trials.flatMap(titlesOf) },
+      patienceMillis
+    )
     for (const file of files) writeFileSync(join(runner.copy, file), sources.get(file)?.text ?? "")
     restored = files
     for (const trial of run.trials) {
@@ -294,7 +199,7 @@ const work = async (runner: Runner) => {
   }
 }
 
-await Promise.all(runners.map(work))
+await Promise.all(processes.map(work))
 console.log(
   `${chosen.length} requirements, ${trials.length} tests, ${unheld} that hold nothing, in ${secondsSince(started)}`
 )

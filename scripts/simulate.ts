@@ -2,12 +2,13 @@
  * Runs simulated worlds from seeds, until all are done or one has failed.
  *
  *     npm run simulate -- [--scenario NAME] [--seed N | --seeds A..B] [--nodes N] [--hours H] [--keep-going] [--replay]
- *                         [--record DIR]
+ *                         [--record DIR] [--jobs N]
  *
  *     npm run simulate -- --scenario eclipse --book reference|hardened [--groups 1,8,32,128] [--seeds A..B] [--world distinct|crowded]
  *         [--script NAME] [--without RULE,…] [--hours H]
  *
- * Without a scenario, each seed runs one of them in turn. With `--keep-going` a failure is told in two lines and the next
+ * Without a scenario, each seed runs one of them in turn. As many worlds run at a time as the machine has cores, or `--jobs`, each
+ * in a thread of its own; what they have to say is printed in the order of their seeds. With `--keep-going` a failure is told in two lines and the next
  * seed runs. What a scenario measures is summed up at the end. A world that fails runs once more and leaves the records of the
  * connections concerned, in DIR or in a new folder among the temporary files: `network-effect replay` reads them. With
  * `--replay` every world is recorded, and what its connections decided is compared with what their records make them decide.
@@ -18,9 +19,10 @@
  * Needs nothing, and writes nothing but those records. Exit code 1 when a world failed or a connection was replayed otherwise.
  */
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { isMainThread, parentPort, Worker } from "node:worker_threads"
 import { Replay } from "network-effect"
 import { Simulated } from "network-effect/layers"
 import { Eclipse, scenarios, Simulation } from "network-effect/simulation"
@@ -53,7 +55,8 @@ const readFlags = () => {
         script: { type: "string", default: "front-run" },
         without: { type: "string", default: "" },
         record: { type: "string" },
-        replay: { type: "boolean" }
+        replay: { type: "boolean" },
+        jobs: { type: "string" }
       }
     }).values
   } catch (error) {
@@ -160,31 +163,32 @@ const leaveRecords = (scenario: (typeof chosen)[number], seed: number): string |
   return folder
 }
 
-// Every dial in vain makes an error, whose stack costs more than the rest of it; whoever wants one runs its seed alone.
-if (flags["keep-going"] === true) Error.stackTraceLimit = 0
-const started = process.hrtime.bigint()
+/** What a world's thread tells of it. */
+interface Told {
+  readonly seed: number
+  readonly scenario: string
+  /** To be printed, whatever else is. */
+  readonly lines: ReadonlyArray<string>
+  readonly hasFailed: boolean
+  readonly events: number
+  readonly hash: string
+  readonly virtualMillis: number
+  readonly seconds: number
+  readonly measures: ReadonlyMap<string, ReadonlyArray<number>>
+  readonly replayed: { readonly segments: number; readonly events: number; readonly different: number }
+}
+
 const secondsSince = (from: bigint) => Number(process.hrtime.bigint() - from) / 1e9
-/** Values of all worlds by what was measured, each with its seed. */
-const measures = new Map<string, Array<{ readonly value: number; readonly seed: number }>>()
-let virtualMillis = 0
-let runs = 0
-let failed = 0
-let slowest = { seconds: 0, seed: 0 }
-let told = started
-const replayed = { segments: 0, events: 0, different: 0 }
-for (let seed = Number(first); seed <= Number(last); seed++) {
+
+/** Runs the world of a seed, in a thread of its own. */
+const play = (seed: number): Told => {
   const scenario = chosen[seed % chosen.length] ?? fail("there are no scenarios")
+  const lines: Array<string> = []
   const began = process.hrtime.bigint()
   const recorded = flags.replay === true ? { recordedCharacters } : {}
   const outcome = Simulation.run({ scenario, seed, size, node: Simulated.worldNode, ...recorded })
-  const took = secondsSince(began)
-  if (took > slowest.seconds) slowest = { seconds: took, seed }
-  virtualMillis += outcome.atMillis
-  runs++
-  for (const [what, values] of outcome.measures) {
-    const all = measures.get(what) ?? []
-    measures.set(what, [...all, ...values.map((value) => ({ value, seed }))])
-  }
+  const seconds = secondsSince(began)
+  const replayed = { segments: 0, events: 0, different: 0 }
   for (const { name, text } of outcome.records) {
     const { difference, events } = Replay.replay(text)
     replayed.segments++
@@ -192,58 +196,157 @@ for (let seed = Number(first); seed <= Number(last); seed++) {
     if (difference === undefined) continue
     replayed.different++
     const { connection, node, segment } = name
-    console.log(
+    lines.push(
       `${scenario.name}, seed ${seed}: connection ${connection} of node ${node}, segment ${segment}, event ` +
         `${difference.step.number}: ${difference.step.recorded.join("; ")} is now ${difference.step.decided.join("; ")}`
     )
   }
   if (outcome.failure !== undefined) {
-    failed++
-    console.log(`${scenario.name}, seed ${seed}: FAILED at ${outcome.atMillis / 1000} s, event ${outcome.events}`)
-    console.log(`  ${outcome.failure.reason}`)
-    if (outcome.drawn !== "") console.log(`  drawn: ${outcome.drawn}`)
+    lines.push(`${scenario.name}, seed ${seed}: FAILED at ${outcome.atMillis / 1000} s, event ${outcome.events}`)
+    lines.push(`  ${outcome.failure.reason}`)
+    if (outcome.drawn !== "") lines.push(`  drawn: ${outcome.drawn}`)
     if (flags["keep-going"] !== true) {
       const { nodes } = outcome.failure
       const shown = outcome.recent.filter(({ node }) => nodes.length === 0 || nodes.includes(node)).slice(-20)
       for (const { atMillis, event, node } of shown) {
-        console.log(`  ${(atMillis / 1000).toFixed(3).padStart(10)} s  node ${node}  ${JSON.stringify(event)}`)
+        lines.push(`  ${(atMillis / 1000).toFixed(3).padStart(10)} s  node ${node}  ${JSON.stringify(event)}`)
       }
     }
     const folder = leaveRecords(scenario, seed)
-    if (folder !== undefined) console.log(`  records: ${folder}`)
-    console.log(`  again: ${again(scenario.name, seed)}`)
-    if (flags["keep-going"] !== true) process.exit(1)
+    if (folder !== undefined) lines.push(`  records: ${folder}`)
+    lines.push(`  again: ${again(scenario.name, seed)}`)
   }
-  for (const note of outcome.notes) console.log(`${scenario.name}, seed ${seed}: ${note}`)
-  if (first === last && outcome.drawn !== "") console.log(`${scenario.name}, seed ${seed}: drawn: ${outcome.drawn}`)
-  if (first === last || secondsSince(told) > 2) {
-    told = process.hrtime.bigint()
+  for (const note of outcome.notes) lines.push(`${scenario.name}, seed ${seed}: ${note}`)
+  if (first === last && outcome.drawn !== "") lines.push(`${scenario.name}, seed ${seed}: drawn: ${outcome.drawn}`)
+  return {
+    seed,
+    scenario: scenario.name,
+    lines,
+    hasFailed: outcome.failure !== undefined,
+    events: outcome.events,
+    hash: outcome.hash,
+    virtualMillis: outcome.atMillis,
+    seconds,
+    measures: outcome.measures,
+    replayed
+  }
+}
+
+/**
+ * Most of what a world allocates is of no use a moment later. With room for more of it than a program usually has, less is
+ * looked at in vain: a sixth of the time of a world.
+ */
+const maxYoungGenerationSizeMb = 192
+
+/** Plays all seeds, some at a time, and gives what they tell in their order. Ends early when `tell` says so. */
+const playAll = (jobs: number, tell: (told: Told) => boolean): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const told = new Map<number, Told>()
+    const workers = new Set<Worker>()
+    let next = Number(first)
+    let awaited = Number(first)
+    const end = () => {
+      for (const worker of workers) void worker.terminate()
+      workers.clear()
+      resolve()
+    }
+    const giveWork = (worker: Worker) => {
+      if (next <= Number(last)) worker.postMessage(next++)
+      else {
+        workers.delete(worker)
+        void worker.terminate()
+      }
+    }
+    const receive = (worker: Worker, one: Told) => {
+      if (!workers.has(worker)) return
+      told.set(one.seed, one)
+      for (let due = told.get(awaited); due !== undefined; due = told.get(awaited)) {
+        told.delete(awaited++)
+        if (!tell(due)) return end()
+      }
+      if (awaited > Number(last)) return end()
+      giveWork(worker)
+    }
+    for (let job = 0; job < Math.min(jobs, Number(last) - Number(first) + 1); job++) {
+      const worker = new Worker(new URL(import.meta.url), {
+        argv: process.argv.slice(2),
+        resourceLimits: { maxYoungGenerationSizeMb, maxOldGenerationSizeMb: 4096 }
+      })
+      workers.add(worker)
+      worker.on("message", (one: Told) => receive(worker, one))
+      worker.once("error", reject)
+      giveWork(worker)
+    }
+  })
+
+const main = async () => {
+  const jobs = flags.jobs === undefined ? availableParallelism() : number("jobs", flags.jobs, 1)
+  const started = process.hrtime.bigint()
+  /** Values of all worlds by what was measured, each with its seed. */
+  const measures = new Map<string, Array<{ readonly value: number; readonly seed: number }>>()
+  let virtualMillis = 0
+  let runs = 0
+  let failed = 0
+  let slowest = { seconds: 0, seed: 0 }
+  let lastLine = started
+  const replayed = { segments: 0, events: 0, different: 0 }
+
+  await playAll(jobs, (world) => {
+    const { seed } = world
+    if (world.seconds > slowest.seconds) slowest = { seconds: world.seconds, seed }
+    virtualMillis += world.virtualMillis
+    runs++
+    for (const [what, values] of world.measures) {
+      const all = measures.get(what) ?? []
+      measures.set(what, [...all, ...values.map((value) => ({ value, seed }))])
+    }
+    replayed.segments += world.replayed.segments
+    replayed.events += world.replayed.events
+    replayed.different += world.replayed.different
+    for (const line of world.lines) console.log(line)
+    if (world.hasFailed) {
+      failed++
+      if (flags["keep-going"] !== true) return false
+    }
+    if (first === last || secondsSince(lastLine) > 2) {
+      lastLine = process.hrtime.bigint()
+      console.log(
+        `${world.scenario}, seed ${seed}: ${world.events} events, hash ${world.hash}; ` +
+          `${runs} worlds, ${(virtualMillis / 3_600_000).toFixed(1)} virtual hours in ${secondsSince(started).toFixed(1)} s`
+      )
+    }
+    return true
+  })
+  if (failed > 0 && flags["keep-going"] !== true) process.exit(1)
+
+  for (const [what, unsorted] of measures) {
+    const values = unsorted.toSorted((a, b) => a.value - b.value)
+    const at = (share: number) => values[Math.min(values.length - 1, Math.floor(share * values.length))]
+    const most = values.at(-1)
     console.log(
-      `${scenario.name}, seed ${seed}: ${outcome.events} events, hash ${outcome.hash}; ` +
-        `${runs} worlds, ${(virtualMillis / 3_600_000).toFixed(1)} virtual hours in ${secondsSince(started).toFixed(1)} s`
+      `${what}: ${values.length} times, median ${at(0.5)?.value.toFixed(1)}, 95 % within ${at(0.95)?.value.toFixed(1)}, ` +
+        `most ${most?.value.toFixed(1)} (seed ${most?.seed})`
     )
   }
+  const seconds = secondsSince(started)
+  const { system, user } = process.cpuUsage()
+  const virtual = `${(virtualMillis / 3_600_000).toFixed(1)} virtual hours in ${seconds.toFixed(1)} s (${((system + user) / 1e6).toFixed(1)} s of CPU)`
+  console.log(`the longest world took ${slowest.seconds.toFixed(1)} s (seed ${slowest.seed})`)
+  if (flags.replay === true) {
+    const { different, events, segments } = replayed
+    console.log(`replayed ${events} events in ${segments} segments, of which ${different} had other actions`)
+  }
+  if (failed > 0) {
+    console.log(`${failed} of ${runs} worlds failed, ${virtual}`)
+    process.exit(1)
+  }
+  if (replayed.different > 0) process.exit(1)
+  console.log(`${runs} worlds held for ${virtual}: ${Math.round(virtualMillis / 1000 / seconds)} times real time`)
 }
-for (const [what, unsorted] of measures) {
-  const values = unsorted.toSorted((a, b) => a.value - b.value)
-  const at = (share: number) => values[Math.min(values.length - 1, Math.floor(share * values.length))]
-  const most = values.at(-1)
-  console.log(
-    `${what}: ${values.length} times, median ${at(0.5)?.value.toFixed(1)}, 95 % within ${at(0.95)?.value.toFixed(1)}, ` +
-      `most ${most?.value.toFixed(1)} (seed ${most?.seed})`
-  )
+
+if (isMainThread) await main()
+else {
+  // Every dial in vain makes an error, whose stack costs more than the rest of it; whoever wants one runs its seed alone.
+  if (first !== last) Error.stackTraceLimit = 0
+  parentPort?.on("message", (seed: number) => parentPort?.postMessage(play(seed)))
 }
-const seconds = secondsSince(started)
-const { system, user } = process.cpuUsage()
-const virtual = `${(virtualMillis / 3_600_000).toFixed(1)} virtual hours in ${seconds.toFixed(1)} s (${((system + user) / 1e6).toFixed(1)} s of CPU)`
-console.log(`the longest world took ${slowest.seconds.toFixed(1)} s (seed ${slowest.seed})`)
-if (flags.replay === true) {
-  const { different, events, segments } = replayed
-  console.log(`replayed ${events} events in ${segments} segments, of which ${different} had other actions`)
-}
-if (failed > 0) {
-  console.log(`${failed} of ${runs} worlds failed, ${virtual}`)
-  process.exit(1)
-}
-if (replayed.different > 0) process.exit(1)
-console.log(`${runs} worlds held for ${virtual}: ${Math.round(virtualMillis / 1000 / seconds)} times real time`)

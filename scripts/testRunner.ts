@@ -3,7 +3,7 @@
  * starts it in a copy of the project, writes a changed source and asks for tests.
  *
  * Takes `Wanted` and answers with `Ran`, over the channel to the process that started it. A source that goes on without end
- * does not answer: whoever waits has to kill it.
+ * does not answer: whoever waits has to kill it. Arguments are modules that run before each test file.
  */
 import { relative } from "node:path"
 import { createVitest } from "vitest/node"
@@ -15,6 +15,8 @@ export interface Wanted {
   readonly files: ReadonlyArray<string>
   /** Only tests whose names end so. */
   readonly pattern?: string | undefined
+  /** Whether the first failure is the end. */
+  readonly bail?: boolean | undefined
 }
 
 export interface Test {
@@ -38,10 +40,13 @@ const vitest = await createVitest("test", {
   watch: false,
   maxWorkers: 1,
   reporters: [{}],
+  setupFiles: process.argv.slice(2),
   testTimeout: testTimeoutMillis
 })
 
-const run = async ({ changed, files, pattern }: Wanted): Promise<Ran> => {
+const run = async ({ bail = false, changed, files, pattern }: Wanted): Promise<Ran> => {
+  vitest.config.bail = bail ? 1 : 0
+  for (const project of vitest.projects) project.config.bail = bail ? 1 : 0
   for (const file of changed) vitest.invalidateFile(file)
   if (pattern === undefined) vitest.resetGlobalTestNamePattern()
   else vitest.setGlobalTestNamePattern(new RegExp(pattern))

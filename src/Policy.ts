@@ -258,6 +258,18 @@ export interface Policy {
    */
   readonly recoveryInterval: Duration.Duration
 
+  /**
+   * Target spacings of blocks without one after which one more outbound connection is made, and another one each time as
+   * many are over. One interval in 400 between blocks of an honest chain is longer.
+   *
+   * Source: Bitcoin Core net_processing.cpp, `TipMayBeStale`, 3, looked at every 10 minutes, which is another spacing there and
+   * many here.
+   */
+  readonly staleTipSpacings: number
+
+  /** Connections that are open at the same time for that reason, beside the outbound ones. Source: Bitcoin Core, as above, 1. */
+  readonly staleTipPlaces: number
+
   // -- crawling ------------------------------------------------------------------------------
 
   /**
@@ -360,6 +372,102 @@ export interface Policy {
    * Own addresses remembered after a handshake proved that we had dialled ourselves.
    */
   readonly ownAddressCapacity: number
+
+  // -- a book that one attacker cannot fill ------------------------------------------------------
+
+  /**
+   * Parts of the internet known from which on each has one outbound connection at most; two below. As many as there are outbound
+   * connections, so that these can all be in distinct ones.
+   */
+  readonly groupsForOneEach: number
+
+  /**
+   * Time without a part that was not known before after which those known count as all there are: whoever is first to answer
+   * should not have two places because it was heard of early. A start hears of most within two crawls.
+   */
+  readonly groupsSettled: Duration.Duration
+
+  /**
+   * Outbound peers of longest standing, of distinct parts, that are dialled first after a start.
+   *
+   * Source: Bitcoin Core net.h, `MAX_BLOCK_RELAY_ONLY_ANCHORS`, 2; more here, for there all other connections relay too.
+   */
+  readonly anchorCapacity: number
+
+  /** Time after the first handshake from which on a peer may have one of the places that are kept: a day costs an attacker a day. */
+  readonly tenureAge: Duration.Duration
+
+  /** One outbound place in so many is kept for those, as far as there are some. */
+  readonly tenureShare: number
+
+  /** Failures in a row with which a peer still counts as somebody for whom a place is kept. */
+  readonly tenureFailures: number
+
+  /**
+   * What the chance to be drawn is multiplied with for each failure in a row, and failures from which on it becomes no less.
+   *
+   * Source: Bitcoin Core addrman.cpp, `GetChance`, 0.66 and 8.
+   */
+  readonly failureChance: number
+  readonly failuresThatCount: number
+
+  /**
+   * What `reconnectDelay` is multiplied with for each further failure in a row, and the longest it becomes: a day of dials to where
+   * nobody is are a dozen. Nobody waits longer than `reconnectDelay` while a node has no outbound connection.
+   */
+  readonly restFactor: number
+  readonly longestRest: Duration.Duration
+
+  /** Time between two looks at everybody who waits so, while there is no connection. */
+  readonly wakeInterval: Duration.Duration
+
+  /**
+   * When an address gives its place to another: time since anybody saw it; failures in a row of one that never answered, and of
+   * one that did, with the time since.
+   *
+   * Source: Bitcoin Core addrman.cpp, `ADDRMAN_HORIZON`, `ADDRMAN_RETRIES`, `ADDRMAN_MAX_FAILURES` and `ADDRMAN_MIN_FAIL`.
+   */
+  readonly addressHorizon: Duration.Duration
+  readonly newFailures: number
+  readonly triedFailures: number
+  readonly triedFailureAge: Duration.Duration
+
+  /**
+   * Addresses that may wait for the one in their place to be tested; the time for which who answered needs no test; and the time
+   * a test may take.
+   *
+   * Source: Bitcoin Core addrman_impl.h, `ADDRMAN_SET_TRIED_COLLISION_SIZE`, `ADDRMAN_REPLACEMENT` and `ADDRMAN_TEST_WINDOW`.
+   */
+  readonly testCapacity: number
+  readonly provenAge: Duration.Duration
+  readonly testTime: Duration.Duration
+
+  /**
+   * New addresses that a source (a part of the internet) may tell at once, how many more each second, and sources remembered.
+   *
+   * Source: Bitcoin Core net_processing.cpp, `MAX_ADDR_RATE_PER_SECOND`, 0.1, and `MAX_ADDR_PROCESSING_TOKEN_BUCKET`, 1000, after
+   * one answer of that size; an answer is of `addressesPerAnswer` here, and seven of them fit.
+   */
+  readonly sourceBurst: number
+  readonly sourceRate: number
+  readonly sourceCapacity: number
+
+  /** Addresses that seeds and files name and that are kept though their bucket is full. More than a start dials. */
+  readonly addressOverflow: number
+
+  /** Addresses of which dials and failures are remembered, in the book or not: four books of them, as many as there are bans. */
+  readonly failureMemory: number
+
+  /**
+   * Mean time between two looks at addresses that nobody needs yet, and the longest time between two, in means.
+   *
+   * Source: Bitcoin Core net.h, `FEELER_INTERVAL`, 2 minutes; of the draws of such a time one in 150 is longer than five means.
+   */
+  readonly feelerInterval: Duration.Duration
+  readonly longestFeeler: number
+
+  /** Addresses of others that are believed of one who dialled us, each time it is asked: nobody hears of a newcomer otherwise. */
+  readonly believedOfNewcomers: number
 
   // -- seeds and files -----------------------------------------------------------------------
 
@@ -557,6 +665,8 @@ export const defaults: Policy = {
   refuseInterval: Duration.millis(10),
   reconnectDelay: Duration.seconds(119),
   recoveryInterval: Duration.seconds(10),
+  staleTipSpacings: 6,
+  staleTipPlaces: 1,
   crawlInterval: Duration.seconds(61),
   getaddrInterval: Duration.seconds(31),
   crawlTimeout: Duration.seconds(8),
@@ -571,6 +681,32 @@ export const defaults: Policy = {
   gossipShare: 2,
   addrAnswerAge: Duration.minutes(10),
   ownAddressCapacity: 256,
+  groupsForOneEach: 75,
+  groupsSettled: Duration.minutes(5),
+  anchorCapacity: 4,
+  tenureAge: Duration.hours(24),
+  tenureShare: 4,
+  tenureFailures: 2,
+  failureChance: 0.66,
+  failuresThatCount: 8,
+  restFactor: 1.5,
+  longestRest: Duration.hours(4),
+  wakeInterval: Duration.seconds(1),
+  addressHorizon: Duration.days(30),
+  newFailures: 3,
+  triedFailures: 10,
+  triedFailureAge: Duration.days(7),
+  testCapacity: 10,
+  provenAge: Duration.hours(4),
+  testTime: Duration.minutes(40),
+  sourceBurst: 256,
+  sourceRate: 0.1,
+  sourceCapacity: 1024,
+  addressOverflow: 128,
+  failureMemory: 20_000,
+  feelerInterval: Duration.minutes(2),
+  longestFeeler: 5,
+  believedOfNewcomers: 3,
   dnsTimeout: Duration.seconds(5),
   cacheFirstWrite: Duration.seconds(20),
   cacheInterval: Duration.seconds(300),

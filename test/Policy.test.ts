@@ -50,6 +50,18 @@ describe("the default policy", () => {
     assert.isAbove(millis(defaults.evictionWindow), 10 * millis(defaults.acceptInterval))
   })
 
+  it("has a book of which a source and a network have a part, and that outlasts what an attacker can wait for", () => {
+    assert.isAtLeast(defaults.groupsForOneEach, outboundLimit(defaults))
+    assert.isAbove(defaults.sourceBurst, 6 * defaults.addressesPerAnswer)
+    // What one tells at once has room in its part of the book.
+    assert.isAtMost(defaults.sourceBurst, defaults.addressBookCapacity / 16)
+    assert.isAtLeast(defaults.failureMemory, 4 * defaults.addressBookCapacity)
+    assert.isAbove(millis(defaults.testTime), millis(defaults.reconnectDelay))
+    assert.isBelow(millis(defaults.provenAge), millis(defaults.tenureAge))
+    assert.isBelow(millis(defaults.longestRest), millis(defaults.tenureAge))
+    assert.isAtMost(defaults.anchorCapacity * defaults.tenureShare, outboundLimit(defaults))
+  })
+
   it("has the reference's connection limits", () => {
     assert.deepStrictEqual([outboundLimit(defaults), inboundLimit(defaults), totalLimit(defaults)], [75, 125, 200])
   })

@@ -29,6 +29,9 @@ const rank: Record<string, number> = {
   "src/status": 7,
   "src/cli": 8,
   "src/index.ts": 9,
+  // The first that fits.
+  "layers/main.ts": 12,
+  "layers/commands": 11,
   layers: 10
 }
 

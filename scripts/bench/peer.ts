@@ -23,6 +23,7 @@ import { regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { LimitedLog } from "../../src/LimitedLog.ts"
+import * as Alarms from "../../src/peer/Alarms.ts"
 import * as Connection from "../../src/peer/Connection.ts"
 import type { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
@@ -160,7 +161,8 @@ const connection = Effect.fnUntraced(function* (stream: ByteStream) {
     inbound,
     policy: defaults,
     nonce: Effect.succeed(1n),
-    log
+    log,
+    sleepers: yield* Alarms.sleepers
   })
 })
 

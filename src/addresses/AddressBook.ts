@@ -16,7 +16,7 @@ import type { OwnAddress } from "../transport/OwnAddress.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import type { AddressMetrics } from "./AddressMetrics.ts"
 import type { Ban, BanList } from "./BanList.ts"
-import type { Why } from "./Book.ts"
+import type { Sizes, Standing, Why } from "./Book.ts"
 import type { AddressChange, PeerAddress } from "./PeerAddress.ts"
 import * as HardenedBook from "./HardenedBook.ts"
 import * as ReferenceBook from "./ReferenceBook.ts"
@@ -50,6 +50,11 @@ export class AddressBook extends Context.Service<
      */
     readonly takeFeeler: Effect.Effect<Option.Option<PeerAddress>>
     /**
+     * Takes an address that answered us once, in a part of the internet where no outbound connection is or is being made, and marks
+     * it `AttemptPending`, in one step. `None` when there is none.
+     */
+    readonly takeElsewhere: Effect.Effect<Option.Option<PeerAddress>>
+    /**
      * Whether the part of the internet an address is in has fewer outbound connections than it may have; dials under way do not
      * count. For whoever dials what `takeCandidate` did not give, which looks at it itself.
      */
@@ -59,6 +64,10 @@ export class AddressBook extends Context.Service<
      * there are some. At most four, the longest first.
      */
     readonly anchors: Effect.Effect<ReadonlyArray<PeerSocketAddress>>
+    /** Where each of some addresses stands, in their order. */
+    readonly standings: (addresses: ReadonlyArray<PeerSocketAddress>) => Effect.Effect<ReadonlyArray<Standing>>
+    /** How much of its tables the book uses. */
+    readonly sizes: Effect.Effect<Sizes>
     /** What is known of an address, and why it is or is not dialled next. */
     readonly why: (address: PeerSocketAddress) => Effect.Effect<Why>
     /** How many candidates there are now. Looks at every entry. */
@@ -119,8 +128,11 @@ export class AddressBook extends Context.Service<
           addPeer: "effects",
           takeCandidate: "effect",
           takeFeeler: "effect",
+          takeElsewhere: "effect",
           hasRoom: "effects",
           anchors: "effect",
+          standings: "effects",
+          sizes: "effect",
           why: "effects",
           readyCount: "effect",
           get: "effects",

@@ -21,10 +21,12 @@ export interface AddressGroups {
   readonly groupOf: (address: PeerSocketAddress) => string
   /** Which map it goes by, to tell when another one took its place; empty without a map. */
   readonly digest: string
+  /** How well the map fits some addresses; `undefined` without a map. */
+  readonly health: (addresses: Iterable<PeerSocketAddress>) => AsMap.Health | undefined
 }
 
 /** By network. */
-export const byNetwork: AddressGroups = { groupOf: AddressRules.networkKey, digest: "" }
+export const byNetwork: AddressGroups = { groupOf: AddressRules.networkKey, digest: "", health: () => undefined }
 
 /** By the systems of a map, and by network where it does not say. */
 export const bySystem = (map: AsMap.AsMap): AddressGroups => ({
@@ -32,8 +34,27 @@ export const bySystem = (map: AsMap.AsMap): AddressGroups => ({
     const system = AsMap.systemOf(map, address)
     return system === undefined ? AddressRules.networkKey(address) : `AS${system}`
   },
-  digest: map.digest
+  digest: map.digest,
+  health: (addresses) => AsMap.health(map, addresses)
 })
+
+/** Addresses from which on what a map does not know says something of the map. */
+const enoughToJudge = 50
+
+/**
+ * Tells in one line how well the map fits these addresses, and warns when it knows less than half of them: it is then one of
+ * another year, or of another internet. Nothing without a map.
+ */
+export const report = (groups: AddressGroups, addresses: Iterable<PeerSocketAddress>): Effect.Effect<void> => {
+  const health = groups.health(addresses)
+  if (health === undefined) return Effect.void
+  const isPoor = health.addresses >= enoughToJudge && health.unmapped * 2 > health.addresses
+  return (
+    isPoor
+      ? Effect.logWarning("the map of autonomous systems does not know most addresses: take a newer one")
+      : Effect.logInfo("addresses known, by the map of autonomous systems")
+  ).pipe(Effect.annotateLogs({ ...health }))
+}
 
 /** Provide `bySystem` of a map to group by it; by network otherwise. */
 export const AddressGroups = Context.Reference<AddressGroups>("network-effect/addresses/AddressGroups", {

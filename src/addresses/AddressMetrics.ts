@@ -1,5 +1,5 @@
 /**
- * What the address book counts, by Zebra's names.
+ * What the address book counts, by Zebra's names; and what no other book has, by ours.
  *
  * Source: Zebra address_book.rs, `update_metrics`.
  *
@@ -7,6 +7,7 @@
  */
 import { type Context, Metric } from "effect"
 import type { ChainKind } from "../chain/ChainParams.ts"
+import type { Sizes } from "./Book.ts"
 
 /** Counts of the book; refreshed with each change or batch. */
 export interface AddressMetrics {
@@ -20,8 +21,21 @@ export interface AddressMetrics {
   readonly limit: number
 }
 
+export const isSame = (a: AddressMetrics, b: AddressMetrics): boolean =>
+  a.responded === b.responded &&
+  a.neverAttempted === b.neverAttempted &&
+  a.failed === b.failed &&
+  a.attemptPending === b.attemptPending &&
+  a.recentlyLive === b.recentlyLive &&
+  a.recentlyStoppedResponding === b.recentlyStoppedResponding &&
+  a.total === b.total &&
+  a.limit === b.limit
+
 /** Sets the gauges of one network in the registry of `context`. */
-export const gauges = (network: ChainKind, context: Context.Context<never>): ((counts: AddressMetrics) => void) => {
+export const gauges = (
+  network: ChainKind,
+  context: Context.Context<never>
+): ((counts: AddressMetrics, sizes: Sizes) => void) => {
   const gauge = (name: string, description: string) => {
     const metric = Metric.withAttributes(Metric.gauge(name, { description }), { network })
     let shown: number | undefined
@@ -37,7 +51,18 @@ export const gauges = (network: ChainKind, context: Context.Context<never>): ((c
   const pending = gauge("candidate_set.pending", "addresses that are dialled")
   const recentlyLive = gauge("candidate_set.recently_live", "addresses that answered lately")
   const disconnected = gauge("candidate_set.disconnected", "addresses that answered once and not lately")
-  return (counts) => {
+  const heardOf = gauge("zcash.net.addresses.new", "addresses in the table of those we heard of")
+  const met = gauge("zcash.net.addresses.tried", "addresses in the table of those we met")
+  const tested = gauge(
+    "zcash.net.addresses.tested",
+    "addresses we met that answer soon, or give their place to another"
+  )
+  const groups = gauge("zcash.net.addresses.groups", "parts of the internet that known addresses are in")
+  return (counts, sizes) => {
+    heardOf(sizes.new)
+    met(sizes.tried)
+    tested(sizes.tested)
+    groups(sizes.groups)
     responded(counts.responded)
     gossiped(counts.neverAttempted)
     failed(counts.failed)

@@ -54,6 +54,8 @@ export interface Choice {
   readonly next: (now: PeerAddress.Now) => Entry | undefined
   /** An entry to look at without keeping the connection. */
   readonly feeler: (now: PeerAddress.Now) => Entry | undefined
+  /** One that answered once, in a part of the internet where nobody is connected or being dialled. */
+  readonly elsewhere: (now: PeerAddress.Now) => Entry | undefined
   /** How many could be dialled now. */
   readonly readyCount: (now: PeerAddress.Now) => number
   /** An address that was never attempted would become an entry. `from` is who told of it. */
@@ -74,16 +76,38 @@ export interface Choice {
   readonly anchors: (now: PeerAddress.Now) => ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
   /** What the book begins with: entries that an earlier run kept, each once. */
   readonly kept: (now: PeerAddress.Now) => ReadonlyArray<Entry>
+  /** Where an address stands, whether it is in the book or not. */
+  readonly standingOf: (address: PeerSocketAddress.PeerSocketAddress) => Omit<Standing, "isAnchor">
+  readonly sizes: () => Sizes
   /** What speaks for and against an address. */
   readonly explain: (address: PeerSocketAddress.PeerSocketAddress, now: PeerAddress.Now) => Explained
 }
 
-/** What a choice knows of an address beyond its entry. */
-export interface Explained {
+/** Where an address stands. */
+export interface Standing {
+  /** Its part of the internet: an IPv4 /16, an IPv6 /32 or an autonomous system; of a private network on Regtest the host. */
   readonly group: string
+  /** `undefined` when it is in none: nobody told of it but a seed, somebody connected from there, or the book has none. */
   readonly table: Table | undefined
-  readonly bucket: number | undefined
+  /** Among the outbound peers of longest standing. */
   readonly isAnchor: boolean
+}
+
+/** How much of its tables a book uses. All zero when it has none. */
+export interface Sizes {
+  readonly new: number
+  readonly tried: number
+  /** Parts of the internet that entries are in. */
+  readonly groups: number
+  /** Of `tried`: who answers soon, or gives its place to another. */
+  readonly tested: number
+}
+
+export const noSizes: Sizes = { new: 0, tried: 0, groups: 0, tested: 0 }
+
+/** What a choice knows of an address beyond its entry. */
+export interface Explained extends Standing {
+  readonly bucket: number | undefined
   /** Failures in a row. */
   readonly failures: number
   /** Seconds since the Unix epoch of the first handshake with it that we began. */
@@ -292,8 +316,10 @@ export const make = (choose: (known: Known) => Choice) =>
     const publish = (changes: ReadonlyArray<AddressBookChange>, now: PeerAddress.Now): Effect.Effect<void> => {
       if (changes.length === 0) return Effect.void
       const counts = count(now)
-      showGauges(counts)
-      return SubscriptionRef.set(metrics, counts).pipe(
+      showGauges(counts, choice.sizes())
+      // Most changes, answers to pings among them, leave every count as it was.
+      const isAsBefore = AddressMetrics.isSame(counts, SubscriptionRef.getUnsafe(metrics))
+      return (isAsBefore ? Effect.void : SubscriptionRef.set(metrics, counts)).pipe(
         Effect.andThen(PubSub.publishAll(bus, changes)),
         Effect.andThen(logWhenAlone(counts, now))
       )
@@ -340,18 +366,15 @@ export const make = (choose: (known: Known) => Choice) =>
       return added
     })
 
-    const takeCandidate = step((now, changes): Option.Option<Entry> => {
-      restoreConfigured(now, changes)
-      const candidate = choice.next(now)
-      if (candidate === undefined) return Option.none()
-      return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
-    })
+    const take = (choose: Choice["next"]) =>
+      step((now, changes): Option.Option<Entry> => {
+        restoreConfigured(now, changes)
+        const candidate = choose(now)
+        if (candidate === undefined) return Option.none()
+        return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
+      })
 
-    const takeFeeler = step((now, changes): Option.Option<Entry> => {
-      const candidate = choice.feeler(now)
-      if (candidate === undefined) return Option.none()
-      return Option.fromUndefinedOr(apply({ _tag: "UpdateAttempt", address: candidate.address }, now, changes))
-    })
+    const takeCandidate = take(choice.next)
 
     const objectionTo = (
       entry: Entry | undefined,
@@ -392,9 +415,19 @@ export const make = (choose: (known: Known) => Choice) =>
             : false
         ),
       takeCandidate,
-      takeFeeler,
+      takeFeeler: take(choice.feeler),
+      takeElsewhere: take(choice.elsewhere),
       hasRoom: (address) => read((now) => choice.hasRoom(address, now)),
       anchors: read(choice.anchors),
+      standings: (addresses) =>
+        read((now) => {
+          const anchors = new Set(choice.anchors(now).map(AddressRules.sortKey))
+          return addresses.map((address) => ({
+            ...choice.standingOf(address),
+            isAnchor: anchors.has(AddressRules.sortKey(address))
+          }))
+        }),
+      sizes: read(choice.sizes),
       why: (address) =>
         read((now): Why => {
           const entry = entries.get(address)

@@ -118,64 +118,19 @@ interface Standing extends Pooled {
   failures: number
 }
 
-/** Groups up to which two connections may be made to each; then one. As many as there are outbound connections. */
-const groupsForOneEach = 75
-
-/** Time without a new group after which the groups known count as all there are, in milliseconds. */
-const settledMillis = 5 * 60_000
-
-/** Outbound peers that are dialled first after a start. Source: Bitcoin Core net.h, `MAX_BLOCK_RELAY_ONLY_ANCHORS`, 2; more here, for all connections relay. */
-const anchorCapacity = 4
-
-/** Time after the first handshake from when a peer may have one of the places that are kept, in seconds. */
-const tenureSeconds = 24 * 3600
-
-/** One outbound place in this many is kept for those that have tenure. */
-const tenureShare = 4
-
-/** Failures in a row that a peer with tenure may have and still count as somebody for whom a place is kept. */
-const tenureFailures = 2
-
-/** The chance to be drawn, for each failure. Source: Bitcoin Core addrman.cpp, `GetChance`. */
-const failureChance = 0.66
-const mostFailures = 8
-
-/** How much longer each failure in a row makes the wait for the next dial, and the longest wait, in milliseconds. */
-const restFactor = 1.5
-const longestRestMillis = 30 * 60_000
-
-/** Time between two looks at everybody who rests, in milliseconds. */
-const wakeMillis = 1000
-
-/** When an address gives its place to another. Source: Bitcoin Core addrman.cpp, `IsTerrible`. */
-const horizonSeconds = 30 * 24 * 3600
-const newFailures = 3
-const triedFailures = 10
-const triedFailureSeconds = 7 * 24 * 3600
-
-/** Addresses that wait for the one in their place to be tested. Source: Bitcoin Core addrman.h, `ADDRMAN_SET_TRIED_COLLISION_SIZE`. */
-const testCapacity = 10
-
-/** Who answered so recently needs no test; how long one may take. Source: Bitcoin Core addrman_impl.h, `ADDRMAN_REPLACEMENT` and `ADDRMAN_TEST_WINDOW`. */
-const provenMillis = 4 * 3600_000
-const testMillis = 40 * 60_000
-
-/** New addresses a source may tell at once, and how fast more become free, per second. Source: Bitcoin Core net_processing.cpp, `MAX_ADDR_RATE_PER_SECOND`. */
-const sourceBurst = 256
-const sourceRate = 0.1
-const sourceCapacity = 1024
-
-/** Addresses that seeds and files name and whose bucket is full. */
-const overflow = 128
-
-/** Addresses remembered that were dialled. */
-const memoryCapacity = 20_000
-
 /** The choice, of one start. */
 export const choose =
   ({ anchors: savedAnchors, groups, key, rules, saved }: Start) =>
   ({ chain, entries, isCandidate, policy, random }: Book.Known): HardenedChoice => {
     const delayMillis = Duration.toMillis(policy.reconnectDelay)
+    const settledMillis = Duration.toMillis(policy.groupsSettled)
+    const tenureSeconds = Duration.toSeconds(policy.tenureAge)
+    const longestRestMillis = Duration.toMillis(policy.longestRest)
+    const wakeMillis = Duration.toMillis(policy.wakeInterval)
+    const horizonSeconds = Duration.toSeconds(policy.addressHorizon)
+    const triedFailureSeconds = Duration.toSeconds(policy.triedFailureAge)
+    const provenMillis = Duration.toMillis(policy.provenAge)
+    const testMillis = Duration.toMillis(policy.testTime)
     const standings = new Map<string, Standing>()
     const tables = new Tables<Standing>(key, policy.addressBookCapacity)
     const pools = {
@@ -183,7 +138,7 @@ export const choose =
       new: new DialPool<Standing>(),
       tried: new DialPool<Standing>()
     }
-    const memory = new FailureMemory(memoryCapacity)
+    const memory = new FailureMemory(policy.failureMemory)
     /** In no table, the one that came first first. */
     const loose = new Set<Standing>()
     const tried = new Set<Standing>()
@@ -272,8 +227,8 @@ export const choose =
       const seen = PeerAddress.lastSeenSeconds(entry)
       if (seen !== undefined && now.wallSeconds - seen > horizonSeconds) return true
       const failures = standing.failures
-      if (entry.lastResponseSeconds === undefined) return failures >= newFailures
-      return failures >= triedFailures && now.wallSeconds - entry.lastResponseSeconds > triedFailureSeconds
+      if (entry.lastResponseSeconds === undefined) return failures >= policy.newFailures
+      return failures >= policy.triedFailures && now.wallSeconds - entry.lastResponseSeconds > triedFailureSeconds
     }
 
     /** It answered: to the table of those that did, unless somebody else has its place there. */
@@ -288,7 +243,8 @@ export const choose =
       }
       if (weakest === undefined || now.monotonicMillis - answeredMillis(weakest) < provenMillis) return
       if (isUseless(weakest, now)) return replace(weakest, standing, now)
-      if (tests.size < testCapacity) tests.set(weakest, { challenger: standing, sinceMillis: now.monotonicMillis })
+      if (tests.size < policy.testCapacity)
+        tests.set(weakest, { challenger: standing, sinceMillis: now.monotonicMillis })
     }
 
     const answeredMillis = (standing: Standing): number =>
@@ -353,7 +309,7 @@ export const choose =
     const groupLimit = (now: Now): number => {
       if (!rules.groupLimit) return Number.POSITIVE_INFINITY
       const isSettled = now.monotonicMillis - latestGroupMillis > settledMillis
-      return members.size < groupsForOneEach && isSettled ? 2 : 1
+      return members.size < policy.groupsForOneEach && isSettled ? 2 : 1
     }
 
     const roomIn = (group: string, isExempt: boolean, now: Now): number =>
@@ -366,13 +322,13 @@ export const choose =
     const arePlacesKept = (now: Now): boolean => {
       if (!rules.tenure) return false
       const places = outboundLimit(policy)
-      const most = Math.floor(places / tenureShare)
+      const most = Math.floor(places / policy.tenureShare)
       let newcomers = 0
       for (const standing of busy) if (!hasTenure(standing, now)) newcomers++
       if (newcomers < places - most) return false
       let known = 0
       for (const standing of tried) {
-        if (hasTenure(standing, now) && standing.failures <= tenureFailures) known++
+        if (hasTenure(standing, now) && standing.failures <= policy.tenureFailures) known++
         if (known === most) break
       }
       return known > 0 && newcomers >= places - known
@@ -382,7 +338,7 @@ export const choose =
 
     const restMillis = (failures: number): number =>
       rules.failureWeight && failures > 0
-        ? Math.min(longestRestMillis, delayMillis * restFactor ** (failures - 1))
+        ? Math.min(longestRestMillis, delayMillis * policy.restFactor ** (failures - 1))
         : delayMillis
 
     const schedule = (standing: Standing, entry: Entry, now: Now) => {
@@ -431,7 +387,7 @@ export const choose =
     }
 
     const weight = (standing: Standing): number =>
-      rules.failureWeight ? failureChance ** Math.min(mostFailures, standing.failures) : 1
+      rules.failureWeight ? policy.failureChance ** Math.min(policy.failuresThatCount, standing.failures) : 1
 
     const draw = (now: Now, isKept: boolean, isForFeeler: boolean): Entry | undefined => {
       const unreachable: Array<Standing> = []
@@ -489,6 +445,14 @@ export const choose =
       return entry
     }
 
+    const elsewhere = (now: Now): Entry | undefined => {
+      advance(now)
+      feeling = undefined
+      const isSuitable = suits(now, [])
+      const isUnused = (group: string) => !busyInGroup.has(group)
+      return pools.tried.draw(random, isUnused, isSuitable, weight)?.entry
+    }
+
     const underTest = (now: Now): Entry | undefined => {
       for (const standing of tests.keys()) {
         const entry = standing.entry
@@ -527,11 +491,11 @@ export const choose =
 
     const hasToken = (source: string, nowMillis: number): boolean => {
       if (!rules.sourceTokens) return true
-      const had = tokens.get(source) ?? { left: sourceBurst, atMillis: nowMillis }
-      const left = Math.min(sourceBurst, had.left + ((nowMillis - had.atMillis) / 1000) * sourceRate)
+      const had = tokens.get(source) ?? { left: policy.sourceBurst, atMillis: nowMillis }
+      const left = Math.min(policy.sourceBurst, had.left + ((nowMillis - had.atMillis) / 1000) * policy.sourceRate)
       tokens.delete(source)
       tokens.set(source, { left: left < 1 ? left : left - 1, atMillis: nowMillis })
-      if (tokens.size > sourceCapacity) {
+      if (tokens.size > policy.sourceCapacity) {
         for (const oldest of tokens.keys()) {
           tokens.delete(oldest)
           break
@@ -559,7 +523,7 @@ export const choose =
         enter(standing, "new", bucket)
         return { _tag: "Replaces", entry: replaced }
       }
-      if (from !== undefined || loose.size >= overflow) return { _tag: "Refused" }
+      if (from !== undefined || loose.size >= policy.addressOverflow) return { _tag: "Refused" }
       register(standing, now)
       return { _tag: "Kept" }
     }
@@ -673,7 +637,7 @@ export const choose =
       const connected = [...busy].filter(({ connectedAtMillis }) => connectedAtMillis !== undefined)
       for (const standing of connected.toSorted((a, b) => (a.connectedAtMillis ?? 0) - (b.connectedAtMillis ?? 0))) {
         if (!chosen.has(standing.group)) chosen.set(standing.group, standing)
-        if (chosen.size === anchorCapacity) break
+        if (chosen.size === policy.anchorCapacity) break
       }
       return [...chosen.values()].map(({ address }) => address)
     }
@@ -683,6 +647,11 @@ export const choose =
       const standing = standingAnchors()
       if (standing.length > 0) anchorsOfBefore = []
       return standing.length > 0 ? standing : anchorsOfBefore
+    }
+
+    const standingOf = (address: PeerSocketAddress.PeerSocketAddress) => {
+      const standing = standings.get(AddressRules.sortKey(address))
+      return { group: standing?.group ?? groupOf(address), table: standing?.table }
     }
 
     const explain = (address: PeerSocketAddress.PeerSocketAddress, now: Now): Book.Explained => {
@@ -750,6 +719,7 @@ export const choose =
     return {
       next,
       feeler,
+      elsewhere,
       readyCount,
       admit,
       changed,
@@ -766,6 +736,8 @@ export const choose =
         return connected < groupLimit(now)
       },
       anchors,
+      standingOf,
+      sizes: () => ({ ...tables.sizes, groups: members.size, tested: tests.size }),
       explain,
       kept: (now) => {
         const restored = kept(now)

@@ -83,6 +83,7 @@ const choose = ({ chain, entries, isCandidate, policy }: Book.Known): Book.Choic
   return {
     next,
     feeler: () => undefined,
+    elsewhere: () => undefined,
     readyCount: (now) => {
       let ready = 0
       for (const entry of dialable) if (isCandidate(entry, now)) ready++
@@ -95,6 +96,8 @@ const choose = ({ chain, entries, isCandidate, policy }: Book.Known): Book.Choic
     hasRoom: () => true,
     anchors: () => [],
     kept: () => [],
+    standingOf: (address) => ({ group: AddressRules.networkKey(address), table: undefined }),
+    sizes: () => Book.noSizes,
     explain: (address) => ({
       group: AddressRules.networkKey(address),
       table: undefined,

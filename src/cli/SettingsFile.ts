@@ -35,6 +35,7 @@ export interface Flags {
   readonly listen?: string | undefined
   readonly peers?: ReadonlyArray<string> | undefined
   readonly userAgent?: string | undefined
+  readonly asmap?: string | undefined
 }
 
 export interface Settings {
@@ -49,6 +50,8 @@ export interface Settings {
   /** `undefined`: nothing is kept on disk. */
   readonly cacheDirectory: string | undefined
   readonly userAgent: string | undefined
+  /** A file that says which autonomous systems there are. */
+  readonly asmap: string | undefined
   readonly targetPeers: number
   readonly crawlInterval: Duration.Duration
   readonly connectionsPerGroup: number
@@ -117,7 +120,11 @@ const foreignSections = [
   "tracing",
   "zcashd_compat"
 ]
-const sections = ["network", ...foreignSections]
+/** What Zebra does not know, so a file that has it is none of Zebra's. */
+const ownSection = "network_effect"
+const ownKeys = ["asmap"]
+
+const sections = ["network", ownSection, ...foreignSections]
 
 const networkKeys = [
   "listen_addr",
@@ -145,15 +152,15 @@ interface Setting {
 
 /** Both sources as one: the environment first. */
 const merged = (file: Source, environment: Source) => {
-  const tableOf = (source: Source): Table => {
-    const { network } = source.table
-    return isTable(network) ? network : {}
+  const tableOf = (source: Source, name = "network"): Table => {
+    const section = source.table[name]
+    return isTable(section) ? section : {}
   }
   return {
-    find: (key: string): Setting | undefined => {
+    find: (key: string, section = "network"): Setting | undefined => {
       for (const source of [environment, file]) {
-        const value = tableOf(source)[key]
-        if (value !== undefined) return { value, where: source.whereIs(["network", key]) }
+        const value = tableOf(source, section)[key]
+        if (value !== undefined) return { value, where: source.whereIs([section, key]) }
       }
       return undefined
     },
@@ -169,12 +176,15 @@ const checkSections = (source: Source): Result.Result<void, SettingsError> => {
     if (!sections.includes(name)) problems.add(`${where}: unknown section ${name}${nearMiss(name, sections)}`)
     else if (!isTable(section)) problems.add(`${where}: ${name} has to be a section: [${name}]`)
   }
-  const { network } = source.table
-  for (const key of isTable(network) ? Object.keys(network) : []) {
-    if (!networkKeys.includes(key)) {
-      problems.add(`${source.whereIs(["network", key])}: unknown key ${key} in [network]${nearMiss(key, networkKeys)}`)
+  const checkKeys = (name: string, known: ReadonlyArray<string>) => {
+    const section = source.table[name]
+    for (const key of isTable(section) ? Object.keys(section) : []) {
+      if (known.includes(key)) continue
+      problems.add(`${source.whereIs([name, key])}: unknown key ${key} in [${name}]${nearMiss(key, known)}`)
     }
   }
+  checkKeys("network", networkKeys)
+  checkKeys(ownSection, ownKeys)
   return problems.result(undefined)
 }
 
@@ -329,6 +339,10 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
     problems.add(`--user-agent is longer than ${maxUserAgentBytes} bytes: choose a shorter one`)
   }
 
+  const map = flags.asmap === undefined ? settings.find("asmap", ownSection) : { value: flags.asmap, where: "--asmap" }
+  const asmap = typeof map?.value === "string" && map.value !== "" ? map.value : undefined
+  if (map !== undefined && asmap === undefined) problems.add(`${map.where}: asmap has to be a file in quotes`)
+
   const deprecated = settings.find("new_peer_interval")
   if (deprecated !== undefined) {
     warnings.push(`${deprecated.where}: new_peer_interval is now called crawl_new_peer_interval`)
@@ -367,6 +381,7 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
     cacheDirectory:
       typeof cache.value === "string" ? cache.value : cache.value ? defaultCacheDirectory(platform) : undefined,
     userAgent: flags.userAgent,
+    asmap,
     targetPeers: integerOf("peerset_initial_target_size", defaults.targetPeers),
     crawlInterval: crawlInterval ?? defaults.crawlInterval,
     connectionsPerGroup: integerOf("max_connections_per_ip", defaults.connectionsPerGroup),

@@ -87,6 +87,7 @@ export const toToml = (settings: Settings): string => {
     `crawl_new_peer_interval = ${quoted(time(settings.crawlInterval))}`,
     `max_connections_per_ip = ${settings.connectionsPerGroup}`,
     ...table,
+    ...(settings.asmap === undefined ? [] : ["", "[network_effect]", `asmap = ${quoted(settings.asmap)}`]),
     ""
   ].join("\n")
 }

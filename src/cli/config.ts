@@ -3,35 +3,14 @@
  *
  * @module
  */
-import { Console, Context, Effect, FileSystem, Path, type PlatformError } from "effect"
+import { Console, Context, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { mainnet, testnet } from "../chain/ChainParams.ts"
-import { jsonFlag } from "./remote.ts"
-import { explained } from "./root.ts"
+import { readFile, shortName } from "./Files.ts"
+import { explained, jsonFlag } from "./root.ts"
 import * as SettingsFile from "./SettingsFile.ts"
 import { toToml } from "./SettingsWriter.ts"
 import { settingsFlags } from "./start.ts"
-
-/** A file's text, or one sentence why there is none. `as` names it. */
-export const readFile = (path: string, as: string) =>
-  Effect.flatMap(FileSystem.FileSystem, (files) => files.readFileString(path)).pipe(
-    Effect.mapError(
-      (error: PlatformError.PlatformError) =>
-        new SettingsFile.SettingsError({
-          message:
-            error.reason._tag === "NotFound"
-              ? `${as}: there is no such file`
-              : `${as} cannot be read: ${error.reason._tag}`
-        })
-    )
-  )
-
-/** A file as somebody in this directory names it, in whole only when it is elsewhere. */
-export const shortName = (file: string) =>
-  Effect.map(Path.Path, (path) => {
-    const fromHere = path.relative(path.resolve("."), file)
-    return fromHere === "" || fromHere.startsWith("..") || path.isAbsolute(fromHere) ? file : fromHere
-  })
 
 export const check = Command.make(
   "check",
@@ -102,6 +81,12 @@ export const defaultFile = `# Settings of network-effect, in the form of a zebra
 
 # Connections with one IPv4 address or one IPv6 /64. More than 1 makes it easier to be surrounded by one attacker.
 # max_connections_per_ip = 1
+
+# What Zebra does not have, and zebrad refuses to read.
+# [network_effect]
+
+# A map of autonomous systems in Bitcoin Core's format: at most one outbound connection to each.
+# asmap = "ip_asn.map"
 `
 
 export const printDefault = Command.make("default", { json: jsonFlag }, ({ json }) =>

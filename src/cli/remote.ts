@@ -11,7 +11,7 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { LogLevelName, maxBanSeconds, maxEntries } from "../status/StatusApi.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import * as StatusClient from "../status/StatusClient.ts"
-import { numberFlag } from "./root.ts"
+import { jsonFlag, numberFlag } from "./root.ts"
 import { parseDuration } from "./SettingsFile.ts"
 import { room } from "./screen.ts"
 import * as tables from "./tables.ts"
@@ -43,12 +43,6 @@ export const nodeFlag = Flag.String("node").pipe(
     (text) => Option.fromUndefinedOr(nodeUrl(text)),
     (text) => `Expected ip:port, [ip6]:port, name:port or a URL, got ${text}`
   )
-)
-
-/** The whole answer, for programs. */
-export const jsonFlag = Flag.Boolean("json").pipe(
-  Flag.withDescription("The answer as JSON on stdout"),
-  Flag.withDefault(false)
 )
 
 /** Whether nobody answered at all. */

@@ -15,9 +15,8 @@ import * as Replay from "../recording/Replay.ts"
 import * as Shrink from "../recording/Shrink.ts"
 import * as Telling from "../recording/Telling.ts"
 import { commandOf } from "../wire/Message.ts"
-import { shortName } from "./config.ts"
-import { jsonFlag } from "./remote.ts"
-import { explained, ReplayFailure } from "./root.ts"
+import { shortName } from "./Files.ts"
+import { explained, jsonFlag, ReplayFailure } from "./root.ts"
 import { walk } from "./stepper.ts"
 import { harmless } from "./Text.ts"
 
@@ -210,13 +209,21 @@ const replayAll = Effect.fnUntraced(function* (path: string, json: boolean) {
   let events = 0
   const problems: Array<string> = []
   for (const file of files) {
-    const one = yield* replayOne(file, { json, alone })
+    // Of a folder the others are replayed all the same: a node that was killed leaves its last file as it was.
+    const one = yield* replayOne(file, { json, alone }).pipe(
+      Effect.catchTag("ReplayFailure", (error) =>
+        alone ? Effect.fail(error) : Effect.succeed({ events: 0, problem: error.message.replace(/\.$/, "") })
+      )
+    )
     events += one.events
     if (one.problem !== undefined) problems.push(one.problem)
   }
   const [first] = problems
   if (first !== undefined) {
-    const more = problems.length === 1 ? "" : `, and ${problems.length - 1} others of ${files.length}`
+    const more =
+      problems.length === 1
+        ? ""
+        : `, and ${problems.length - 1} ${problems.length === 2 ? "other" : "others"} of ${files.length}`
     return yield* new ReplayFailure({ message: `${first}${more}.` })
   }
   if (!json) {

@@ -95,6 +95,12 @@ export const recordFlags = {
   )
 }
 
+/** The whole answer, for programs. Of every command that answers something. */
+export const jsonFlag = Flag.Boolean("json").pipe(
+  Flag.withDescription("The answer as JSON on stdout"),
+  Flag.withDefault(false)
+)
+
 /** A number in these bounds; a whole one unless told. Outside of them one sentence says what they are. */
 export const numberFlag = (
   name: string,

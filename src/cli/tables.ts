@@ -87,25 +87,34 @@ export const peers = (peers: ReadonlyArray<PeerInfo>, nowSeconds: number, room?:
         { room, spare: ["received", "sent", "age", "version"] }
       )
 
-/** The counts in one line. */
-export const addressCounts = ({ counts }: Addresses): string =>
+/** The counts in one line, and the tables and anchors in another one where there are some. */
+export const addressCounts = ({ anchors, counts, tables }: Addresses): ReadonlyArray<string> => [
   `addresses: ${counts.total} of ${counts.limit}, ${counts.responded} responded, ${counts.neverAttempted} heard of, ` +
-  `${counts.attemptPending} under way, ${counts.failed} failed`
+    `${counts.attemptPending} under way, ${counts.failed} failed`,
+  ...(tables.groups === 0
+    ? []
+    : [
+        `tables: ${tables.new} heard of, ${tables.tried} met, in ${tables.groups} parts of the internet; ` +
+          (anchors.length === 0 ? "no anchor" : `anchors ${harmless(anchors.join(", "))}`)
+      ])
+]
 
 /** The counts, and one line for each entry. */
 export const addresses = (addresses: Addresses, nowSeconds: number, room?: number): ReadonlyArray<string> => [
-  addressCounts(addresses),
+  ...addressCounts(addresses),
   ...(addresses.entries.length === 0
     ? []
     : columns(
-        ["address", "state", " last response", "agent"],
-        addresses.entries.map(({ address, inbound, lastResponse, state, userAgent }) => [
+        ["address", "state", " last response", "group", "table", "agent"],
+        addresses.entries.map(({ address, anchor, group, inbound, lastResponse, state, table, userAgent }) => [
           address,
           inbound ? `${state} (inbound)` : state,
           lastResponse === null ? "-" : age(nowSeconds - lastResponse),
+          group,
+          `${table ?? "-"}${anchor ? ", anchor" : ""}`,
           userAgent ?? "-"
         ]),
-        { room }
+        { room, spare: ["group", "table"] }
       ))
 ]
 

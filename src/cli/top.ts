@@ -8,7 +8,8 @@ import { Command } from "effect/cli"
 import type { NetworkEvent } from "../network/NetworkEvents.ts"
 import type { Health, PeerInfo, Totals, Addresses } from "../status/StatusApi.ts"
 import { describe } from "./DevnetView.ts"
-import { ask, clientOf, jsonFlag, nodeFlag } from "./remote.ts"
+import { ask, clientOf, nodeFlag } from "./remote.ts"
+import { jsonFlag } from "./root.ts"
 import { draw, room } from "./screen.ts"
 import * as tables from "./tables.ts"
 
@@ -78,7 +79,7 @@ const lines = (
 ): ReadonlyArray<string> => {
   const head = [
     ...tables.overview(health, totals),
-    tables.addressCounts(addresses),
+    ...tables.addressCounts(addresses),
     ...(history === undefined ? [] : ["", ...sparklines(history)]),
     ""
   ]

@@ -14,9 +14,9 @@ import { TrustedPeers } from "../routing/TrustedPeers.ts"
 /**
  * `trusted`: inbound connections from addresses the operator vouches for, in reserved places. `handshake`: inbound ones that
  * come while every other place is taken, until their handshake is over; and those that had to go for them, until they are
- * closed.
+ * closed. `stale tip`: an outbound one beside the others, while no block comes.
  */
-export type SlotKind = "outbound" | "inbound" | "trusted" | "handshake"
+export type SlotKind = "outbound" | "inbound" | "trusted" | "handshake" | "stale tip"
 
 /** Every place of this kind is taken, open or reserved. Nothing was reserved. */
 export class NoFreeSlot extends Data.TaggedError("NoFreeSlot")<{
@@ -42,6 +42,8 @@ interface Place {
   state: "reserved" | "open" | "free"
 }
 
+const none: Readonly<Record<SlotKind, number>> = { outbound: 0, inbound: 0, trusted: 0, handshake: 0, "stale tip": 0 }
+
 /** How many connections there are, and are being made. The one place that knows how many there may be. */
 export class ConnectionSlots extends Context.Service<
   ConnectionSlots,
@@ -56,7 +58,7 @@ export class ConnectionSlots extends Context.Service<
     readonly open: (kind: SlotKind) => number
     /**
      * Places there are: `outboundLimit`, `inboundLimit` divided, and `Policy.handshakePlaces` beside them where there are
-     * inbound ones. Each trusted address has a reserved place as long as one public place is left.
+     * inbound ones, and `Policy.staleTipPlaces` where there are outbound ones. Each trusted address has a reserved place as long as one public place is left.
      */
     readonly limits: Readonly<Record<SlotKind, number>>
     /** Moves a connection from a `handshake` place to a free `inbound` one. Whether there was one. */
@@ -79,10 +81,11 @@ export class ConnectionSlots extends Context.Service<
         outbound: outboundLimit(policy),
         inbound: inboundLimit(policy) - trustedPlaces,
         trusted: trustedPlaces,
-        handshake: inboundLimit(policy) === 0 ? 0 : policy.handshakePlaces
+        handshake: inboundLimit(policy) === 0 ? 0 : policy.handshakePlaces,
+        "stale tip": outboundLimit(policy) === 0 ? 0 : policy.staleTipPlaces
       }
-      const reserved: Record<SlotKind, number> = { outbound: 0, inbound: 0, trusted: 0, handshake: 0 }
-      const open: Record<SlotKind, number> = { outbound: 0, inbound: 0, trusted: 0, handshake: 0 }
+      const reserved: Record<SlotKind, number> = { ...none }
+      const open: Record<SlotKind, number> = { ...none }
       /** Where each slot that was given out is. */
       const places = new WeakMap<Slot, Place>()
       const used = (kind: SlotKind) => reserved[kind] + open[kind]

@@ -95,11 +95,11 @@ export interface Wanted<E> {
    */
   readonly whom: PeerSocketAddress.PeerSocketAddress | Effect.Effect<PeerSocketAddress.PeerSocketAddress, E>
   /**
-   * Who wants it: the book offered a `candidate`, it is one of the `initial` peers, it is looked for again in `recovery`, or
-   * the operator asked (`manual`). What failed as a candidate or in recovery is told to the book. Of an initial peer it is
-   * not: a failure would bar an address that was never seen, and the crawler's own try tells more.
+   * Who wants it: the book offered a `candidate`, it is one of the `initial` peers, it is looked for again in `recovery`, no
+   * block came for long (`stale tip`, in a place of its own), or the operator asked (`manual`). What failed is told to the book,
+   * but for what the operator asked. Of an initial peer it is not: a failure would bar an address that was never seen, and the crawler's own try tells more.
    */
-  readonly why: "candidate" | "initial" | "recovery" | "manual"
+  readonly why: "candidate" | "initial" | "recovery" | "stale tip" | "manual"
 }
 
 type Why = Wanted<never>["why"]
@@ -265,7 +265,7 @@ export class Connector extends Context.Service<
             yield* takeTurn
             yield* objection(address)
             const outbound = slots.used("outbound")
-            const isReported = why === "candidate" || why === "recovery" || why === "feeler"
+            const isReported = why !== "initial" && why !== "manual"
             return yield* dial(address, slot).pipe(
               isReported ? Effect.tapError((error) => report(address, error, outbound)) : identity,
               spanOf(address, why)
@@ -336,7 +336,8 @@ export class Connector extends Context.Service<
         Effect.uninterruptibleMask(
           Effect.fnUntraced(function* (restore) {
             const scope = Scope.makeUnsafe()
-            const slot = yield* slots.reserve("outbound").pipe(Scope.provide(scope), Effect.catch(refused))
+            const kind = why === "stale tip" ? why : "outbound"
+            const slot = yield* slots.reserve(kind).pipe(Scope.provide(scope), Effect.catch(refused))
             const address = Effect.isEffect(whom)
               ? yield* untilEnd(restore(whom)).pipe(
                   Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))

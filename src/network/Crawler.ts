@@ -52,9 +52,6 @@ export class Crawler extends Context.Service<
   )
 }
 
-/** Addresses of others that are believed of one who dialled us, each time it is asked. */
-const believedOfNewcomers = 3
-
 /** Groups whose last turn is remembered: more than there can be connections. */
 const turnsKept = 1024
 
@@ -137,7 +134,7 @@ function make(choosesWhom: boolean) {
       const host = limitKey(from)
       const own = addresses.filter(({ address }) => limitKey(address) === host)
       const others = addresses.filter(({ address }) => limitKey(address) !== host)
-      yield* learn([...own, ...others.slice(0, believedOfNewcomers)], from)
+      yield* learn([...own, ...others.slice(0, policy.believedOfNewcomers)], from)
     })
 
     /** `true` when it answered, even with nothing. */

@@ -10,19 +10,15 @@
 import { Duration, Effect, Layer, Option, Random } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { BackgroundTasks, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { Policy } from "../Policy.ts"
 import { ConnectionSlots } from "./ConnectionSlots.ts"
 import { Connector } from "./Connector.ts"
 import { InitialPeers } from "./InitialPeers.ts"
 
-/** Mean time between two looks. Source: Bitcoin Core net.h, `FEELER_INTERVAL`, 2 minutes. */
-const meanInterval = Duration.minutes(2)
-
-/** The longest time between two, in means. */
-const longest = 5
-
 /** Looks for as long as it runs; fails when the network ends. */
 export const run: Effect.Effect<never, NetworkEnd, AddressBook | ConnectionSlots | Connector> = Effect.gen(
   function* () {
+    const policy = yield* Policy
     const book = yield* AddressBook
     const connector = yield* Connector
     const slots = yield* ConnectionSlots
@@ -38,8 +34,8 @@ export const run: Effect.Effect<never, NetworkEnd, AddressBook | ConnectionSlots
     })
     while (true) {
       // As if each moment were as likely as any other, so that nobody can tell when.
-      const wait = Math.min(longest, -Math.log(1 - (yield* Random.next)))
-      yield* Effect.sleep(Duration.times(meanInterval, wait))
+      const wait = Math.min(policy.longestFeeler, -Math.log(1 - (yield* Random.next)))
+      yield* Effect.sleep(Duration.times(policy.feelerInterval, wait))
       yield* look
     }
   }

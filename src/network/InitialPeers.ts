@@ -19,7 +19,7 @@
 import { Context, Deferred, Duration, Effect, FiberSet, Layer, Option, Random, Scope } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { PeerCache } from "../addresses/AddressBookFile.ts"
-import { AddressGroups, isExempt } from "../addresses/AddressGroups.ts"
+import { AddressGroups, isExempt, report as reportGroups } from "../addresses/AddressGroups.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
@@ -314,6 +314,13 @@ function* make() {
     // Those that live now. Some nodes answer address requests only once per connection: this one must not be lost.
     yield* crawler.crawlOnce(slots.open("outbound"))
     yield* demand(policy.targetPeers - slots.used("outbound"))
+    // Once, now that there are addresses to judge the map by.
+    if (groups.digest !== "") {
+      yield* reportGroups(
+        groups,
+        (yield* book.entries).map(({ address }) => address)
+      )
+    }
     yield* Deferred.succeed(started, undefined)
   })
 

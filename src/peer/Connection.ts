@@ -163,7 +163,10 @@ class Connection implements Peers.Peer {
   // -- what is asked of it -------------------------------------------------------------------
 
   #enqueue(request: Request | Ping): Effect.Effect<Response | undefined, Peers.PeerError> {
-    const entry = this.#loop.waiters.add(request._tag !== "Ping", this.#loop.now())
+    return this.#asked(this.#loop.waiters.add(request._tag !== "Ping", this.#loop.now()), request)
+  }
+
+  #asked(entry: Entry, request: Request | Ping): Effect.Effect<Response | undefined, Peers.PeerError> {
     this.#loop.tell({ _tag: "Request", waiter: entry.id, request })
     const dropped = Effect.suspend(() => Spans.within("drop")(this.#giveUp(entry)))
     // Only adverts are not delivered.
@@ -176,11 +179,14 @@ class Connection implements Peers.Peer {
   }
 
   #giveUp(entry: Entry): Effect.Effect<void> {
-    return Effect.sync(() => {
-      if (this.#loop.waiters.get(entry.id) === undefined) return
-      this.#loop.waiters.settle(entry.id, cancelled, this.#loop.now())
-      this.#loop.tell({ _tag: "Cancel", waiter: entry.id })
-    })
+    return Effect.sync(() => this.#settle(entry, cancelled))
+  }
+
+  /** Whoever waits goes on with this, and the machine need not go on for it. */
+  #settle(entry: Entry, exit: Exit.Exit<never, Peers.PeerError>): void {
+    if (this.#loop.waiters.get(entry.id) === undefined) return
+    this.#loop.waiters.settle(entry.id, exit, this.#loop.now())
+    this.#loop.tell({ _tag: "Cancel", waiter: entry.id })
   }
 
   get ping(): Effect.Effect<void, Peers.PeerError> {
@@ -199,20 +205,28 @@ class Connection implements Peers.Peer {
       const ended = Effect.sync(() => {
         this.#isPinging = false
       })
-      const exchange = Heartbeat.exchange(this.#options.policy.pingTimeout, this.#ping, (report) =>
-        this.#loop.report(report)
-      )
+      const exchange = Heartbeat.exchange(this.#ping, (report) => this.#loop.report(report))
       return Effect.ensuring(exchange, ended)
     })
   }
 
+  /** A ping within its limit, which is also that of waiting for its turn. */
   get #ping(): Effect.Effect<Duration.Duration, Peers.PeerError> {
-    return Effect.flatMap(this.#options.nonce, (nonce) =>
-      Effect.map(this.#loop.waiters.ending?.failure ?? this.#enqueue({ _tag: "Ping", nonce }), (response) => {
+    return Effect.flatMap(this.#options.nonce, (nonce) => {
+      const { alarms, waiters } = this.#loop
+      if (waiters.ending !== undefined) return waiters.ending.failure
+      const now = this.#loop.now()
+      const entry = waiters.add(false, now)
+      const limit = alarms.set(now + Duration.toNanosUnsafe(this.#options.policy.pingTimeout), () => {
+        const error = new Peers.HeartbeatTaskExited({ message: "no answer to a ping in time" })
+        this.#settle(entry, Exit.fail(error))
+      })
+      return Effect.map(this.#asked(entry, { _tag: "Ping", nonce }), (response) => {
+        alarms.giveUp(limit)
         this.#roundTrip = response?._tag === "Pong" ? response.roundTrip : Duration.zero
         return this.#roundTrip
       })
-    )
+    })
   }
 }
 

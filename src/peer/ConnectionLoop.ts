@@ -12,8 +12,9 @@
  *
  * @module
  */
-import { Cause, Clock, Context, Duration, Effect, Exit, type Fiber, Option, Result } from "effect"
+import { Cause, Clock, Context, Effect, Exit, type Fiber, Option, Result, Scheduler } from "effect"
 import type { Message } from "../wire/Message.ts"
+import { Alarms } from "./Alarms.ts"
 import * as ConnectionLog from "./ConnectionLog.ts"
 import type { Action, ConnectionMachine, Event, Waiter } from "./ConnectionMachine.ts"
 import type { Decider, Options } from "./ConnectionOptions.ts"
@@ -31,9 +32,11 @@ export class ConnectionLoop {
   readonly machine: ConnectionMachine
   readonly waiters: Waiters
   readonly spans: ConnectionSpans
+  readonly alarms: Alarms
   readonly #options: Options
   readonly #context: Context.Context<never>
   readonly #clock: Clock.Clock
+  readonly #dispatcher: Scheduler.SchedulerDispatcher
   readonly #record: ConnectionRecord | undefined
   #fiber: Fiber.Fiber<void> | undefined
   /** What the gauge of states has this connection as. */
@@ -48,7 +51,9 @@ export class ConnectionLoop {
     this.#options = options
     this.#context = context
     this.#clock = Context.get(context, Clock.Clock)
+    this.#dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
     this.#record = record
+    this.alarms = new Alarms(options.sleepers, this.#clock, options.policy.requestTimeout)
     this.waiters = new Waiters(options.policy, this.now())
   }
 
@@ -110,6 +115,7 @@ export class ConnectionLoop {
     this.#showState()
     this.#fiber?.interruptUnsafe()
     this.#options.messages.release()
+    this.alarms.end()
     this.waiters.tellEnd(this.now())
   }
 
@@ -148,8 +154,10 @@ export class ConnectionLoop {
   #poke(): void {
     this.#isPoked = true
     const wake = this.#wake
+    if (wake === undefined) return
     this.#wake = undefined
-    wake?.(Effect.yieldNow)
+    // Its turn comes once: a fiber that is woken to give way would begin and end in vain.
+    this.#dispatcher.scheduleTask(() => wake(Effect.void), 0)
   }
 
   #inputEnds(error: ReceiveError): Effect.Effect<unknown> {
@@ -200,7 +208,7 @@ export class ConnectionLoop {
       case "Report":
         return inCaller(this.waiters.get(action.waiter)?.span, Effect.as(this.report(action.report), undefined))
       case "SetAlarm":
-        return this.#setAlarm(action.atNanos)
+        return void this.alarms.set(action.atNanos, () => this.tell({ _tag: "Alarm" }))
       case "Permit":
         return Effect.map(this.#options.host.mayAdvertise(this.#options.info), permitted)
       case "Ask":
@@ -226,11 +234,6 @@ export class ConnectionLoop {
       Effect.tap((outcome) => ConnectionLog.outcome(log, info, request, outcome)),
       Effect.map((outcome) => ({ _tag: "Answered", outcome }))
     )
-  }
-
-  #setAlarm(atNanos: bigint): Effect.Effect<undefined> {
-    const alarm = Effect.map(Effect.sleep(Duration.nanos(atNanos - this.now())), () => this.tell({ _tag: "Alarm" }))
-    return Effect.as(Effect.forkChild(alarm, { startImmediately: true }), undefined)
   }
 
   /** Most events change nothing that is shown. */

@@ -39,6 +39,7 @@ import type { ByteStream } from "../transport/Transport.ts"
 import { version } from "../version.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { Message, type Version } from "../wire/Message.ts"
+import * as Alarms from "./Alarms.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as Connection from "./Connection.ts"
 import * as ConnectionMetrics from "./ConnectionMetrics.ts"
@@ -136,6 +137,7 @@ function* make() {
   // Of all connections: it belongs to the span that this service was made in, for that of whoever dialled ends long before,
   // and a context of its own for each would cost more than the rest of a connection.
   const context = Context.add(yield* Effect.context<never>(), CurrentTask, "connection")
+  const sleepers = yield* Effect.provideContext(Alarms.sleepers, context)
   yield* PeerMetrics.initial
 
   const log = LimitedLog.make(policy.statusLogInterval)
@@ -275,7 +277,8 @@ function* make() {
       inbound,
       policy,
       nonce,
-      log
+      log,
+      sleepers
     })
     return yield* Effect.setContext(connection, context)
   })

@@ -13,7 +13,7 @@
  */
 import { Duration, Effect } from "effect"
 import * as Monotonic from "../Monotonic.ts"
-import { HeartbeatTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
+import type { PeerError, PeerReport } from "./Peer.ts"
 
 /**
  * Runs `exchange` every `interval`, which is from tick to tick, until one fails. A late tick moves those after it: pings never
@@ -33,21 +33,14 @@ export const run = (
   })
 }
 
-/**
- * One exchange. `ping` waits for the heartbeat's slot, then for the answer, which has a limit of its own; `timeout` is that of
- * both, `Policy.pingTimeout`.
- */
+/** One exchange. `ping` waits for the heartbeat's slot, then for the answer, within `Policy.pingTimeout` for both. */
 export const exchange = Effect.fnUntraced(function* (
-  timeout: Duration.Duration,
   ping: Effect.Effect<Duration.Duration, PeerError>,
   report: (report: PeerReport) => Effect.Effect<void>
 ) {
   const sentAtMillis = yield* Monotonic.millis
   yield* report({ _tag: "PingSent", sentAtMillis })
-  const roundTrip = yield* Effect.timeoutOrElse(ping, {
-    duration: timeout,
-    orElse: () => Effect.fail(new HeartbeatTaskExited({ message: "no answer to a ping in time" }))
-  })
+  const roundTrip = yield* ping
   yield* report({ _tag: "Responded", roundTrip })
 })
 

@@ -116,8 +116,9 @@ export class Membership {
     const room = makeRoom?.()
     if (room?._tag === "Full") return "Full"
     if (room?._tag === "Evict") this.remove(room.id, new PeerEvicted())
-    if (this.connected.size >= totalLimit(policy)) {
-      throw new Error(`${this.connected.size} peers are connected, and there are slots for ${totalLimit(policy)}`)
+    const places = totalLimit(policy) + policy.staleTipPlaces
+    if (this.connected.size >= places) {
+      throw new Error(`${this.connected.size} peers are connected, and there are slots for ${places}`)
     }
     this.connected.add(member)
     if (!member.isInbound && member.address !== undefined) this.#proved(member.address)

@@ -6,31 +6,29 @@
  * @module
  */
 
-export interface Entry {
+/** Something to be done; `what` is for whoever keeps the agenda. */
+export interface Entry<A> {
   /** In the unit of whoever keeps the agenda. */
   readonly at: number
   readonly order: number
-  readonly run: () => void
+  readonly what: A
+  /** Where it is in the heap; -1 when it is no more. Only the agenda's. */
+  place: number
 }
 
-const isBefore = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
+const isBefore = <A>(a: Entry<A>, b: Entry<A>): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 
-/** A binary heap. */
-export class Agenda {
-  readonly #heap: Array<Entry> = []
+/** A binary heap, whose entries know their places. */
+export class Agenda<A> {
+  readonly #heap: Array<Entry<A>> = []
   #added = 0
 
-  add(at: number, run: () => void): void {
-    const entry: Entry = { at, order: this.#added++, run }
-    const heap = this.#heap
-    let index = heap.push(entry) - 1
-    while (index > 0) {
-      const parent = (index - 1) >> 1
-      if (isBefore(heap[parent]!, entry)) break
-      heap[index] = heap[parent]!
-      index = parent
-    }
-    heap[index] = entry
+  add(at: number, what: A): Entry<A> {
+    const place = this.#heap.length
+    const entry: Entry<A> = { at, order: this.#added++, what, place }
+    this.#heap.push(entry)
+    this.#rise(entry, place)
+    return entry
   }
 
   /** When the earliest is due; `undefined` when there is nothing. */
@@ -39,26 +37,58 @@ export class Agenda {
   }
 
   /** Takes the earliest that is due at `now`. */
-  takeDue(now: number): Entry | undefined {
-    const heap = this.#heap
-    const first = heap[0]
+  takeDue(now: number): Entry<A> | undefined {
+    const first = this.#heap[0]
     if (first === undefined || first.at > now) return undefined
-    const last = heap.pop()!
-    if (heap.length > 0) this.#sink(last)
+    this.remove(first)
     return first
   }
 
-  #sink(entry: Entry): void {
+  /** Takes one out before its time, as most time limits are; `false` when it is out already. */
+  remove(entry: Entry<A>): boolean {
+    const { place } = entry
+    if (place < 0) return false
+    entry.place = -1
+    const last = this.#heap.pop()!
+    if (last === entry) return true
+    const parent = this.#heap[(place - 1) >> 1]
+    if (parent !== undefined && isBefore(last, parent)) this.#rise(last, place)
+    else this.#sink(last, place)
+    return true
+  }
+
+  /** In no order. */
+  entries(): Iterable<Entry<A>> {
+    return this.#heap
+  }
+
+  #rise(entry: Entry<A>, place: number): void {
     const heap = this.#heap
-    let index = 0
-    for (;;) {
-      let child = 2 * index + 1
-      if (child >= heap.length) break
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++
-      if (isBefore(entry, heap[child]!)) break
-      heap[index] = heap[child]!
-      index = child
+    while (place > 0) {
+      const parent = heap[(place - 1) >> 1]!
+      if (isBefore(parent, entry)) break
+      heap[place] = parent
+      const above = parent.place
+      parent.place = place
+      place = above
     }
-    heap[index] = entry
+    heap[place] = entry
+    entry.place = place
+  }
+
+  #sink(entry: Entry<A>, place: number): void {
+    const heap = this.#heap
+    for (;;) {
+      let below = 2 * place + 1
+      if (below >= heap.length) break
+      if (below + 1 < heap.length && isBefore(heap[below + 1]!, heap[below]!)) below++
+      const child = heap[below]!
+      if (isBefore(entry, child)) break
+      heap[place] = child
+      child.place = place
+      place = below
+    }
+    heap[place] = entry
+    entry.place = place
   }
 }

@@ -20,8 +20,11 @@ export interface Observed {
     readonly used: (kind: SlotKind) => number
     readonly open: (kind: SlotKind) => number
   }
-  readonly peers: () => ReadonlyArray<Peer>
-  readonly isBanned: (peer: Peer) => boolean
+  readonly peers: () => number
+  /** Of the peer group that has most of them. */
+  readonly largestGroup: () => { readonly group: string; readonly connections: number } | undefined
+  /** Peers that are banned. */
+  readonly bannedPeers: () => number
   readonly knownAddresses: () => number
   /** Streams that wait to be accepted by this host. */
   readonly waitingStreams: () => number
@@ -55,7 +58,7 @@ export const invariants: ReadonlyArray<Invariant> = [
     grace: Duration.seconds(30),
     broken: ({ peers, slots }) => {
       const open = slots.open("outbound") + slots.open("inbound") + slots.open("trusted")
-      const connected = peers().length
+      const connected = peers()
       return open === connected ? undefined : `${open} slots are open for ${connected} peers`
     }
   },
@@ -75,16 +78,11 @@ export const invariants: ReadonlyArray<Invariant> = [
   {
     name: "no peer group has more connections than it may have",
     grace: Duration.zero,
-    broken: ({ peers, policy }) => {
-      const groups = new Map<string, number>()
-      for (const { transientAddress } of peers()) {
-        if (transientAddress === undefined) continue
-        const group = limitKey(transientAddress)
-        const count = (groups.get(group) ?? 0) + 1
-        groups.set(group, count)
-        if (count > policy.connectionsPerGroup) return `${count} connections of ${group}`
-      }
-      return undefined
+    broken: ({ largestGroup, policy }) => {
+      const most = largestGroup()
+      return most === undefined || most.connections <= policy.connectionsPerGroup
+        ? undefined
+        : `${most.connections} connections of ${most.group}`
     }
   },
   {
@@ -95,8 +93,8 @@ export const invariants: ReadonlyArray<Invariant> = [
   {
     name: "nobody who is banned stays connected",
     grace: Duration.seconds(1),
-    broken: ({ isBanned, peers }) => {
-      const banned = peers().filter(isBanned).length
+    broken: ({ bannedPeers }) => {
+      const banned = bannedPeers()
       return banned === 0 ? undefined : `${banned} peers are banned and connected`
     }
   },
@@ -114,6 +112,27 @@ export interface Violation {
   /** Virtual milliseconds since the world began. */
   readonly atMillis: number
   readonly detail: string
+}
+
+/** The largest peer group among these: counted again only when they are others, which at most looks they are not. */
+export const largestGroupOf = (peers: () => ReadonlyArray<Peer>): Observed["largestGroup"] => {
+  let counted: ReadonlyArray<Peer> = []
+  let largest: ReturnType<Observed["largestGroup"]>
+  return () => {
+    const now = peers()
+    if (now.length === counted.length && now.every((peer, index) => peer === counted[index])) return largest
+    counted = now
+    largest = undefined
+    const sizes = new Map<string, number>()
+    for (const { transientAddress } of now) {
+      if (transientAddress === undefined) continue
+      const group = limitKey(transientAddress)
+      const connections = (sizes.get(group) ?? 0) + 1
+      sizes.set(group, connections)
+      if (connections > (largest?.connections ?? 0)) largest = { group, connections }
+    }
+    return largest
+  }
 }
 
 /** Watches one node: call `look` whenever something may have changed. */

@@ -101,14 +101,14 @@ function* make() {
 
   // -- time ----------------------------------------------------------------------------------
 
-  const agenda = new Agenda()
+  const agenda = new Agenda<() => void>()
   /** When the timer fiber wakes up next; everything is due while it works. */
   let wakesAt = Number.POSITIVE_INFINITY
 
   const timer: Effect.Effect<void> = Effect.suspend(() => {
     wakesAt = Number.NEGATIVE_INFINITY
     const now = clock.currentTimeMillisUnsafe()
-    for (let due = agenda.takeDue(now); due !== undefined; due = agenda.takeDue(now)) due.run()
+    for (let due = agenda.takeDue(now); due !== undefined; due = agenda.takeDue(now)) due.what()
     wakesAt = agenda.nextAt() ?? Number.POSITIVE_INFINITY
     return wakesAt === Number.POSITIVE_INFINITY ? Effect.void : Effect.andThen(Effect.sleep(wakesAt - now), timer)
   })
@@ -155,6 +155,15 @@ function* make() {
     return host
   }
 
+  const hostsByAddress = new WeakMap<PeerSocketAddress.PeerSocketAddress, Host>()
+  const hostAt = (address: PeerSocketAddress.PeerSocketAddress): Host => {
+    const known = hostsByAddress.get(address)
+    if (known !== undefined) return known
+    const host = hostNamed(LinkRule.hostOf(address))
+    hostsByAddress.set(address, host)
+    return host
+  }
+
   const linkBetween = (from: string, to: string): SimLink => {
     const key = `${from} ${to}`
     const known = links.get(key)
@@ -184,7 +193,7 @@ function* make() {
     const stream = new SimStream({
       localAddress,
       remoteAddress,
-      link: linkBetween(host.name, LinkRule.hostOf(remoteAddress)),
+      link: linkBetween(host.name, hostAt(remoteAddress).name),
       closeGrace,
       onOver: (stream) => {
         host.streams.delete(stream)
@@ -206,7 +215,7 @@ function* make() {
       const port = freePort(host)
       if (port === undefined) return failed("EADDRNOTAVAIL")
       const localAddress = PeerSocketAddress.fromIp(ip, port)
-      const there = hostNamed(LinkRule.hostOf(address))
+      const there = hostAt(address)
       const out = linkBetween(host.name, there.name)
       const back = linkBetween(there.name, host.name)
       let interrupted = false
@@ -276,7 +285,7 @@ function* make() {
 
   return SimNetwork.of({
     host: (address) => {
-      const host = hostNamed(LinkRule.hostOf(address))
+      const host = hostAt(address)
       return {
         dial: (to) =>
           Effect.acquireRelease(connect(host, address.address, to), (stream) => stream.close, { interruptible: true }),
@@ -297,7 +306,7 @@ function* make() {
       ),
     crash: (address) =>
       Effect.sync(() => {
-        const host = hostNamed(LinkRule.hostOf(address))
+        const host = hostAt(address)
         host.isUp = false
         version++
         host.listeners.clear()
@@ -305,11 +314,10 @@ function* make() {
       }),
     restart: (address) =>
       Effect.sync(() => {
-        hostNamed(LinkRule.hostOf(address)).isUp = true
+        hostAt(address).isUp = true
         changed()
       }),
     openEnds: () => [...hosts.values()].reduce((sum, host) => sum + host.streams.size, 0),
-    waiting: (address) =>
-      [...hostNamed(LinkRule.hostOf(address)).listeners.values()].reduce((sum, { queue }) => sum + queue.size(), 0)
+    waiting: (address) => [...hostAt(address).listeners.values()].reduce((sum, { queue }) => sum + queue.size(), 0)
   })
 }

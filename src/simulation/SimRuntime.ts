@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { Clock, Context, Data, Duration, Effect, type Exit, type Fiber, Option, Scheduler } from "effect"
+import { Clock, Context, Data, Duration, Effect, type Exit, Fiber, Option, Scheduler } from "effect"
 import { CurrentTask } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
@@ -70,13 +70,18 @@ export class StillWaiting extends Data.TaggedError("StillWaiting")<{
 /** Tasks one moment may take before the run counts as stuck in it: far more than any real moment has. */
 const maxTasksPerMoment = 50_000_000
 
+/** A fiber that waits for the clock. */
+interface Sleep {
+  readonly fiber: Fiber.Fiber<unknown, unknown> | undefined
+  readonly wake: (effect: Effect.Effect<void>) => void
+}
+
 /** Runs a program under a virtual clock, the same way every time. */
 export class SimRuntime implements Scheduler.Scheduler {
   readonly executionMode = "async" as const
   #nowMillis: number
-  readonly #agenda = new Agenda()
+  readonly #agenda = new Agenda<Sleep>()
   #tasks: Array<() => void> = []
-  readonly #sleepers = new Set<{ readonly fiber: Fiber.Fiber<unknown, unknown>; readonly until: number }>()
   #tasksRun = 0
   #timersRun = 0
   readonly #dispatcher: Scheduler.SchedulerDispatcher = {
@@ -123,16 +128,10 @@ export class SimRuntime implements Scheduler.Scheduler {
         const time = Duration.toMillis(duration)
         if (time <= 0) return Effect.yieldNow
         if (!Number.isFinite(time)) return Effect.never
-        return Effect.withFiber((fiber) =>
-          Effect.callback<void>((resume) => {
-            const sleeper = { fiber, until: this.#nowMillis + time }
-            this.#sleepers.add(sleeper)
-            this.#agenda.add(sleeper.until, () => {
-              if (this.#sleepers.delete(sleeper)) resume(Effect.void)
-            })
-            return Effect.sync(() => this.#sleepers.delete(sleeper))
-          })
-        )
+        return Effect.callback<void>((wake) => {
+          const sleep = this.#agenda.add(this.#nowMillis + time, { fiber: Fiber.getCurrent(), wake })
+          return Effect.sync(() => this.#agenda.remove(sleep))
+        })
       }
     }
   })()
@@ -176,9 +175,9 @@ export class SimRuntime implements Scheduler.Scheduler {
     this.#runUntil(beganMillis + forMillis, isDone, afterStep)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return exit
-    const sleeping = [...this.#sleepers]
-      .toSorted((a, b) => a.until - b.until)
-      .map((sleeper) => ({ who: nameOf(sleeper.fiber), untilMillis: sleeper.until - beganMillis }))
+    const sleeping = [...this.#agenda.entries()]
+      .toSorted((a, b) => a.at - b.at || a.order - b.order)
+      .map(({ at, what }) => ({ who: nameOf(what.fiber), untilMillis: at - beganMillis }))
     const waiting = new StillWaiting({ afterMillis: this.#nowMillis - beganMillis, sleeping })
     // Whatever it holds is given back in the same world.
     fiber.interruptUnsafe()
@@ -199,7 +198,7 @@ export class SimRuntime implements Scheduler.Scheduler {
       this.#nowMillis = next
       for (let due = this.#agenda.takeDue(next); due !== undefined; due = this.#agenda.takeDue(next)) {
         this.#timersRun++
-        due.run()
+        due.what.wake(Effect.void)
         this.#drain()
       }
       afterStep()
@@ -221,7 +220,8 @@ export class SimRuntime implements Scheduler.Scheduler {
 }
 
 /** Its task, and its node if it is told apart by where it listens. */
-const nameOf = ({ context }: Fiber.Fiber<unknown, unknown>): string => {
+const nameOf = (fiber: Fiber.Fiber<unknown, unknown> | undefined): string => {
+  const context = fiber?.context ?? Context.empty()
   const task = Context.get(context, CurrentTask) ?? theProgram
   const address = Option.flatMap(Context.getOption(context, OwnAddress), ({ listening }) => listening)
   return Option.match(address, {

@@ -379,19 +379,24 @@ const lookAt = (
   const peerSet = Context.get(node.services, PeerSet)
   const { bans } = Context.get(node.services, BanList)
   const { metrics } = Context.get(node.services, AddressBook)
+  /** At this look. */
+  let peers: ReadonlyArray<Peer> = []
+  const isBanned = ({ transientAddress }: Peer): boolean => {
+    const ban =
+      transientAddress === undefined ? Option.none() : HashMap.get(bans.getUnsafe(), limitKey(transientAddress))
+    return Option.isSome(ban) && clock.currentTimeMillisUnsafe() < ban.value.untilSeconds * 1000
+  }
   const look = Invariants.watch(node.index, {
     policy,
     slots,
-    peers: () => peerSet.peersUnsafe(),
-    isBanned: (peer: Peer) => {
-      const ban =
-        peer.transientAddress === undefined
-          ? Option.none()
-          : HashMap.get(bans.getUnsafe(), limitKey(peer.transientAddress))
-      return Option.isSome(ban) && clock.currentTimeMillisUnsafe() < ban.value.untilSeconds * 1000
-    },
+    peers: () => peers.length,
+    largestGroup: Invariants.largestGroupOf(() => peers),
+    bannedPeers: () => (HashMap.isEmpty(bans.getUnsafe()) ? 0 : peers.filter(isBanned).length),
     knownAddresses: () => metrics.getUnsafe().total,
     waitingStreams: () => network.waiting(node.host)
   })
-  return () => look(nowMillis())
+  return () => {
+    peers = peerSet.peersUnsafe()
+    return look(nowMillis())
+  }
 }

@@ -132,7 +132,13 @@ export class AddressInfo extends Schema.Class<AddressInfo>("AddressInfo")({
   inbound: documented(Schema.Boolean, "It once connected to us from here: never dialled or told to others"),
   lastResponse: documented(Schema.NullOr(Schema.Int), "Our last proof of life, in seconds since the Unix epoch"),
   lastSeen: documented(Schema.NullOr(Schema.Int), "What others claim, in seconds since the Unix epoch"),
-  userAgent: Schema.NullOr(Schema.String)
+  userAgent: Schema.NullOr(Schema.String),
+  group: documented(Schema.String, "Its part of the internet: an IPv4 /16, an IPv6 /32 or an autonomous system"),
+  table: documented(Schema.NullOr(Schema.Literals(["new", "tried"])), "`new`: only heard of; `tried`: met"),
+  anchor: documented(
+    Schema.Boolean,
+    "Among the outbound peers of longest standing, which are dialled first after a start"
+  )
 }) {}
 
 /** Entries of the address book by state. */
@@ -150,6 +156,11 @@ export class AddressCounts extends Schema.Class<AddressCounts>("AddressCounts")(
 /** A page of the address book. */
 export class Addresses extends Schema.Class<Addresses>("Addresses")({
   counts: AddressCounts,
+  tables: documented(
+    Schema.Struct({ new: Schema.Int, tried: Schema.Int, tested: Schema.Int, groups: Schema.Int }),
+    "Addresses only heard of, met, and of these those whose place another one waits for; parts of the internet they are in"
+  ),
+  anchors: documented(Schema.Array(Schema.String), "The outbound peers of longest standing, the longest first"),
   offset: Schema.Int,
   found: documented(Schema.Int, "Entries that fit `search`; all of them without one"),
   entries: documented(
@@ -468,7 +479,7 @@ class Reads extends HttpApiGroup.make("reads", { topLevel: true })
       error: BadRequest
     }).annotate(
       OpenApi.Description,
-      "Counts by state, and entries of the address book, 100 unless told: those with `search` in their address, state or user agent, all of them without."
+      "Counts by state, and entries of the address book, 100 unless told: those with `search` in their address, state, user agent, group or table, all of them without."
     ),
     HttpApiEndpoint.get("evictions", "/evictions", { success: EvictionsInfo }).annotate(
       OpenApi.Description,

@@ -10,7 +10,7 @@ import { PrometheusMetrics } from "effect/observability"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { type Ban, BanList } from "../addresses/BanList.ts"
-import type { Why } from "../addresses/Book.ts"
+import type { Standing, Why } from "../addresses/Book.ts"
 import type { PeerAddress } from "../addresses/PeerAddress.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -112,26 +112,33 @@ const timeOffset = (theirs: bigint, ours: number): number => {
   return Number(offset > limit ? limit : offset < -limit ? -limit : offset)
 }
 
-const addressInfo = (entry: PeerAddress): AddressInfo =>
+const addressInfo = (entry: PeerAddress, { group, isAnchor, table }: Standing): AddressInfo =>
   new AddressInfo({
     address: PeerSocketAddress.format(entry.address),
     state: entry.state,
     inbound: entry.isInbound,
     lastResponse: entry.lastResponseSeconds ?? null,
     lastSeen: entry.untrustedLastSeenSeconds ?? null,
-    userAgent: entry.userAgent ?? null
+    userAgent: entry.userAgent ?? null,
+    group,
+    table: table ?? null,
+    anchor: isAnchor
   })
 
 /** Whether an entry has a text in what one sees of it, in any case of letters. */
 const fits =
   (search: string) =>
-  ({ address, state, userAgent }: AddressInfo): boolean =>
-    search === "" || [address, state, userAgent ?? ""].join("\n").toLowerCase().includes(search.toLowerCase())
+  ({ address, anchor, group, state, table, userAgent }: AddressInfo): boolean =>
+    search === "" ||
+    [address, state, userAgent ?? "", group, table ?? "", anchor ? "anchor" : ""]
+      .join("\n")
+      .toLowerCase()
+      .includes(search.toLowerCase())
 
 const whyInfo = ({ entry, ...why }: Why): AddressWhy =>
   new AddressWhy({
     address: PeerSocketAddress.format(why.address),
-    entry: entry === undefined ? null : addressInfo(entry),
+    entry: entry === undefined ? null : addressInfo(entry, why),
     group: why.group,
     host: why.limit.group,
     table: why.table ?? null,
@@ -295,7 +302,9 @@ const reads = HttpApiBuilder.group(
         }),
         addresses: Effect.fnUntraced(function* ({ query }) {
           const { limit = defaultEntries, offset = 0, search = "" } = query
-          const entries = (yield* book.entries).map(addressInfo).filter(fits(search))
+          const known = yield* book.entries
+          const standings = yield* book.standings(known.map(({ address }) => address))
+          const entries = known.map((entry, n) => addressInfo(entry, standings[n]!)).filter(fits(search))
           if (offset > 0 && offset >= entries.length) {
             return yield* new BadRequest({
               detail: `offset ${offset} is past the end: ${search === "" ? `the book has ${entries.length} addresses` : `only ${entries.length} fit`}.`
@@ -303,6 +312,8 @@ const reads = HttpApiBuilder.group(
           }
           return new Addresses({
             counts: new AddressCounts(book.metrics.getUnsafe()),
+            tables: yield* book.sizes,
+            anchors: (yield* book.anchors).map(PeerSocketAddress.format),
             offset,
             found: entries.length,
             entries: entries.slice(offset, offset + limit)

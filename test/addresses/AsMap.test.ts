@@ -3,7 +3,7 @@ import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Result } from "effect"
 import { NetAddress } from "effect/net"
-import { AddressGroups, layerFile } from "../../src/addresses/AddressGroups.ts"
+import { AddressGroups, byNetwork, bySystem, layerFile, report } from "../../src/addresses/AddressGroups.ts"
 import * as AsMap from "../../src/addresses/AsMap.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
@@ -172,5 +172,26 @@ describe("a map of autonomous systems", () => {
         assert.match(lines[0]!, /^Warn: not a map of autonomous systems .*; addresses are grouped by network$/)
       }
     }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.effect("is told once how it fits, and warned of when it knows less than half of many addresses", () =>
+    Effect.gen(function* () {
+      const map = bySystem(Result.getOrThrow(AsMap.decode(program(answer(7)))))
+      const strange = bySystem(Result.getOrThrow(AsMap.decode(program(ipv4Prefix, match8("00101000"), answer(7)))))
+      const addresses = Array.from({ length: 60 }, (_, n) => address(`${n < 20 ? 40 : 50}.${n}.1.1:8233`))
+      assert.deepStrictEqual(map.health(addresses), { addresses: 60, unmapped: 0, systems: 1, largest: 60 })
+      assert.deepStrictEqual(yield* linesOf(report(map, addresses)), [
+        "Info: addresses known, by the map of autonomous systems"
+      ])
+      assert.deepStrictEqual(strange.health(addresses), { addresses: 60, unmapped: 40, systems: 1, largest: 20 })
+      assert.deepStrictEqual(yield* linesOf(report(strange, addresses)), [
+        "Warn: the map of autonomous systems does not know most addresses: take a newer one"
+      ])
+      // Too few to say so.
+      assert.deepStrictEqual(yield* linesOf(report(strange, addresses.slice(20))), [
+        "Info: addresses known, by the map of autonomous systems"
+      ])
+      assert.deepStrictEqual(yield* linesOf(report(byNetwork, addresses)), [])
+    })
   )
 })

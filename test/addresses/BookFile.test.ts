@@ -166,7 +166,7 @@ describe("the address book on disk", () => {
     Effect.gen(function* () {
       const disk = SimDisk.make()
       yield* run(disk, fill)
-      const other = { groupOf: () => "AS1", digest: "ab".repeat(32) }
+      const other = { groupOf: () => "AS1", digest: "ab".repeat(32), health: () => undefined }
       yield* run(disk, known, mainnet, other)
       const content = Result.getOrThrow(BookFile.decode(mainnet, (yield* read(disk)).split("\n")))
       assert.strictEqual(content.groups, other.digest)

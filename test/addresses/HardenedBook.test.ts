@@ -250,7 +250,7 @@ describe("what failed", () => {
       yield* fails(host(2))
       yield* TestClock.adjust("120 seconds")
       assert.sameMembers([...(yield* takeAll)], [host(1), host(2)])
-    }).pipe(Effect.provide(world()))
+    }).pipe(Effect.provide(world({ longestRest: Duration.minutes(30) })))
   )
 
   it.effect(
@@ -300,6 +300,49 @@ describe("what failed", () => {
     assert.deepStrictEqual(memory.of("a"), { latestMillis: 4, failures: 0 })
     assert.strictEqual(memory.size, 3)
   })
+})
+
+describe("whom it dials", () => {
+  it.effect("is somebody it met half of the time, though it heard of many more (E4)", () =>
+    Effect.gen(function* () {
+      const met = range(60).map((n) => host(n))
+      for (const text of met) {
+        yield* connects(text)
+        yield* fails(text)
+      }
+      yield* TestClock.adjust("10 minutes")
+      yield* Effect.forEach(range(10), (part) =>
+        tell(
+          range(19).map((n) => host(60 + part * 19 + n)),
+          host(250, part)
+        )
+      )
+      const first = (yield* takeAll).slice(0, 80)
+      const ofMet = first.filter((text) => met.includes(text)).length
+      assert.isAbove(ofMet, 25)
+      assert.isBelow(ofMet, 55)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is nobody it dialled within 119 seconds, though it gave it up and was told of it again (E9)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tell([host(1)], host(200))
+      assert.strictEqual(yield* take, host(1))
+      yield* fails(host(1))
+      // Others push it out of a book of three.
+      for (const n of [2, 3, 4, 5]) yield* connects(host(n))
+      assert.isTrue(Option.isNone(yield* book.get(address(host(1)))))
+      for (const n of [2, 3, 4, 5]) yield* fails(host(n))
+      for (const n of [2, 3, 4, 5]) yield* book.markOwn(address(host(n)))
+      assert.strictEqual(yield* tell([host(1)], host(201)), 1)
+      assert.isUndefined(yield* take)
+      yield* TestClock.adjust("119 seconds")
+      assert.isUndefined(yield* take)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* take, host(1))
+    }).pipe(Effect.provide(world({ addressBookCapacity: 3 })))
+  )
 })
 
 describe("places", () => {

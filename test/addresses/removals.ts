@@ -21,8 +21,8 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "AB-1",
     edit(
       book,
-      "const candidate = choice.next(now); if (candidate === undefined) return Option.none()",
-      "const candidate = choice.next(now)!"
+      "const candidate = choose(now); if (candidate === undefined) return Option.none()",
+      "const candidate = choose(now)!"
     )
   ),
   ...removed(
@@ -64,7 +64,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       }
     )
   ),
-  ...removed("addresses/AddressBook", "AB-9, AB-12, AB-16", everyAddressForItself),
+  ...removed("addresses/AddressBook", "AB-9, AB-12, AB-16, UP-3", everyAddressForItself),
   ...removed(
     "addresses/AddressBook",
     "AB-10",

@@ -53,6 +53,24 @@ describe("a transaction", () => {
     }
   })
 
+  it("of version 4 is the same alone as among others (wire W14, v4_transactions_in_one_block_all_round_trip)", () => {
+    const ofVersion4 = [transactions.v4, transactions.v4JoinSplits, transactions.v4Sapling]
+    const { header } = Result.getOrThrow(Block.decode(genesis.mainnet.bytes))
+    const bytes = Buffer.concat([
+      header.bytes,
+      Uint8Array.of(ofVersion4.length),
+      ...ofVersion4.map((golden) => golden.bytes)
+    ])
+    const block = Result.getOrThrow(Block.decode(bytes))
+    assert.deepStrictEqual(Buffer.from(block.bytes), bytes)
+    for (const [index, golden] of ofVersion4.entries()) {
+      const transaction = block.transactions[index]!
+      assert.strictEqual(transaction.txId, golden.txId as never)
+      assert.deepStrictEqual(Buffer.from(transaction.bytes), Buffer.from(golden.bytes))
+      assert.deepStrictEqual(decoded(transaction.bytes).id, transaction.id)
+    }
+  })
+
   /** Actions of Orchard or Ironwood without any sense in them. */
   const actions = (count: number, flags: number, proofBytes = 2720 + 2272 * count): Buffer =>
     Buffer.concat([

@@ -67,7 +67,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ),
   ...removed(
     "chain/Transaction",
-    "wire W13",
+    "wire W13, wire W14",
     edit(layout, "walkSaplingBalance(reader, layout)", "", { within: "walkVersion4" })
   ),
   ...removed(

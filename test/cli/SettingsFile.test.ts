@@ -72,9 +72,20 @@ describe("a settings file", () => {
     assert.strictEqual(format(settings("").listenAddress), "[::]:8233")
   })
 
+  it("names a map of autonomous systems in a section of our own; a variable comes before it, and a flag before both", () => {
+    const file = "[network_effect]\nasmap = '/file'\n"
+    const variable = { ZEBRA_NETWORK_EFFECT__ASMAP: "/variable" }
+    assert.strictEqual(settings(file).asmap, "/file")
+    assert.strictEqual(settings(file, variable).asmap, "/variable")
+    assert.strictEqual(settings(file, variable, { asmap: "/flag" }).asmap, "/flag")
+    assert.isUndefined(settings("").asmap)
+  })
+
   it("of every default is the same as none, and as no file at all", () => {
     assert.deepStrictEqual(settings(defaultFile), settings(""))
-    const uncommented = defaultFile.replace(/^# (?=[a-z_]+ =|  +"|\])/gm, "").replace(/^external_addr.*$/m, "")
+    const uncommented = defaultFile
+      .replace(/^# (?=[a-z_]+ =|  +"|\]|\[)/gm, "")
+      .replace(/^(external_addr|asmap).*$/gm, "")
     assert.deepStrictEqual(settings(uncommented), settings(""))
   })
 
@@ -401,6 +412,7 @@ crawl_new_peer_interval = "1m 500ms"
 max_connections_per_ip = 3
 `
     ],
+    ["of a map of autonomous systems", "[network_effect]\nasmap = '/maps/with \"quotes\"'\n"],
     [
       "of link-local addresses",
       `[network]
@@ -485,6 +497,13 @@ describe("a broken settings file is told what to change, and where", () => {
       ([peer, sentence]) =>
         [`[network]\ninitial_testnet_peers = ["${peer}"]\n`, `zebrad.toml line 2: ${sentence}`] as const
     ),
+    ["[network_effect]\nasmap = 3\n", "zebrad.toml line 2: asmap has to be a file in quotes"],
+    ["[network_effect]\nasmap = ''\n", "zebrad.toml line 2: asmap has to be a file in quotes"],
+    [
+      "[network_effect]\nasmpa = 'x'\n",
+      "zebrad.toml line 2: unknown key asmpa in [network_effect]: did you mean asmap?"
+    ],
+    ["[network]\nasmap = 'x'\n", "zebrad.toml line 2: unknown key asmap in [network]"],
     ["[network]\ncache_dir = 3\n", "zebrad.toml line 2: cache_dir has to be true, false or a directory in quotes"],
     [
       "[network]\npeerset_initial_target_size = 2.5\n",

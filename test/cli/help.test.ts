@@ -2,7 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Console, Effect } from "effect"
 import { Command } from "effect/cli"
-import { command, platform } from "../../layers/main.ts"
+import { command } from "../../layers/commands/all.ts"
+import { platform, programs } from "../../layers/main.ts"
 import { width } from "../../src/cli/Text.ts"
 
 /** What a command prints, run in this process. */
@@ -25,6 +26,10 @@ const commandsOf = (help: string): ReadonlyArray<string> => {
 }
 
 describe("the help", () => {
+  it.live("lists the commands that can be named first, and no other", () =>
+    Effect.map(printed("--help"), (help) => assert.sameMembers([...commandsOf(help)], Object.keys(programs)))
+  )
+
   it.live("of every command says what it does and how others call it first, in 80 columns", () =>
     Effect.gen(function* () {
       const unread: Array<ReadonlyArray<string>> = [[]]

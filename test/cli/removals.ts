@@ -47,6 +47,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     edit(networks, 'nsm_reissuance_height: "integer"', 'zip234_deployment_height: "integer"')
   ),
   ...removed("cli/SettingsFile", "CF-14, CF-20", edit(networks, "seeds.find(isPublicSeed)", "seeds.find(() => false)")),
+  ...removed("cli/SettingsFile", "CF-9", edit(networks, "upgrades.every((upgrade) => $SAME)", "false")),
   ...removed("cli/SettingsFile", "CF-15", edit(networks, "upgrades.every((upgrade) => $SAME)", "true")),
   ...removed(
     "cli/SettingsFile",

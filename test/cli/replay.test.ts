@@ -1,16 +1,20 @@
-/** `network-effect replay` as a process: what it says of good, bad and strange records, and that it stays off the network. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+/** `network-effect replay`: what it says of good, bad and strange records, and, as a process, that it stays off the network. */
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Message } from "../../src/wire/Message.ts"
 import { memoryRecorder, ping, talk } from "../recording/talk.ts"
+import { runIn } from "../support/inProcess.ts"
 import { isListening, makeHome, outcomeOf, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
 afterAll(remove)
 const guard = new URL("../support/noNetwork.mjs", import.meta.url).href
 const start = startIn(directory, { NODE_OPTIONS: `--import ${guard}` })
+/** As a process under the guard. */
 const outcome = (...args: ReadonlyArray<string>) => outcomeOf(start(...args))
+/** The same without a process of its own: for what it says. */
+const said = runIn(directory)
 
 /** The record of a peer that pings three times and then says `verack` once more. */
 const record = (() => {
@@ -44,7 +48,7 @@ describe.concurrent("replay", () => {
     lines[at] = (lines[at] ?? "").replace("Send pong 5", "Send pong 6")
     // Whoever changes a record leaves out its end, or the checksum gives it away.
     const changed = file("changed.ndjson", `${lines.slice(0, -2).join("\n")}\n`)
-    const { code, errors, output } = await outcome("replay", changed)
+    const { code, errors, output } = await said("replay", changed)
     assert.strictEqual(code, 1)
     assert.deepStrictEqual(errors, [`network-effect: ${changed} has other actions from event 5 on.`])
     assert.include(output, "the peer says ping 5")
@@ -62,7 +66,7 @@ describe.concurrent("replay", () => {
       assert.strictEqual(output, `${good}: 1 of 7 events still show ending:DuplicateHandshake: ${fixture}\n`)
       assert.strictEqual(statSync(fixture).mode & 0o777, 0o600)
       assert.strictEqual(readFileSync(fixture, "utf8").split("\n").length, 4)
-      const shown = await outcome("replay", fixture, "--until", "ending")
+      const shown = await said("replay", fixture, "--until", "ending")
       assert.deepStrictEqual([shown.code, shown.errors], [0, []])
       assert.match(shown.output, /the peer says verack\n.*Unasked verack\n.*Close DuplicateHandshake\n$/)
     }
@@ -70,9 +74,21 @@ describe.concurrent("replay", () => {
 
   it("says of a record that is cut where it is cut, and ends with 1", async () => {
     const cut = file("cut.ndjson", record.slice(0, record.lastIndexOf('{"end"') - 20))
-    const { code, errors } = await outcome("replay", cut)
+    const { code, errors } = await said("replay", cut)
     assert.deepStrictEqual(errors, [`network-effect: ${cut} is cut after event 6, up to which it is identical.`])
     assert.strictEqual(code, 1)
+  })
+
+  it("replays the rest of a folder when a file of it is empty or cut, as of a node that was killed", async () => {
+    const folder = join(directory, "killed")
+    mkdirSync(folder)
+    writeFileSync(join(folder, "1.ndjson"), "")
+    writeFileSync(join(folder, "2.ndjson"), record)
+    writeFileSync(join(folder, "3.ndjson"), record.slice(0, 100))
+    const { code, errors, output } = await outcome("replay", folder, "--json")
+    assert.deepStrictEqual(errors, [`network-effect: ${join(folder, "1.ndjson")} is empty, and 1 other of 3.`])
+    assert.strictEqual(code, 1)
+    assert.include(output, `"file":"${join(folder, "2.ndjson")}","events":7,"identical":true,"whole":true`)
   })
 
   it("reads no more of what has no lines than a line may have", async () => {
@@ -84,13 +100,13 @@ describe.concurrent("replay", () => {
   })
 
   it("says that there is no such file", async () => {
-    const { code, errors } = await outcome("replay", join(directory, "missing.ndjson"))
+    const { code, errors } = await said("replay", join(directory, "missing.ndjson"))
     assert.deepStrictEqual(errors, [`network-effect: ${directory}/missing.ndjson: there is no such file.`])
     assert.strictEqual(code, 1)
   })
 
   it("says what a property is", async () => {
-    assert.deepStrictEqual((await outcome("replay", good, "--until", "soon")).errors, [
+    assert.deepStrictEqual((await said("replay", good, "--until", "soon")).errors, [
       'network-effect: Invalid value for flag --until: "soon". Expected ending, ending:TAG, message:COMMAND, action:TEXT or defect, got soon. See network-effect replay --help.'
     ])
   })
@@ -117,7 +133,7 @@ describe("start --record", () => {
     await one.ended
     other.child.kill("SIGTERM")
     await other.ended
-    const [hidden, shown] = [await outcome("replay", first, "--json"), await outcome("replay", second, "--json")]
+    const [hidden, shown] = [await said("replay", first, "--json"), await said("replay", second, "--json")]
     assert.deepStrictEqual([hidden.code, shown.code], [0, 0], hidden.errors.concat(shown.errors).join())
     const addresses = ({ output }: typeof hidden): ReadonlyArray<string> =>
       output

@@ -167,7 +167,8 @@ const names = [
   "manual peers",
   "misbehavior",
   "outbound connections",
-  "peer set"
+  "peer set",
+  "stale tip"
 ]
 
 /** A node put together by hand from its slices, whose tasks each die when the test says so. */

@@ -98,7 +98,7 @@ describe("ConnectionSlots", () => {
   it.effect("keeps places for whom the operator trusts, and gives them public ones beyond that", () =>
     Effect.gen(function* () {
       const slots = yield* ConnectionSlots
-      assert.deepStrictEqual(slots.limits, { outbound: 3, inbound: 3, trusted: 2, handshake: 8 })
+      assert.deepStrictEqual(slots.limits, { outbound: 3, inbound: 3, trusted: 2, handshake: 8, "stale tip": 1 })
       for (let n = 0; n < 3; n++) yield* slots.reserve("inbound")
       assert.isFalse(slots.hasRoom("inbound"))
       assert.strictEqual((yield* slots.reserve("trusted")).kind, "trusted")

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Metric, Option, References, Stream } from "effect"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
+import { byNetwork } from "../../src/addresses/AddressGroups.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import * as HardenedBook from "../../src/addresses/HardenedBook.ts"
 import { BackgroundTaskExited, BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -14,6 +16,7 @@ import { PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ClientDropped, ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { type FakePeer, fakePeer } from "../support/fakePeer.ts"
 import { int } from "../support/addressChanges.ts"
@@ -633,5 +636,78 @@ describe("whom a crawl asks (E8)", () => {
       const known = (yield* (yield* AddressBook).entries).map(({ address }) => PeerSocketAddress.format(address))
       assert.sameMembers(known, ["40.9.9.7:8233", "50.0.1.1:8233", "50.1.1.1:8233", "50.2.1.1:8233"])
     }).pipe(Effect.provide(layer), quietly)
+  })
+})
+
+describe("places for those met a day ago (E6)", () => {
+  it.effect("are a quarter of the outbound ones: they have them when they come back, whoever asked first", () => {
+    const log = emptyLog()
+    const text = (network: number) => `40.${network}.1.1:8233`
+    const old = [1, 2, 3, 4].map(text)
+    const newcomers = Array.from({ length: 60 }, (_, n) => text(100 + n))
+    let areOldBack = false
+    const saved = old.map((one) => ({
+      address: PeerSocketAddress.fromStringUnsafe(one),
+      table: "tried" as const,
+      source: "40.0",
+      services: NODE_NETWORK,
+      untrustedLastSeenSeconds: undefined,
+      lastResponseSeconds: -3600,
+      firstSuccessSeconds: -86_400,
+      failures: 0
+    }))
+    const book = Layer.effect(
+      AddressBook,
+      Effect.map(
+        HardenedBook.makeFrom({
+          key: new Uint8Array(32),
+          groups: byNetwork,
+          rules: HardenedBook.allRules,
+          saved,
+          anchors: []
+        }),
+        (made) => made.book
+      )
+    )
+    const held = () => [...log.held].map(({ transientAddress }) => PeerSocketAddress.format(transientAddress!))
+    return Effect.gen(function* () {
+      const known = yield* AddressBook
+      yield* known.addGossiped(
+        newcomers.map((one) => ({
+          address: PeerSocketAddress.fromStringUnsafe(one),
+          services: NODE_NETWORK,
+          lastSeenSeconds: 0
+        }))
+      )
+      yield* Effect.forkScoped(Dialer.run, { startImmediately: true })
+      for (let minute = 0; minute < 20; minute++) {
+        areOldBack = minute >= 3
+        for (let part = 0; part < 6; part++) {
+          yield* Effect.sleep("10 seconds")
+          for (const one of held()) {
+            const address = PeerSocketAddress.fromStringUnsafe(one)
+            if (part === 0) yield* known.record({ _tag: "UpdateResponded", address, roundTrip: undefined })
+          }
+          // Of twelve places three are theirs, whether they are there or not.
+          assert.isAtMost(held().filter((one) => newcomers.includes(one)).length, 9)
+        }
+      }
+      assert.strictEqual((yield* ConnectionSlots).used("outbound"), 12)
+      assert.lengthOf(
+        held().filter((one) => old.includes(one)),
+        3
+      )
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        dialWorld(log, {
+          book,
+          policy: { targetPeers: 4 },
+          outcome: (one) => (old.includes(one) && !areOldBack ? "fails" : "stays")
+        })
+      ),
+      quietly,
+      SimRuntime.within("1 hour")
+    )
   })
 })

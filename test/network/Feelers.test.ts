@@ -28,7 +28,7 @@ describe("feelers", () => {
         open: () => 0,
         settle: () => false,
         exchange: () => false,
-        limits: { outbound, inbound: 125, trusted: 0, handshake: 0 }
+        limits: { outbound, inbound: 125, trusted: 0, handshake: 0, "stale tip": 0 }
       }),
       Layer.mock(Connector, { feel: (one) => Effect.sync(() => felt.push(PeerSocketAddress.format(one))) })
     )

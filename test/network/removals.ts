@@ -29,13 +29,13 @@ const oneDialAtATime = [
 const slotWhenDialled = [
   edit(
     "network/Connector",
-    'const slot = yield* slots.reserve("outbound").pipe(Scope.provide(scope), Effect.catch(refused))'
+    "const slot = yield* slots.reserve(kind).pipe(Scope.provide(scope), Effect.catch(refused))"
   ),
   edit(
     "network/Connector",
     "const connection = run(address, why, slot, scope, outcome)",
     `const connection = Effect.flatMap(
-      slots.reserve("outbound").pipe(Scope.provide(scope), Effect.catch(refused)),
+      slots.reserve(kind).pipe(Scope.provide(scope), Effect.catch(refused)),
       (slot) => run(address, why, slot, scope, outcome)
     )`
   )
@@ -168,7 +168,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S19: [[edit("routing/PeerChoice", "draw(candidates.size)", "0")]],
   S20: [[edit("routing/BlockRouting", "new Set([...missing, ...failed])", "new Set(failed)")]],
   S21: [[edit("routing/PeerChoice", "draw(candidates.size - i)", "0")]],
-  S22: [[edit("routing/Membership", "this.connected.size >= totalLimit(policy)", "false")]],
+  S22: [[edit("routing/Membership", "this.connected.size >= places", "false")]],
   S23: [[edit("routing/InventoryRegistry", "map.size <= limit", "true")]],
   S24: [[edit("routing/InventoryRegistry", "items.slice(0, policy.inventoryHashes)", "items")]],
   S25: [[edit("routing/InventoryRegistry", "nextRotation = now + rotationMillis", "nextRotation += rotationMillis")]],

@@ -5,6 +5,7 @@ import { type ChainParamsShape, regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { LimitedLog } from "../../src/LimitedLog.ts"
+import * as Alarms from "../../src/peer/Alarms.ts"
 import * as Connection from "../../src/peer/Connection.ts"
 import type { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
@@ -183,7 +184,9 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
   const log: LimitedLog = options.log ?? ((_kind, line) => line)
   const nonce = Effect.map(Random.nextInt, (n) => BigInt(Math.abs(n)))
   const peer = yield* Scope.provide(
-    Connection.make({ id: options.id ?? 1, info, messages, host, inbound, policy, nonce, log }),
+    Effect.flatMap(Alarms.sleepers, (sleepers) =>
+      Connection.make({ id: options.id ?? 1, info, messages, host, inbound, policy, nonce, log, sleepers })
+    ),
     alicesScope
   )
   return {

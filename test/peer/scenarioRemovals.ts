@@ -313,5 +313,115 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       'return answered({ _tag: "BlockHashes", hashes, source })',
       'return answered({ _tag: "BlockHashes", hashes, source: undefined })'
     )
+  ),
+
+  // -- what an idle connection is
+  ...removed(
+    "peer/Connection",
+    "peer 1",
+    edit("peer/Connection", 'this.#loop.machine.hasRoom ? "Ready" : "Busy"', '"Busy"')
+  ),
+  ...removed(
+    "peer/Readiness",
+    "peer 24, peer 27, peer 28, peer 30",
+    edit(
+      "peer/Connection",
+      "this.#loop.waiters.ending?.failure ?? this.#loop.waiters.awaitRoom($ROOM)",
+      "this.#loop.waiters.awaitRoom($ROOM)"
+    )
+  ),
+  ...removed(
+    "peer/Connection",
+    "peer 72",
+    edit(machine, "this.#current = undefined; this.#waiting = undefined", "this.#current = undefined", {
+      within: "#becomeIdle"
+    }),
+    edit(machine, "this.#now < waiting.deadlineNanos", "true")
+  ),
+  ...removed(
+    "peer/Connection",
+    "advisory P7",
+    edit(
+      "peer/InboundRequests",
+      '{ _tag: "Failed", cause: error.value.cause }',
+      '{ _tag: "Broken", cause: exit.cause }'
+    )
+  ),
+
+  // -- adverts and ends
+  ...removed(
+    "peer/Adverts",
+    "peer 89",
+    edit(
+      machine,
+      "this.#receive(event.message)",
+      "this.#receive(event.message); if (this.#adverts.length > 0) this.#takeAdvert()"
+    )
+  ),
+  ...removed(
+    "peer/Adverts",
+    "peer 94",
+    edit(
+      machine,
+      'this.#phase = "Permitting"; this.#actions.push({ _tag: "Permit" })',
+      'this.#settle(oldest.waiter, written); this.#phase = "Permitting"; this.#actions.push({ _tag: "Permit" })'
+    ),
+    edit(
+      machine,
+      "this.#adverts = [...this.#adverts, $ADVERT]",
+      "this.#settle(event.waiter, written); this.#adverts = [...this.#adverts, $ADVERT]"
+    )
+  ),
+  ...removed(
+    "peer/WayOut",
+    "peer 90, peer 100, advisory P1",
+    edit(machine, "for (const { request, waiter } of open) { $$$SETTLE }"),
+    edit("peer/ConnectionLoop", "this.waiters.tellEnd(this.now())")
+  ),
+
+  // -- the handshake
+  ...removed(
+    "peer/Handshake",
+    "peer 39",
+    edit("peer/HandshakeMachine", "isSyncing && isOutbound && (theirs.services & NODE_NETWORK) === 0n", "false")
+  ),
+  ...removed(
+    "peer/Handshake",
+    "peer 40, peer 41",
+    edit("chain/ProtocolVersion", "versions[chain.kind][upgrade]", "versions[chain.kind].Genesis")
+  ),
+  ...removed(
+    "peer/Handshake",
+    "peer 101",
+    edit(
+      "chain/ChainTip",
+      "nowSeconds - tip.value.blockTimeSeconds <= Duration.toSeconds(nearTipAge)",
+      "nowSeconds - tip.value.blockTimeSeconds < Duration.toSeconds(nearTipAge)"
+    )
+  ),
+
+  // -- what others see
+  ...removed(
+    "peer/PeerMetrics",
+    "peer 82",
+    edit(
+      "peer/ConnectionLoop",
+      "PeerMetrics.streamFailed[error.cause._tag].updateUnsafe(1, this.#context)",
+      "for (const failed of Object.values(PeerMetrics.streamFailed)) failed.updateUnsafe(1, this.#context)"
+    )
+  ),
+  ...removed(
+    "peer/InboundMessages",
+    "advisory P11",
+    edit(
+      "peer/InboundMessages",
+      '{ _tag: "AdvertiseTransactionIds", ids, source }',
+      '{ _tag: "AdvertiseTransactionIds", ids, source: undefined }'
+    )
+  ),
+  ...removed(
+    "peer/Hostile",
+    "advisory N11",
+    edit(matcher, "if (!pending.delete(id)) return undefined", "pending.delete(id)")
   )
 ]

@@ -18,7 +18,7 @@ const run = (name: string, seed: number, size?: { readonly nodes?: number; reado
   Simulation.run({ scenario: scenarioNamed(name), seed, size, node: Simulated.worldNode })
 
 describe("a world", () => {
-  const nodes = isLong ? 200 : 100
+  const nodes = isLong ? 200 : 70
   it(
     `of ${nodes} nodes is the same in two runs of one seed, and another with another seed`,
     { timeout: 600_000 },

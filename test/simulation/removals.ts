@@ -1,5 +1,5 @@
 /** How rules of simulated worlds are taken out of the source. `test/support/removal.ts` says how it is written. */
-import { edit, rule, type ScenarioRemoval } from "../support/removal.ts"
+import { edit, removed, rule, type ScenarioRemoval } from "../support/removal.ts"
 
 const invariants = "simulation/Invariants"
 
@@ -27,5 +27,12 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "simulation/Simulation",
     "gives each node its own chance: another node changes no choice of the others",
     edit("simulation/SeededRandom", "`${typeof seed} ${seed} ${stream}`", "`${typeof seed} ${seed}`")
+  ),
+
+  ...removed(
+    "simulation/Nodes",
+    "NB-11",
+    edit("addresses/AddressBookFile", "Effect.delay(writeOnce, policy.cacheFirstWrite)", "Effect.never"),
+    edit("addresses/BookFile", "Effect.delay(write, policy.cacheFirstWrite)", "Effect.never")
   )
 ]

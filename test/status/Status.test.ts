@@ -8,6 +8,7 @@ import { StatusServer } from "network-effect/layers"
 import { StatusNeedsToken } from "../../src/status/StatusAddress.ts"
 import { StatusApi } from "../../src/status/StatusApi.ts"
 import { listenAddress, node, raw, until, withStatus } from "../support/statusWorld.ts"
+import { defaults } from "../../src/Policy.ts"
 
 const json = (body: unknown, method = "POST"): RequestInit => ({
   method,
@@ -196,6 +197,51 @@ describe("the status interface", () => {
       assert.deepInclude(first.entries[0], { inbound: false, lastResponse: null })
       const error = yield* Effect.flip(client.addresses({ query: { offset: 5 } }))
       assert.strictEqual(error.message, "offset 5 is past the end: the book has 5 addresses.")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("tells of each address which part of the internet and which table it is in, and finds it by them", () =>
+    Effect.gen(function* () {
+      // It dials nobody, so all stay where they are.
+      const { client, services } = yield* withStatus("127.0.7.33", {
+        policy: { outboundMultiplier: 0, reconnectDelay: defaults.reconnectDelay }
+      })
+      const book = Context.get(services, AddressBook)
+      const address = PeerSocketAddress.fromStringUnsafe
+      const told = ["203.0.113.7:1", "203.0.200.7:1", "198.51.100.7:1"].map((text) => ({
+        address: address(text),
+        services: 1n,
+        lastSeenSeconds: 1_700_000_000
+      }))
+      yield* book.addGossiped(told, address("192.0.2.1:1"))
+      yield* book.record({
+        _tag: "UpdateConnected",
+        address: address("203.0.113.7:1"),
+        services: 1n,
+        isInbound: false,
+        userAgent: "/x/",
+        negotiatedVersion: 170_190
+      })
+      const all = yield* client.addresses({ query: {} })
+      assert.deepStrictEqual(all.tables, { new: 2, tried: 1, tested: 0, groups: 2 })
+      assert.deepStrictEqual(all.anchors, ["203.0.113.7:1"])
+      const places = all.entries.map(({ address, anchor, group, table }) => [address, group, table, anchor])
+      assert.sameDeepMembers(places, [
+        ["203.0.113.7:1", "203.0", "tried", true],
+        ["203.0.200.7:1", "203.0", "new", false],
+        ["198.51.100.7:1", "198.51", "new", false]
+      ])
+      for (const [search, found] of [
+        ["203.0\n", 2],
+        ["tried", 1],
+        ["anchor", 1]
+      ] as const) {
+        assert.strictEqual((yield* client.addresses({ query: { search } })).found, found)
+      }
+      const metrics = yield* client.metrics()
+      for (const line of ['new{network="regtest"} 2', 'tried{network="regtest"} 1', 'groups{network="regtest"} 2']) {
+        assert.include(metrics, `zcash_net_addresses_${line}\n`)
+      }
     }).pipe(Effect.scoped)
   )
 

@@ -16,6 +16,7 @@ import { Handshake } from "../../src/peer/Handshake.ts"
 import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
 import type { PeersResponse } from "../../src/peer/Request.ts"
 import { defaults, outboundLimit, Policy } from "../../src/Policy.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { type ByteStream, DialError, OutboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
@@ -27,6 +28,8 @@ export type Outcome = "stays" | "leaves" | "fails"
 export interface DialWorldOptions {
   readonly policy?: Partial<Policy>
   readonly chain?: ChainParamsShape
+  /** The reference's unless said otherwise. */
+  readonly book?: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress>
   readonly outcome?: (address: string) => Outcome
   /** What peers answer to a crawl; nothing new unless said otherwise. */
   readonly answer?: Effect.Effect<PeersResponse, RequestError>
@@ -127,6 +130,9 @@ const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, Request
     })
   )
 
+/** A book that one attacker cannot fill. */
+export const hardened = AddressBook.layer.pipe(Layer.provide(SeededRandom.layer(1, "book")))
+
 /** Everything but what dials, and a crawler that nobody uses yet. */
 export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
   Layer.mergeAll(Connector.layer, Crawler.layer).pipe(
@@ -134,7 +140,7 @@ export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
       Layer.mergeAll(
         scripted(log, options.outcome ?? (() => "fails")),
         peerSetLayer(log, options.answer ?? nobodyNew),
-        AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer))
+        (options.book ?? AddressBook.layerReference).pipe(Layer.provideMerge(BanList.layer))
       )
     ),
     Layer.provideMerge(

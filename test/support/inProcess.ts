@@ -5,7 +5,8 @@
  */
 import { Command } from "effect/cli"
 import { ConfigProvider, Console, Effect, Runtime, Stdio } from "effect"
-import { command, platform } from "../../layers/main.ts"
+import { command } from "../../layers/commands/all.ts"
+import { platform } from "../../layers/main.ts"
 import { version } from "../../src/version.ts"
 import { withoutLogs } from "./process.ts"
 

@@ -1,5 +1,6 @@
 /** The tables of requirements: what must hold, which tests hold it, and how it is taken out of the source. */
 import { readFileSync } from "node:fs"
+import { removals as ofBook } from "../addresses/bookRemovals.ts"
 import { removals as ofAddresses } from "../addresses/removals.ts"
 import { removals as ofChain } from "../chain/removals.ts"
 import { removals as ofSettings } from "../cli/removals.ts"
@@ -26,7 +27,8 @@ export interface Table {
 
 export const tables: ReadonlyArray<Table> = [
   { file: "test/network/requirements.md", rows: { S: 50, C: 30, L: 12, E: 17 }, removals: ofNetwork },
-  { file: "test/peer/requirements.md", rows: { W: 6, P: 9 }, removals: ofPeer }
+  { file: "test/peer/requirements.md", rows: { W: 6, P: 9 }, removals: ofPeer },
+  { file: "test/addresses/requirements.md", rows: { B: 24 }, removals: ofBook }
 ]
 
 /** How each scenario of the acceptance list is taken out, area by area, and rules of areas that it does not speak of. */

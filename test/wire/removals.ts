@@ -27,8 +27,26 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ),
   ...removed(
     "wire/advisories",
-    "advisory W6",
+    "advisory W6, advisory W7",
     edit(layout, 'if (upgrade === undefined) reader.refuse("unknown consensus branch id")')
+  ),
+  ...removed(
+    "wire/Message",
+    "wire W2",
+    edit("bytes/Writer", "this.buffer.set(bytes, at)", "this.buffer.set(bytes.subarray(0, 1024), at)", {
+      within: "bytes"
+    })
+  ),
+  ...removed(
+    "wire/Message",
+    "wire W3",
+    edit("bytes/Reader", 'if (this.failure !== undefined) return ""', "", { within: "text" }),
+    edit("bytes/Reader", "count <= this.end - this.position", "true")
+  ),
+  ...removed(
+    "wire/Hostile",
+    "advisory W12",
+    edit("wire/InventoryMessages", "const maxInventoryItems = 50_000", "const maxInventoryItems = 60_000")
   ),
   ...removed(
     "wire/advisories",
@@ -60,6 +78,6 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "wire 2",
     "wire/Frame",
     "takes a longer body as soon as it may, and not before",
-    edit("peer/MessageStream", "this.#decoder.setMaxBodyBytes(maxBodyBytes)")
+    edit("wire/Frame", "this.#maxBodyBytes = maxBodyBytes", "", { within: "setMaxBodyBytes" })
   )
 ]

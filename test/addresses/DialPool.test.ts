@@ -1,0 +1,86 @@
+/** Who is drawn of those that may be dialled: by the part of the internet first, and by how often it failed. */
+import { assert, describe, it } from "@effect/vitest"
+import { DialPool, type Pooled } from "../../src/addresses/DialPool.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+
+const item = (key: string, group: string): Pooled => ({
+  key,
+  group,
+  poolDueMillis: 0,
+  poolPlace: 0,
+  poolState: "absent"
+})
+
+const random = (seed: string) => SeededRandom.fractions(SeededRandom.draws(seed, "draws"))
+
+/** How often each group is drawn, of so many draws. */
+const drawn = (
+  pool: DialPool<Pooled>,
+  times: number,
+  weight: (one: Pooled) => number = () => 1,
+  isOpen: (group: string) => boolean = () => true
+) => {
+  const chance = random("pool")
+  const counts = new Map<string, number>()
+  for (let n = 0; n < times; n++) {
+    const one = pool.draw(chance, isOpen, () => true, weight)
+    if (one !== undefined) counts.set(one.group, (counts.get(one.group) ?? 0) + 1)
+  }
+  return counts
+}
+
+const filled = (sizes: Readonly<Record<string, number>>) => {
+  const pool = new DialPool<Pooled>()
+  for (const [group, size] of Object.entries(sizes)) {
+    for (let n = 0; n < size; n++) pool.put(item(`${group} ${n}`, group), 0)
+  }
+  pool.advance(1)
+  return pool
+}
+
+describe("a draw", () => {
+  it("takes a part of the internet first: a crowd is as likely as a single host (E4)", () => {
+    const counts = drawn(filled({ crowd: 500, a: 1, b: 1, c: 1 }), 4000)
+    for (const group of ["crowd", "a", "b", "c"]) {
+      assert.isAbove(counts.get(group)!, 850, group)
+      assert.isBelow(counts.get(group)!, 1150, group)
+    }
+  })
+
+  it("is less likely of whoever failed, and never of nobody while somebody suits (E4)", () => {
+    const pool = filled({ good: 1, failing: 1 })
+    const counts = drawn(pool, 4000, ({ group }) => (group === "failing" ? 0.1 : 1))
+    assert.isBelow(counts.get("failing")!, 800)
+    assert.isAbove(counts.get("failing")!, 100)
+    assert.deepStrictEqual([...drawn(filled({ failing: 3 }), 100, () => 0.04)], [["failing", 100]])
+  })
+
+  it("is of a part that is open, and only of those whose time has come", () => {
+    const pool = filled({ a: 2, b: 2 })
+    pool.put(item("later", "c"), 1)
+    pool.advance(1)
+    const counts = drawn(
+      pool,
+      200,
+      () => 1,
+      (group) => group !== "a"
+    )
+    assert.deepStrictEqual([...counts], [["b", 200]])
+    pool.advance(2)
+    assert.isAbove(drawn(pool, 300).get("c")!, 50)
+  })
+
+  it("finds the one that suits among many that do not", () => {
+    const pool = filled(Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`g${n}`, 2])))
+    const chance = random("needle")
+    for (let times = 0; times < 50; times++) {
+      const found = pool.draw(
+        chance,
+        () => true,
+        ({ key }) => key === "g7 1",
+        () => 1
+      )
+      assert.strictEqual(found?.key, "g7 1")
+    }
+  })
+})

@@ -1,0 +1,83 @@
+/** Time limits of a connection: each rings at its time and once, unless it is given up, and sleeps nobody in vain. */
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Duration, Effect, Random } from "effect"
+import { SimRuntime } from "network-effect/simulation"
+import { type Alarm, Alarms, sleepers } from "../../src/peer/Alarms.ts"
+
+const seconds = (count: number) => BigInt(count) * 1_000_000_000n
+
+const make = Effect.gen(function* () {
+  return new Alarms(yield* sleepers, yield* Clock.Clock, Duration.seconds(20))
+})
+
+describe("alarms", () => {
+  it("ring at their time, once, in any order of setting and giving up", () => {
+    for (let seed = 1; seed <= 200; seed++) {
+      const program = Effect.gen(function* () {
+        const alarms = yield* make
+        const rung: Array<readonly [alarm: number, atNanos: bigint]> = []
+        const set: Array<{ readonly alarm: Alarm; readonly number: number; isGivenUp: boolean }> = []
+        for (let step = 0; step < 30; step++) {
+          const now = yield* Clock.monotonicTimeNanos
+          const waiting = set.filter(({ alarm, isGivenUp }) => !isGivenUp && alarm.atNanos > now)
+          const given = waiting[yield* Random.nextIntBetween(0, 2 * waiting.length)]
+          if (given !== undefined) {
+            alarms.giveUp(given.alarm)
+            given.isGivenUp = true
+          } else {
+            const atNanos = now + seconds(yield* Random.nextIntBetween(1, 60))
+            const number = set.length
+            const ring = () => rung.push([number, clock.monotonicTimeNanosUnsafe()])
+            set.push({ alarm: alarms.set(atNanos, ring), number, isGivenUp: false })
+          }
+          yield* Effect.sleep(Duration.seconds(yield* Random.nextIntBetween(0, 10)))
+        }
+        yield* Effect.sleep("2 minutes")
+        const due = set
+          .filter(({ isGivenUp }) => !isGivenUp)
+          .map(({ alarm, number }) => [number, alarm.atNanos] as const)
+        assert.sameDeepMembers(rung, due, `seed ${seed}`)
+      })
+      const runtime = new SimRuntime()
+      const { clock } = runtime
+      const end = runtime.run(program.pipe(Random.withSeed(seed), Effect.scoped), 3_600_000)
+      assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
+    }
+  })
+
+  it("that are given up wake nobody, but one fiber once", () => {
+    const runtime = new SimRuntime()
+    const program = Effect.gen(function* () {
+      const alarms = yield* make
+      for (let count = 0; count < 1000; count++) {
+        const now = yield* Clock.monotonicTimeNanos
+        const limits = [59, 20].map((length) => alarms.set(now + seconds(length), () => assert.fail("it was given up")))
+        for (const limit of limits) alarms.giveUp(limit)
+      }
+      yield* Effect.sleep("10 minutes")
+    })
+    const end = runtime.run(Effect.scoped(program), 3_600_000)
+    assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
+    // And the program's own sleep.
+    assert.strictEqual(runtime.work().timers, 2)
+  })
+
+  it("do not ring after the end, nor when they are set after it, and one that throws keeps no other from ringing", () => {
+    const runtime = new SimRuntime()
+    const rung: Array<string> = []
+    const program = Effect.gen(function* () {
+      const [alarms, over] = [yield* make, yield* make]
+      alarms.set(seconds(1), () => {
+        throw new Error("a bug")
+      })
+      alarms.set(seconds(2), () => rung.push("second"))
+      over.set(seconds(1), () => rung.push("before the end"))
+      over.end()
+      over.set(seconds(3), () => rung.push("after the end"))
+      yield* Effect.sleep("1 minute")
+    })
+    const end = runtime.run(Effect.scoped(program), 3_600_000)
+    assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
+    assert.deepStrictEqual(rung, ["second"])
+  })
+})
