@@ -8,11 +8,13 @@
  * its source, which is slower and larger than the package: `--ours node_modules/.bin/network-effect` is the one of a folder that
  * it is installed in. Regtest, loopback only. Both nodes are
  * processes of their own, and so are the clients. A node that takes one connection in a second is waited for, and what is
- * measured begins when it has taken it. Writes nothing.
+ * measured begins when it has taken it. Writes nothing that stays.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import * as net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { Message } from "network-effect"
 import { type Client, connect, encoded, shakeHands } from "./support/client.ts"
@@ -124,11 +126,15 @@ interface Running {
   readonly child: ChildProcess
 }
 
+/** Each node has a folder of its own in here, or a second one would not start. */
+let homes = ""
+
 const run = (words: ReadonlyArray<string>): ChildProcess => {
   const [program = "", ...args] = words
+  const home = mkdtempSync(join(homes, "home-"))
   return spawn(program, args, {
     stdio: "ignore",
-    env: { ...process.env, NETWORK_EFFECT_STATUS: "off", HOME: "/nonexistent", XDG_CACHE_HOME: "/nonexistent" }
+    env: { ...process.env, NETWORK_EFFECT_STATUS: "off", HOME: home, XDG_CACHE_HOME: home }
   })
 }
 
@@ -176,7 +182,10 @@ const startNode = async (which: Which, commands: Commands): Promise<Running> => 
 const memoryOf = ({ child }: Running): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1])
 
-/** Seconds from the start of a node that is given so many peers to its handshake with the last. */
+/**
+ * Seconds from the start of a node that is given so many peers to its handshake with the last. Ours dials a host once, so each
+ * peer has one of its own; Zebra's dials no loopback address but 127.0.0.1.
+ */
 const dialAll = async (which: Which, commands: Commands, count: number): Promise<number> => {
   const servers: Array<net.Server> = []
   const sockets: Array<net.Socket> = []
@@ -190,7 +199,7 @@ const dialAll = async (which: Which, commands: Commands, count: number): Promise
           () => undefined
         )
       })
-      await new Promise<void>((resolve) => server.listen(0, nextHost(), resolve))
+      await new Promise<void>((resolve) => server.listen(0, which === "ours" ? nextHost() : "127.0.0.1", resolve))
       servers.push(server)
     }
     const peers = servers.map((server) => {
@@ -232,6 +241,7 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
     return
   }
   const commands = { theirs: values.command, ours: values.ours }
+  homes = mkdtempSync(join(tmpdir(), "network-effect-beside-"))
   const clients = fork(import.meta.filename)
   const order = (what: Order) =>
     new Promise<Told>((resolve, reject) => {
@@ -280,6 +290,7 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
   } finally {
     for (const node of Object.values(running)) node.child.kill("SIGKILL")
     clients.kill()
+    rmSync(homes, { recursive: true, force: true })
   }
   const shown = (value: number) => (Number.isNaN(value) ? "none" : Number(value.toPrecision(3)))
   console.table(
