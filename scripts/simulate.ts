@@ -22,10 +22,11 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { isMainThread, parentPort, Worker } from "node:worker_threads"
+import { isMainThread } from "node:worker_threads"
 import { Replay } from "network-effect"
 import { Simulated } from "network-effect/layers"
 import { Eclipse, scenarios, Simulation } from "network-effect/simulation"
+import { playAll, runThread } from "./bench/support/threads.ts"
 
 const fail = (message: string): never => {
   console.error(`simulate: ${message}`)
@@ -232,53 +233,6 @@ const play = (seed: number): Told => {
   }
 }
 
-/**
- * Most of what a world allocates is of no use a moment later. With room for more of it than a program usually has, less is
- * looked at in vain: a sixth of the time of a world.
- */
-const maxYoungGenerationSizeMb = 192
-
-/** Plays all seeds, some at a time, and gives what they tell in their order. Ends early when `tell` says so. */
-const playAll = (jobs: number, tell: (told: Told) => boolean): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const told = new Map<number, Told>()
-    const workers = new Set<Worker>()
-    let next = Number(first)
-    let awaited = Number(first)
-    const end = () => {
-      for (const worker of workers) void worker.terminate()
-      workers.clear()
-      resolve()
-    }
-    const giveWork = (worker: Worker) => {
-      if (next <= Number(last)) worker.postMessage(next++)
-      else {
-        workers.delete(worker)
-        void worker.terminate()
-      }
-    }
-    const receive = (worker: Worker, one: Told) => {
-      if (!workers.has(worker)) return
-      told.set(one.seed, one)
-      for (let due = told.get(awaited); due !== undefined; due = told.get(awaited)) {
-        told.delete(awaited++)
-        if (!tell(due)) return end()
-      }
-      if (awaited > Number(last)) return end()
-      giveWork(worker)
-    }
-    for (let job = 0; job < Math.min(jobs, Number(last) - Number(first) + 1); job++) {
-      const worker = new Worker(new URL(import.meta.url), {
-        argv: process.argv.slice(2),
-        resourceLimits: { maxYoungGenerationSizeMb, maxOldGenerationSizeMb: 4096 }
-      })
-      workers.add(worker)
-      worker.on("message", (one: Told) => receive(worker, one))
-      worker.once("error", reject)
-      giveWork(worker)
-    }
-  })
-
 const main = async () => {
   const jobs = flags.jobs === undefined ? availableParallelism() : number("jobs", flags.jobs, 1)
   const started = process.hrtime.bigint()
@@ -291,7 +245,7 @@ const main = async () => {
   let lastLine = started
   const replayed = { segments: 0, events: 0, different: 0 }
 
-  await playAll(jobs, (world) => {
+  const tell = (world: Told): boolean => {
     const { seed } = world
     if (world.seconds > slowest.seconds) slowest = { seconds: world.seconds, seed }
     virtualMillis += world.virtualMillis
@@ -316,7 +270,9 @@ const main = async () => {
       )
     }
     return true
-  })
+  }
+  const seeds = [Number(first), Number(last)] as const
+  await playAll({ file: import.meta.filename, args: process.argv.slice(2), seeds, jobs, tell })
   if (failed > 0 && flags["keep-going"] !== true) process.exit(1)
 
   for (const [what, unsorted] of measures) {
@@ -348,5 +304,5 @@ if (isMainThread) await main()
 else {
   // Every dial in vain makes an error, whose stack costs more than the rest of it; whoever wants one runs its seed alone.
   if (first !== last) Error.stackTraceLimit = 0
-  parentPort?.on("message", (seed: number) => parentPort?.postMessage(play(seed)))
+  runThread(play)
 }
