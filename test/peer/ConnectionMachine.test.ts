@@ -53,6 +53,19 @@ describe("the order of work", () => {
     assert.deepStrictEqual(tags(others), ["Read"])
   })
 
+  it("awaits no answer to a request that was given up while it was written", () => {
+    const alice = machine()
+    alice.step({ _tag: "Request", waiter: 1, request: { _tag: "MempoolTransactionIds" } }, 0n)
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Quiet" }, 0n)), ["Send"])
+    assert.deepStrictEqual(alice.step({ _tag: "Cancel", waiter: 1 }, 0n), [])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Written" }, 0n)), ["Read"])
+    assert.isUndefined(alice.awaited)
+    // So the next one has its turn at once, and not after the time for an answer.
+    alice.step({ _tag: "Request", waiter: 2, request: { _tag: "Peers" } }, 0n)
+    const [, sent] = alice.step({ _tag: "Quiet" }, 0n)
+    assert.deepStrictEqual(sent, { _tag: "Send", message: Message.GetAddr(), waiter: 2 })
+  })
+
   it("takes nothing from the peer while one of its requests is answered", () => {
     const alice = machine()
     assert.deepStrictEqual(tags(alice.step({ _tag: "Message", message: Message.GetAddr() }, 0n)), ["Ask"])
