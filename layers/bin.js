@@ -64,15 +64,18 @@ if (isEnough(process.versions.node)) {
   setFlagsFromString("--no-allocation-site-pretenuring")
   // V8's space for new objects stays as small as it begins: a burst of what is told would make it grow, and is garbage a moment
   // later. With 59 460 known hosts a census has 180 MB instead of 250. Before the code is loaded, which makes it grow too.
-  if (process.argv[2] === "census") setFlagsFromString("--semi-space-growth-factor=1")
+  const keepNewSpace = () => setFlagsFromString("--semi-space-growth-factor=1")
+  if (process.argv[2] === "census") keepNewSpace()
   // A failure of its own has its own words; what is thrown here is a broken installation, which Node reports.
   void keepCompiled()
     .then(() => import("./main.ts"))
-    .then(({ run }) =>
-      run((stopping) => {
+    .then(({ run }) => {
+      // Any other command keeps what loading it took: with less, a flood's garbage grows old before it is found.
+      keepNewSpace()
+      return run((stopping) => {
         stop = stopping
       })
-    )
+    })
 } else {
   process.stderr.write(
     `network-effect: Node ${process.versions.node} is too old: install ${needed.join(".")} or later, see https://nodejs.org\n`
