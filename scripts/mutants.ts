@@ -2,17 +2,19 @@
  * Changes the source in small ways, one at a time, and runs the tests that come by: a change that none of them notices is a
  * survivor, and shows what is not tested. Prints the score and each survivor with its place and what it was changed to.
  *
- *     npm run mutants [-- [--folder NAME]… [--file FILE]… [--sample N] [--seed N] [--minutes N] [--list] [--report] [--again]]
+ *     npm run mutants [-- [--folder NAME]… [--file FILE]… [--sample N] [--seed N] [--minutes N] [--only TEXT] [--near]
+ *                         [--again] [--list] [--report]]
  *
  * Of src/addresses, network, peer, routing and wire unless told. `--sample` takes so many, drawn by the seed (1 unless given), and
  * says within which bounds the score of all is then, at 95 %. What was found is in `node_modules/.cache/mutants/results.json`: a
  * run goes on where one was stopped, or where `--minutes` were over, and a file that was changed begins anew. `--list` says what
  * would be done and what is left out, `--report` prints what was found so far; neither runs a test. `--again` judges survivors once
- * more. A test that takes too long, and a change that does not compile, is not counted as noticed. `test/mutants/survivors.md` says
+ * more, by all tests; `--near` leaves it at the tests of their folder; `--only` does those of the drawn ones that are in such a
+ * file. A test that takes too long, and a change that does not compile, is not counted as noticed. `test/mutants/survivors.md` says
  * why the survivors that are left are equivalent.
  *
- * A change is compiled, then the test file of its name runs, then all others that come by, up to the first failure. Needs nothing,
- * and leaves the working tree alone: the copy is in a temporary folder. All of it takes hours, 200 some minutes.
+ * A change is compiled, then the tests of its folder run that come by, then all others that do, up to the first failure. Needs
+ * nothing, and leaves the working tree alone: the copy is in a temporary folder. All of it takes hours, 200 some minutes.
  */
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -49,7 +51,9 @@ const readArguments = () => {
         minutes: { type: "string" },
         list: { type: "boolean" },
         report: { type: "boolean" },
-        again: { type: "boolean" }
+        again: { type: "boolean" },
+        near: { type: "boolean" },
+        only: { type: "string" }
       }
     }).values
   } catch (error) {
@@ -157,7 +161,8 @@ const importersOf = (source: string): ReadonlyArray<string> =>
 
 // -- results -----------------------------------------------------------------------------------
 
-type Verdict = "killed" | "survived" | "uncovered" | "time-out" | "does not compile" | "error"
+/** `compiles`: not judged yet. */
+type Verdict = "killed" | "survived" | "uncovered" | "time-out" | "does not compile" | "error" | "compiles"
 
 interface Result {
   readonly verdict: Verdict
@@ -217,7 +222,7 @@ const report = () => {
       count("time-out"),
       count("does not compile"),
       count("error"),
-      part.filter(({ id }) => !results.has(id)).length,
+      part.filter(({ id }) => ["compiles", undefined].includes(results.get(id)?.verdict)).length,
       judged === 0 ? "-" : `${((100 * count("killed")) / judged).toFixed(1)} %`
     ]
   }
@@ -236,8 +241,12 @@ const report = () => {
 }
 
 const isOpen = (verdict: Verdict | undefined): boolean =>
-  verdict === undefined || (flags.again === true && ["survived", "uncovered", "time-out", "error"].includes(verdict))
-const todo = mutants.filter(({ id }) => isOpen(results.get(id)?.verdict))
+  verdict === undefined ||
+  verdict === "compiles" ||
+  (flags.again === true && ["survived", "uncovered", "time-out", "error"].includes(verdict))
+const todo = mutants.filter(
+  ({ file, id }) => (flags.only === undefined || file.includes(flags.only)) && isOpen(results.get(id)?.verdict)
+)
 for (const [name, what] of Object.entries(operators)) console.log(`operator: ${name}: ${what}`)
 for (const [name, why] of Object.entries(operatorsLeftOut)) console.log(`left out: ${name}: ${why}`)
 for (const [name, why] of Object.entries(filesLeftOut)) console.log(`left out: ${name}: ${why}`)
@@ -302,19 +311,21 @@ const dropUncompiled = (): void => {
       compile(part.slice(half))
     }
   }
-  let left: ReadonlyArray<Mutant> = todo
+  let left: ReadonlyArray<Mutant> = todo.filter(({ id }) => !results.has(id))
+  const tried = left
   while (left.length > 0) {
     const round = [...Map.groupBy(left, ({ file }) => file).values()].flatMap(([first]) => first ?? [])
     compile(round)
     left = left.filter((mutant) => !round.includes(mutant))
   }
+  for (const { id } of tried) if (!results.has(id)) results.set(id, { verdict: "compiles" })
 }
 
 /** Titles of tests by test file; all of a file's when it comes by outside of its tests. */
 type Reach = ReadonlyMap<string, ReadonlyArray<string>>
 
 /** Which tests come by which mutants. */
-const reaches = async (mutants: ReadonlyArray<Mutant>): Promise<ReadonlyArray<Reach>> => {
+const reaches = async (mutants: ReadonlyArray<Mutant>, files: ReadonlyArray<string>): Promise<ReadonlyArray<Reach>> => {
   const numbered = mutants.map((mutant, number) => ({ mutant, number }))
   for (const [file, ofFile] of Map.groupBy(numbered, ({ mutant }) => mutant.file)) {
     write(file, marked(texts.get(file) ?? "", new Map(ofFile.map(({ mutant, number }) => [number, mutant]))))
@@ -322,7 +333,6 @@ const reaches = async (mutants: ReadonlyArray<Mutant>): Promise<ReadonlyArray<Re
   const log = join(copy, "reached.ndjson")
   writeFileSync(log, "")
   const process = new TestProcess(copy, ["scripts/mutantReach.ts"], { NETWORK_EFFECT_REACHED: log })
-  const files = testFiles.filter((test) => mutants.some(({ file }) => reachedByTest.get(test)?.has(file)))
   const ran = await process.run({ files }, 3_600_000)
   process.stop()
   for (const file of texts.keys()) restore(file)
@@ -350,7 +360,8 @@ const reaches = async (mutants: ReadonlyArray<Mutant>): Promise<ReadonlyArray<Re
     }
   }
   for (const { mutant, number } of numbered) {
-    if (mutant.isOnce) for (const test of importersOf(mutant.file)) found[number]?.set(test, titlesOf(test))
+    if (!mutant.isOnce) continue
+    for (const test of importersOf(mutant.file)) if (files.includes(test)) found[number]?.set(test, titlesOf(test))
   }
   return found
 }
@@ -358,17 +369,14 @@ const reaches = async (mutants: ReadonlyArray<Mutant>): Promise<ReadonlyArray<Re
 /** Files that run together: a change that makes one go on without end is found in time. */
 const filesAtOnce = 12
 
-/** Those of the file's own name and folder first, in parts. */
+/** The file of its own name first, in parts. */
 const inOrder = (tests: Reach, { file }: Mutant): ReadonlyArray<ReadonlyArray<string>> => {
-  const folder = dirname(file).replace(/^src/, "test")
-  const own = `${folder}/${basename(file, ".ts")}.test.ts`
-  const isNear = (test: string) => test === own || (dirname(test) === folder && importsOf(test).includes(file))
-  const near = [...tests.keys()].filter(isNear)
-  const far = [...tests.keys()].filter((test) => !isNear(test))
-  const parts = Array.from({ length: Math.ceil(far.length / filesAtOnce) }, (_, part) =>
-    far.slice(part * filesAtOnce, (part + 1) * filesAtOnce)
+  const own = `/${basename(file, ".ts")}.test.ts`
+  const [first, others] = [true, false].map((isOwn) => [...tests.keys()].filter((test) => test.endsWith(own) === isOwn))
+  const parts = Array.from({ length: Math.ceil((others?.length ?? 0) / filesAtOnce) }, (_, part) =>
+    (others ?? []).slice(part * filesAtOnce, (part + 1) * filesAtOnce)
   )
-  return [near, ...parts].filter((part) => part.length > 0)
+  return [first ?? [], ...parts].filter((part) => part.length > 0)
 }
 
 /** A change may make something go on without end; on a busy machine tests are slow too. */
@@ -409,24 +417,42 @@ dropUncompiled()
 keep()
 const compiled = todo.filter(({ id }) => isOpen(results.get(id)?.verdict))
 say(`${compiled.length} of ${todo.length} compile`)
-if (compiled.length > 0) {
-  const reached = await reaches(compiled)
-  say(`it is known which tests come by`)
+
+/** Judges mutants by the tests of some files; gives those that nobody noticed. */
+const judgeAll = async (mutants: ReadonlyArray<Mutant>, isAmong: (test: string, mutant: Mutant) => boolean) => {
+  const files = testFiles.filter((test) =>
+    mutants.some((mutant) => reachedByTest.get(test)?.has(mutant.file) === true && isAmong(test, mutant))
+  )
+  const reached = await reaches(mutants, files)
+  say(`it is known which of ${files.length} test files come by`)
   const process = new TestProcess(copy)
   let changed: ReadonlyArray<string> = [...texts.keys()]
-  for (const [number, mutant] of compiled.entries()) {
+  const unnoticed: Array<Mutant> = []
+  for (const [number, mutant] of mutants.entries()) {
     if (isOver()) break
+    const tests = new Map([...(reached[number] ?? [])].filter(([test]) => isAmong(test, mutant)))
     write(mutant.file, mutated(mutant))
-    const result = await judge(process, mutant, reached[number] ?? new Map(), [...new Set([...changed, mutant.file])])
+    const result = await judge(process, mutant, tests, [...new Set([...changed, mutant.file])])
     restore(mutant.file)
     changed = [mutant.file]
-    results.set(mutant.id, result)
+    const before = results.get(mutant.id)?.verdict
+    // A test that came by and noticed nothing says more than one that did not come by.
+    if (result.verdict !== "uncovered" || before === undefined || before === "compiles") results.set(mutant.id, result)
+    if (result.verdict === "survived" || result.verdict === "uncovered") unnoticed.push(mutant)
     keep()
-    say(
-      `${number + 1} of ${compiled.length}: ${result.verdict}: ${place(mutant)} ${mutant.operator}${result.by === undefined ? "" : ` by ${result.by}`}`
-    )
+    const by = result.by === undefined ? "" : ` by ${result.by}`
+    say(`${number + 1} of ${mutants.length}: ${result.verdict}: ${place(mutant)} ${mutant.operator}${by}`)
   }
   process.stop()
+  return unnoticed
+}
+
+/** The tests of its folder come first, as most mutants are noticed there. */
+const isOfFolder = (test: string, { file }: Mutant): boolean => dirname(test) === dirname(file).replace(/^src/, "test")
+
+const unnoticed = flags.again === true ? compiled : await judgeAll(compiled, isOfFolder)
+if (flags.near !== true && unnoticed.length > 0) {
+  await judgeAll(unnoticed, (test, mutant) => flags.again === true || !isOfFolder(test, mutant))
 }
 report()
 process.exit(0)

@@ -4,8 +4,8 @@
  *     npm pack
  *
  * The checkout runs from its sources, with tools that no consumer needs; the package is `dist`. npm packs the manifest it
- * finds in package.json and has no other way to change `exports`, so the two are swapped, and what only the package has is
- * put beside it (`agents.ts`). `restore` undoes both; after a pack that was killed, so does the next one.
+ * finds in package.json and has no other way to change `exports`, so the two are swapped, as is the README, and what only the
+ * package has is put beside it (`agents.ts`). `restore` undoes both; after a pack that was killed, so does the next one.
  */
 import { spawnSync } from "node:child_process"
 import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
@@ -20,7 +20,6 @@ interface Manifest {
   readonly license: string
   readonly type: string
   readonly engines: Readonly<Record<string, string>>
-  readonly files: ReadonlyArray<string>
   readonly bin: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
@@ -36,19 +35,27 @@ const peers = ["effect", "@effect/platform-node"]
 /** Loaded only by what asks for it, which says so when it is not there. */
 const optionalPeers = ["@effect/sql-pg"]
 
-/** What speaks for a file that was packed without scripts; in any other it would have nothing to say. */
-const notice = "scripts/unpacked.js"
+/**
+ * What is in the package beside its manifest, README and licence. The checkout's own list has nothing of it but a notice: a file
+ * that was packed without scripts has that manifest, and cannot be mistaken for the package.
+ */
+const files = ["dist", "ARCHITECTURE.md", "CHANGELOG.md", "scripts/THIRD-PARTY.md", ...placed]
 
 /** `./src/index.ts` as it is in `dist`. */
 const built = (path: string, extension: string): string =>
   `./dist/${path.replace(/^\.\//, "").replace(/\.[jt]s$/, extension)}`
 
-/** Where the source is: as the manifest says, or else where git pushes it to. `undefined` when neither knows. */
-export const repositoryOf = (stated: unknown): unknown => {
-  if (stated !== undefined) return stated
+/** Where git pushes to; `undefined` when it does not know. */
+export const originOf = (): string | undefined => {
   const { status, stdout } = spawnSync("git", ["remote", "get-url", "origin"], { encoding: "utf8" })
-  const [, host, path] = /^(?:https:\/\/|git@|ssh:\/\/git@)([^/:]+)[/:](.+?)(?:\.git)?\s*$/.exec(stdout ?? "") ?? []
-  return status === 0 && host !== undefined ? { type: "git", url: `git+https://${host}/${path}.git` } : undefined
+  return status === 0 ? stdout.trim() : undefined
+}
+
+/** Where the source is: as the manifest says, or else the origin. `undefined` when neither is a place that others can reach. */
+export const repositoryOf = (stated: unknown, origin: string | undefined): unknown => {
+  if (stated !== undefined) return stated
+  const [, host, path] = /^(?:https:\/\/|git@|ssh:\/\/git@)([^/:]+)[/:](.+?)(?:\.git)?$/.exec(origin ?? "") ?? []
+  return host === undefined ? undefined : { type: "git", url: `git+https://${host}/${path}.git` }
 }
 
 /** The manifest of the package, made of the checkout's. */
@@ -72,7 +79,7 @@ export const packedManifest = (checkout: Manifest, repository: unknown) => ({
     ),
     "./package.json": "./package.json"
   },
-  files: [...checkout.files.filter((file) => file !== notice), ...placed],
+  files,
   dependencies: Object.fromEntries(Object.entries(checkout.dependencies).filter(([name]) => !peers.includes(name))),
   // Any version that keeps the promises of the one this was tested with.
   peerDependencies: Object.fromEntries([
@@ -83,28 +90,48 @@ export const packedManifest = (checkout: Manifest, repository: unknown) => ({
   publishConfig: { access: "public", provenance: true }
 })
 
-const [manifest, backup] = ["package.json", ".package.json.checkout"]
+/**
+ * The README of the package: its pictures are where the source is, for they are not in the package. Where that is unknown it has
+ * none.
+ */
+export const packedReadme = (readme: string, repository: unknown): string => {
+  const stated =
+    typeof repository === "object" && repository !== null && "url" in repository ? repository.url : undefined
+  const [, place] = /^git\+(https:.+)\.git$/.exec(String(stated)) ?? []
+  return place === undefined
+    ? readme.replaceAll(/^!\[[^\]]*\]\((?!https:)[^)]*\)\n\n/gm, "")
+    : readme.replaceAll(/^(!\[[^\]]*\]\()(?!https:)([^)]*\)\n)/gm, `$1${place}/raw/HEAD/$2`)
+}
+
+const manifest = "package.json"
+
+/** What the package has in another form, and where the checkout's is meanwhile. */
+const swapped = [manifest, "README.md"]
+const backupOf = (name: string) => `.${name}.checkout`
 
 const restore = (): void => {
-  if (existsSync(backup)) renameSync(backup, manifest)
+  for (const name of swapped) if (existsSync(backupOf(name))) renameSync(backupOf(name), name)
   for (const path of placed) rmSync(path, { recursive: true, force: true })
 }
 
+/** Whoever reads it in this moment reads one of the two, and never a part. */
+const replace = (name: string, text: string): void => {
+  copyFileSync(name, backupOf(name))
+  writeFileSync(`${backupOf(name)}.new`, text)
+  renameSync(`${backupOf(name)}.new`, name)
+}
+
 const swap = (): void => {
-  if (existsSync(backup)) {
-    console.error(`package.json is still that of a pack which was stopped: ${backup} is put back first`)
+  if (swapped.some((name) => existsSync(backupOf(name)))) {
+    console.error("package.json is still that of a pack which was stopped: the checkout's is put back first")
     restore()
   }
   if (!build()) throw new Error("nothing is packed: it does not compile")
   const checkout = JSON.parse(readFileSync(manifest, "utf8")) as Manifest
+  const repository = repositoryOf(checkout.repository, originOf())
   place()
-  copyFileSync(manifest, backup)
-  // Whoever reads package.json in this moment reads one of the two, and never a part.
-  writeFileSync(
-    `${backup}.new`,
-    `${JSON.stringify(packedManifest(checkout, repositoryOf(checkout.repository)), undefined, 2)}\n`
-  )
-  renameSync(`${backup}.new`, manifest)
+  replace("README.md", packedReadme(readFileSync("README.md", "utf8"), repository))
+  replace(manifest, `${JSON.stringify(packedManifest(checkout, repository), undefined, 2)}\n`)
 }
 
 if (process.argv[1] === import.meta.filename) {

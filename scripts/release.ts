@@ -14,7 +14,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { version } from "../src/version.ts"
 import { thirdPartyText } from "./licences.ts"
-import { repositoryOf } from "./pack.ts"
+import { originOf, repositoryOf } from "./pack.ts"
 
 const root = new URL("..", import.meta.url).pathname
 
@@ -29,6 +29,8 @@ export interface Facts {
   readonly thirdParty: { readonly written: string; readonly found: string }
   /** Whether it is known where the source is, as a statement of provenance needs. */
   readonly hasRepository: boolean
+  /** Where git pushes to. */
+  readonly origin: string | undefined
 }
 
 /** The text of a section of the changelog, without its title; `undefined` when there is none. */
@@ -62,8 +64,12 @@ export const problemsOf = (facts: Facts): ReadonlyArray<string> => {
   if (facts.thirdParty.written !== facts.thirdParty.found) {
     problems.push("scripts/THIRD-PARTY.md is not what is installed: run npm run licences")
   }
-  if (!facts.hasRepository)
-    problems.push("neither package.json nor git says where the repository is: add the remote origin")
+  if (!facts.hasRepository) {
+    const is = facts.origin === undefined ? "there is no remote origin" : `the remote origin is ${facts.origin}`
+    problems.push(
+      `nobody could be told where the source is, for ${is}: git remote ${facts.origin === undefined ? "add" : "set-url"} origin https://HOST/PATH.git`
+    )
+  }
   return problems
 }
 
@@ -131,13 +137,15 @@ const prepare = (to: string): void => {
 
 const release = (isDry: boolean): void => {
   const manifest = readJson("package.json")
+  const origin = originOf()
   const problems = problemsOf({
     versions: [manifest.version, readJson("package-lock.json").version, version],
     changelog: readFileSync(join(root, "CHANGELOG.md"), "utf8"),
     changes: git("status", "--porcelain"),
     tags: git("tag", "--list").split("\n"),
     thirdParty: { written: readFileSync(join(root, "scripts/THIRD-PARTY.md"), "utf8"), found: thirdPartyText() },
-    hasRepository: repositoryOf(manifest.repository) !== undefined
+    hasRepository: repositoryOf(manifest.repository, origin) !== undefined,
+    origin
   })
   if (problems.length > 0) throw new Error(`not ready to be released:\n- ${problems.join("\n- ")}`)
   run("npm", ["test"])

@@ -1,16 +1,20 @@
 /**
  * A foreign node and ours, driven by the same clients in the same run, alternating.
  *
- *     npm run bench -- beside --command "PROGRAM --listen {listen} --peers {peers}" [--rounds 5] [--requests 2000]
+ *     npm run bench -- beside --command "PROGRAM --listen {listen} --peers {peers}" [--ours PROGRAM] [--rounds 5] [--requests 2000]
  *
  * In the command, `{listen}` becomes the address to listen on and `{peers}` the addresses to dial, with commas; a word that
- * holds `{peers}` is left out, with the flag before it, where there is nobody to dial. Regtest, loopback only. Both nodes are
+ * holds `{peers}` is left out, with the flag before it, where there is nobody to dial. Ours is the one of this folder, run from
+ * its source, which is slower and larger than the package: `--ours node_modules/.bin/network-effect` is the one of a folder that
+ * it is installed in. Regtest, loopback only. Both nodes are
  * processes of their own, and so are the clients. A node that takes one connection in a second is waited for, and what is
- * measured begins when it has taken it. Writes nothing.
+ * measured begins when it has taken it. Writes nothing that stays.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import * as net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { Message } from "network-effect"
 import { type Client, connect, encoded, shakeHands } from "./support/client.ts"
@@ -122,11 +126,15 @@ interface Running {
   readonly child: ChildProcess
 }
 
+/** Each node has a folder of its own in here, or a second one would not start. */
+let homes = ""
+
 const run = (words: ReadonlyArray<string>): ChildProcess => {
   const [program = "", ...args] = words
+  const home = mkdtempSync(join(homes, "home-"))
   return spawn(program, args, {
     stdio: "ignore",
-    env: { ...process.env, NETWORK_EFFECT_STATUS: "off", HOME: "/nonexistent", XDG_CACHE_HOME: "/nonexistent" }
+    env: { ...process.env, NETWORK_EFFECT_STATUS: "off", HOME: home, XDG_CACHE_HOME: home }
   })
 }
 
@@ -141,26 +149,28 @@ const isUp = (port: number): Promise<boolean> =>
 
 type Which = "theirs" | "ours"
 
+/** How each node is started. */
+type Commands = Readonly<Record<Which, string>>
+
 const wordsOf = (
   which: Which,
-  command: string,
+  commands: Commands,
   listen: string,
   peers: ReadonlyArray<string>
 ): ReadonlyArray<string> => {
   if (which === "ours") {
-    const main = new URL("../../layers/bin.js", import.meta.url).pathname
     const dialled = peers.flatMap((peer) => ["--peer", peer])
-    return [process.execPath, main, "start", "--network", "regtest", "--listen", listen, ...dialled]
+    return [process.execPath, commands.ours, "start", "--network", "regtest", "--listen", listen, ...dialled]
   }
-  const words = command.split(/\s+/).filter((word) => word !== "")
+  const words = commands.theirs.split(/\s+/).filter((word) => word !== "")
   return words
     .filter((word, i) => peers.length > 0 || !(word.includes("{peers}") || words[i + 1]?.includes("{peers}")))
     .map((word) => word.replace("{listen}", listen).replace("{peers}", peers.join(",")))
 }
 
-const startNode = async (which: Which, command: string): Promise<Running> => {
+const startNode = async (which: Which, commands: Commands): Promise<Running> => {
   const port = await freePort()
-  const child = run(wordsOf(which, command, `127.0.0.1:${port}`, []))
+  const child = run(wordsOf(which, commands, `127.0.0.1:${port}`, []))
   for (let tries = 0; !(await isUp(port)); tries++) {
     if (tries > 200 || child.exitCode !== null) throw new Error(`${which} does not listen on 127.0.0.1:${port}`)
     await sleep(50)
@@ -172,8 +182,11 @@ const startNode = async (which: Which, command: string): Promise<Running> => {
 const memoryOf = ({ child }: Running): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1])
 
-/** Seconds from the start of a node that is given so many peers to its handshake with the last. */
-const dialAll = async (which: Which, command: string, count: number): Promise<number> => {
+/**
+ * Seconds from the start of a node that is given so many peers to its handshake with the last. Ours dials a host once, so each
+ * peer has one of its own; Zebra's dials no loopback address but 127.0.0.1.
+ */
+const dialAll = async (which: Which, commands: Commands, count: number): Promise<number> => {
   const servers: Array<net.Server> = []
   const sockets: Array<net.Socket> = []
   let shaken = 0
@@ -186,12 +199,15 @@ const dialAll = async (which: Which, command: string, count: number): Promise<nu
           () => undefined
         )
       })
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+      await new Promise<void>((resolve) => server.listen(0, which === "ours" ? nextHost() : "127.0.0.1", resolve))
       servers.push(server)
     }
-    const peers = servers.map((server) => `127.0.0.1:${(server.address() as net.AddressInfo).port}`)
+    const peers = servers.map((server) => {
+      const { address, port } = server.address() as net.AddressInfo
+      return `${address}:${port}`
+    })
     const started = process.hrtime.bigint()
-    const child = run(wordsOf(which, command, `127.0.0.1:${await freePort()}`, peers))
+    const child = run(wordsOf(which, commands, `127.0.0.1:${await freePort()}`, peers))
     try {
       for (let tries = 0; shaken < count && tries < 3000; tries++) await sleep(10)
       return shaken < count ? Number.NaN : Number(process.hrtime.bigint() - started) / 1e9
@@ -212,6 +228,7 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
     args: [...args],
     options: {
       command: { type: "string" },
+      ours: { type: "string", default: new URL("../../layers/bin.js", import.meta.url).pathname },
       rounds: { type: "string", default: "5" },
       requests: { type: "string", default: "2000" },
       idle: { type: "string", default: "20" },
@@ -223,7 +240,8 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
     process.exitCode = 1
     return
   }
-  const { command } = values
+  const commands = { theirs: values.command, ours: values.ours }
+  homes = mkdtempSync(join(tmpdir(), "network-effect-beside-"))
   const clients = fork(import.meta.filename)
   const order = (what: Order) =>
     new Promise<Told>((resolve, reject) => {
@@ -240,7 +258,7 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
   }
   const running: Partial<Record<Which, Running>> = {}
   try {
-    for (const which of ["theirs", "ours"] as const) running[which] = await startNode(which, command)
+    for (const which of ["theirs", "ours"] as const) running[which] = await startNode(which, commands)
     for (let round = 0; round < Number(values.rounds); round++) {
       for (const which of ["theirs", "ours"] as const) {
         const node = running[which]
@@ -266,12 +284,13 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
           note("KiB resident", which, before)
           for (const { socket } of idle) socket.destroy()
         }
-        note(`seconds to ${values.dials} dials`, which, await dialAll(which, command, Number(values.dials)))
+        note(`seconds to ${values.dials} dials`, which, await dialAll(which, commands, Number(values.dials)))
       }
     }
   } finally {
     for (const node of Object.values(running)) node.child.kill("SIGKILL")
     clients.kill()
+    rmSync(homes, { recursive: true, force: true })
   }
   const shown = (value: number) => (Number.isNaN(value) ? "none" : Number(value.toPrecision(3)))
   console.table(

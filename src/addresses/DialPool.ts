@@ -17,7 +17,7 @@ export interface Pooled {
   readonly group: string
   /** Monotonic milliseconds after which it may be dialled. */
   poolDueMillis: number
-  /** Its place among those of its group, while it is ready. */
+  /** Its place among those of its group while it is ready, and of its second while it waits. */
   poolPlace: number
   poolState: "absent" | "waiting" | "ready"
 }
@@ -28,11 +28,19 @@ interface Group<A> {
   place: number
 }
 
+/** Those that wait for the same second of the monotonic clock. */
+interface Second<A> {
+  readonly second: number
+  readonly items: Array<A>
+}
+
 /** Groups drawn by chance before they are gone through one by one. */
 const groupDraws = 16
 
 export class DialPool<A extends Pooled> {
-  readonly #waiting = new SortedList<A>((a, b) => a.poolDueMillis - b.poolDueMillis || compareText(a.key, b.key))
+  /** By second, so that one that comes or goes is compared with no other. */
+  readonly #seconds = new Map<number, Second<A>>()
+  readonly #waiting = new SortedList<Second<A>>((a, b) => a.second - b.second)
   readonly #groups: Array<Group<A>> = []
   readonly #byName = new Map<string, Group<A>>()
 
@@ -41,27 +49,41 @@ export class DialPool<A extends Pooled> {
     this.remove(item)
     item.poolDueMillis = dueMillis
     item.poolState = "waiting"
-    this.#waiting.add(item)
+    const second = Math.floor(dueMillis / 1000)
+    const others = this.#seconds.get(second)
+    if (others !== undefined) {
+      item.poolPlace = others.items.push(item) - 1
+      return
+    }
+    item.poolPlace = 0
+    const first = { second, items: [item] }
+    this.#seconds.set(second, first)
+    this.#waiting.add(first)
   }
 
   remove(item: A): void {
-    if (item.poolState === "waiting") this.#waiting.remove(item)
+    if (item.poolState === "waiting") this.#stopWaiting(item)
     else if (item.poolState === "ready") this.#leave(item)
     item.poolState = "absent"
   }
 
-  /** Makes those ready whose time has come. */
+  /** Makes those ready whose time has come, in the order in which it came. */
   advance(nowMillis: number): void {
     for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
-      if (first.poolDueMillis >= nowMillis) return
-      this.#waiting.remove(first)
-      this.#join(first)
+      if (first.second * 1000 >= nowMillis) return
+      const due = first.items.filter(({ poolDueMillis }) => poolDueMillis < nowMillis)
+      if (due.length === 0) return
+      due.sort((a, b) => a.poolDueMillis - b.poolDueMillis || compareText(a.key, b.key))
+      for (const item of due) {
+        this.#stopWaiting(item)
+        this.#join(item)
+      }
     }
   }
 
-  /** Those that wait, the first to be ready first. Not to be changed meanwhile. */
-  waiting(): Iterable<A> {
-    return this.#waiting
+  /** Those that wait, those of an earlier second first. Not to be changed meanwhile. */
+  *waiting(): IterableIterator<A> {
+    for (const { items } of this.#waiting) yield* items
   }
 
   /** Those that are ready, by group. Not to be changed meanwhile. */
@@ -102,6 +124,19 @@ export class DialPool<A extends Pooled> {
       }
     }
     return undefined
+  }
+
+  #stopWaiting(item: A): void {
+    const second = this.#seconds.get(Math.floor(item.poolDueMillis / 1000))
+    const last = second?.items.pop()
+    if (second === undefined || last === undefined) return
+    if (last !== item) {
+      second.items[item.poolPlace] = last
+      last.poolPlace = item.poolPlace
+    }
+    if (second.items.length > 0) return
+    this.#seconds.delete(second.second)
+    this.#waiting.remove(second)
   }
 
   #join(item: A): void {

@@ -18,6 +18,8 @@ import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import { chainOf } from "../status/CensusView.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as text from "./censusText.ts"
+import { room } from "./screen.ts"
+import { fit } from "./Text.ts"
 import { parseDuration } from "./SettingsFile.ts"
 
 /** What a census is run on, and where it begins. */
@@ -190,13 +192,15 @@ export const run = Command.make(
       const show = (finding: Finding) => {
         if (flags.json) return Console.log(JSON.stringify(toJson(finding)))
         if (finding._tag !== "Progress" || !isDrawn) return Effect.void
-        return Effect.orDie(terminal.display(`\r${text.progress(finding, numbers.maxRate)}\x1b[K`))
+        // A line that is longer than the terminal would not be drawn over.
+        const drawn = (width: number) => `\r${fit(text.progress(finding, numbers.maxRate), width)}\x1b[K`
+        return Effect.flatMap(room, (width) => Effect.orDie(terminal.display(drawn(width))))
       }
       yield* Stream.runForEach(findings, show)
       if (isDrawn) yield* Effect.orDie(terminal.display("\n"))
       if (flags.json) return
       const runs = yield* store.runs(chain.name)
-      yield* Console.log(text.report(yield* reportOf(chain, runs, id)).join("\n"))
+      yield* Console.log(text.report(yield* reportOf(chain, runs, id), yield* room).join("\n"))
     },
     (effect) => explained(Effect.catchTag(Effect.scoped(effect), "ListenError", cannotListen))
   )
@@ -323,7 +327,7 @@ export const report = Command.make(
     const { chain, latest, runs } = yield* runsOf(flags.network)
     const id = Option.getOrElse(flags.run, () => latest.id)
     const made = yield* reportOf(chain, runs, id, { filter: filterOf(flags), systemOf: yield* systemsOf(flags.asmap) })
-    yield* Console.log(flags.json ? JSON.stringify(made) : text.report(made).join("\n"))
+    yield* Console.log(flags.json ? JSON.stringify(made) : text.report(made, yield* room).join("\n"))
   }, explained)
 ).pipe(
   Command.withDescription("How many nodes there are, with error bars, and what they run"),
@@ -367,7 +371,7 @@ export const diff = Command.make(
       { run: from, sightings: yield* store.sightings(from.id) },
       { run: to, sightings: yield* store.sightings(to.id) }
     )
-    yield* Console.log(flags.json ? JSON.stringify(changes) : text.changes(changes).join("\n"))
+    yield* Console.log(flags.json ? JSON.stringify(changes) : text.changes(changes, yield* room).join("\n"))
   }, explained)
 ).pipe(
   Command.withDescription("Who came, who went and who runs something else, from one run to another"),
@@ -422,7 +426,7 @@ export const host = Command.make(
     const history = yield* store.host(chain.name, flags.address)
     if (history === undefined)
       return yield* sentence(`no run of ${chain.name} in this store has dialled ${flags.address}.`)
-    yield* Console.log(flags.json ? JSON.stringify(history) : text.history(history).join("\n"))
+    yield* Console.log(flags.json ? JSON.stringify(history) : text.history(history, yield* room).join("\n"))
   }, explained)
 ).pipe(
   Command.withDescription("Everything that is kept about one host"),

@@ -8,7 +8,17 @@ import type { HostHistory, Sighting } from "../census/CensusStore.ts"
 import type { Progress } from "../census/Finding.ts"
 import type { Changes, Report, Share } from "../census/Report.ts"
 import { columns } from "./tables.ts"
-import { harmless } from "./Text.ts"
+import { fit, harmless, wrap } from "./Text.ts"
+
+/** Lines in at most `room` columns; what goes on is two columns in, and a word that is longer is cut. */
+const wrapped = (lines: ReadonlyArray<string>, room: number): ReadonlyArray<string> =>
+  room === Infinity
+    ? lines
+    : lines.flatMap((line) => {
+        const [first = "", ...more] = wrap(line, room)
+        const rest = more.length === 0 ? [] : wrap(more.join(" "), room - 2).map((text) => `  ${text}`)
+        return [first, ...rest].map((text) => fit(text, room))
+      })
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 
@@ -17,30 +27,35 @@ const withBounds = ({ high, low, share }: Share): string =>
 
 const when = (seconds: number): string => DateTime.formatIso(DateTime.makeUnsafe(Math.round(seconds * 1000)))
 
-const counts = (title: string, of: Readonly<Record<string, number>>, limit = 10): ReadonlyArray<string> => {
+const mostCounts = 10
+
+const counts = (title: string, of: Readonly<Record<string, number>>, room: number): ReadonlyArray<string> => {
   const rows = Object.entries(of)
-  const rest = rows.slice(limit).reduce((sum, [, count]) => sum + count, 0)
+  const rest = rows.slice(mostCounts).reduce((sum, [, count]) => sum + count, 0)
   return [
     "",
     ...columns(
       [title, " nodes"],
       [
-        ...rows.slice(0, limit).map(([name, count]) => [name === "" ? "(none)" : name, String(count)]),
+        // A long agent is cut, and not its count.
+        ...rows
+          .slice(0, mostCounts)
+          .map(([name, count]) => [name === "" ? "(none)" : fit(harmless(name), room - 12), String(count)]),
         ...(rest > 0 ? [["others", String(rest)]] : [])
       ]
     )
   ]
 }
 
-/** The whole report. */
-export const report = (report: Report): ReadonlyArray<string> => {
+/** The whole report, in lines of at most `room` columns. */
+export const report = (report: Report, room: number = Infinity): ReadonlyArray<string> => {
   const { heights, run } = report
   const interval =
     report.low === null || report.high === null
       ? `no interval: ${report.reason ?? ""}`
       : `95 %: ${report.low} to ${report.high}, best ${report.estimate ?? "-"}`
   const { tip } = heights
-  return [
+  const said = [
     `${report.network}, run ${run.id} of ${report.runs}, ${when(run.startedAt)}`,
     `reachable nodes: ${report.reachable} (${interval})`,
     `claimed hosts: ${report.claimed}, of which ${report.unreachable} did not answer and ${report.undialled} were not dialled`,
@@ -57,9 +72,12 @@ export const report = (report: Report): ReadonlyArray<string> => {
       : [
           `heights: ${tip.height} by ${tip.groupsThere} of ${tip.groups} groups (${tip.quorum ? "" : "no "}quorum); ` +
             `${tip.there} there, ${tip.behind} behind, ${tip.ahead} ahead, ${heights.unknown} do not say`
-        ]),
-    ...counts("version", report.versions),
-    ...counts("agent", report.agents),
+        ])
+  ]
+  return [
+    ...wrapped(said, room),
+    ...counts("version", report.versions, room),
+    ...counts("agent", report.agents, room),
     "",
     ...columns(
       ["upgrade", " version", " ready", "share", "groups"],
@@ -69,7 +87,8 @@ export const report = (report: Report): ReadonlyArray<string> => {
         String(ready.count),
         withBounds(ready),
         `${ready.groupsReady} of ${ready.groups}${ready.quorum ? ", quorum" : ""}`
-      ])
+      ]),
+      { room, spare: ["groups", "version"] }
     ),
     "",
     ...columns(
@@ -88,7 +107,7 @@ export const report = (report: Report): ReadonlyArray<string> => {
             ]
           )
         ]),
-    ...(Object.keys(report.reasons).length === 0 ? [] : counts("why unreachable", report.reasons)),
+    ...(Object.keys(report.reasons).length === 0 ? [] : counts("why unreachable", report.reasons, room)),
     ...(report.wrongTellers.length === 0
       ? []
       : [
@@ -99,39 +118,50 @@ export const report = (report: Report): ReadonlyArray<string> => {
           )
         ]),
     "",
-    ...report.notes.map((note) => `note: ${note}`)
+    ...wrapped(
+      report.notes.map((note) => `note: ${note}`),
+      room
+    )
   ]
 }
 
-/** What is different between two runs. */
-export const changes = ({ arrived, changed, departed, from, to }: Changes): ReadonlyArray<string> => [
-  `from run ${from.id} (${when(from.startedAt)}) to run ${to.id} (${when(to.startedAt)})`,
-  `${arrived.length} arrived, ${departed.length} departed, ${changed.length} changed`,
-  ...arrived.map(({ address, userAgent, version }) => `+ ${address} ${version ?? ""} ${harmless(userAgent ?? "")}`),
-  ...departed.map(({ address, userAgent, version }) => `- ${address} ${version ?? ""} ${harmless(userAgent ?? "")}`),
-  ...changed.map(
-    ({ after, before }) =>
-      `~ ${after.address} ${before.version ?? ""} ${harmless(before.userAgent ?? "")} -> ${after.version ?? ""} ${harmless(after.userAgent ?? "")}`
+/** What is different between two runs, in lines of at most `room` columns. */
+export const changes = (
+  { arrived, changed, departed, from, to }: Changes,
+  room: number = Infinity
+): ReadonlyArray<string> =>
+  wrapped(
+    [
+      `from run ${from.id} (${when(from.startedAt)}) to run ${to.id} (${when(to.startedAt)})`,
+      `${arrived.length} arrived, ${departed.length} departed, ${changed.length} changed`,
+      ...arrived.map(({ address, userAgent, version }) => `+ ${address} ${version ?? ""} ${harmless(userAgent ?? "")}`),
+      ...departed.map(
+        ({ address, userAgent, version }) => `- ${address} ${version ?? ""} ${harmless(userAgent ?? "")}`
+      ),
+      ...changed.map(
+        ({ after, before }) =>
+          `~ ${after.address} ${before.version ?? ""} ${harmless(before.userAgent ?? "")} -> ${after.version ?? ""} ${harmless(after.userAgent ?? "")}`
+      )
+    ],
+    room
   )
-]
 
-/** A host over all runs that are kept. */
-export const history = ({
-  firstDialled,
-  firstReached,
-  host,
-  lastDialled,
-  lastReached,
-  sightings
-}: HostHistory): ReadonlyArray<string> => {
+/** A host over all runs that are kept, in lines of at most `room` columns. */
+export const history = (
+  { firstDialled, firstReached, host, lastDialled, lastReached, sightings }: HostHistory,
+  room: number = Infinity
+): ReadonlyArray<string> => {
   const reached = sightings.filter(({ isReached }) => isReached).length
-  return [
+  const said = [
     host,
     `dialled from ${when(firstDialled)} to ${when(lastDialled)}`,
     firstReached === null || lastReached === null
       ? "never reached"
       : `reached from ${when(firstReached)} to ${when(lastReached)}, in ${reached} of the ${sightings.length} runs that are kept`,
-    "",
+    ""
+  ]
+  return [
+    ...wrapped(said, room),
     ...columns(
       [" run", "when", "address", "found", " version", "agent", " height", " latency", " told"],
       sightings.map((sighting) => [
@@ -144,7 +174,8 @@ export const history = ({
         String(sighting.height ?? ""),
         sighting.latency === null ? "" : `${sighting.latency.toFixed(0)} ms`,
         String(sighting.told ?? "")
-      ])
+      ]),
+      { room, spare: ["told", "latency", "address", "height"] }
     )
   ]
 }

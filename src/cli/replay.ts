@@ -209,13 +209,21 @@ const replayAll = Effect.fnUntraced(function* (path: string, json: boolean) {
   let events = 0
   const problems: Array<string> = []
   for (const file of files) {
-    const one = yield* replayOne(file, { json, alone })
+    // Of a folder the others are replayed all the same: a node that was killed leaves its last file as it was.
+    const one = yield* replayOne(file, { json, alone }).pipe(
+      Effect.catchTag("ReplayFailure", (error) =>
+        alone ? Effect.fail(error) : Effect.succeed({ events: 0, problem: error.message.replace(/\.$/, "") })
+      )
+    )
     events += one.events
     if (one.problem !== undefined) problems.push(one.problem)
   }
   const [first] = problems
   if (first !== undefined) {
-    const more = problems.length === 1 ? "" : `, and ${problems.length - 1} others of ${files.length}`
+    const more =
+      problems.length === 1
+        ? ""
+        : `, and ${problems.length - 1} ${problems.length === 2 ? "other" : "others"} of ${files.length}`
     return yield* new ReplayFailure({ message: `${first}${more}.` })
   }
   if (!json) {

@@ -86,6 +86,19 @@ export class FairQueue<W extends Waiting> {
     return undefined
   }
 
+  /** Takes out somebody who waits no longer; `false` when it did not wait. */
+  remove(waiting: W): boolean {
+    const network = this.#networks.get(waiting.network)
+    const group = network?.groups.get(waiting.group)
+    const at = group?.indexOf(waiting) ?? -1
+    if (network === undefined || group === undefined || at < 0) return false
+    group.splice(at, 1)
+    if (group.length === 0) network.groups.delete(waiting.group)
+    this.#count(network, -1)
+    if (network.size === 0) this.#networks.delete(waiting.network)
+    return true
+  }
+
   /** Everybody, in no order; nobody waits any more. */
   drain(): ReadonlyArray<W> {
     const all = [...this.#networks.values()].flatMap(({ groups }) => [...groups.values()].flat())

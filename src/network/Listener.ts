@@ -6,7 +6,8 @@
  * Every accepted stream is canonicalised before its address is used as a key, checked against bans and limits before a
  * slot or a handshake is spent on it, and counted before its handshake starts. The loop pauses after each stream,
  * longer after one it admitted, so that neither junk nor a crowd can take all our time. Turns go round by network
- * (`FairQueue.ts`); what is beyond the share of its peer group or its network is refused at once, without a turn.
+ * (`FairQueue.ts`); what is beyond the share of its peer group or its network is refused at once, without a turn, and whoever
+ * leaves before its turn is let go then (`WaitingRoom.ts`).
  *
  * When every inbound place is taken, whoever comes from a less crowded network than others may shake hands in one of a few
  * places that are kept for that, and then take the place of one of those (`Evictions.ts`); everybody else is refused.
@@ -26,6 +27,7 @@ import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake } from "../peer/Handshake.ts"
+import { Serialization } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { ListeningPort } from "../transport/ListeningPort.ts"
@@ -34,17 +36,11 @@ import { type ByteStream, maxWaitingStreams } from "../transport/Transport.ts"
 import { originOf } from "../routing/Origin.ts"
 import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
 import { Evictions } from "./Evictions.ts"
-import { FairQueue, type Waiting } from "./FairQueue.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerAdmission } from "./PeerAdmission.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
-
-/** Somebody who waits for a turn; its stream ends with the scope. */
-interface Arrival extends Waiting {
-  readonly stream: ByteStream
-  readonly scope: Scope.Closeable
-}
+import { type Arrival, WaitingRoom } from "./WaitingRoom.ts"
 
 /** Crowded networks (IPv4 /16, IPv6 /32) that it takes to fill all waiting places; one alone has 64 of them. */
 const networksThatFill = 16
@@ -169,11 +165,15 @@ function* make() {
     const connections = yield* FiberSet.make<void, never>()
 
     const perGroup = waitingPerGroup * policy.connectionsPerGroup
-    const waiting = new FairQueue<Arrival>({
-      total: maxWaitingStreams,
-      perNetwork: Math.max(maxWaitingStreams / networksThatFill, perGroup),
-      perGroup
-    })
+    const waiting = new WaitingRoom(
+      { total: maxWaitingStreams, perNetwork: Math.max(maxWaitingStreams / networksThatFill, perGroup), perGroup },
+      ({ stream }, reason) =>
+        ConnectionMetrics.ended(
+          chain,
+          ConnectedAddress.inbound(stream),
+          ConnectionMetrics.outcomeOf(new Serialization({ cause: reason }))
+        )
+    )
     const arrived = yield* Latch.make()
 
     /** Takes in whoever comes, as fast as they come. */
@@ -183,7 +183,7 @@ function* make() {
       const stream = yield* port.accept.pipe(Scope.provide(scope))
       const { remoteAddress } = stream
       yield* ConnectionMetrics.attempted(chain, ConnectedAddress.inbound(stream))
-      const gone = waiting.offer({ stream, scope, ...originOf(remoteAddress) })
+      const gone = yield* Scope.provide(waiting.offer({ stream, scope, ...originOf(remoteAddress) }), loopScope)
       yield* arrived.open
       if (gone === undefined) return
       yield* ConnectionMetrics.ended(chain, ConnectedAddress.inbound(gone.stream), ConnectionMetrics.refused)
@@ -194,7 +194,7 @@ function* make() {
 
     const next: Effect.Effect<Arrival> = Effect.suspend(() => {
       const arrival = waiting.take()
-      if (arrival !== undefined) return Effect.succeed(arrival)
+      if (arrival !== undefined) return arrival
       return arrived.close.pipe(Effect.andThen(arrived.await), Effect.andThen(next))
     })
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Duration, Effect } from "effect"
+import type { Cause, Duration, Effect } from "effect"
 import { Data } from "effect"
 import type { BlockHash } from "../chain/Hash.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
@@ -13,7 +13,7 @@ import type { StreamClosed } from "../transport/Transport.ts"
 import type { ConnectionId, Request, ResponseOf } from "./Request.ts"
 
 /** An error that only says what happened to a connection. No line of ours is to blame, so it does without a stack, which costs more than the rest of it. */
-const Ending = <Tag extends string>(tag: Tag) =>
+const Ending = <Tag extends string>(tag: Tag): new () => Cause.YieldableError & { readonly _tag: Tag } =>
   class extends Data.TaggedError(tag)<{}> {
     constructor() {
       const { stackTraceLimit } = Error

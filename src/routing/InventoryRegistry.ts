@@ -183,6 +183,8 @@ class RotatingMap<A> {
   readonly #limits: Limits
   #current: PeersByHash<A> = new Map()
   #previous: PeersByHash<A> = new Map()
+  /** Since the current map was made. */
+  #inserted = 0
 
   constructor(limits: Limits) {
     this.#limits = limits
@@ -195,6 +197,7 @@ class RotatingMap<A> {
   rotate(): void {
     this.#previous = this.#current
     this.#current = new Map()
+    this.#inserted = 0
   }
 
   /** The value of this generation. */
@@ -207,7 +210,7 @@ class RotatingMap<A> {
     let peers = this.#current.get(key)
     if (peers === undefined) {
       peers = new Map()
-      this.#current.set(key, peers)
+      this.#insert(key, peers)
     }
     peers.set(connection, value)
     dropOldest(peers, this.#limits.peersPerHash)
@@ -220,9 +223,21 @@ class RotatingMap<A> {
     if (peers !== undefined) {
       peers.delete(connection)
       this.#current.delete(key)
-      this.#current.set(key, peers)
+      this.#insert(key, peers)
     }
     this.set(key, connection, value)
+  }
+
+  /**
+   * V8 never cleans a `Map` up: from time to time it moves the entries to a new table, and leaves a link to that in the one before.
+   * Of such a chain all tables last as long as the oldest, with everything that was in them then, which is until the next full
+   * collection, and a flood of adverts makes hundreds of tables a second. A new map ends the chain.
+   */
+  #insert(key: string, peers: Map<ConnectionId, A>): void {
+    this.#current.set(key, peers)
+    if (++this.#inserted < this.#limits.inventoryHashes) return
+    this.#current = new Map(this.#current)
+    this.#inserted = 0
   }
 
   /** Every peer of this generation, then those that only the previous one knows. */

@@ -435,6 +435,15 @@ const eclipse: Scenario = {
             isInbound !== inbound || transientAddress === undefined ? [] : [transientAddress]
           )
         const outbound = connected(false)
+        // Two to each network, for there are fewer than 75 of them.
+        const held = outbound.filter(isAttacker).length
+        if (held > 2 * networks) {
+          const found = `${held} in ${networks} networks`
+          return yield* new NotReached({
+            waitedFor: "an attacker with two outbound connections a network at most",
+            found
+          })
+        }
         const honest = [...outbound, ...connected(true)].filter((address) => !isAttacker(address)).length
         const share = (addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) =>
           `${addresses.filter(isAttacker).length} of ${addresses.length}`

@@ -160,7 +160,7 @@ export const run = Effect.fnUntraced(function* (stream: ByteStream, script: Scri
   const fibers = yield* FiberSet.make<void, StreamClosed>()
   const line: Line = {
     remoteAddress: stream.remoteAddress,
-    sayBytes: stream.write,
+    sayBytes: (bytes) => stream.write(bytes),
     say: (...messages) =>
       stream.write(Buffer.concat(messages.map((message) => Result.getOrThrow(encode(message, codec)))))
   }

@@ -49,117 +49,148 @@ const addressOf = (
 }
 
 /** Nothing when the peer left before we looked at it. */
-const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): AcceptQueue.OpenStream | undefined => {
+const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): TcpStream | undefined => {
   const remoteAddress = addressOf(socket.remoteAddress, socket.remotePort)
   const localAddress = addressOf(socket.localAddress, socket.localPort)
-  if (remoteAddress === undefined || localAddress === undefined) return undefined
+  return remoteAddress === undefined || localAddress === undefined
+    ? undefined
+    : new TcpStream(socket, closeGrace, remoteAddress, localAddress)
+}
 
-  let ended = false
-  let closed: StreamClosed | undefined
-  let bytesRead = 0
-  let bytesWritten = 0
-  let reader: (() => void) | undefined
-  let writers: Set<() => void> | undefined
+/** A class, and what it waits with is made when it waits: thousands of these are there that do nothing. */
+class TcpStream implements AcceptQueue.OpenStream {
+  readonly remoteAddress: PeerSocketAddress.PeerSocketAddress
+  readonly localAddress: PeerSocketAddress.PeerSocketAddress
+  readonly proxyAddress = undefined
+  readonly read: Effect.Effect<Uint8Array, StreamClosed>
+  readonly #socket: net.Socket
+  readonly #closeGrace: Duration.Duration
+  #hasEnded = false
+  #closed: StreamClosed | undefined
+  #bytesRead = 0
+  #bytesWritten = 0
+  readonly #wakeReader = () => this.#reader?.()
+  #reader: (() => void) | undefined
+  #writers: Set<() => void> | undefined
 
-  const wakeReader = () => reader?.()
-  const wakeWriters = () => {
+  constructor(
+    socket: net.Socket,
+    closeGrace: Duration.Duration,
+    remoteAddress: PeerSocketAddress.PeerSocketAddress,
+    localAddress: PeerSocketAddress.PeerSocketAddress
+  ) {
+    this.remoteAddress = remoteAddress
+    this.localAddress = localAddress
+    this.#socket = socket
+    this.#closeGrace = closeGrace
+    this.read = Effect.suspend(() => this.#readNow())
+    socket.on("end", () => {
+      this.#hasEnded = true
+      this.#wakeReader()
+    })
+    socket.on("error", (cause) => {
+      const code = codeOf(cause)
+      // What a write runs into when the peer has ended the stream and then gone, also where that end is still unread; of a reset
+      // in the middle the system says `ECONNRESET`.
+      this.#end(code === "EPIPE" ? eof : new StreamClosed({ reason: "Reset", code }))
+    })
+    socket.on("close", () => this.#end(local))
+  }
+
+  bytesRead(): number {
+    return this.#bytesRead
+  }
+
+  bytesWritten(): number {
+    return this.#bytesWritten
+  }
+
+  #end(reason: StreamClosed): void {
+    this.#closed ??= reason
+    this.#wakeReader()
+    this.#wakeWriters()
+  }
+
+  #wakeWriters(): void {
     // A copy: whoever is woken may wait again before we are through.
-    for (const wake of Array.from(writers ?? [])) wake()
-  }
-  const end = (reason: StreamClosed) => {
-    closed ??= reason
-    wakeReader()
-    wakeWriters()
+    for (const wake of Array.from(this.#writers ?? [])) wake()
   }
 
-  socket.on("end", () => {
-    ended = true
-    wakeReader()
-  })
-  socket.on("error", (cause) => {
-    const code = codeOf(cause)
-    // What a write runs into when the peer has ended the stream and then gone, also where that end is still unread; of a reset
-    // in the middle the system says `ECONNRESET`.
-    end(code === "EPIPE" ? eof : new StreamClosed({ reason: "Reset", code }))
-  })
-  socket.on("close", () => end(local))
-
-  const read: Effect.Effect<Uint8Array, StreamClosed> = Effect.suspend(() => {
-    if (closed === local) return Effect.fail(local)
+  #readNow(): Effect.Effect<Uint8Array, StreamClosed> {
+    if (this.#closed === local) return Effect.fail(local)
+    const socket = this.#socket
     // The listener comes with the first read, for it is what makes Node read from the kernel.
-    if (socket.listenerCount("readable") === 0) socket.on("readable", wakeReader)
+    if (socket.listenerCount("readable") === 0) socket.on("readable", this.#wakeReader)
     const chunk: Buffer | null = socket.read()
     if (chunk !== null) {
-      bytesRead += chunk.length
+      this.#bytesRead += chunk.length
       return Effect.succeed(chunk)
     }
-    if (ended) return Effect.fail(eof)
-    return closed === undefined ? readable : Effect.fail(closed)
-  })
+    if (this.#hasEnded) return Effect.fail(eof)
+    return this.#closed === undefined ? this.#readable : Effect.fail(this.#closed)
+  }
 
-  // Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing.
-  const readable = Effect.callback<Uint8Array, StreamClosed>((resume) => {
-    if (reader !== undefined) return resume(Effect.die("two fibers read one stream; each stream has one reader"))
-    reader = () => {
-      reader = undefined
-      resume(read)
-    }
-    return Effect.sync(() => {
-      reader = undefined
+  /** Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing. */
+  get #readable(): Effect.Effect<Uint8Array, StreamClosed> {
+    return Effect.callback((resume) => {
+      if (this.#reader !== undefined) {
+        return resume(Effect.die("two fibers read one stream; each stream has one reader"))
+      }
+      this.#reader = () => {
+        this.#reader = undefined
+        resume(this.read)
+      }
+      return Effect.sync(() => {
+        this.#reader = undefined
+      })
     })
-  })
+  }
 
-  const drained = Effect.callback<void, StreamClosed>((resume) => {
-    if (writers === undefined) {
-      writers = new Set()
-      socket.on("drain", wakeWriters)
-    }
-    const waiting = writers
-    const wake = () => {
-      waiting.delete(wake)
-      resume(closed === undefined ? Effect.void : Effect.fail(closed))
-    }
-    waiting.add(wake)
-    return Effect.sync(() => waiting.delete(wake))
-  })
-
-  const write = (bytes: Uint8Array): Effect.Effect<void, StreamClosed> =>
-    Effect.suspend(() => {
-      if (closed !== undefined) return Effect.fail(closed)
+  write(bytes: Uint8Array): Effect.Effect<void, StreamClosed> {
+    return Effect.suspend(() => {
+      if (this.#closed !== undefined) return Effect.fail(this.#closed)
       // An interrupted write may have left the buffer full; without this each such write would add to it.
-      if (socket.writableNeedDrain) return Effect.andThen(drained, write(bytes))
-      bytesWritten += bytes.length
-      return socket.write(bytes) ? Effect.void : drained
+      if (this.#socket.writableNeedDrain) return Effect.andThen(this.#drained, this.write(bytes))
+      this.#bytesWritten += bytes.length
+      return this.#socket.write(bytes) ? Effect.void : this.#drained
     })
+  }
 
-  const gone = Effect.callback<void>((resume) => {
-    socket.once("close", () => resume(Effect.void))
-  })
+  get #drained(): Effect.Effect<void, StreamClosed> {
+    return Effect.callback((resume) => {
+      if (this.#writers === undefined) {
+        this.#writers = new Set()
+        this.#socket.on("drain", () => this.#wakeWriters())
+      }
+      const waiting = this.#writers
+      const wake = () => {
+        waiting.delete(wake)
+        resume(this.#closed === undefined ? Effect.void : Effect.fail(this.#closed))
+      }
+      waiting.add(wake)
+      return Effect.sync(() => waiting.delete(wake))
+    })
+  }
 
-  const close = Effect.suspend(() => {
-    end(local)
-    if (socket.destroyed) return Effect.void
-    if (socket.writableLength === 0) {
-      socket.destroy()
-      return Effect.void
-    }
-    socket.destroySoon()
-    return gone.pipe(
-      Effect.timeoutOption(closeGrace),
-      // A reset, for otherwise the kernel would keep its own buffer for a peer that does not read.
-      Effect.andThen(Effect.sync(() => socket.resetAndDestroy()))
-    )
-  })
-
-  return {
-    remoteAddress,
-    localAddress,
-    proxyAddress: undefined,
-    read,
-    write,
-    bytesRead: () => bytesRead,
-    bytesWritten: () => bytesWritten,
-    close
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#end(local)
+      const socket = this.#socket
+      if (socket.destroyed) return Effect.void
+      if (socket.writableLength === 0) {
+        socket.destroy()
+        return Effect.void
+      }
+      socket.destroySoon()
+      const gone = Effect.callback<void>((resume) => {
+        socket.once("close", () => resume(Effect.void))
+      })
+      return gone.pipe(
+        Effect.timeoutOption(this.#closeGrace),
+        // A reset, for otherwise the kernel would keep its own buffer for a peer that does not read.
+        Effect.andThen(Effect.sync(() => socket.resetAndDestroy()))
+      )
+    })
   }
 }
 

@@ -263,6 +263,32 @@ describe("changes between two runs", () => {
   })
 })
 
+describe("what is shown of a census", () => {
+  it("fits 80 columns and keeps every number, and is whole where there is no terminal", () => {
+    const agent = `/${"a".repeat(200)}/`
+    const now = Array.from({ length: 12 }, (_, n) =>
+      sighting(`[2001:db8:${n}:1111:2222:3333:4444:5555]:65535`, { userAgent: agent })
+    )
+    const report = made(now, [now.slice(0, 9), now.slice(0, 8)])
+    const [whole, fitted] = [text.report(report), text.report(report, 80)]
+    assert.isTrue(fitted.every((line) => line.length <= 80))
+    assert.isTrue(whole.some((line) => line.length > 200))
+    const words = (lines: ReadonlyArray<string>) =>
+      lines
+        .join(" ")
+        .split(/\s+/)
+        .filter((word) => /\d/.test(word))
+    assert.includeMembers(words(fitted), words(whole.slice(0, 4)))
+    assert.match(fitted.join("\n"), /^\/a+… +12$/m)
+
+    const changes = text.changes(
+      Report.changes({ run: run(1), sightings: [] }, { run: run(2), sightings: now.slice(0, 1) }),
+      80
+    )
+    assert.isTrue(changes.every((line) => line.length <= 80))
+  })
+})
+
 describe("an export", () => {
   it("is inert in a spreadsheet and keeps a line a host, whatever an agent is called", () => {
     const lines = text.csv([

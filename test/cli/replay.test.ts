@@ -1,5 +1,5 @@
 /** `network-effect replay`: what it says of good, bad and strange records, and, as a process, that it stays off the network. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Message } from "../../src/wire/Message.ts"
@@ -77,6 +77,18 @@ describe.concurrent("replay", () => {
     const { code, errors } = await said("replay", cut)
     assert.deepStrictEqual(errors, [`network-effect: ${cut} is cut after event 6, up to which it is identical.`])
     assert.strictEqual(code, 1)
+  })
+
+  it("replays the rest of a folder when a file of it is empty or cut, as of a node that was killed", async () => {
+    const folder = join(directory, "killed")
+    mkdirSync(folder)
+    writeFileSync(join(folder, "1.ndjson"), "")
+    writeFileSync(join(folder, "2.ndjson"), record)
+    writeFileSync(join(folder, "3.ndjson"), record.slice(0, 100))
+    const { code, errors, output } = await outcome("replay", folder, "--json")
+    assert.deepStrictEqual(errors, [`network-effect: ${join(folder, "1.ndjson")} is empty, and 1 other of 3.`])
+    assert.strictEqual(code, 1)
+    assert.include(output, `"file":"${join(folder, "2.ndjson")}","events":7,"identical":true,"whole":true`)
   })
 
   it("reads no more of what has no lines than a line may have", async () => {

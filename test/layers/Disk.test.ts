@@ -1,20 +1,64 @@
-/** Every file a node writes: killed at any write, the next start finds the old or the new one; full at any write, it goes on. */
-import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, FileSystem, HashMap, Layer, Path, PlatformError } from "effect"
-import { AddressBook, BanList, ManualPeers, PeerSocketAddress, regtest } from "network-effect"
+/**
+ * Every file that is written: killed at any write, the next start finds the old or the new one; full at any write, it goes on.
+ *
+ * Those of a node, the records of its connections, and the store of a census.
+ */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync
+} from "node:fs"
+import { StatementSync } from "node:sqlite"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
+import { afterEach, assert, beforeEach, describe, it, vi } from "@effect/vitest"
+import { Deferred, Duration, Effect, FileSystem, HashMap, Layer, Path, PlatformError } from "effect"
+import { TestClock } from "effect/testing"
+import { AddressBook, BanList, ManualPeers, PeerSocketAddress, testnet } from "network-effect"
 import { Simulated } from "network-effect/layers"
 import { SeededRandom, SimDisk, SimNetwork, SimRuntime } from "network-effect/simulation"
+import * as SqliteClient from "../../layers/SqliteClient.ts"
+import * as BookFile from "../../src/addresses/BookFile.ts"
+import { CensusStore } from "../../src/census/CensusStore.ts"
+import * as RecordFolder from "../../src/recording/RecordFolder.ts"
+import * as Replay from "../../src/recording/Replay.ts"
 import * as RpcCookie from "../../src/status/RpcCookie.ts"
+import { progress, reached, told } from "../census/storeContract.ts"
+import { ping, talk } from "../recording/talk.ts"
 import { linesOf } from "../support/logs.ts"
 
 const address = PeerSocketAddress.fromStringUnsafe
-const [alice, bob, carol] = [address("10.0.0.1:18444"), address("10.0.0.2:18444"), address("10.0.0.3:18444")]
+const [alice, bob, carol] = [address("1.1.0.1:18233"), address("1.2.0.2:18233"), address("1.3.0.3:18233")]
 
 /** Each file of a node, and what a run before this one left in it. */
 const before: Readonly<Record<string, string>> = {
-  "/cache/network/regtest.peers": "10.0.0.2:18444",
-  "/cache/network/regtest.bans": "192.0.2.1 4000000000",
-  "/cache/network/regtest.added": "10.0.0.2:18444",
+  "/cache/network/testnet.peers": "1.2.0.2:18233",
+  "/cache/network/testnet.bans": "192.0.2.1 4000000000",
+  "/cache/network/testnet.added": "1.2.0.2:18233",
+  "/cache/network/testnet.book": BookFile.encode(testnet, {
+    groups: "",
+    key: new Uint8Array(32),
+    anchors: [],
+    entries: [
+      {
+        address: bob,
+        table: "tried",
+        source: "1.2",
+        services: 1n,
+        untrustedLastSeenSeconds: undefined,
+        lastResponseSeconds: undefined,
+        firstSuccessSeconds: undefined,
+        failures: 0
+      }
+    ]
+  }).join("\n"),
   "/cookie": "__cookie__:00"
 }
 
@@ -35,11 +79,12 @@ const reading = (disk: SimDisk.SimDisk) =>
     }))
   ).pipe(Layer.provide(disk.layer))
 
-/** A disk with what was there before, and a fault; `writes` says what was asked of it. */
+/** A disk with what was there before, and a fault; `writes` says what was asked of it, `wholes` what each file has been. */
 const diskWith = (fault: Fault) => {
   const disk = SimDisk.make()
   for (const [path, content] of Object.entries(before)) disk.put(path, content)
   const writes: Array<string> = []
+  const wholes = new Map(Object.entries(before).map(([path, content]) => [path, [content]]))
   const killed = Deferred.makeUnsafe<void>()
   const noRoom = (method: string) =>
     Effect.fail(PlatformError.systemError({ _tag: "Unknown", module: "FileSystem", method, description: "ENOSPC" }))
@@ -74,20 +119,23 @@ const diskWith = (fault: Fault) => {
             files.writeFileString(path, content.slice(0, content.length / 2)),
             files.writeFileString(path, content, options)
           ),
-        rename: (from, to) => asked("rename", to, Effect.void, files.rename(from, to)),
+        rename: (from, to) => {
+          const whole = Effect.sync(() => wholes.set(to, [...(wholes.get(to) ?? []), disk.files.get(from) ?? ""]))
+          return asked("rename", to, Effect.void, Effect.andThen(whole, files.rename(from, to)))
+        },
         remove: (path, options) => asked("remove", path, Effect.void, files.remove(path, options))
       }
     })
   ).pipe(Layer.provide(reading(disk)))
-  return { disk, layer, writes, killed: Deferred.await(killed) }
+  return { disk, layer, writes, wholes, killed: Deferred.await(killed) }
 }
 
 /** Alice, with her files on a disk, and the two she hears of. */
 const nodesOn = (disk: Layer.Layer<FileSystem.FileSystem>) => {
   const other = (host: PeerSocketAddress.PeerSocketAddress) =>
-    Simulated.layer({ chain: regtest, host, listenAddress: host, seed: 1 })
+    Simulated.layer({ chain: testnet, host, listenAddress: host, seed: 1 })
   return Simulated.layer({
-    chain: regtest,
+    chain: testnet,
     host: alice,
     listenAddress: alice,
     cacheDirectory: "/cache",
@@ -131,11 +179,11 @@ const run = <A>(
 const contents = ({ files }: SimDisk.SimDisk) =>
   Object.fromEntries([...files].filter(([path]) => path.startsWith("/cache/") && !path.includes("/.tmp.")))
 
-/** What is there after a run whose disk is fine, and how many writes that took. */
+/** What is there after a run whose disk is fine, how many writes that took, and what each file was meanwhile. */
 const undisturbed = Effect.gen(function* () {
-  const { disk, layer, writes } = diskWith({ _tag: "None" })
+  const { disk, layer, wholes, writes } = diskWith({ _tag: "None" })
   yield* run(layer, aWhile)
-  return { after: contents(disk), writes }
+  return { after: contents(disk), writes, wholes }
 })
 
 describe("a node", () => {
@@ -151,7 +199,7 @@ describe("a node", () => {
 
   it.effect("that is killed at any write, or in the middle of it, finds the old file or the new one", () =>
     Effect.gen(function* () {
-      const { after, writes } = yield* undisturbed
+      const { wholes, writes } = yield* undisturbed
       assert.isAbove(writes.length, 10)
       for (let at = 0; at < writes.length; at++) {
         for (const isHalf of [false, true]) {
@@ -159,13 +207,13 @@ describe("a node", () => {
           const { disk, killed, layer } = diskWith({ _tag: "Killed", at, isHalf })
           yield* run(layer, Effect.raceFirst(aWhile, killed))
           for (const [path, content] of Object.entries(contents(disk))) {
-            assert.include([before[path], after[path]], content, `${path} after ${where}`)
+            assert.include(wholes.get(path) ?? [], content, `${path} after ${where}`)
           }
           disk.thaw()
           const lines = yield* linesOf(
             Effect.map(run(reading(disk), known), ({ added, bans, cookie }) => {
               assert.include(bans, "192.0.2.1", where)
-              assert.include(added, "10.0.0.2:18444", where)
+              assert.include(added, "1.2.0.2:18233", where)
               assert.match(cookie, /^__cookie__:[0-9a-f]{64}$/, where)
             })
           )
@@ -181,7 +229,7 @@ describe("a node", () => {
 
   it.effect("whose disk is full at any write goes on, says so once, and writes it when there is room", () =>
     Effect.gen(function* () {
-      const { after, writes } = yield* undisturbed
+      const { after, wholes, writes } = yield* undisturbed
       for (let at = 0; at < writes.length; at++) {
         const { disk, layer } = diskWith({ _tag: "Full", at, writes: 4 })
         const lines = yield* linesOf(run(layer, aWhile))
@@ -189,11 +237,184 @@ describe("a node", () => {
         // The last ones are those at its end, after which nobody tries again.
         for (const [path, content] of Object.entries(contents(disk))) {
           const isLast = at + 4 >= writes.length
-          assert.include(isLast ? [before[path], after[path]] : [after[path]], content, `${path} after ${where}`)
+          assert.include(isLast ? (wholes.get(path) ?? []) : [after[path]], content, `${path} after ${where}`)
         }
         const told = lines.filter((line) => line.includes("cannot be written"))
         assert.strictEqual(new Set(told).size, told.length, where)
       }
+    })
+  )
+})
+
+// -- what a real disk has, after a process that was killed --------------------------------------------------------------
+
+let folder = ""
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "network-effect-disk-"))
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe("a folder of records", () => {
+  /** The real disk until write `at`, of which half is done, and nothing after it; `asked` counts. */
+  const diskUntil = (at: number, asked: Array<string> = []) => {
+    const layer = Layer.effect(
+      FileSystem.FileSystem,
+      Effect.map(FileSystem.FileSystem, (files) => {
+        const until = (
+          what: string,
+          half: Effect.Effect<void, PlatformError.PlatformError>,
+          whole: Effect.Effect<void, PlatformError.PlatformError>
+        ) =>
+          Effect.suspend(() => {
+            const number = asked.push(what) - 1
+            return number < at ? whole : number === at ? half : Effect.void
+          })
+        return FileSystem.make({
+          ...files,
+          makeDirectory: (path, options) => until("makeDirectory", Effect.void, files.makeDirectory(path, options)),
+          chmod: (path, mode) => until("chmod", Effect.void, files.chmod(path, mode)),
+          remove: (path, options) => until("remove", Effect.void, files.remove(path, options)),
+          writeFile: (path, bytes, options) =>
+            until(
+              "writeFile",
+              files.writeFile(path, bytes.subarray(0, bytes.length / 2), options),
+              files.writeFile(path, bytes, options)
+            )
+        })
+      })
+    )
+    return { layer: layer.pipe(Layer.provideMerge(NodeFileSystem.layer)), asked }
+  }
+
+  /** Two connections that say a little, in segments that are small enough for the first ones to go. */
+  const record = (disk: Layer.Layer<FileSystem.FileSystem>) =>
+    Effect.gen(function* () {
+      const records = yield* RecordFolder.make({
+        directory: join(folder, "records"),
+        segmentBytes: 4000,
+        totalBytes: 12_000
+      })
+      for (const node of ["1", "2"]) {
+        const { hears, step } = talk(records.recording(node))
+        for (let pings = 0; pings < 40; pings++) hears(ping)
+        step({ _tag: "Message", message: { _tag: "Verack" } })
+      }
+    }).pipe(Effect.scoped, Effect.provide(Layer.mergeAll(disk, NodePath.layer, NodeCrypto.layerSecureRandom)))
+
+  it.live("that is killed at any write can be replayed as far as it goes, and recorded to", () =>
+    Effect.gen(function* () {
+      const { asked, layer } = diskUntil(Infinity)
+      yield* record(layer)
+      assert.includeMembers(asked, ["makeDirectory", "chmod", "writeFile", "remove"])
+      const records = () => readdirSync(join(folder, "records")).map((file) => join(folder, "records", file))
+      const ends = new Set<string | undefined>()
+      for (const [at, what] of asked.entries()) {
+        rmSync(join(folder, "records"), { recursive: true, force: true })
+        // What it was about to make may be the folder itself.
+        yield* Effect.exit(record(diskUntil(at).layer))
+        const where = `write ${at} (${what})`
+        const before = existsSync(join(folder, "records")) ? records() : []
+        for (const file of before) {
+          const { difference, end } = Replay.replay(readFileSync(file, "utf8"))
+          assert.isUndefined(difference, where)
+          ends.add(end)
+        }
+        yield* record(NodeFileSystem.layer)
+        const added = records().filter((file) => !before.includes(file))
+        assert.isNotEmpty(added, where)
+        for (const file of added) assert.isDefined(Replay.replay(readFileSync(file, "utf8")).end, where)
+      }
+      assert.deepStrictEqual(ends, new Set([undefined, "full", "closed"]))
+    })
+  )
+})
+
+describe("a census", () => {
+  const census = { network: "Testnet", userAgent: "/census/", protocolVersion: 170_190 }
+  const hosts = Array.from({ length: 40 }, (_, n) => `192.0.2.${n + 1}:18233`)
+  const storeIn = (directory: string) =>
+    Layer.fresh(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(join(directory, "census.sqlite")))))
+
+  /** Three batches of one run, and an older run that is forgotten. */
+  const visit = Effect.gen(function* () {
+    const store = yield* CensusStore
+    const older = yield* store.begin(census)
+    yield* store.record(older, census.network, [reached("198.51.100.1:18233"), progress("Exhausted", 1)])
+    yield* TestClock.adjust("20 days")
+    const id = yield* store.begin(census)
+    yield* store.record(
+      id,
+      census.network,
+      hosts.slice(0, 20).map((host) => reached(host))
+    )
+    yield* store.record(id, census.network, [
+      ...hosts.slice(20).map((host) => reached(host)),
+      told(hosts[0]!, ...hosts)
+    ])
+    yield* store.record(id, census.network, [progress("Exhausted", 40)])
+    yield* store.prune(Duration.days(10))
+  })
+
+  /** What is said of its runs, and a run more. */
+  const startAgain = Effect.gen(function* () {
+    const store = yield* CensusStore
+    const runs = yield* Effect.forEach(yield* store.runs(), ({ ending, id }) =>
+      Effect.map(store.sightings(id), ({ length }) => ({ ending, id, hosts: length }))
+    )
+    const id = yield* store.begin(census)
+    yield* store.record(id, census.network, [reached("203.0.113.1:18233"), progress("Exhausted", 1)])
+    assert.strictEqual((yield* store.sightings(id)).length, 1)
+    return runs
+  })
+
+  it.effect("that is killed after any statement, or while it writes one, has whole batches and goes on", () =>
+    Effect.gen(function* () {
+      // What a process leaves that is killed now is its files as they are: what it gave to the system is not lost.
+      const left: Array<string> = []
+      const live = join(folder, "live")
+      mkdirSync(live)
+      const wal = (directory: string) => join(directory, "census.sqlite-wal")
+      const sizeOf = (file: string) => (existsSync(file) ? statSync(file).size : 0)
+      const leave = () => {
+        const directory = join(folder, `${left.length}`)
+        cpSync(live, directory, { recursive: true })
+        left.push(directory)
+        return directory
+      }
+      const run = StatementSync.prototype.run
+      vi.spyOn(StatementSync.prototype, "run").mockImplementation(function (this: StatementSync, ...values) {
+        const before = sizeOf(wal(live))
+        const result = run.apply(this, values)
+        const written = sizeOf(wal(live)) - before
+        if (written > 0) truncateSync(wal(leave()), before + Math.floor(written / 2))
+        leave()
+        return result
+      })
+      yield* Effect.provide(visit, storeIn(live))
+      vi.restoreAllMocks()
+      assert.isAbove(left.length, 20)
+
+      const seen = new Set<string>()
+      for (const directory of left) {
+        const runs = yield* Effect.provide(startAgain, storeIn(directory))
+        seen.add(runs.map(({ ending, hosts, id }) => `${id}: ${hosts} ${ending ?? "under way"}`).join(", "))
+      }
+      assert.deepStrictEqual(
+        [...seen],
+        [
+          "",
+          "1: 0 under way",
+          "1: 1 Exhausted",
+          "1: 1 Exhausted, 2: 0 under way",
+          "1: 1 Exhausted, 2: 20 under way",
+          "1: 1 Exhausted, 2: 40 under way",
+          "1: 1 Exhausted, 2: 40 Exhausted",
+          "2: 40 Exhausted"
+        ]
+      )
     })
   )
 })

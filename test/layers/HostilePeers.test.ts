@@ -161,9 +161,9 @@ describe("a node among strangers", () => {
       assert.strictEqual(yield* fibers, before)
     }).pipe(
       Metric.enableRuntimeMetrics,
-      Effect.provide(world),
       // Nobody's handshake is over before all have come.
       Effect.provideService(Policy, { ...policy, handshakeTimeout: Duration.minutes(1) }),
+      Effect.provide(world),
       quiet
     )
   )

@@ -23,7 +23,14 @@ const quick: Partial<Policy> = {
 }
 
 /** A node of Testnet, where each /16 of loopback addresses is a part of the internet. */
-const node = (ip: string, options: { readonly cacheDirectory?: string; readonly policy?: Partial<Policy> } = {}) =>
+const node = (
+  ip: string,
+  options: {
+    readonly cacheDirectory?: string
+    readonly policy?: Partial<Policy>
+    readonly seeds?: ReadonlyArray<string>
+  } = {}
+) =>
   Layer.build(
     Node.layer({ chain: testnet, listenAddress: address(`${ip}:0`), seeds: [], ...options }).pipe(
       Layer.provide(PolicyService.layer({ ...quick, ...options.policy }))
@@ -72,7 +79,9 @@ describe("a node that starts again", () => {
         }
       }).pipe(Effect.scoped)
 
-      const again = yield* node("127.0.3.1", { cacheDirectory })
+      const texts = order.map(PeerSocketAddress.format)
+      // The others are at hand as well.
+      const again = yield* node("127.0.3.1", { cacheDirectory, seeds: texts })
       const dialled = yield* Context.get(again, Network).events.pipe(
         Stream.filter((event) => event._tag === "DialStarted"),
         Stream.map((event) => event.address),
@@ -80,7 +89,6 @@ describe("a node that starts again", () => {
         Stream.runCollect,
         Effect.timeout("20 seconds")
       )
-      const texts = order.map(PeerSocketAddress.format)
       assert.sameMembers(dialled.slice(0, 4), texts.slice(0, 4))
       // Then others, in any order.
       assert.isTrue(dialled.slice(4).some((text) => texts.slice(4).includes(text)))

@@ -19,7 +19,7 @@ import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import { ListeningPort } from "../../src/transport/ListeningPort.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
-import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
+import { type ByteStream, InboundTransport, OutboundTransport, StreamClosed } from "../../src/transport/Transport.ts"
 import { collectEvents } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 import { kinds, simulated } from "../support/kinds.ts"
@@ -34,6 +34,8 @@ interface Options {
   readonly trusted?: ReadonlyArray<string>
   readonly outcome: Outcome
   readonly banned?: string
+  /** Runs in each handshake. */
+  readonly onHandshake?: (stream: ByteStream) => Effect.Effect<void>
   /** Runs whenever a connection is looked at. */
   readonly onLook?: Effect.Effect<void>
   readonly policy?: Partial<Policy>
@@ -66,6 +68,7 @@ const listenerWorld = (
       Effect.gen(function* () {
         log.handshakes.push(PeerSocketAddress.format(stream.remoteAddress))
         log.handshakeTimes.push(yield* Clock.currentTimeMillis)
+        if (options.onHandshake !== undefined) yield* Effect.forkChild(options.onHandshake(stream))
         if (options.outcome === "fails") return yield* new HandshakeError({ reason: new HandshakeTimeout() })
         if (options.outcome === "hangs") return yield* Effect.never
         const address = PeerSocketAddress.format(stream.remoteAddress)
@@ -143,12 +146,22 @@ const listenerWorld = (
 /** Waits for something that has to happen, for as long as the test may take. */
 const until = (holds: () => boolean) => Effect.repeat(Effect.sleep("10 millis"), { until: holds })
 
-/** Hosts that knock one after the other as soon as somebody listens, or that much later. */
-const knocking = (
-  hosts: ReadonlyArray<string>,
-  after: Duration.Input = 0
+const localAddress = PeerSocketAddress.fromStringUnsafe("127.0.0.91:1")
+
+/** Streams that come one after the other as soon as somebody listens. */
+const arriving = (
+  streams: ReadonlyArray<Effect.Effect<ByteStream, never, Scope.Scope>>
 ): Layer.Layer<OutboundTransport | InboundTransport> => {
-  const localAddress = PeerSocketAddress.fromStringUnsafe("127.0.0.91:1")
+  const left = [...streams]
+  const accept = Effect.suspend(() => left.shift() ?? Effect.never)
+  return Layer.mergeAll(
+    Layer.mock(InboundTransport, { listen: () => Effect.succeed({ address: localAddress, accept }) }),
+    Layer.mock(OutboundTransport, {})
+  )
+}
+
+/** Hosts that knock one after the other as soon as somebody listens, or that much later. */
+const knocking = (hosts: ReadonlyArray<string>, after: Duration.Input = 0) => {
   const streamFrom = (remote: string): ByteStream => ({
     remoteAddress: PeerSocketAddress.fromStringUnsafe(remote),
     localAddress,
@@ -158,17 +171,7 @@ const knocking = (
     bytesRead: () => 0,
     bytesWritten: () => 0
   })
-  const left = [...hosts]
-  const accept = Effect.gen(function* () {
-    const host = left.shift()
-    if (host === undefined) return yield* Effect.never
-    yield* Effect.sleep(after)
-    return streamFrom(`${host}:${left.length + 1}`)
-  })
-  return Layer.mergeAll(
-    Layer.mock(InboundTransport, { listen: () => Effect.succeed({ address: localAddress, accept }) }),
-    Layer.mock(OutboundTransport, {})
-  )
+  return arriving(hosts.map((host, at) => Effect.as(Effect.sleep(after), streamFrom(`${host}:${hosts.length - at}`))))
 }
 const address = (text: string) => PeerSocketAddress.fromStringUnsafe(text)
 
@@ -449,6 +452,51 @@ describe("the pace of the listener", () => {
       })
     )
   })
+
+  it.effect("frees the streams of those who leave before their turn, and hears the others to the end", () =>
+    Effect.gen(function* () {
+      const streams: Array<{ readonly from: string; isOpen: boolean }> = []
+      /** Each knocks and waits; those of 127.0.2 leave a moment later, and those of 127.0.3 say something before. */
+      const guests = [...hosts(3), ...hosts(3).map((ip) => ip.replace(".1.", ".2.")), "127.0.3.1", "127.0.3.2"]
+      const heard: Array<string> = []
+      const stream = (ip: string) =>
+        Effect.gen(function* () {
+          const own = { from: ip, isOpen: true }
+          streams.push(own)
+          yield* Effect.addFinalizer(() => Effect.sync(() => void (own.isOpen = false)))
+          let said = ip.startsWith("127.0.3") ? 1 : 0
+          const leaves = ip.startsWith("127.0.1") ? Effect.never : Effect.sleep("50 millis")
+          const address = PeerSocketAddress.fromStringUnsafe(`${ip}:1000`)
+          return {
+            remoteAddress: address,
+            localAddress: address,
+            proxyAddress: undefined,
+            read: Effect.suspend((): Effect.Effect<Uint8Array, StreamClosed> =>
+              said-- > 0
+                ? Effect.succeed(Buffer.from(ip))
+                : Effect.andThen(leaves, Effect.fail(new StreamClosed({ reason: "Eof", code: "" })))
+            ),
+            write: () => Effect.void,
+            bytesRead: () => 0,
+            bytesWritten: () => 0
+          } satisfies ByteStream
+        })
+      const open = () => streams.flatMap(({ from, isOpen }) => (isOpen ? [from] : []))
+      yield* listenerWorld(() => arriving(guests.map(stream)), {
+        outcome: "stays",
+        targetPeers: 25,
+        policy: { acceptInterval: Duration.seconds(1) },
+        onHandshake: (stream) => Effect.ignore(Effect.map(stream.read, (chunk) => void heard.push(chunk.toString())))
+      })(() =>
+        Effect.gen(function* () {
+          yield* elapse("100 millis", "10 millis")
+          assert.sameMembers(open(), [...hosts(3), "127.0.3.1", "127.0.3.2"])
+          yield* elapse("6 seconds", "100 millis")
+          assert.sameMembers(heard, ["127.0.3.1", "127.0.3.2"])
+        })
+      )
+    })
+  )
 
   it.effect("gives everybody else a turn after each connection, let in, refused or banned", () =>
     Effect.gen(function* () {

@@ -864,6 +864,23 @@ describe("waiting at the door", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("asks for one more peer when one waits for somebody who serves, and one for anybody", () =>
+    Effect.gen(function* () {
+      const { demand, request } = yield* PeerSet
+      const find = { _tag: "FindBlocks", known: [], stop: undefined } as const
+      yield* join(1, { places: 1 })
+      yield* join(2, { serving: false, places: 1 })
+      yield* start(request(find))
+      const first = yield* start(request(find))
+      yield* start(request({ _tag: "Peers" }))
+      assert.deepInclude(yield* (yield* PeerSet).counts, { ready: 0, busy: 2 })
+      while (demand.takeUnsafe());
+      const second = yield* start(request({ _tag: "Peers" }))
+      assert.isTrue([first, second].every(isPending))
+      assert.isTrue(demand.takeUnsafe())
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("asks for no more peers while somebody is ready, whoever waits for somebody else", () =>
     Effect.gen(function* () {
       const { demand, request } = yield* PeerSet

@@ -410,7 +410,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       "addresses/Book",
       "if (candidate === undefined) return Option.none()",
       "if (candidate === undefined) return Option.some(entries.get([...entries.values()][0]!.address)!)",
-      { within: "takeCandidate" }
+      { within: "take" }
     )
   )
 ]

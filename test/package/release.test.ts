@@ -15,7 +15,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { thirdPartyText } from "../../scripts/licences.ts"
-import { repositoryOf } from "../../scripts/pack.ts"
+import { packedReadme, repositoryOf } from "../../scripts/pack.ts"
 import { type Facts, prepared, problemsOf } from "../../scripts/release.ts"
 import { version } from "../../src/version.ts"
 
@@ -27,7 +27,8 @@ const ready: Facts = {
   changes: "",
   tags: ["v1.2.2"],
   thirdParty: { written: "list", found: "list" },
-  hasRepository: true
+  hasRepository: true,
+  origin: "https://example.org/a/b.git"
 }
 
 describe("a release", () => {
@@ -76,8 +77,13 @@ describe("a release", () => {
     ],
     [
       "no word of where the source is",
-      { hasRepository: false },
-      "neither package.json nor git says where the repository is: add the remote origin"
+      { hasRepository: false, origin: undefined },
+      "nobody could be told where the source is, for there is no remote origin: git remote add origin https://HOST/PATH.git"
+    ],
+    [
+      "a source where nobody else is",
+      { hasRepository: false, origin: "/srv/git/a.git" },
+      "nobody could be told where the source is, for the remote origin is /srv/git/a.git: git remote set-url origin https://HOST/PATH.git"
     ]
   ]
   for (const [name, change, sentence] of cases) {
@@ -117,7 +123,8 @@ describe("the release of a checkout", () => {
   const folder = mkdtempSync(join(tmpdir(), "network-effect-release-"))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   const root = new URL("../..", import.meta.url).pathname
-  const [checkout, bin, calls] = ["checkout", "bin", "calls"].map((name) => join(folder, name)) as [
+  const [checkout, bin, calls, bare] = ["checkout", "bin", "calls", "bare.git"].map((name) => join(folder, name)) as [
+    string,
     string,
     string,
     string
@@ -171,12 +178,17 @@ describe("the release of a checkout", () => {
     () => {
       const early = release(["--dry-run"])
       assert.deepStrictEqual([early.status, early.calls], [1, [""]])
-      assert.include(early.stderr, "neither package.json nor git says where the repository is")
+      assert.include(early.stderr, "there is no remote origin: git remote add origin https://HOST/PATH.git")
       assert.strictEqual(release(["--prepare", "9.8.7"]).status, 0)
-      git("remote", "add", "origin", "git@example.org:group/network-effect.git")
       assert.include(release(["--dry-run"]).stderr, "the tree is not clean")
+      execFileSync("git", ["init", "-q", "--bare", bare])
+      git("remote", "add", "origin", bare)
       git("commit", "-qam", "9.8.7")
-
+      assert.strictEqual(
+        release(["--dry-run"]).stderr.trim().split("\n").at(-1),
+        `- nobody could be told where the source is, for the remote origin is ${bare}: git remote set-url origin https://HOST/PATH.git`
+      )
+      git("remote", "set-url", "origin", "git@example.org:group/network-effect.git")
       const dry = release(["--dry-run"])
       assert.deepStrictEqual(
         [dry.status, dry.stdout.trim().split("\n").at(-1)],
@@ -206,7 +218,35 @@ describe("the release of a checkout", () => {
 
 describe("where the source is", () => {
   it("is what the manifest says", () => {
-    assert.strictEqual(repositoryOf("github:a/b"), "github:a/b")
+    assert.strictEqual(repositoryOf("github:a/b", undefined), "github:a/b")
+  })
+
+  it("is where git pushes to, when others can reach that", () => {
+    const url = "git+https://example.org/a/b.git"
+    for (const origin of ["https://example.org/a/b", "git@example.org:a/b.git", "ssh://git@example.org/a/b.git"]) {
+      assert.deepStrictEqual(repositoryOf(undefined, origin), { type: "git", url })
+    }
+    assert.isUndefined(repositoryOf(undefined, "/srv/git/a.git"))
+    assert.isUndefined(repositoryOf(undefined, undefined))
+  })
+})
+
+describe("the README of the package", () => {
+  const repository = { type: "git", url: "git+https://example.org/a/b.git" }
+
+  it("has its picture where the source is, or none", () => {
+    const readme = "# A\n\n![the page](.github/page.png)\n\ntext ![small](https://example.org/x.png)\n"
+    assert.strictEqual(
+      packedReadme(readme, repository),
+      readme.replace(".github", "https://example.org/a/b/raw/HEAD/.github")
+    )
+    assert.strictEqual(packedReadme(readme, undefined), "# A\n\ntext ![small](https://example.org/x.png)\n")
+  })
+
+  it("has one picture to be shown, which is in the checkout", () => {
+    const [, path = ""] = /^!\[.*\]\(([^)]*)\)$/m.exec(read("README.md")) ?? []
+    assert.isTrue(existsSync(new URL(`../../${path}`, import.meta.url)), path)
+    assert.notInclude(packedReadme(read("README.md"), undefined), path)
   })
 })
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Random, Scheduler } from "effect"
+import { TestClock } from "effect/testing"
 import { InboundTimeout, PeerOverloaded, type PeerReport } from "../../src/peer/Peer.ts"
 import { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
 import type { Request, Response } from "../../src/peer/Request.ts"
@@ -439,14 +440,19 @@ describe("a message that is too long to be decoded in one go (wire W8, W12)", ()
 describe("addresses", () => {
   it.effect("of an inbound peer are guessed before it is asked (peer 74, addresses EX-16)", () =>
     Effect.gen(function* () {
+      yield* TestClock.setTime(1_700_000_000_999)
       const { bob, peer } = yield* rig({
         connected: { _tag: "InboundDirect", address: peerAddress(9) },
         remote: { addressFrom: { address: mallory, services: 1n } }
       })
       const first = yield* peer.request(peers)
+      // Seen when it connected, in whole seconds.
       assert.sameDeepMembers(
-        first.addresses.map(({ address }) => address),
-        [mallory, peerAddress(9)]
+        first.addresses.map(({ address, lastSeenSeconds }) => [address, lastSeenSeconds]),
+        [
+          [mallory, 1_700_000_000],
+          [peerAddress(9), 1_700_000_000]
+        ]
       )
       assert.deepStrictEqual(yield* bob.heard, [])
       yield* start(peer.request(peers))

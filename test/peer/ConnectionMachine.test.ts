@@ -2,9 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
 import * as Machine from "../../src/peer/ConnectionMachine.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
+import type { Request } from "../../src/peer/Request.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob } from "../support/addresses.ts"
-import { hash } from "./items.ts"
+import { block, blockItem, hash, transaction } from "./items.ts"
 import { limits, lives } from "./machineWorld.ts"
 
 const machine = () =>
@@ -53,6 +54,19 @@ describe("the order of work", () => {
     assert.deepStrictEqual(tags(others), ["Read"])
   })
 
+  it("awaits no answer to a request that was given up while it was written", () => {
+    const alice = machine()
+    alice.step({ _tag: "Request", waiter: 1, request: { _tag: "MempoolTransactionIds" } }, 0n)
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Quiet" }, 0n)), ["Send"])
+    assert.deepStrictEqual(alice.step({ _tag: "Cancel", waiter: 1 }, 0n), [])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Written" }, 0n)), ["Read"])
+    assert.isUndefined(alice.awaited)
+    // So the next one has its turn at once, and not after the time for an answer.
+    alice.step({ _tag: "Request", waiter: 2, request: { _tag: "Peers" } }, 0n)
+    const [, sent] = alice.step({ _tag: "Quiet" }, 0n)
+    assert.deepStrictEqual(sent, { _tag: "Send", message: Message.GetAddr(), waiter: 2 })
+  })
+
   it("takes nothing from the peer while one of its requests is answered", () => {
     const alice = machine()
     assert.deepStrictEqual(tags(alice.step({ _tag: "Message", message: Message.GetAddr() }, 0n)), ["Ask"])
@@ -69,6 +83,29 @@ describe("what a second addr does", () => {
     assert.deepStrictEqual(tags(alice.step({ _tag: "Message", message: addr }, 0n)), ["Read"])
     assert.deepStrictEqual(tags(alice.step({ _tag: "Message", message: addr }, 0n)), ["Read"])
     assert.strictEqual(alice.held.addresses, 2)
+  })
+})
+
+describe("a message that ends a request", () => {
+  it.each([
+    ["is no more than that when it says so: notfound", Message.NotFound({ items: [blockItem(block(1).hash)] }), []],
+    ["is what it would be without one when it is no answer: tx", Message.Tx({ transaction: transaction(1) }), ["Tx"]]
+  ])("%s", (_, message, unasked) => {
+    const alice = machine()
+    const isForTransaction = message._tag === "Tx"
+    const request: Request = isForTransaction
+      ? { _tag: "TransactionsById", ids: new Set([transaction(2).id]) }
+      : { _tag: "BlocksByHash", hashes: new Set([block(1).hash]) }
+    alice.step({ _tag: "Request", waiter: 1, request }, 0n)
+    alice.step({ _tag: "Quiet" }, 0n)
+    alice.step({ _tag: "Written" }, 0n)
+    const actions = alice.step({ _tag: "Message", message }, 0n)
+    const [settled] = actions.filter(({ _tag }) => _tag === "Settle")
+    assert(settled?._tag === "Settle" && Exit.isFailure(settled.exit))
+    assert.deepStrictEqual(
+      actions.flatMap((action) => (action._tag === "Unasked" ? [action.message._tag] : [])),
+      unasked
+    )
   })
 })
 

@@ -136,6 +136,11 @@ describe("what a connection counts", () => {
       assert.deepStrictEqual(yield* counts("zcash.net.out.messages"), { getdata: 1, pong: 1, inv: 1 })
       assert.deepStrictEqual(yield* counts("zcash.net.out.bytes.total"), { "": peer.bytesWritten() })
       assert.deepStrictEqual(yield* counts("zcash.net.in.bytes.total"), { "": peer.bytesRead() })
+      // They only grow, which is what a scraper is told of a counter.
+      const counters = (yield* Metric.snapshot).filter(({ id, type }) => type === "Counter" && id.startsWith("z"))
+      assert.isAbove(counters.length, 9)
+      const others = counters.filter(({ state }) => !("incremental" in state && state.incremental))
+      assert.deepStrictEqual(others, [])
     }).pipe(Effect.provide(world))
   )
 

@@ -1,4 +1,6 @@
 /** Who has what, for how long, and how much of it is kept. */
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Duration, Effect, Layer, References } from "effect"
 import { TestClock } from "effect/testing"
@@ -246,6 +248,27 @@ describe("InventoryRegistry", () => {
       yield* register(1, "available", ...Array.from({ length: 1500 }, (_, n) => tx(n)))
       assert.deepStrictEqual([...registry.record(tx(999)).advertised], [1])
       assert.deepStrictEqual([...registry.record(tx(1000)).advertised], [])
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("leaves nothing of a flood behind that only a full collection would find (advisory P8)", () =>
+    Effect.gen(function* () {
+      setFlagsFromString("--expose-gc")
+      const collect = runInNewContext("gc") as (options?: { readonly type: "minor" }) => void
+      const flood = Effect.forEach(Array.from({ length: 100 }), () =>
+        register(1, "available", ...Array.from({ length: 1000 }, () => tx(next++)))
+      )
+      let next = 0
+      yield* flood
+      // What is there now is old.
+      for (let times = 0; times < 3; times++) collect()
+      const before = process.memoryUsage().heapUsed
+      // 100,000 records are 25 MB, and 1,000 are kept.
+      for (let times = 0; times < 4; times++) {
+        yield* flood
+        collect({ type: "minor" })
+        assert.isBelow(process.memoryUsage().heapUsed - before, 10_000_000)
+      }
     }).pipe(Effect.provide(layer))
   )
 

@@ -8,11 +8,11 @@ import { Eclipse } from "network-effect/simulation"
 const seeds = [1, 2, 3, 4, 5]
 
 /** Dials in vain make errors, whose stacks cost more than the rest. */
-const play = (options: Omit<Eclipse.Options, "seed">) => {
+const play = (options: Omit<Eclipse.Options, "seed">, from = seeds) => {
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
   try {
-    return seeds.map((seed) => Eclipse.run({ ...options, seed }))
+    return from.map((seed) => Eclipse.run({ ...options, seed }))
   } finally {
     Error.stackTraceLimit = limit
   }
@@ -57,6 +57,43 @@ describe("an attacker that tells of its own hosts only", { timeout: 600_000 }, (
   })
 })
 
+describe("an attacker with hosts in more groups than there are places", { timeout: 600_000 }, () => {
+  const after = { book: "hardened", groups: 512, cleanHours: 24, hours: 14 } as const
+
+  it("leaves a node that had a day without it the 18 places that are kept for those it met then (G3)", () => {
+    for (const { honest } of play(after, [1, 2])) assert.isAtLeast(honest, 18)
+  })
+
+  it("leaves it fewer when none are kept", () => {
+    for (const { honest } of play({ ...after, rules: { tenure: false } }, [1])) assert.isBelow(honest, 18)
+  })
+})
+
+describe("honest hosts in 45 groups", { timeout: 600_000 }, () => {
+  it("fill one place each within half an hour, and no more: other groups are known, where nobody is (G7)", () => {
+    for (const { honest } of play({ book: "hardened", groups: 0, world: "crowded", hours: 0.5 })) {
+      assert.isAtLeast(honest, 42)
+      // One place may change hands at the end.
+      assert.isAtMost(honest, 47)
+    }
+  })
+
+  it("leave an attacker of 8 groups one place for each (G2)", () => {
+    for (const { attacker, honest } of play({ book: "hardened", groups: 8, world: "crowded", hours: 0.25 })) {
+      assert.isAtMost(attacker, 9)
+      assert.isAtLeast(honest, 25)
+    }
+  })
+})
+
+describe("half of the honest hosts out of reach for an hour", { timeout: 600_000 }, () => {
+  it("are among the outbound peers again within ten minutes (G7)", () => {
+    for (const { secondsToMixed } of play({ book: "hardened", groups: 0, hours: 3, partition: true }, [1, 2])) {
+      assert.isAtMost(secondsToMixed!, 600)
+    }
+  })
+})
+
 describe("a node that nobody attacks", { timeout: 600_000 }, () => {
   it("fills its first eight places as fast with either book (G7)", () => {
     const median = (book: Eclipse.BookName) =>
@@ -66,5 +103,13 @@ describe("a node that nobody attacks", { timeout: 600_000 }, () => {
     const [reference, hardened] = [median("reference"), median("hardened")]
     assert.isAtMost(hardened.secondsTo8, 1.5 * reference.secondsTo8)
     assert.isAtLeast(hardened.honest * 1.5, reference.honest)
+  })
+
+  it("fills all 75 no more than 1.5 times slower than the reference (G7)", () => {
+    const median = (book: Eclipse.BookName) =>
+      play({ book, groups: 0, hours: 0.8 })
+        .map(({ secondsTo75 }) => secondsTo75 ?? Number.POSITIVE_INFINITY)
+        .toSorted((a, b) => a - b)[2]!
+    assert.isAtMost(median("hardened"), 1.5 * median("reference"))
   })
 })

@@ -180,7 +180,8 @@ describe("the server of a census", () => {
   )
 })
 
-describe.skipIf(!hasBrowser)("the page of a census", () => {
+// A story on one page: each test goes on from where the one before has left it, in whatever order others run.
+describe.skipIf(!hasBrowser)("the page of a census", { shuffle: false }, () => {
   const scope = Effect.runSync(Scope.make())
   const serverScope = Effect.runSync(Scope.make())
   let browser: BrowserContext

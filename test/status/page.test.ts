@@ -10,7 +10,8 @@ const hasBrowser = executablePath !== undefined
 if (!hasBrowser) console.log("the status page is not tested: there is no Chromium; name one with CHROMIUM")
 
 const alice = "127.0.10.1"
-describe.skipIf(!hasBrowser)("the status page", () => {
+// A story on one page: each test goes on from where the one before has left it, in whatever order others run.
+describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
   const scope = Effect.runSync(Scope.make())
   const scopes = new Map<string, Scope.Closeable>()
   const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Scope.provide(effect, scope))

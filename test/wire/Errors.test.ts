@@ -4,7 +4,7 @@ import { Result } from "effect"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import * as Frame from "../../src/wire/Frame.ts"
-import { decode } from "../../src/wire/Message.ts"
+import { decode, encode, Message } from "../../src/wire/Message.ts"
 import { genesis, messages, transactions } from "../support/goldens.ts"
 
 const hex = (...digits: ReadonlyArray<string>): Buffer => Buffer.from(digits.join(""), "hex")
@@ -166,6 +166,17 @@ const rows: ReadonlyArray<Row> = [
   ),
 
   both("reject of a code nobody knows", message("reject", hex("00", "02", "00")), "WireParse"),
+  // zcashd consensus/validation.h has these nine, and no other.
+  ...[0x01, 0x10, 0x11, 0x12, 0x40, 0x41, 0x42, 0x43, 0x50].map((code) =>
+    both(`reject of code ${code}`, message("reject", hex("00"), Uint8Array.of(code), hex("00")), "accepted")
+  ),
+  ...[0x00, 0x0f, 0x13, 0x3f, 0x44, 0x4f, 0x51].map((code) =>
+    both(
+      `reject of code ${code}, beside those there are`,
+      message("reject", hex("00"), Uint8Array.of(code), hex("00")),
+      "WireParse"
+    )
+  ),
   both("reject of 13 letters", message("reject", hex("0d"), Buffer.alloc(20, 97)), "WireParse"),
   both("reject for 112 letters", message("reject", hex("00", "01", "70"), Buffer.alloc(120, 97)), "WireParse"),
   both("reject with part of a hash", message("reject", hex("00", "01", "00"), new Uint8Array(31)), "accepted"),
@@ -317,5 +328,19 @@ describe("what a peer may send wrongly", () => {
       reason: "header count above its limit"
     })
     assert.deepInclude(errorOf(message("tx", withByte(v4, balanceAt, 1))), { _tag: "WireBalance", command: "tx" })
+  })
+
+  it("is none of a message as long as may be, and one more byte is too many", () => {
+    const body = 8
+    const encoded = (maxBodyBytes: number) =>
+      encode(Message.Ping({ nonce: 1n }), { magic: mainnet.magic, negotiatedVersion: ourProtocolVersion, maxBodyBytes })
+    assert.strictEqual(Result.getOrThrow(encoded(body)).length, Frame.headerBytes + body)
+    const result = encoded(body - 1)
+    assert.deepInclude(Result.isFailure(result) ? result.failure : {}, {
+      _tag: "BodyTooLong",
+      command: "ping",
+      length: body,
+      limit: body - 1
+    })
   })
 })

@@ -16,9 +16,9 @@ const options = {
 export const encoded = (message: Message.Message): Uint8Array => Result.getOrThrow(Message.encode(message, options))
 
 const nowhere = PeerSocketAddress.fromIp(NetAddress.ipFromStringUnsafe("127.0.0.1"), 1)
-const verack = encoded(Message.Message.Verack())
+export const verack = encoded(Message.Message.Verack())
 
-const version = (): Uint8Array =>
+export const version = (): Uint8Array =>
   encoded(
     Message.Message.Version({
       version: ProtocolVersion.ourProtocolVersion,

@@ -1,0 +1,108 @@
+/**
+ * Streams that wait for a turn, each for as long as its guest stays.
+ *
+ * The first bytes of a stream that waits are read at once, and given to whoever reads it later: only so is it seen when the other
+ * side has gone, and its descriptor is free then and not at its turn. What has come stays to be said: who spoke and then left has
+ * its turn.
+ *
+ * **Security**
+ *
+ * A stream that waits has one chunk in memory, which no transport makes longer than 64 KiB, and most that wait say nothing or
+ * a `version`. How many may wait is `FairQueue`'s.
+ *
+ * @module
+ */
+import { Effect, Exit, Fiber, Scope } from "effect"
+import type { ByteStream, StreamClosed } from "../transport/Transport.ts"
+import { FairQueue, type Shares, type Waiting } from "./FairQueue.ts"
+
+/** Somebody who waits for a turn; its stream ends with the scope. */
+export interface Arrival extends Waiting {
+  readonly stream: ByteStream
+  readonly scope: Scope.Closeable
+}
+
+/** Who waits, and what is seen of it meanwhile. */
+interface Guest extends Arrival {
+  first?: Uint8Array
+  /** Reads until there is something. */
+  look?: Fiber.Fiber<unknown, unknown>
+  isTaken?: true
+}
+
+export class WaitingRoom {
+  readonly #queue: FairQueue<Guest>
+  readonly #left: (arrival: Arrival, reason: StreamClosed) => Effect.Effect<void>
+
+  /** `left` is told of each whose guest has gone, before its stream is closed. */
+  constructor(shares: Shares, left: (arrival: Arrival, reason: StreamClosed) => Effect.Effect<void>) {
+    this.#queue = new FairQueue(shares)
+    this.#left = left
+  }
+
+  /** As `FairQueue.offer`; what looks after a guest ends with the scope of the caller. */
+  offer(arrival: Arrival): Effect.Effect<Arrival | undefined, never, Scope.Scope> {
+    return Effect.suspend(() => {
+      const guest: Guest = { ...arrival }
+      const gone = this.#queue.offer(guest)
+      if (gone === guest) return Effect.succeed(gone)
+      // Whoever is alone has its turn in a moment.
+      const look = this.#queue.size === 1 ? Effect.void : this.#lookAfter(guest)
+      return Effect.as(look, gone)
+    })
+  }
+
+  /** The next one, with nothing of its stream read. */
+  take(): Effect.Effect<Arrival> | undefined {
+    const guest = this.#queue.take()
+    if (guest === undefined) return undefined
+    guest.isTaken = true
+    if (guest.look === undefined) return Effect.succeed(guest)
+    return Effect.map(Fiber.interrupt(guest.look), () => ({
+      ...guest,
+      stream: startingWith(guest.first, guest.stream)
+    }))
+  }
+
+  #lookAfter(guest: Guest): Effect.Effect<void, never, Scope.Scope> {
+    const look = Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        // A stream has one reader. It was in the queue before this began.
+        if (guest.isTaken === true) return Effect.void
+        const fiber = Fiber.getCurrent()
+        if (fiber !== undefined) guest.look = fiber
+        return Effect.matchEffect(restore(guest.stream.read), {
+          onSuccess: (chunk) =>
+            Effect.sync(() => {
+              guest.first = chunk
+            }),
+          onFailure: (reason) =>
+            // Its turn may have come meanwhile; then whoever has it hears of the end.
+            this.#queue.remove(guest)
+              ? Effect.andThen(this.#left(guest, reason), Scope.close(guest.scope, Exit.void))
+              : Effect.void
+        })
+      })
+    )
+    return Effect.asVoid(Effect.forkScoped(look, { startImmediately: true }))
+  }
+}
+
+/** The stream as if `chunk` had not been read. */
+const startingWith = (chunk: Uint8Array | undefined, stream: ByteStream): ByteStream => {
+  if (chunk === undefined) return stream
+  let first: Uint8Array | undefined = chunk
+  return {
+    remoteAddress: stream.remoteAddress,
+    localAddress: stream.localAddress,
+    proxyAddress: stream.proxyAddress,
+    write: (bytes) => stream.write(bytes),
+    bytesRead: () => stream.bytesRead(),
+    bytesWritten: () => stream.bytesWritten(),
+    read: Effect.suspend(() => {
+      const read = first === undefined ? stream.read : Effect.succeed(first)
+      first = undefined
+      return read
+    })
+  }
+}
