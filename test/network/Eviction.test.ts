@@ -53,6 +53,13 @@ describe("who has to go for a newcomer", () => {
     assert.strictEqual(goes(residents.toReversed(), "9.9"), 4)
   })
 
+  it("is never the oldest of a network that is kept, in whatever order they are", () => {
+    const residents = crowd("1.1", 3, { id: 1 })
+    for (const all of [residents, residents.toReversed(), [2, 0, 1].map((n) => residents[n]!)]) {
+      assert.deepStrictEqual([...Eviction.protectedOf(all, { ...none, protectedNetworks: 1 })], [1])
+    }
+  })
+
   it("is of a network that stays at least as large as the newcomer's", () => {
     for (const [largest, newcomers, expected] of [
       [1, 0, "no-larger-network"],
