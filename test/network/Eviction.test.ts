@@ -136,6 +136,17 @@ describe("who stays whatever comes", () => {
     assert.deepStrictEqual([...kept].toSorted(), [0, 1, 2, 3, 7])
   })
 
+  it("is nobody of the half that was there for longest, of those whom no other rule keeps", () => {
+    const residents = alone.map((resident, n) => ({
+      ...resident,
+      joinedAtNanos: BigInt(n),
+      provenAddresses: n < 8 ? 0 : 1
+    }))
+    const kept = Eviction.protectedOf(residents, { ...none, protectedByAddresses: 2, protectedByTenure: 0.5 })
+    // The last two are kept for the addresses they told; of the eight that are left, four.
+    assert.deepStrictEqual([...kept].toSorted(), [1000, 1001, 1002, 1003, 1008, 1009])
+  })
+
   it("is one of a network for each rule at most, however many hosts it has there", () => {
     const useful = { roundTripMillis: 1, blockAtNanos: 9n, transactionAtNanos: 9n, provenAddresses: 9 }
     const residents = [...crowd("1.1", 100, { id: 1, ...useful }), ...alone]
