@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, FileSystem, HashMap, Layer, Path, PlatformError, References, Scope } from "effect"
+import { Clock, Effect, Exit, FileSystem, HashMap, Layer, Metric, Path, PlatformError, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
@@ -402,8 +402,11 @@ describe("the list of bans", () => {
     }).pipe(quietly)
   )
 
-  it.effect("says once that it cannot be written, however often somebody is banned", () =>
+  it.effect("says once that it cannot be written, however often somebody is banned, and counts each try", () =>
     Effect.gen(function* () {
+      let tries = 0
+      // The first thing each of them does.
+      const makeDirectory = () => Effect.suspend(() => (tries++, refuse("makeDirectory")()))
       const lines = yield* linesOf(
         Effect.gen(function* () {
           const list = yield* BanList
@@ -411,10 +414,16 @@ describe("the list of bans", () => {
             yield* list.add({ address: address(`10.0.0.${n}:1`), reason: "x" })
             yield* elapse("6 seconds", "1 second")
           }
-        }).pipe(Effect.provide(simulatedBans(readOnly(SimDisk.make()))))
+        }).pipe(Effect.provide(simulatedBans(withFaults(SimDisk.make(), () => ({ makeDirectory })))))
       )
       assert.deepStrictEqual(lines, ["Warn: the list of bans cannot be written; it is tried again"])
-    })
+      assert.isAtLeast(tries, 15)
+      const failures = (yield* Metric.snapshot).filter(({ id }) => id === "network_effect.files.failed_writes")
+      assert.deepStrictEqual(
+        failures.map(({ state }) => "count" in state && state.count),
+        [tries]
+      )
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.effect.each([
