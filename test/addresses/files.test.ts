@@ -1,6 +1,6 @@
 /** The peer cache and the list of bans on a real disk: damaged, in the way, unwritable, and killed while writing. */
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
@@ -154,6 +154,9 @@ describe("the peer cache", () => {
         yield* know(76)
         assert.isTrue(yield* (yield* PeerCache).writeOnce)
       }).pipe(Effect.provide(withCache(directory)), quietly)
+      // Whom a node knows is its owner's business alone.
+      const modeOf = (...names: ReadonlyArray<string>) => statSync(join(directory, ...names)).mode & 0o777
+      assert.deepStrictEqual([modeOf("network"), modeOf("network", "mainnet.peers")], [0o700, 0o600])
       const lines = read(directory).split("\n")
       assert.strictEqual(lines.length, 75)
       assert.deepStrictEqual(lines, lines.toSorted())
