@@ -9,7 +9,7 @@
  * says within which bounds the score of all is then, at 95 %. What was found is in `node_modules/.cache/mutants/results.json`: a
  * run goes on where one was stopped, or where `--minutes` were over, and a file that was changed begins anew. `--list` says what
  * would be done and what is left out, `--report` prints what was found so far; neither runs a test. `--again` judges survivors once
- * more, by all tests; `--near` leaves it at the tests of their folder; `--only` does those of the drawn ones that are in such a
+ * more; `--near` leaves it at the tests of their folder; `--only` does those of the drawn ones that are in such a
  * file. A test that takes too long, and a change that does not compile, is not counted as noticed. `test/mutants/survivors.md` says
  * why the survivors that are left are equivalent.
  *
@@ -450,9 +450,9 @@ const judgeAll = async (mutants: ReadonlyArray<Mutant>, isAmong: (test: string, 
 /** The tests of its folder come first, as most mutants are noticed there. */
 const isOfFolder = (test: string, { file }: Mutant): boolean => dirname(test) === dirname(file).replace(/^src/, "test")
 
-const unnoticed = flags.again === true ? compiled : await judgeAll(compiled, isOfFolder)
+const unnoticed = await judgeAll(compiled, isOfFolder)
 if (flags.near !== true && unnoticed.length > 0) {
-  await judgeAll(unnoticed, (test, mutant) => flags.again === true || !isOfFolder(test, mutant))
+  await judgeAll(unnoticed, (test, mutant) => !isOfFolder(test, mutant))
 }
 report()
 process.exit(0)

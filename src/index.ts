@@ -70,7 +70,14 @@ export * as AddressRules from "./addresses/AddressRules.ts"
 export * as AsMap from "./addresses/AsMap.ts"
 export * as BanFile from "./addresses/BanFile.ts"
 export { type Ban, type BanChange, BanList, type Bans, isBannedIn } from "./addresses/BanList.ts"
-export type { Explained, NotNext, Table, Why } from "./addresses/Book.ts"
+export type {
+  Explained,
+  NotNext,
+  Sizes as BookSizes,
+  Standing as AddressStanding,
+  Table,
+  Why
+} from "./addresses/Book.ts"
 export { DnsSeeds } from "./addresses/DnsSeeds.ts"
 export { Misbehavior, type MisbehaviorReport } from "./addresses/Misbehavior.ts"
 export * as PeerAddress from "./addresses/PeerAddress.ts"
@@ -108,6 +115,7 @@ export * as Dialer from "./network/Dialer.ts"
 export { type Evicted, Evictions, type MadeRoom } from "./network/Evictions.ts"
 export type { EvictionReason } from "./network/Eviction.ts"
 export * as Feelers from "./network/Feelers.ts"
+export * as StaleTip from "./network/StaleTip.ts"
 export { InitialPeers } from "./network/InitialPeers.ts"
 export { Listener } from "./network/Listener.ts"
 export { ListFull, ManualPeers } from "./network/ManualPeers.ts"

@@ -8,15 +8,14 @@
  * nothing else, writes nothing.
  */
 import { hash } from "node:crypto"
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { Record as Records, Result } from "effect"
 import { NetAddress } from "effect/net"
 import { Block, Frame, Message, mainnet, NODE_NETWORK, PeerSocketAddress, ProtocolVersion } from "network-effect"
 import { checksum, sha256d, shortInputBytes } from "../../src/bytes/Hashing.ts"
 import { sha256OfWords, sha256Words } from "../../src/bytes/ShortSha256.ts"
-import { genesis, transactions } from "../../test/support/goldens.ts"
+import { genesis } from "../../test/support/goldens.ts"
+import { bigBlock } from "./support/block.ts"
 import { hostileCases, judge } from "../../test/support/hostile.ts"
 
 type Message = Message.Message
@@ -177,19 +176,6 @@ const nanosOf = (call: () => unknown, millis: number): number => nanosOfEach({ c
 const micros = (nanos: number) => Number((nanos / 1000).toFixed(nanos < 10_000 ? 2 : 0))
 const ratio = (one: number, other: number) => Number((one / other).toFixed(2))
 const megabytes = (bytes: number, nanos: number) => `${Math.round((bytes / nanos) * 1000)} MB/s`
-
-const bigBlock = (): Uint8Array => {
-  const folder = process.env["NETWORK_EFFECT_VECTORS"]
-  const file = folder === undefined ? undefined : join(folder, "blocks/block-test-141042.bin")
-  if (file !== undefined && existsSync(file)) return readFileSync(file)
-  const count = Math.floor(1_900_000 / transactions.v1.bytes.length)
-  const { bytes } = header
-  return Buffer.concat([
-    bytes,
-    Buffer.from([0xfd, count & 0xff, count >> 8]),
-    ...times(count, () => transactions.v1.bytes)
-  ])
-}
 
 export const run = async (args: ReadonlyArray<string>): Promise<void> => {
   const { values } = parseArgs({ args: [...args], options: { millis: { type: "string", default: "1000" } } })

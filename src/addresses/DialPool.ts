@@ -128,12 +128,8 @@ export class DialPool<A extends Pooled> {
 
   #stopWaiting(item: A): void {
     const second = this.#seconds.get(Math.floor(item.poolDueMillis / 1000))
-    const last = second?.items.pop()
-    if (second === undefined || last === undefined) return
-    if (last !== item) {
-      second.items[item.poolPlace] = last
-      last.poolPlace = item.poolPlace
-    }
+    if (second === undefined) return
+    takeOut(second.items, item)
     if (second.items.length > 0) return
     this.#seconds.delete(second.second)
     this.#waiting.remove(second)
@@ -154,12 +150,8 @@ export class DialPool<A extends Pooled> {
 
   #leave(item: A): void {
     const group = this.#byName.get(item.group)
-    const last = group?.members.pop()
-    if (group === undefined || last === undefined) return
-    if (last !== item) {
-      group.members[item.poolPlace] = last
-      last.poolPlace = item.poolPlace
-    }
+    if (group === undefined) return
+    takeOut(group.members, item)
     if (group.members.length > 0) return
     this.#byName.delete(group.name)
     const lastGroup = this.#groups.pop()
@@ -167,4 +159,12 @@ export class DialPool<A extends Pooled> {
     this.#groups[group.place] = lastGroup
     lastGroup.place = group.place
   }
+}
+
+/** Takes an item out of those it has its place among; the last one has that place then. */
+const takeOut = <A extends Pooled>(items: Array<A>, item: A): void => {
+  const last = items.pop()
+  if (last === undefined || last === item) return
+  items[item.poolPlace] = last
+  last.poolPlace = item.poolPlace
 }

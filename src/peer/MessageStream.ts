@@ -221,21 +221,22 @@ export class MessageStream {
 
   /** Hands one message to the transport, within `Policy.requestTimeout`. Fails before the first byte when it is too long. */
   send(message: Wire.Message): Effect.Effect<void, SendError> {
-    const encoded = Wire.encode(message, {
+    const encoded = Wire.encodeInPieces(message, {
       magic: this.#magic,
       negotiatedVersion: this.#negotiatedVersion,
       maxBodyBytes: this.#maxBodyBytes
     })
     if (Result.isFailure(encoded)) return Effect.fail(new Serialization({ cause: encoded.failure }))
-    const bytes = encoded.success
-    PeerMetrics.bytesSent.updateUnsafe(bytes.length, this.#context)
+    const { first, rest } = encoded.success
+    PeerMetrics.bytesSent.updateUnsafe(first.length + (rest?.length ?? 0), this.#context)
     increment(this.#sent, Wire.commandOf(message))
     this.#lastSentMillis = this.#clock.currentTimeMillisUnsafe()
+    const written = this.#stream.write(first)
+    // Nobody else writes in between, and whoever gives up ends the connection.
+    const all = rest === undefined ? written : Effect.andThen(written, this.#stream.write(rest))
     return TimeLimit.within(
       // Of a peer that has ended the stream that is what everybody hears, whoever notices first.
-      Effect.mapError(this.#stream.write(bytes), (cause) =>
-        cause.reason === "Eof" ? new ConnectionClosed() : new Serialization({ cause })
-      ),
+      Effect.mapError(all, (cause) => (cause.reason === "Eof" ? new ConnectionClosed() : new Serialization({ cause }))),
       this.#policy.requestTimeout,
       () => Effect.fail(new ConnectionSendTimeout())
     )

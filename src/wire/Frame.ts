@@ -431,16 +431,20 @@ const commandAt = (header: Buffer, at: number): string => {
 const recentCommands = Array.from({ length: 64 }, () => ({ first: 0, second: 0, third: 0, command: "" }))
 
 /**
- * Writes the header of a message into its first 24 bytes; the body is already behind them. `command` has at most 12
- * characters of one byte each.
+ * Writes the header of a message into the first 24 bytes of `to`. `command` has at most 12 characters of one byte each, `sum` is
+ * the checksum of the body.
  */
-export const seal = (message: Buffer, magic: Magic, command: string): void => {
-  message.set(magic, 0)
-  message.fill(0, 4, 16)
-  message.write(command, 4, 12, "latin1")
-  message.writeUInt32LE(message.length - headerBytes, 16)
-  message.writeUInt32LE(checksum(message.subarray(headerBytes)), 20)
+export const writeHeader = (to: Buffer, magic: Magic, command: string, bodyBytes: number, sum: number): void => {
+  to.set(magic, 0)
+  to.fill(0, 4, 16)
+  to.write(command, 4, 12, "latin1")
+  to.writeUInt32LE(bodyBytes, 16)
+  to.writeUInt32LE(sum, 20)
 }
+
+/** The same for a body that is already behind it. */
+export const seal = (message: Buffer, magic: Magic, command: string): void =>
+  writeHeader(message, magic, command, message.length - headerBytes, checksum(message, headerBytes))
 
 /** Header and body as one. Any command and any length: for tests and scripted peers. */
 export const encode = (magic: Magic, { body, command }: Unsealed): Uint8Array => {

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer"
 import { Data, Result } from "effect"
+import { checksum } from "../bytes/Hashing.ts"
 import { owned, Reader, type ReadFailure } from "../bytes/Reader.ts"
 import { Writer } from "../bytes/Writer.ts"
 import { Block } from "../chain/Block.ts"
@@ -23,7 +25,7 @@ import {
   writeReject
 } from "./ControlMessages.ts"
 import { type Headers, type Locator, readHeaders, readLocator, writeHeaders, writeLocator } from "./DataMessages.ts"
-import { bodyOf, BodyTooLong, type Frame, headerBytes, type Magic, seal } from "./Frame.ts"
+import { bodyOf, BodyTooLong, type Frame, headerBytes, type Magic, seal, writeHeader } from "./Frame.ts"
 import { readVersion, type Version, writeVersion } from "./HandshakeMessages.ts"
 import { type InventoryItem, readInventory, readInventorySlices, writeInventory } from "./InventoryMessages.ts"
 
@@ -162,6 +164,43 @@ export const encode = (
   options: EncodeOptions
 ): Result.Result<Uint8Array, MessageError | BodyTooLong> =>
   finish(commandOf(message), options, (writer) => write(writer, message, options))
+
+/** A message to be sent: its bytes, and then those of a body that was not put behind its header. */
+export interface Pieces {
+  readonly first: Uint8Array
+  readonly rest: Uint8Array | undefined
+}
+
+/**
+ * The same without a copy of a long block, which goes to many peers: so many megabytes that are garbage at once cost more than
+ * all the rest.
+ */
+export const encodeInPieces = (
+  message: Message,
+  options: EncodeOptions
+): Result.Result<Pieces, MessageError | BodyTooLong> =>
+  message._tag === "Block" && message.block.bytes.length > wholeBodyBytes
+    ? blockInPieces(message.block, options)
+    : Result.map(encode(message, options), (first) => ({ first, rest: undefined }))
+
+const blockInPieces = (block: Block, { magic, maxBodyBytes }: EncodeOptions): Result.Result<Pieces, BodyTooLong> => {
+  const { length } = block.bytes
+  if (length > maxBodyBytes) {
+    return Result.fail(new BodyTooLong({ command: commands.Block, length, limit: maxBodyBytes }))
+  }
+  const first = Buffer.allocUnsafeSlow(headerBytes)
+  writeHeader(first, magic, commands.Block, length, checksumOf(block))
+  return Result.succeed({ first, rest: block.bytes })
+}
+
+/** Of long blocks that were sent before. */
+const checksums = new WeakMap<Block, number>()
+
+const checksumOf = (block: Block): number => {
+  const known = checksums.get(block) ?? checksum(block.bytes)
+  checksums.set(block, known)
+  return known
+}
 
 /** As `addrv2`, for tests and scripted peers: nodes never send it. */
 export const encodeAddrV2 = (

@@ -386,6 +386,15 @@ for (const book of ["reference", "hardened"] as const) {
         assert.strictEqual(yield* gossip(["10.0.0.1:8233", 1]), 0)
       }).pipe(Effect.provide(bookWorld()))
     )
+
+    it.effect("remembers so many addresses that are its own, the latest", () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        for (const n of [1, 2, 3]) yield* book.markOwn(address(`10.0.0.${n}:8233`))
+        const added = yield* Effect.forEach([1, 2, 3], (n) => gossip([`10.0.0.${n}:8233`, 1]))
+        assert.deepStrictEqual(added, [1, 0, 0])
+      }).pipe(Effect.provide(bookWorld({ ownAddressCapacity: 2 })))
+    )
   })
 
   describe(`an address the operator named (${book})`, () => {

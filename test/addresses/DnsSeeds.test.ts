@@ -250,4 +250,14 @@ describe("seeds", () => {
       assert.isUndefined(parseSeed(text), text)
     }
   })
+
+  it("have a name of 253 bytes at most, or one more with a dot at its end, and labels of 63", () => {
+    const label = (length: number) => "a".repeat(length)
+    const longest = [label(63), label(63), label(63), label(61)].join(".")
+    assert.strictEqual(longest.length, 253)
+    for (const host of [longest, `${longest}.`]) assert.deepStrictEqual(parseSeed(`${host}:1`), { host, port: 1 })
+    for (const host of [`${longest}aa`, `${longest}a.`, `${label(64)}.example`]) {
+      assert.isUndefined(parseSeed(`${host}:1`), host)
+    }
+  })
 })

@@ -1,11 +1,11 @@
 /** The peer cache and the list of bans on a real disk: damaged, in the way, unwritable, and killed while writing. */
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, FileSystem, HashMap, Layer, Path, PlatformError, References, Scope } from "effect"
+import { Clock, Effect, Exit, FileSystem, HashMap, Layer, Metric, Path, PlatformError, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
@@ -154,6 +154,9 @@ describe("the peer cache", () => {
         yield* know(76)
         assert.isTrue(yield* (yield* PeerCache).writeOnce)
       }).pipe(Effect.provide(withCache(directory)), quietly)
+      // Whom a node knows is its owner's business alone.
+      const modeOf = (...names: ReadonlyArray<string>) => statSync(join(directory, ...names)).mode & 0o777
+      assert.deepStrictEqual([modeOf("network"), modeOf("network", "mainnet.peers")], [0o700, 0o600])
       const lines = read(directory).split("\n")
       assert.strictEqual(lines.length, 75)
       assert.deepStrictEqual(lines, lines.toSorted())
@@ -402,8 +405,11 @@ describe("the list of bans", () => {
     }).pipe(quietly)
   )
 
-  it.effect("says once that it cannot be written, however often somebody is banned", () =>
+  it.effect("says once that it cannot be written, however often somebody is banned, and counts each try", () =>
     Effect.gen(function* () {
+      let tries = 0
+      // The first thing each of them does.
+      const makeDirectory = () => Effect.suspend(() => (tries++, refuse("makeDirectory")()))
       const lines = yield* linesOf(
         Effect.gen(function* () {
           const list = yield* BanList
@@ -411,10 +417,16 @@ describe("the list of bans", () => {
             yield* list.add({ address: address(`10.0.0.${n}:1`), reason: "x" })
             yield* elapse("6 seconds", "1 second")
           }
-        }).pipe(Effect.provide(simulatedBans(readOnly(SimDisk.make()))))
+        }).pipe(Effect.provide(simulatedBans(withFaults(SimDisk.make(), () => ({ makeDirectory })))))
       )
       assert.deepStrictEqual(lines, ["Warn: the list of bans cannot be written; it is tried again"])
-    })
+      assert.isAtLeast(tries, 15)
+      const failures = (yield* Metric.snapshot).filter(({ id }) => id === "network_effect.files.failed_writes")
+      assert.deepStrictEqual(
+        failures.map(({ state }) => "count" in state && state.count),
+        [tries]
+      )
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.effect.each([

@@ -53,6 +53,13 @@ describe("who has to go for a newcomer", () => {
     assert.strictEqual(goes(residents.toReversed(), "9.9"), 4)
   })
 
+  it("is never the oldest of a network that is kept, in whatever order they are", () => {
+    const residents = crowd("1.1", 3, { id: 1 })
+    for (const all of [residents, residents.toReversed(), [2, 0, 1].map((n) => residents[n]!)]) {
+      assert.deepStrictEqual([...Eviction.protectedOf(all, { ...none, protectedNetworks: 1 })], [1])
+    }
+  })
+
   it("is of a network that stays at least as large as the newcomer's", () => {
     for (const [largest, newcomers, expected] of [
       [1, 0, "no-larger-network"],
@@ -127,6 +134,17 @@ describe("who stays whatever comes", () => {
     const residents = Array.from({ length: 10 }, (_, n) => crowd(`8.${n}`, 1, { id: n, joined: n === 7 ? 0 : 10 + n }))
     const kept = Eviction.protectedOf(residents.flat(), { ...none, protectedByTenure: 0.5 })
     assert.deepStrictEqual([...kept].toSorted(), [0, 1, 2, 3, 7])
+  })
+
+  it("is nobody of the half that was there for longest, of those whom no other rule keeps", () => {
+    const residents = alone.map((resident, n) => ({
+      ...resident,
+      joinedAtNanos: BigInt(n),
+      provenAddresses: n < 8 ? 0 : 1
+    }))
+    const kept = Eviction.protectedOf(residents, { ...none, protectedByAddresses: 2, protectedByTenure: 0.5 })
+    // The last two are kept for the addresses they told; of the eight that are left, four.
+    assert.deepStrictEqual([...kept].toSorted(), [1000, 1001, 1002, 1003, 1008, 1009])
   })
 
   it("is one of a network for each rule at most, however many hosts it has there", () => {

@@ -38,6 +38,9 @@ describe("feelers", () => {
     felt.length = 0
     return Effect.gen(function* () {
       yield* Effect.forkChild(Feelers.run)
+      // Not when it starts, which others can see.
+      yield* Effect.sleep("1 millis")
+      assert.deepStrictEqual(felt, [])
       yield* Effect.sleep("200 minutes")
       // A hundred in the mean, of a standard deviation of ten.
       assert.isAbove(felt.length, 60)

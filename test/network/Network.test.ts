@@ -1,12 +1,15 @@
 /** The façade over a whole node: when it is there, and how it ends. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, References } from "effect"
+import { Clock, Duration, Effect, Fiber, References } from "effect"
+import { NetAddress } from "effect/net"
+import { TestClock } from "effect/testing"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import { Network } from "../../src/network/Network.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import { Simulated } from "network-effect/layers"
-import { alice } from "../support/addresses.ts"
+import { alice, mallory } from "../support/addresses.ts"
 import { collectEvents } from "../support/dialWorld.ts"
 import { settle } from "../support/time.ts"
 
@@ -43,6 +46,30 @@ describe("the network", () => {
       yield* settle
       const told = events.find(({ _tag }) => _tag === "BackgroundTaskExited")
       assert.deepInclude(told, { task: "mempool", reason: "Defect" })
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Simulated.layer({ ...where, chain: regtest, listenAddress: alice })),
+      Effect.provide(SimNetwork.layer),
+      quietly
+    )
+  )
+
+  it.effect("tells of a ban, until when, and of its end", () =>
+    Effect.gen(function* () {
+      const events = yield* collectEvents
+      yield* (yield* AddressBook).ban({ address: mallory, reason: "a test", duration: Duration.minutes(1) })
+      yield* settle
+      const began = yield* Clock.currentTimeMillis
+      const { address } = mallory
+      const group = NetAddress.formatIp(address)
+      const ofBans = () => events.filter(({ _tag }) => _tag === "PeerBanned" || _tag === "BanEnded")
+      assert.deepStrictEqual(ofBans(), [
+        { _tag: "PeerBanned", at: began, group, reason: "a test", until: began + 60_000 }
+      ])
+      yield* TestClock.adjust("61 seconds")
+      yield* settle
+      const [, ended] = ofBans()
+      assert.deepInclude(ended, { _tag: "BanEnded", group })
     }).pipe(
       Effect.scoped,
       Effect.provide(Simulated.layer({ ...where, chain: regtest, listenAddress: alice })),

@@ -90,6 +90,22 @@ describe("PeerSet", () => {
     }).pipe(Effect.provide(world({ policy: { connectionsPerGroup: 3 } })))
   )
 
+  it.effect.each([{ others: 0 }, { others: 1 }])(
+    "asks no connection that has just ended, though nobody said so yet, with $others others",
+    ({ others }) =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
+        yield* peerSet.add({ ...bob, awaitClosed: Effect.never })
+        const carol = others === 0 ? undefined : yield* join(2, { places: 9 })
+        yield* bob.close(new ConnectionClosed())
+        const asked = yield* Effect.forEach([1, 2, 3, 4, 5], () => start(peerSet.request({ _tag: "Peers" })))
+        assert.deepStrictEqual([bob.asked.length, carol?.asked.length ?? 0], [0, 5 * others])
+        assert.isTrue(asked.every(isPending))
+        assert.strictEqual((yield* peerSet.counts).outbound, others)
+      }).pipe(Effect.provide(world()))
+  )
+
   it.effect("refuses connections past the limit per host, and closes them (network 42)", () =>
     Effect.gen(function* () {
       const peerSet = yield* PeerSet

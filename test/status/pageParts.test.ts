@@ -192,6 +192,23 @@ describe("words", () => {
   })
 })
 
+describe("the tables of an address book", () => {
+  it("are said in a line, and nothing of a book without", () => {
+    const tables = { new: 120, tried: 60, tested: 2, groups: 1 }
+    assert.strictEqual(
+      format.tablesLine(tables, ["192.0.2.1:8233", "[2001:db8::1]:8233"]),
+      "Heard of 120, met 60, 2 of them to be tested, in 1 part of the internet. " +
+        "Dialled first after a start: 192.0.2.1:8233, [2001:db8::1]:8233."
+    )
+    assert.strictEqual(
+      format.tablesLine({ ...tables, tested: 0, groups: 90 }, []),
+      "Heard of 120, met 60, in 90 parts of the internet. Nobody is an anchor."
+    )
+    assert.strictEqual(format.tablesLine({ ...tables, groups: 0 }, []), "")
+    assert.strictEqual(format.tablesLine(undefined, []), "")
+  })
+})
+
 describe("a page's files", () => {
   const folder = new URL("../../src/status/page/", import.meta.url).pathname
   const read = (name: string) => readFileSync(join(folder, name), "utf8")

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import { removals as ofBook } from "../addresses/bookRemovals.ts"
 import { removals as ofAddresses } from "../addresses/removals.ts"
+import { removals as ofCensus } from "../census/removals.ts"
 import { removals as ofChain } from "../chain/removals.ts"
 import { removals as ofSettings } from "../cli/removals.ts"
 import { removals as ofNetwork } from "../network/removals.ts"
@@ -34,6 +35,7 @@ export const tables: ReadonlyArray<Table> = [
 /** How each scenario of the acceptance list is taken out, area by area, and rules of areas that it does not speak of. */
 export const scenarioRemovals: ReadonlyArray<ScenarioRemoval> = [
   ...ofAddresses,
+  ...ofCensus,
   ...ofChain,
   ...ofNetworkScenarios,
   ...ofPeerScenarios,

@@ -2,13 +2,22 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { Reader } from "../../src/bytes/Reader.ts"
 import { Writer } from "../../src/bytes/Writer.ts"
+import { Block } from "../../src/chain/Block.ts"
 import { mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
 import type { BlockHash, TxId, WtxId } from "../../src/chain/Hash.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import * as Frame from "../../src/wire/Frame.ts"
-import { decode, encode, encodeAddrV2, type InventoryItem, Message } from "../../src/wire/Message.ts"
-import { messages } from "../support/goldens.ts"
+import {
+  decode,
+  encode,
+  encodeAddrV2,
+  encodeInPieces,
+  type InventoryItem,
+  Message,
+  wholeBodyBytes
+} from "../../src/wire/Message.ts"
+import { genesis, messages, transactions } from "../support/goldens.ts"
 
 const magicOf = (name: string) =>
   name.endsWith("Testnet") ? testnet.magic : name.endsWith("Regtest") ? regtest.magic : mainnet.magic
@@ -122,6 +131,45 @@ describe("an inventory", () => {
       assert.throws(() => encode(Message.Inv({ items }), options), /64 hexadecimal digits/)
     }
     assert.throws(() => encode(Message.Inv({ items: [{ _tag: "Wtx", id: digitsOf(1) as WtxId }] }), options), /128: /)
+  })
+})
+
+describe("a long block", () => {
+  const options = { magic: mainnet.magic, negotiatedVersion, maxBodyBytes: Frame.maxBodyBytes }
+  const header = Result.getOrThrow(Block.decode(genesis.mainnet.bytes)).header.bytes
+  const blockOf = (transactionCount: number) =>
+    Buffer.concat([
+      header,
+      Buffer.of(0xfd, transactionCount & 0xff, transactionCount >> 8),
+      ...Array.from({ length: transactionCount }, () => transactions.v1.bytes)
+    ])
+
+  it("is sent without a copy, as the bytes that it would be in one, each time", () => {
+    for (const count of [300, 5000]) {
+      const bytes = blockOf(count)
+      const message = Message.Block({ block: Result.getOrThrow(Block.decode(bytes)) })
+      const whole = Result.getOrThrow(encode(message, options))
+      assert.strictEqual(Frame.headerBytes + bytes.length, whole.length)
+      for (const { magic } of [mainnet, mainnet, testnet]) {
+        const { first, rest } = Result.getOrThrow(encodeInPieces(message, { ...options, magic }))
+        assert.strictEqual(rest === undefined, bytes.length <= wholeBodyBytes)
+        const expected = Buffer.concat([Uint8Array.from(magic), whole.subarray(4)])
+        assert.isTrue(expected.equals(Buffer.concat([first, rest ?? Buffer.alloc(0)])), `${count} of ${magic.join()}`)
+      }
+    }
+  })
+
+  it("is not sent where it would be refused", () => {
+    const message = Message.Block({ block: Result.getOrThrow(Block.decode(blockOf(5000))) })
+    for (const [more, isSent] of [
+      [-1, false],
+      [0, true]
+    ] as const) {
+      const maxBodyBytes = message.block.bytes.length + more
+      const pieces = encodeInPieces(message, { ...options, maxBodyBytes })
+      assert.strictEqual(Result.isSuccess(pieces), isSent)
+      if (Result.isFailure(pieces)) assert.strictEqual(pieces.failure._tag, "BodyTooLong")
+    }
   })
 })
 

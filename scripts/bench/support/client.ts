@@ -33,6 +33,10 @@ export const version = (): Uint8Array =>
     })
   )
 
+/** A body above so many bytes is counted and not kept. */
+const longBody = 65_536
+const noBody = Buffer.alloc(0)
+
 /** One connection after its handshake. */
 export interface Client {
   readonly socket: net.Socket
@@ -71,25 +75,44 @@ export const shakeHands = (socket: net.Socket, withinMillis: number): Promise<Cl
           socket.write(bytes)
         })
     })
+    const receive = (command: string, body: Buffer, length: number) => {
+      heard.set(command, (heard.get(command) ?? 0) + 1)
+      if (command === "version") socket.write(verack)
+      else if (command === "verack") {
+        clearTimeout(timer)
+        resolve(client())
+      } else if (command === "ping") socket.write(encoded(Message.Message.Pong({ nonce: body.readBigUInt64LE() })))
+      if (waiting?.command === command) {
+        const { resolve: answer } = waiting
+        waiting = undefined
+        answer(length)
+      }
+    }
+    /** What comes of a long body, which nobody looks at. */
+    let passing = { command: "", length: 0, left: 0 }
     socket.on("data", (chunk) => {
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+      let fresh = chunk
+      if (passing.left > 0) {
+        const passed = Math.min(passing.left, chunk.length)
+        passing.left -= passed
+        if (passing.left > 0) return
+        receive(passing.command, noBody, passing.length)
+        fresh = chunk.subarray(passed)
+      }
+      rest = rest.length === 0 ? fresh : Buffer.concat([rest, fresh])
       while (rest.length >= 24) {
         const length = rest.readUInt32LE(16)
-        if (rest.length < 24 + length) return
         const command = rest.toString("latin1", 4, 16).replace(/\0+$/, "")
+        if (rest.length < 24 + length) {
+          if (length > longBody) {
+            passing = { command, length, left: 24 + length - rest.length }
+            rest = noBody
+          }
+          return
+        }
         const body = rest.subarray(24, 24 + length)
         rest = rest.subarray(24 + length)
-        heard.set(command, (heard.get(command) ?? 0) + 1)
-        if (command === "version") socket.write(verack)
-        else if (command === "verack") {
-          clearTimeout(timer)
-          resolve(client())
-        } else if (command === "ping") socket.write(encoded(Message.Message.Pong({ nonce: body.readBigUInt64LE() })))
-        if (waiting?.command === command) {
-          const { resolve: answer } = waiting
-          waiting = undefined
-          answer(length)
-        }
+        receive(command, body, length)
       }
     })
     socket.write(version())

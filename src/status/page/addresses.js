@@ -1,7 +1,7 @@
 /** The address book: how many are in which state over time, and the list, which can be searched. */
 import { json, sentence } from "./asking.js"
 import { $, drawing, element, say, set, text } from "./dom.js"
-import { age, many } from "./format.js"
+import { age, many, tablesLine } from "./format.js"
 import { areaPath } from "./spark.js"
 
 /** States by their columns in a sample. */
@@ -44,7 +44,8 @@ let askedFor = 0
 let isStale = true
 let timer
 
-const show = ({ entries, found }, search) => {
+const show = ({ anchors, entries, found, tables }, search) => {
+  text("tables", tablesLine(tables, anchors))
   const [first] = entries
   const shown = columns.filter(({ isIn }) => isIn === undefined || (first !== undefined && isIn(first)))
   $("address-columns").replaceChildren(...shown.map(({ title }) => element("th", { scope: "col" }, title)))

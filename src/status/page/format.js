@@ -79,3 +79,16 @@ export const counted = (values) => {
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
   return counts
 }
+
+/**
+ * What a book with tables has in them; nothing of a book without.
+ *
+ * @param {{ new: number, tried: number, tested: number, groups: number } | undefined} tables
+ * @param {ReadonlyArray<string>} anchors
+ */
+export const tablesLine = (tables, anchors) =>
+  tables === undefined || tables.groups === 0
+    ? ""
+    : `Heard of ${tables.new}, met ${tables.tried}${tables.tested > 0 ? `, ${tables.tested} of them to be tested` : ""}, in ` +
+      `${many(tables.groups, "part", "parts")} of the internet. ` +
+      (anchors.length === 0 ? "Nobody is an anchor." : `Dialled first after a start: ${anchors.join(", ")}.`)
