@@ -6,8 +6,8 @@
  * Replaces `dist` and touches nothing else.
  */
 import { spawnSync } from "node:child_process"
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseSync } from "oxc-parser"
 import { llmsText } from "./llms.ts"
@@ -152,6 +152,39 @@ const importOnlyWhatIsUsed = (folder: string): void => {
   }
 }
 
+/** Every module of a built folder that these lead to, by what code and types import; without its extension. */
+const reachedFrom = (entries: ReadonlyArray<string>): ReadonlySet<string> => {
+  const reached = new Set<string>()
+  const waiting = [...entries]
+  for (let module = waiting.pop(); module !== undefined; module = waiting.pop()) {
+    // A comment may name one that is none.
+    if (reached.has(module) || !existsSync(`${module}.js`)) continue
+    reached.add(module)
+    for (const extension of [".js", ".d.ts"]) {
+      const text = readFileSync(`${module}${extension}`, "utf8")
+      for (const [, target = ""] of text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]*)\.js"/g)) {
+        waiting.push(join(dirname(module), target))
+      }
+    }
+  }
+  return reached
+}
+
+/** The command's own modules are for nobody to import: they go without types, and without maps. */
+const thinCommand = (folder: string): void => {
+  const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as {
+    readonly exports: Readonly<Record<string, string>>
+  }
+  const reached = reachedFrom(Object.values(exports).map((path) => join(folder, path.replace(/\.ts$/, ""))))
+  for (const entry of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    const file = join(folder, entry)
+    if (!entry.endsWith(".js") || reached.has(file.slice(0, -".js".length))) continue
+    rmSync(file.replace(/\.js$/, ".d.ts"))
+    rmSync(`${file}.map`)
+    writeFileSync(file, readFileSync(file, "utf8").replace(/^\/\/# sourceMappingURL=.*\n?/m, ""))
+  }
+}
+
 /** Makes `dist`; false when it does not compile, and then the compiler has said why on stderr. */
 export const build = (): boolean => {
   process.chdir(new URL("..", import.meta.url).pathname)
@@ -165,6 +198,7 @@ export const build = (): boolean => {
   nameTypesAsCode("dist")
   importOnlyWhatIsUsed("dist")
   thinCode("dist")
+  thinCommand("dist")
   cpSync("src/status/page", "dist/src/status/page", { recursive: true })
   writeFileSync("dist/llms.txt", llmsText())
   return true

@@ -155,6 +155,10 @@ describe.skipIf(!isWanted)("the installed package", () => {
         .map((path) => `package/${path}`)
         .toSorted()
     )
+    // Of what nobody can import there is the code alone.
+    assert.include(packed, "package/dist/layers/main.js")
+    assert.notInclude(packed, "package/dist/layers/main.d.ts")
+    assert.notInclude(packed, "package/dist/layers/main.js.map")
     assert.isBelow(readFileSync(tarball).length, limitBytes)
   })
 
