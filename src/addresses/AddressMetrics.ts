@@ -58,11 +58,13 @@ export const gauges = (
     "addresses we met that answer soon, or give their place to another"
   )
   const groups = gauge("zcash.net.addresses.groups", "parts of the internet that known addresses are in")
+  const anchors = gauge("zcash.net.addresses.anchors", "outbound peers that would be dialled first after a start")
   return (counts, sizes) => {
     heardOf(sizes.new)
     met(sizes.tried)
     tested(sizes.tested)
     groups(sizes.groups)
+    anchors(sizes.anchors)
     responded(counts.responded)
     gossiped(counts.neverAttempted)
     failed(counts.failed)

@@ -101,9 +101,11 @@ export interface Sizes {
   readonly groups: number
   /** Of `tried`: who answers soon, or gives its place to another. */
   readonly tested: number
+  /** Outbound peers that would be dialled first if the node started again now. */
+  readonly anchors: number
 }
 
-export const noSizes: Sizes = { new: 0, tried: 0, groups: 0, tested: 0 }
+export const noSizes: Sizes = { new: 0, tried: 0, groups: 0, tested: 0, anchors: 0 }
 
 /** What a choice knows of an address beyond its entry. */
 export interface Explained extends Standing {

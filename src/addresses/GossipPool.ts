@@ -41,7 +41,7 @@ export class GossipPool {
 
   /** One that is new, or whose entry is another one by now. However old it is: `dropOlder` follows before an answer. */
   put(item: Tellable): void {
-    const before = this.#told[item.place]
+    const before = this.#toldAt(item.place)
     const told = Gossip.sanitize(item.entry, this.#chain)
     if (before !== undefined && before.lastSeenSeconds === told?.lastSeenSeconds) {
       this.#told[item.place] = told
@@ -61,7 +61,7 @@ export class GossipPool {
   /** `false` when it was not here. */
   remove(item: Tellable): boolean {
     const { place, placeOfTime } = item
-    const told = this.#told[place]
+    const told = this.#toldAt(place)
     if (told === undefined) return false
     const group = this.#byTime.get(told.lastSeenSeconds)
     const lastOfTime = group?.pop()
@@ -110,5 +110,10 @@ export class GossipPool {
       if (moved !== undefined) drawn.push(moved)
     }
     return drawn
+  }
+
+  /** Asking an array for a negative place is slow. */
+  #toldAt(place: number): GossipedAddress | undefined {
+    return place < 0 ? undefined : this.#told[place]
   }
 }

@@ -642,6 +642,16 @@ export const choose =
       return [...chosen.values()].map(({ address }) => address)
     }
 
+    /** Without an order, which nobody needs to count. */
+    const anchorCount = (): number => {
+      const distinct = new Set<string>()
+      for (const { connectedAtMillis, group } of busy) {
+        if (distinct.size === policy.anchorCapacity) break
+        if (connectedAtMillis !== undefined) distinct.add(group)
+      }
+      return distinct.size
+    }
+
     const anchors = (now: Now) => {
       endSilent(now)
       const standing = standingAnchors()
@@ -737,7 +747,7 @@ export const choose =
       },
       anchors,
       standingOf,
-      sizes: () => ({ ...tables.sizes, groups: members.size, tested: tests.size }),
+      sizes: () => ({ ...tables.sizes, groups: members.size, tested: tests.size, anchors: anchorCount() }),
       explain,
       kept: (now) => {
         const restored = kept(now)

@@ -310,9 +310,10 @@ const reads = HttpApiBuilder.group(
               detail: `offset ${offset} is past the end: ${search === "" ? `the book has ${entries.length} addresses` : `only ${entries.length} fit`}.`
             })
           }
+          const { anchors: _, ...tables } = yield* book.sizes
           return new Addresses({
             counts: new AddressCounts(book.metrics.getUnsafe()),
-            tables: yield* book.sizes,
+            tables,
             anchors: (yield* book.anchors).map(PeerSocketAddress.format),
             offset,
             found: entries.length,

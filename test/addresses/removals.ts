@@ -41,7 +41,15 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     edit(book, "responded === undefined || now.monotonicMillis - responded > delayMillis", "true")
   ),
   ...removed("addresses/AddressBook", "EX-7", edit(book, "policy.connectionsPerGroup === 1", "true")),
-  ...removed("addresses/AddressBook", "AB-6", edit("addresses/BookEntries", "this.#places.delete(key)")),
+  ...removed(
+    "addresses/AddressBook",
+    "AB-6",
+    edit(
+      book,
+      "entries: read(() => [...entries.all()].toSorted(PeerAddress.compare))",
+      "entries: read(() => [...entries.all()])"
+    )
+  ),
   ...removed(
     "addresses/AddressBook",
     "AB-7, advisory A1, advisory A2",
