@@ -347,6 +347,8 @@ const reaches = async (mutants: ReadonlyArray<Mutant>, files: ReadonlyArray<stri
   )
   const titlesOf = (file: string) => (passed.get(file) ?? []).map(({ title }) => title)
   const found = mutants.map(() => new Map<string, ReadonlyArray<string>>())
+  /** Those that are come by outside of any test. */
+  const loaded = new Set<number>()
   for (const line of readFileSync(log, "utf8").split("\n")) {
     if (line === "") continue
     const { file, reached } = JSON.parse(line) as {
@@ -356,11 +358,13 @@ const reaches = async (mutants: ReadonlyArray<Mutant>, files: ReadonlyArray<stri
     const test = relative(copy, file)
     for (const [number, titles] of reached) {
       const kept = titles.filter((title) => !isLeftOut(test, title))
-      if (kept.length > 0) found[number]?.set(test, kept.includes("") ? titlesOf(test) : kept)
+      // Files of one worker share what they load, and only the first of them comes by.
+      if (kept.includes("")) loaded.add(number)
+      else if (kept.length > 0) found[number]?.set(test, kept)
     }
   }
   for (const { mutant, number } of numbered) {
-    if (!mutant.isOnce) continue
+    if (!mutant.isOnce && !loaded.has(number)) continue
     for (const test of importersOf(mutant.file)) if (files.includes(test)) found[number]?.set(test, titlesOf(test))
   }
   return found

@@ -96,6 +96,26 @@ describe("the initial peers", () => {
     }).pipe(Effect.provide(world(log, all, { outcome: () => "stays" })), quietly)
   })
 
+  it.effect("of a host are dialled as long as it may have one more connection", () => {
+    const dialsWith = (connectionsPerGroup: number) => {
+      const log = emptyLog()
+      const ofOneHost = [1, 2, 3].map((port) => PeerSocketAddress.fromStringUnsafe(`127.1.1.1:${9000 + port}`))
+      return Effect.gen(function* () {
+        const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
+        yield* elapse("3 seconds")
+        yield* Fiber.join(starting)
+        return [log.dials.length, log.held.size]
+      }).pipe(
+        Effect.provide(world(log, ofOneHost, { policy: { connectionsPerGroup }, outcome: () => "stays" })),
+        quietly
+      )
+    }
+    return Effect.gen(function* () {
+      assert.deepStrictEqual(yield* dialsWith(1), [1, 1])
+      assert.deepStrictEqual(yield* dialsWith(2), [2, 2])
+    })
+  })
+
   it.effect("that all answer at once leave everybody else a turn between two of them", () => {
     const log = emptyLog()
     const policy = { targetPeers: 50, dialInterval: Duration.zero }

@@ -2,7 +2,7 @@
  * How the scenarios of all peers are taken out of the source, as far as `requirements.md` does not have them. `test/support/removal.ts` says
  * how it is written.
  */
-import { edit, removed, type ScenarioRemoval } from "../support/removal.ts"
+import { edit, removed, rule, type ScenarioRemoval } from "../support/removal.ts"
 
 const membership = "routing/Membership"
 const queue = "routing/BlockQueue"
@@ -285,6 +285,13 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       "membership.remove(member.id)",
       "for (const { id } of membership.connected.values()) membership.remove(id)"
     )
+  ),
+  // Without it a request would look for somebody to ask for ever.
+  ...rule(
+    "routing 1",
+    "network/PeerSet",
+    "asks no connection that has just ended, though nobody said so yet, with 1 others",
+    edit(membership, "this.remove(id); return undefined", "return undefined", { within: "usable" })
   ),
   // As if what is learnt of a peer outlived its connection.
   ...removed(

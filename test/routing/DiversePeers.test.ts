@@ -72,6 +72,15 @@ describe("the choice of a peer", () => {
     })
   )
 
+  it.effect("looks at the time of one answer, however many are under way, whichever is drawn first", () =>
+    Effect.gen(function* () {
+      const slow = 0.5 / defaults.exploringShare
+      const [quick, late] = [peer(1, { millis: 2000, pending: 2 }), peer(2, { millis: 5000 })]
+      assertNear(yield* shares([quick, late]), [1 - slow, slow])
+      assertNear(yield* shares([late, quick]), [slow, 1 - slow])
+    })
+  )
+
   it.effect("goes to who has less to do, among those alike", () =>
     Effect.gen(function* () {
       const busy = 0.5 / defaults.exploringShare
