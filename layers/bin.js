@@ -42,6 +42,15 @@ for (const [signal, code] of Object.entries(codes)) {
 process.stdout.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
   if (error.code === "EPIPE") process.kill(process.pid, "SIGTERM")
 })
+/** Commands that go on when what they print cannot be written. Any other is there to print it. */
+const lasting = ["start", "devnet", "top"]
+process.on("exit", (code) => {
+  const error = /** @type {NodeJS.ErrnoException | null} */ (process.stdout.errored)
+  if (code !== 0 || error === null || error.code === "EPIPE" || lasting.some((name) => process.argv.includes(name)))
+    return
+  process.stderr.write(`network-effect: what this command prints cannot be written: ${error.code}\n`)
+  process.exitCode = 1
+})
 // Logs that nobody can read are no reason to end.
 process.stderr.on("error", () => {})
 
@@ -57,7 +66,23 @@ const keepCompiled = async () => {
   enableCompileCache(`${caches}/network-effect/compiled`)
 }
 
-if (isEnough(process.versions.node)) {
+const isSomewhere = () => {
+  try {
+    return process.cwd() !== ""
+  } catch {
+    return false
+  }
+}
+
+if (!isEnough(process.versions.node)) {
+  process.stderr.write(
+    `network-effect: Node ${process.versions.node} is too old: install ${needed.join(".")} or later, see https://nodejs.org\n`
+  )
+  process.exitCode = 1
+} else if (!isSomewhere()) {
+  process.stderr.write("network-effect: the folder it was started in is gone: go to another one with cd\n")
+  process.exitCode = 1
+} else {
   const { setFlagsFromString } = process.getBuiltinModule("node:v8")
   // What peers send is garbage a moment later. Yet V8 puts what such code makes among the old objects as soon as some of it has
   // lasted, and there it stays until the next full collection: a flood of `addr` takes 150 MB more. Before the code is loaded.
@@ -74,9 +99,4 @@ if (isEnough(process.versions.node)) {
         stop = stopping
       })
     )
-} else {
-  process.stderr.write(
-    `network-effect: Node ${process.versions.node} is too old: install ${needed.join(".")} or later, see https://nodejs.org\n`
-  )
-  process.exitCode = 1
 }

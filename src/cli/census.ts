@@ -18,6 +18,7 @@ import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import { chainOf } from "../status/CensusView.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as text from "./censusText.ts"
+import { numberFlag } from "./root.ts"
 import { room } from "./screen.ts"
 import { fit } from "./Text.ts"
 import { parseDuration } from "./SettingsFile.ts"
@@ -82,6 +83,10 @@ export const sourceFlags = {
   )
 }
 
+/** What numbers of runs and protocol versions may be. */
+const runs = { minimum: 1, maximum: 2 ** 31 - 1 }
+const versions = { minimum: 0, maximum: 2 ** 32 - 1 }
+
 /** Flags of `census run`. */
 export const runFlags = {
   ...sourceFlags,
@@ -90,23 +95,13 @@ export const runFlags = {
     Flag.withDescription("Longest time it dials; it ends before when nothing new is found"),
     Flag.optional
   ),
-  maxRate: Flag.Finite("max-rate").pipe(
+  maxRate: numberFlag("max-rate", { minimum: 0, maximum: 10_000, integer: false }).pipe(
     Flag.withDescription("Dials per second, over all hosts; 0 for no pace"),
-    Flag.withMetavar("N"),
-    Flag.withDefault(defaults.maxRate),
-    Flag.filter(
-      (rate) => rate >= 0,
-      (rate) => `Expected a number of dials that is not negative, got ${rate}`
-    )
+    Flag.withDefault(defaults.maxRate)
   ),
-  protocolVersion: Flag.Int("protocol-version").pipe(
+  protocolVersion: numberFlag("protocol-version", versions).pipe(
     Flag.withDescription("The protocol version to say; nodes newer than it may refuse us"),
-    Flag.withMetavar("N"),
-    Flag.withDefault(ourProtocolVersion),
-    Flag.filter(
-      (version) => version >= 0 && version < 2 ** 32,
-      (version) => `Expected a protocol version, got ${version}`
-    )
+    Flag.withDefault(ourProtocolVersion)
   ),
   keep: durationFlag("keep").pipe(
     Flag.withDescription("Runs that began longer ago are forgotten; 400d unless told"),
@@ -265,9 +260,8 @@ const runsOf = Effect.fnUntraced(function* (network: Option.Option<string>) {
   return { chain: chainOf(latest.network), runs, latest }
 })
 
-const runFlag = Flag.Int("run").pipe(
+const runFlag = numberFlag("run", runs).pipe(
   Flag.withDescription("The run's number; the latest unless told"),
-  Flag.withMetavar("N"),
   Flag.optional
 )
 
@@ -280,9 +274,8 @@ const filterFlags = {
     Flag.withMetavar("TEXT"),
     Flag.optional
   ),
-  minVersion: Flag.Int("min-version").pipe(
+  minVersion: numberFlag("min-version", versions).pipe(
     Flag.withDescription("Count only nodes of this protocol version or a newer one"),
-    Flag.withMetavar("N"),
     Flag.optional
   ),
   withoutForeign: Flag.Boolean("without-foreign").pipe(
@@ -340,16 +333,11 @@ export const diff = Command.make(
   "diff",
   {
     ...questionFlags,
-    from: Flag.Int("from").pipe(
+    from: numberFlag("from", runs).pipe(
       Flag.withDescription("The earlier run; the one before unless told"),
-      Flag.withMetavar("N"),
       Flag.optional
     ),
-    to: Flag.Int("to").pipe(
-      Flag.withDescription("The later run; the latest unless told"),
-      Flag.withMetavar("N"),
-      Flag.optional
-    ),
+    to: numberFlag("to", runs).pipe(Flag.withDescription("The later run; the latest unless told"), Flag.optional),
     json: jsonFlag
   },
   Effect.fnUntraced(function* (flags) {

@@ -304,6 +304,16 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
       'network-effect: Invalid value for flag --for: "soon". Expected a time like 30s or 2h, got soon. See network-effect census run --help.'
     ],
     [
+      "a number that is none",
+      ["run", "--max-rate", "fast"],
+      'network-effect: Invalid value for flag --max-rate: "fast". Expected a number from 0 to 10000. See network-effect census run --help.'
+    ],
+    [
+      "a run that there cannot be",
+      ["report", "--run", "-1"],
+      'network-effect: Invalid value for flag --run: "-1". Expected a whole number from 1 to 2147483647. See network-effect census report --help.'
+    ],
+    [
       "a contact that is too long",
       [
         "run",

@@ -1,5 +1,5 @@
 /** A node on a machine that is short of something: file descriptors, a disk, IPv6, a cache directory of its own, time to start. */
-import { execFileSync, spawn } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
@@ -189,4 +189,30 @@ describe("a process that is told to stop", () => {
       }
     )
   }
+})
+
+describe("a command", () => {
+  const bin = new URL("../../layers/bin.js", import.meta.url).pathname
+  const ran = (script: string, ...args: ReadonlyArray<string>) => {
+    const { status, stderr } = spawnSync("sh", ["-c", script, process.execPath, bin, ...args], {
+      cwd: directoryOf(`command ${script.length}`),
+      env: { PATH: process.env["PATH"] ?? "", HOME: home.directory },
+      encoding: "utf8"
+    })
+    return { status, stderr }
+  }
+
+  it("whose answer does not fit the disk says so and fails, for it was all there is of it", () => {
+    assert.deepStrictEqual(ran('exec "$0" "$@" > /dev/full', "config", "default"), {
+      status: 1,
+      stderr: "network-effect: what this command prints cannot be written: ENOSPC\n"
+    })
+  })
+
+  it("in a folder that is gone says so in one sentence", () => {
+    assert.deepStrictEqual(ran('rmdir "$PWD"; exec "$0" "$@"', "config", "check", "zebrad.toml"), {
+      status: 1,
+      stderr: "network-effect: the folder it was started in is gone: go to another one with cd\n"
+    })
+  })
 })
