@@ -436,9 +436,11 @@ const judgeAll = async (mutants: ReadonlyArray<Mutant>, isAmong: (test: string, 
     if (isOver()) break
     const tests = new Map([...(reached[number] ?? [])].filter(([test]) => isAmong(test, mutant)))
     write(mutant.file, mutated(mutant))
-    const result = await judge(process, mutant, tests, [...new Set([...changed, mutant.file])])
+    changed = [...new Set([...changed, mutant.file])]
+    const result = await judge(process, mutant, tests, changed)
     restore(mutant.file)
-    changed = [mutant.file]
+    // Where no test comes by none has run, and those before are not known to be restored yet.
+    changed = result.verdict === "uncovered" ? changed : [mutant.file]
     const before = results.get(mutant.id)?.verdict
     // A test that came by and noticed nothing says more than one that did not come by.
     if (result.verdict !== "uncovered" || before === undefined || before === "compiles") results.set(mutant.id, result)
