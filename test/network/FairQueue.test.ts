@@ -50,6 +50,22 @@ describe("a fair queue", () => {
     assert.strictEqual(queue.size, 4)
   })
 
+  it("forgets whoever waits no longer, and gives the place to the next one", () => {
+    const queue = new FairQueue<Guest>(shares)
+    const [first, second, third] = [guest("a1.1"), guest("a1.2"), guest("b1.1")]
+    for (const each of [first, second, third]) queue.offer(each)
+    assert.deepStrictEqual(
+      [queue.remove(second), queue.remove(second), queue.remove(guest("c1.1"))],
+      [true, false, false]
+    )
+    assert.strictEqual(queue.size, 2)
+    assert.isUndefined(queue.offer(guest("a1.3")))
+    assert.isTrue(queue.remove(third))
+    assert.deepStrictEqual(takeAll(queue), ["a1.1", "a1.3"])
+    assert.isFalse(queue.remove(first))
+    assert.strictEqual(queue.size, 0)
+  })
+
   it("full, lets the latest of the most crowded network go for somebody of a less crowded one, and else nobody", () => {
     const queue = new FairQueue<Guest>(shares)
     offerAll(queue, "a1.1", "a1.2", "a2.1", "a2.2", "b1.1", "b2.1")
