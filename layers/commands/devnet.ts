@@ -6,9 +6,6 @@
 import { Command } from "effect/cli"
 import { devnet } from "../../src/cli/devnet.ts"
 import * as Devnet from "../Devnet.ts"
-import * as NewSpace from "../NewSpace.ts"
 import * as Telemetry from "../Telemetry.ts"
 
-export const commands = [
-  devnet.pipe(Command.provide(Devnet.layer), Command.provide(Telemetry.layer), Command.provide(NewSpace.layerMayGrow))
-] as const
+export const commands = [devnet.pipe(Command.provide(Devnet.layer), Command.provide(Telemetry.layer))] as const

@@ -5,7 +5,6 @@
  */
 import { Command } from "effect/cli"
 import { start } from "../../src/cli/start.ts"
-import * as NewSpace from "../NewSpace.ts"
 import * as Settings from "../Settings.ts"
 import * as Standard from "../Standard.ts"
 import * as Telemetry from "../Telemetry.ts"
@@ -14,7 +13,6 @@ export const commands = [
   start.pipe(
     Command.provide((flags) => Settings.layerNode(flags)),
     Command.provide(({ json }) => Standard.layerOutput(json)),
-    Command.provide(Telemetry.layer),
-    Command.provide(NewSpace.layerMayGrow)
+    Command.provide(Telemetry.layer)
   )
 ] as const
