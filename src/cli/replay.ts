@@ -43,6 +43,10 @@ const reading = <A>(name: string, read: () => A): Effect.Effect<A, ReplayFailure
 const eachLine = (file: string, name: string, line: (text: string) => void) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
+    // Opening one waits for whoever writes to it, and no signal ends that.
+    if ((yield* files.stat(file)).type === "FIFO") {
+      return yield* new ReplayFailure({ message: `${name} is a pipe: write what comes from it to a file.` })
+    }
     const decoder = new TextDecoder("utf-8")
     let rest = ""
     yield* Stream.runForEach(files.stream(file), (chunk) =>

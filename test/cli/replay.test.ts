@@ -1,4 +1,5 @@
 /** `network-effect replay`: what it says of good, bad and strange records, and, as a process, that it stays off the network. */
+import { execFileSync } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
@@ -96,6 +97,14 @@ describe.concurrent("replay", () => {
     assert.deepStrictEqual(errors, [
       "network-effect: /dev/zero has a line of more than 67108864 characters, so it is no record."
     ])
+    assert.strictEqual(code, 1)
+  })
+
+  it("waits for nobody who might write to a pipe", async () => {
+    const pipe = join(directory, "pipe.ndjson")
+    execFileSync("mkfifo", [pipe])
+    const { code, errors } = await said("replay", pipe)
+    assert.deepStrictEqual(errors, [`network-effect: ${pipe} is a pipe: write what comes from it to a file.`])
     assert.strictEqual(code, 1)
   })
 
