@@ -15,7 +15,7 @@ import { InboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { behindDoor, database, postgres } from "./postgres.ts"
-import { makeHome, outcomeOf, type Run, startIn } from "../support/process.ts"
+import { freePort, makeHome, outcomeOf, type Run, startIn } from "../support/process.ts"
 
 const at = PeerSocketAddress.fromStringUnsafe
 if (postgres === undefined) {
@@ -28,14 +28,6 @@ const start = startIn(directory)
 
 const clusterRun = (port: number, store: string) =>
   `census run --cluster --network regtest --runner 127.0.0.1:${port} --store ${store}`.split(" ")
-
-/** A port that is free now. */
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** Peers in as many groups, that take a second for each word, and when somebody dialled each. The first tells of all. */
 const slowPeers = Effect.fnUntraced(function* (count: number) {
@@ -75,7 +67,16 @@ const eventuallyHolds = <E, R>(holds: Effect.Effect<boolean, E, R>, what: string
     Effect.repeat({ until: (isSo) => isSo }),
     Effect.timeoutOrElse({ duration: "90 seconds", orElse: () => Effect.die(`waited 90 s for ${what}`) })
   )
-const eventually = (holds: () => boolean, what: string) => eventuallyHolds(Effect.sync(holds), what)
+/** Looks until it holds of what runs, or says how that ended. */
+const eventually = ({ child, errors, output }: Run, holds: () => boolean, what: string) =>
+  eventuallyHolds(
+    Effect.suspend(() =>
+      child.exitCode === null || holds()
+        ? Effect.sync(holds)
+        : Effect.die(`waited for ${what}, which ended with ${child.exitCode}: ${errors()} ${output()}`)
+    ),
+    what
+  )
 
 describe.skipIf(postgres === undefined)("a census by two machines", () => {
   it.live(
@@ -85,14 +86,14 @@ describe.skipIf(postgres === undefined)("a census by two machines", () => {
         const store = yield* database(postgres ?? "")
         const { addresses, dials } = yield* slowPeers(60)
         const runner = Effect.fnUntraced(function* () {
-          const port = yield* freePort
+          const port = yield* Effect.promise(freePort)
           return start(...clusterRun(port, store), "--peer", addresses[0]!, "--max-rate", "2", "--json")
         })
         const reachedBy = (run: Run) => run.output().split('"_tag":"Reached"').length - 1
         const first = yield* runner()
-        yield* eventually(() => reachedBy(first) >= 1, "the first machine to reach somebody")
+        yield* eventually(first, () => reachedBy(first) >= 1, "the first machine to reach somebody")
         const second = yield* runner()
-        yield* eventually(() => reachedBy(second) >= 3, "the second machine to reach somebody")
+        yield* eventually(second, () => reachedBy(second) >= 3, "the second machine to reach somebody")
         first.child.kill("SIGKILL")
         yield* Effect.promise(() => first.ended)
 
@@ -142,7 +143,10 @@ describe.skipIf(postgres === undefined)("a census by two machines", () => {
 describe.skipIf(postgres === undefined)("a database that goes away and comes back", () => {
   const runs = [
     ["one process", () => Effect.succeed([])],
-    ["a machine of several", () => Effect.map(freePort, (port) => ["--cluster", "--runner", `127.0.0.1:${port}`])]
+    [
+      "a machine of several",
+      () => Effect.map(Effect.promise(freePort), (port) => ["--cluster", "--runner", `127.0.0.1:${port}`])
+    ]
   ] as const
   for (const [name, flagsOf] of runs) {
     it.live(
@@ -164,9 +168,9 @@ describe.skipIf(postgres === undefined)("a database that goes away and comes bac
             "--json"
           ]
           const run = start("census", "run", ...(yield* flagsOf()), ...flags)
-          yield* eventually(() => run.output().split('"_tag":"Reached"').length > 3, "some to be reached")
+          yield* eventually(run, () => run.output().split('"_tag":"Reached"').length > 3, "some to be reached")
           yield* door.shut
-          yield* eventually(() => run.errors().includes("the census' database is away"), "a word about it")
+          yield* eventually(run, () => run.errors().includes("the census' database is away"), "a word about it")
           yield* door.open
           const { code } = yield* Effect.promise(() => outcomeOf(run))
           assert.strictEqual(code, 0)

@@ -1,22 +1,12 @@
 /** The commands that ask a running node, which is a process; so is one command of each kind. */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { writeFileSync } from "node:fs"
-import * as net from "node:net"
 import { join } from "node:path"
 import { nodeUrl } from "../../src/cli/remote.ts"
 import { runIn } from "../support/inProcess.ts"
-import { isListening, makeHome, outcomeOf, type Run, startIn, until } from "../support/process.ts"
+import { freePort, isListening, makeHome, outcomeOf, type Run, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const server = net.createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 
 describe("a running node", () => {
   let status = ""

@@ -19,7 +19,7 @@ import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { version } from "../../src/version.ts"
-import { until } from "../support/process.ts"
+import { freePort, until } from "../support/process.ts"
 
 const isWanted = process.env["NETWORK_EFFECT_PACK"] !== undefined
 if (!isWanted) console.log("tests of the installed package are skipped: NETWORK_EFFECT_PACK is not set")
@@ -66,15 +66,6 @@ const succeeds = async (...args: Parameters<typeof run>) => {
   assert.strictEqual(outcome.code, 0, `${args[1]} ${args[2].join(" ")}\n${outcome.stdout}\n${outcome.stderr}`)
   return outcome
 }
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const server = net.createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as net.AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 
 /** From an address of its own: a node takes one connection of each IP in a while. */
 const accepts = (port: number) =>

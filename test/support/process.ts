@@ -1,6 +1,8 @@
 /** The command as a process. */
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process"
+import { randomInt } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -54,6 +56,22 @@ export const startIn =
         stdio
       })
     )
+
+/**
+ * A port of 127.0.0.1 that is free now, for a process that binds it in a moment. Not one that the system gives out by itself, or
+ * some connection of another test could have it by then.
+ */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    const next = () => server.listen(randomInt(20_000, 30_000), "127.0.0.1")
+    server.on("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? next() : reject(error)))
+    server.on("listening", () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+    next()
+  })
 
 export const until = async (holds: () => boolean, what: string) => {
   for (let tries = 0; !holds(); tries++) {
