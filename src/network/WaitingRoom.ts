@@ -1,20 +1,25 @@
 /**
  * Streams that wait for a turn, each for as long as its guest stays.
  *
- * The first bytes of a stream that waits are read at once, and given to whoever reads it later: only so is it seen when the other
- * side has gone, and its descriptor is free then and not at its turn. What has come stays to be said: who spoke and then left has
- * its turn.
+ * What comes on a stream that waits is read at once, and given to whoever reads it later: only so is it seen when the other side
+ * has gone, and its descriptor is free then and not at its turn. What has come stays to be said: who spoke and then left has its
+ * turn.
  *
  * **Security**
  *
- * A stream that waits has one chunk in memory, which no transport makes longer than 64 KiB, and most that wait say nothing or
- * a `version`. How many may wait is `FairQueue`'s.
+ * Nobody has more to say before it hears our `version` than its own; whoever says more than `mostSaid` is let go, for so many bytes
+ * of each that waits would be many. How many may wait is `FairQueue`'s.
  *
  * @module
  */
 import { Effect, Exit, Fiber, Scope } from "effect"
-import type { ByteStream, StreamClosed } from "../transport/Transport.ts"
+import { type ByteStream, StreamClosed } from "../transport/Transport.ts"
 import { FairQueue, type Shares, type Waiting } from "./FairQueue.ts"
+
+/** Bytes of somebody who waits: a `version`, which is at most 1,048 with its header, and some more. */
+const mostSaid = 4096
+
+const tooMuch = new StreamClosed({ reason: "Local", code: "" })
 
 /** Somebody who waits for a turn; its stream ends with the scope. */
 export interface Arrival extends Waiting {
@@ -24,8 +29,8 @@ export interface Arrival extends Waiting {
 
 /** Who waits, and what is seen of it meanwhile. */
 interface Guest extends Arrival {
-  first?: Uint8Array
-  /** Reads until there is something. */
+  said?: Uint8Array
+  /** Reads until the end, or its turn. */
   look?: Fiber.Fiber<unknown, unknown>
   isTaken?: true
 }
@@ -60,7 +65,7 @@ export class WaitingRoom {
     if (guest.look === undefined) return Effect.succeed(guest)
     return Effect.map(Fiber.interrupt(guest.look), () => ({
       ...guest,
-      stream: startingWith(guest.first, guest.stream)
+      stream: startingWith(guest.said, guest.stream)
     }))
   }
 
@@ -71,20 +76,30 @@ export class WaitingRoom {
         if (guest.isTaken === true) return Effect.void
         const fiber = Fiber.getCurrent()
         if (fiber !== undefined) guest.look = fiber
-        return Effect.matchEffect(restore(guest.stream.read), {
-          onSuccess: (chunk) =>
-            Effect.sync(() => {
-              guest.first = chunk
-            }),
-          onFailure: (reason) =>
-            // Its turn may have come meanwhile; then whoever has it hears of the end.
-            this.#queue.remove(guest)
-              ? Effect.andThen(this.#left(guest, reason), Scope.close(guest.scope, Exit.void))
-              : Effect.void
-        })
+        return this.#listen(guest, restore(guest.stream.read))
       })
     )
     return Effect.asVoid(Effect.forkScoped(look, { startImmediately: true }))
+  }
+
+  #listen(guest: Guest, read: ByteStream["read"]): Effect.Effect<void> {
+    return Effect.matchEffect(read, {
+      onSuccess: (chunk) =>
+        Effect.suspend(() => {
+          guest.said = guest.said === undefined ? chunk : Buffer.concat([guest.said, chunk])
+          return guest.said.length > mostSaid ? this.#letGo(guest, tooMuch) : this.#listen(guest, read)
+        }),
+      onFailure: (reason) => (guest.said === undefined ? this.#letGo(guest, reason) : Effect.void)
+    })
+  }
+
+  /** Its turn may have come meanwhile; then whoever has it hears of the end. */
+  #letGo(guest: Guest, reason: StreamClosed): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.#queue.remove(guest)
+        ? Effect.andThen(this.#left(guest, reason), Scope.close(guest.scope, Exit.void))
+        : Effect.void
+    )
   }
 }
 

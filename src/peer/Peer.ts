@@ -12,7 +12,10 @@ import type { InventoryItem, MessageError, Version } from "../wire/Message.ts"
 import type { StreamClosed } from "../transport/Transport.ts"
 import type { ConnectionId, Request, ResponseOf } from "./Request.ts"
 
-/** An error that only says what happened to a connection. No line of ours is to blame, so it does without a stack, which costs more than the rest of it. */
+/**
+ * An error that only says what happened to a connection. No line of ours is to blame, so it does without a stack, which costs
+ * more than the rest of it.
+ */
 const Ending = <Tag extends string>(tag: Tag): new () => Cause.YieldableError & { readonly _tag: Tag } =>
   class extends Data.TaggedError(tag)<{}> {
     constructor() {

@@ -456,16 +456,24 @@ describe("the pace of the listener", () => {
   it.effect("frees the streams of those who leave before their turn, and hears the others to the end", () =>
     Effect.gen(function* () {
       const streams: Array<{ readonly from: string; isOpen: boolean }> = []
-      /** Each knocks and waits; those of 127.0.2 leave a moment later, and those of 127.0.3 say something before. */
-      const guests = [...hosts(3), ...hosts(3).map((ip) => ip.replace(".1.", ".2.")), "127.0.3.1", "127.0.3.2"]
+      /** Each knocks and waits; those of 127.0.2 leave a moment later, those of 127.0.3 say something before, and 127.0.4.1 stays and never stops. */
+      const guests = [
+        ...hosts(3),
+        ...hosts(3).map((ip) => ip.replace(".1.", ".2.")),
+        "127.0.3.1",
+        "127.0.3.2",
+        "127.0.4.1"
+      ]
       const heard: Array<string> = []
       const stream = (ip: string) =>
         Effect.gen(function* () {
           const own = { from: ip, isOpen: true }
           streams.push(own)
           yield* Effect.addFinalizer(() => Effect.sync(() => void (own.isOpen = false)))
-          let said = ip.startsWith("127.0.3") ? 1 : 0
-          const leaves = ip.startsWith("127.0.1") ? Effect.never : Effect.sleep("50 millis")
+          const isTalker = ip.startsWith("127.0.4")
+          // What is let go is not read any more: it could say a megabyte.
+          let said = isTalker ? 1000 : ip.startsWith("127.0.3") ? 1 : 0
+          const leaves = isTalker || ip.startsWith("127.0.1") ? Effect.never : Effect.sleep("50 millis")
           const address = PeerSocketAddress.fromStringUnsafe(`${ip}:1000`)
           return {
             remoteAddress: address,
@@ -473,7 +481,7 @@ describe("the pace of the listener", () => {
             proxyAddress: undefined,
             read: Effect.suspend((): Effect.Effect<Uint8Array, StreamClosed> =>
               said-- > 0
-                ? Effect.succeed(Buffer.from(ip))
+                ? Effect.succeed(Buffer.from(isTalker ? ip.padEnd(1000) : ip))
                 : Effect.andThen(leaves, Effect.fail(new StreamClosed({ reason: "Eof", code: "" })))
             ),
             write: () => Effect.void,
