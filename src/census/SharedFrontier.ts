@@ -209,8 +209,7 @@ const make = Effect.gen(function* () {
         readonly id: number
         readonly user_agent: string
         readonly protocol_version: number
-        readonly touched_at: number
-      }>`SELECT runs.id AS id, user_agent, protocol_version, touched_at
+      }>`SELECT runs.id AS id, user_agent, protocol_version
         FROM frontier_runs JOIN runs ON runs.id = frontier_runs.run_id
         WHERE frontier_runs.network = ${network} AND phase <> 'Ended'`,
       ([row]) =>
@@ -219,8 +218,7 @@ const make = Effect.gen(function* () {
           : {
               id: Number(row.id),
               userAgent: row.user_agent,
-              protocolVersion: row.protocol_version,
-              touchedAt: row.touched_at
+              protocolVersion: row.protocol_version
             }
     )
 
@@ -241,6 +239,8 @@ const make = Effect.gen(function* () {
     )
 
   const tendOnce = Effect.fnUntraced(function* (runId: number, atMillis: number) {
+    // Who joins it meanwhile waits, or is waited for: what is counted here is what the run ends by.
+    yield* sql`UPDATE frontier_runs SET touched_at = ${clock} WHERE run_id = ${runId} AND phase <> 'Ended'`
     const [run] = yield* sql<{
       readonly network: string
       readonly phase: string
@@ -319,8 +319,7 @@ const make = Effect.gen(function* () {
       doubtful: count("Waiting", 0) + count("Doubtful"),
       end
     })
-    yield* sql`UPDATE frontier_runs SET phase = ${phase}, exhausted = ${exhausted}, touched_at = ${now},
-      known = ${progress.known}, counts = ${JSON.stringify(progress)} WHERE run_id = ${runId}`
+    yield* sql`UPDATE frontier_runs SET phase = ${phase}, exhausted = ${exhausted}, known = ${progress.known}, counts = ${JSON.stringify(progress)} WHERE run_id = ${runId}`
     yield* sql`UPDATE runs SET known = ${progress.known}, waiting = ${progress.waiting}, doubtful = ${progress.doubtful},
       ending = ${end}, ended_at = ${end === null ? null : now} WHERE id = ${runId}`
     if (phase === "Ended") {
@@ -337,59 +336,52 @@ const make = Effect.gen(function* () {
     return groups.map(({ part }) => part)
   })
 
+  /** Begins a run, and returns whether it did: another machine may have begun one just now. */
+  const begin = Effect.fnUntraced(function* (options: OpenOptions, now: number) {
+    const seconds = options.for === undefined ? null : Duration.toSeconds(options.for)
+    const run = {
+      network: options.network,
+      user_agent: tidy(options.userAgent),
+      protocol_version: options.protocolVersion,
+      started_at: now
+    }
+    const [row] = yield* sql<{ readonly id: number }>`INSERT INTO runs ${sql.insert(run)} RETURNING id`
+    const id = Number(row?.id)
+    const explores = (yield* reachedBefore(options.network, id)).length === 0 ? 1 : numbers.recheckAfter
+    const shared = {
+      run_id: id,
+      network: options.network,
+      phase: "Exploring",
+      exhausted: 0,
+      explores_until: seconds === null ? null : now + seconds * explores,
+      ends_at: seconds === null ? null : now + seconds,
+      touched_at: now
+    }
+    const inserted = yield* sql`INSERT INTO frontier_runs ${sql.insert(shared)} ON CONFLICT DO NOTHING RETURNING run_id`
+    if (inserted.length === 0) yield* sql`DELETE FROM runs WHERE id = ${id}`
+    return inserted.length > 0
+  })
+
   return SharedFrontier.of({
-    open: Effect.fn("SharedFrontier.open")(function* (options) {
-      const known = yield* kept(
+    open: (options) =>
+      kept(
         Effect.gen(function* () {
           const now = yield* nowOf
           yield* sql`UPDATE frontier_runs SET phase = 'Ended'
             WHERE network = ${options.network} AND phase <> 'Ended' AND touched_at <= ${now - staleSeconds}`
-          return yield* openOf(options.network)
-        })
-      )
-      // Two that begin at once: the index lets one through, and the other one joins it.
-      const begun =
-        known ??
-        (yield* kept(
-          Effect.gen(function* () {
-            const now = yield* nowOf
-            const seconds = options.for === undefined ? null : Duration.toSeconds(options.for)
-            const run = {
-              network: options.network,
-              user_agent: tidy(options.userAgent),
-              protocol_version: options.protocolVersion,
-              started_at: now
-            }
-            const [row] = yield* sql<{ readonly id: number }>`INSERT INTO runs ${sql.insert(run)} RETURNING id`
-            const id = Number(row?.id)
-            const explores = (yield* reachedBefore(options.network, id)).length === 0 ? 1 : numbers.recheckAfter
-            const shared = {
-              run_id: id,
-              network: options.network,
-              phase: "Exploring",
-              exhausted: 0,
-              explores_until: seconds === null ? null : now + seconds * explores,
-              ends_at: seconds === null ? null : now + seconds,
-              touched_at: now
-            }
-            const inserted = yield* sql`INSERT INTO frontier_runs ${sql.insert(shared)}
-              ON CONFLICT DO NOTHING RETURNING run_id`
-            if (inserted.length > 0) return yield* openOf(options.network)
-            yield* sql`DELETE FROM runs WHERE id = ${id}`
-            return undefined
-          })
-        ))
-      const run = begun ?? (yield* kept(openOf(options.network)))
-      // It has ended in this very moment.
-      if (run === undefined) return yield* Effect.die("no run is open, and none could be begun")
-      yield* kept(
-        Effect.gen(function* () {
-          const now = yield* nowOf
+          // Held until the addresses are in it: else the conductor might see none, and end it.
+          const held = sql`UPDATE frontier_runs SET network = network
+            WHERE network = ${options.network} AND phase <> 'Ended' RETURNING run_id`
+          const isNew = (yield* held).length === 0 && (yield* begin(options, now))
+          // Two that begin at once: the index lets one through, and the other one joins it.
+          if (!isNew) yield* held
+          const run = yield* openOf(options.network)
+          // It has ended in this very moment.
+          if (run === undefined) return yield* Effect.die("no run is open, and none could be begun")
           yield* addHosts(run.id, options.from, now, { state: "Waiting", how: "Explored", trusted: 1 })
+          return { ...run, isNew }
         })
-      )
-      return { ...run, isNew: known === undefined && begun !== undefined }
-    }),
+      ),
 
     current: (network) => kept(openOf(network)),
 

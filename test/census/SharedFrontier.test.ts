@@ -63,6 +63,33 @@ const contract = (name: string, client: Layer.Layer<SqlClient.SqlClient, unknown
       }).pipe(Effect.provide(layer))
     )
 
+    it.live("goes on when its conductor looks while it is being begun", () =>
+      Effect.gen(function* () {
+        const conductor = yield* SharedFrontier
+        const sql = yield* SqlClient.SqlClient
+        let looks = 0
+        // The first run of a database.
+        const look = Effect.andThen(
+          Effect.sync(() => looks++),
+          Effect.orDie(conductor.tend(1))
+        )
+        const watched = new Proxy(sql, {
+          get: (target, key) =>
+            key === "withTransaction"
+              ? <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.tap(target.withTransaction(effect), look)
+              : Reflect.get(target, key)
+        })
+        const frontier = yield* SharedFrontier.pipe(
+          Effect.provide(Layer.fresh(SharedFrontier.layer)),
+          Effect.provideService(SqlClient.SqlClient, watched)
+        )
+        const { id } = yield* frontier.open({ ...options, from: [at("20.0.0.1:1")] })
+        assert.strictEqual(id, 1)
+        assert.isAtLeast(looks, 1)
+        assert.deepInclude(yield* conductor.progress(id), { known: 1, waiting: 1, end: null })
+      }).pipe(Effect.provide(layer))
+    )
+
     it.live("gives a host to one of many that ask, and one host of a group in its time", () =>
       Effect.gen(function* () {
         const frontier = yield* SharedFrontier
