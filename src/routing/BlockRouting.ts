@@ -42,20 +42,18 @@ export type Route =
 /** One block: see the table above. */
 export const routeBlock = (pools: PeerChoice.PeerPools, record: HashRecord): Route => {
   const { advertised, failed, missing } = record
-  const excluded = new Set([...missing, ...failed])
-
   const advertisers = [...advertised].filter((id) => !failed.has(id))
   const readyAdvertisers = advertisers.filter((id) => isReady(pools, id))
   if (readyAdvertisers.length > 0) return ask(PeerChoice.these(readyAdvertisers))
 
-  const serving = PeerChoice.among([pools.readyServing], excluded)
+  const serving = PeerChoice.among([pools.readyServing], missing, failed)
   if (serving.size > 0) return ask(serving)
 
   const known = advertisers.some((id) => isBusy(pools, id))
-  const busyMayHaveIt = PeerChoice.among(known ? busyPools(pools) : [pools.busyServing], excluded)
+  const busyMayHaveIt = PeerChoice.among(known ? busyPools(pools) : [pools.busyServing], missing, failed)
   const qualifies = busyMayHaveIt.size > 0
   if (known || !qualifies) {
-    const others = PeerChoice.among([pools.readyOther], excluded)
+    const others = PeerChoice.among([pools.readyOther], missing, failed)
     if (others.size > 0) return ask(others)
   }
   if (qualifies) return { _tag: "Wait", scope: known ? "any" : "serving" }

@@ -112,26 +112,32 @@ export const these = (ids: ReadonlyArray<ConnectionId>): Candidates => ({
 })
 
 /**
- * The members of some disjoint pools but those in `without`, which may name strangers and repeat itself. Costs
+ * The members of some disjoint pools but those in any of `without`, which may name strangers and repeat themselves. Costs
  * O(k log k) in the k names of `without` now, and O(k) per rank.
  */
-export const among = (pools: ReadonlyArray<PeerPool>, without: Iterable<ConnectionId> = []): Candidates => {
-  const skipped = new Set<number>()
-  let size = 0
+export const among = (
+  pools: ReadonlyArray<PeerPool>,
+  ...without: ReadonlyArray<Iterable<ConnectionId>>
+): Candidates => {
+  let total = 0
   const starts = pools.map((pool) => {
-    const start = size
-    size += pool.size
+    const start = total
+    total += pool.size
     return start
   })
-  for (const id of without) {
-    for (const [index, pool] of pools.entries()) {
-      const position = pool.positionOf(id)
-      if (position !== undefined) skipped.add(start(starts, index) + position)
+  const named: Array<number> = []
+  for (const [index, pool] of pools.entries()) {
+    const first = start(starts, index)
+    for (const ids of without) {
+      for (const id of ids) {
+        const position = pool.positionOf(id)
+        if (position !== undefined) named.push(first + position)
+      }
     }
   }
-  const gaps = [...skipped].sort((a, b) => a - b)
+  const gaps = distinct(named)
   return {
-    size: size - gaps.length,
+    size: total - gaps.length,
     at: (rank) => {
       let position = rank
       for (const gap of gaps) {
@@ -145,9 +151,20 @@ export const among = (pools: ReadonlyArray<PeerPool>, without: Iterable<Connecti
     has: (id) =>
       pools.some((pool, index) => {
         const position = pool.positionOf(id)
-        return position !== undefined && !skipped.has(start(starts, index) + position)
+        return position !== undefined && !gaps.includes(start(starts, index) + position)
       })
   }
+}
+
+/** In ascending order, each once. */
+const distinct = (positions: Array<number>): ReadonlyArray<number> => {
+  positions.sort((a, b) => a - b)
+  let kept = 0
+  for (const position of positions) {
+    if (kept === 0 || position !== positions[kept - 1]) positions[kept++] = position
+  }
+  positions.length = kept
+  return positions
 }
 
 const start = (starts: ReadonlyArray<number>, index: number): number => starts[index] ?? 0

@@ -45,13 +45,20 @@ describe("PeerPool", () => {
 })
 
 describe("candidates", () => {
-  it.prop("are the members of the pools but those left out, each once", { a: ids, b: ids, without: ids }, (given) => {
-    const first = pool(given.a)
-    const second = pool(given.b.map((id) => id + 100))
-    const without = [...given.without, ...given.without.map((id) => id + 100), 999]
-    const expected = [...new Set([...given.a, ...given.b.map((id) => id + 100)])].filter((id) => !without.includes(id))
-    assert.deepStrictEqual(ascending(members(PeerChoice.among([first, second], without))), ascending(expected))
-  })
+  it.prop(
+    "are the members of the pools but those left out, each once",
+    { a: ids, b: ids, without: ids, too: ids },
+    (given) => {
+      const first = pool(given.a)
+      const second = pool(given.b.map((id) => id + 100))
+      const without = [...given.without, ...given.without.map((id) => id + 100), 999]
+      const all = [...new Set([...given.a, ...given.b.map((id) => id + 100)])]
+      const expected = all.filter((id) => !without.includes(id) && !given.too.includes(id))
+      const candidates = PeerChoice.among([first, second], without, given.too)
+      assert.deepStrictEqual(ascending(members(candidates)), ascending(expected))
+      assert.deepStrictEqual(ascending(all.filter(candidates.has)), ascending(expected))
+    }
+  )
 
   it("have no rank past their number", () => {
     assert.throws(() => PeerChoice.among([pool([1, 2])], [1]).at(1))
