@@ -63,6 +63,11 @@ export const CurrentTask = Context.Reference<string | undefined>("network-effect
   defaultValue: () => undefined
 })
 
+/** What a fiber waits for that may never come, in words: for whoever has to say why nothing happens. */
+export const CurrentWait = Context.Reference<string | undefined>("network-effect/CurrentWait", {
+  defaultValue: () => undefined
+})
+
 /** Runs what lives as long as the network, and ends it all together. */
 export class BackgroundTasks extends Context.Service<
   BackgroundTasks,

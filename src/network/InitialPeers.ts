@@ -23,7 +23,7 @@ import { AddressGroups, isExempt, report as reportGroups } from "../addresses/Ad
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
-import { BackgroundTasks, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { BackgroundTasks, CurrentWait, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
@@ -350,5 +350,9 @@ function* make() {
     )
   )
 
-  return InitialPeers.of({ awaitStarted: tasks.untilEnd(Deferred.await(started)) })
+  return InitialPeers.of({
+    awaitStarted: tasks
+      .untilEnd(Deferred.await(started))
+      .pipe(Effect.provideService(CurrentWait, "the first dials and the first crawl"))
+  })
 }

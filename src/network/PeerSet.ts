@@ -14,7 +14,7 @@
  */
 import { Clock, Context, Deferred, Effect, FiberSet, Layer, Random, Scope, Stream, Tracer } from "effect"
 import { BanList } from "../addresses/BanList.ts"
-import { BackgroundTasks, NetworkClosed, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { BackgroundTasks, CurrentWait, NetworkClosed, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
 import * as LimitedLog from "../LimitedLog.ts"
@@ -304,9 +304,9 @@ function* make() {
       if (connected.size >= peers) return Effect.void
       const arrival: Arrival = { peers, enough: Deferred.makeUnsafe() }
       arrivals.add(arrival)
-      return Effect.ensuring(
-        Deferred.await(arrival.enough),
-        Effect.sync(() => arrivals.delete(arrival))
+      return Deferred.await(arrival.enough).pipe(
+        Effect.provideService(CurrentWait, peers === 1 ? "a connected peer" : `${peers} connected peers`),
+        Effect.ensuring(Effect.sync(() => arrivals.delete(arrival)))
       )
     })
 

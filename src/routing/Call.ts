@@ -7,6 +7,7 @@
  * @module
  */
 import { Deferred, type Duration, Effect, Exit, type Fiber, type Tracer } from "effect"
+import { CurrentWait } from "../BackgroundTasks.ts"
 import type { PeerError } from "../peer/Peer.ts"
 import type { ConnectionId, Request, Response } from "../peer/Request.ts"
 import type { RequestError } from "./RequestError.ts"
@@ -48,7 +49,8 @@ export class Call {
 
   /** Lets the caller wait until it is told what to do. */
   wait(): Next {
-    return Effect.flatten(Deferred.await(this.#makeTold()))
+    const told = Deferred.await(this.#makeTold())
+    return Effect.flatten(Effect.provideService(told, CurrentWait, `a peer for ${this.request._tag}`))
   }
 
   /** The same; after so long it does something else, and waits on. */

@@ -13,8 +13,8 @@
  *
  * @module
  */
-import { Clock, Context, Data, Duration, Effect, type Exit, Fiber, Option, Scheduler } from "effect"
-import { CurrentTask } from "../BackgroundTasks.ts"
+import { Clock, Context, Data, Duration, Effect, type Exit, Fiber, Option, References, Scheduler } from "effect"
+import { CurrentTask, CurrentWait } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
 import { Agenda } from "./Agenda.ts"
@@ -47,19 +47,23 @@ export class StillWaiting extends Data.TaggedError("StillWaiting")<{
   readonly afterMillis: number
   /** Who waits for the clock, the first to wake first; nobody when it was not for want of time. */
   readonly sleeping: ReadonlyArray<Sleeper>
+  /** What the program waits for, in words; else the innermost name in its code, `Effect.fn("name")`, when there is one. */
+  readonly waitsFor: string | undefined
 }> {
   override get message(): string {
     const time = (millis: number) => Duration.format(Duration.millis(millis))
     const [first] = this.sleeping
     if (first === undefined) {
       return (
-        `The program waits for what nobody will do: after ${time(this.afterMillis)} nobody sleeps and nobody has anything ` +
-        "to do. What waits for a real socket, or was built under another clock, never goes on here."
+        `The program waits for ${this.waitsFor ?? "what nobody will do"}: after ${time(this.afterMillis)} nobody sleeps and ` +
+        "nobody has anything to do. What waits for a real socket, or was built under another clock, never goes on here."
       )
     }
     const asleep = this.sleeping.slice(0, namedSleepers).map((one) => `${one.who} until ${time(one.untilMillis)}`)
     const more = this.sleeping.length - asleep.length
-    const awaited = this.sleeping.some(({ who }) => who === theProgram) ? "" : "It waits for something else than time. "
+    const awaited = this.sleeping.some(({ who }) => who === theProgram)
+      ? ""
+      : `It waits for ${this.waitsFor ?? "something else than time"}. `
     return (
       `The program still waits after ${time(this.afterMillis)}, and nothing happens before ${time(first.untilMillis)}. ` +
       `${awaited}Asleep: ${asleep.join(", ")}${more > 0 ? `, and ${more} more` : ""}.`
@@ -178,7 +182,11 @@ export class SimRuntime implements Scheduler.Scheduler {
     const sleeping = [...this.#agenda.entries()]
       .toSorted((a, b) => a.at - b.at || a.order - b.order)
       .map(({ at, what }) => ({ who: nameOf(what.fiber), untilMillis: at - beganMillis }))
-    const waiting = new StillWaiting({ afterMillis: this.#nowMillis - beganMillis, sleeping })
+    const waiting = new StillWaiting({
+      afterMillis: this.#nowMillis - beganMillis,
+      sleeping,
+      waitsFor: waitOf(fiber)
+    })
     // Whatever it holds is given back in the same world.
     fiber.interruptUnsafe()
     this.#runUntil(this.#nowMillis + 60_000, isDone, () => undefined)
@@ -217,6 +225,12 @@ export class SimRuntime implements Scheduler.Scheduler {
         throw new Error("one moment of the simulation never ends: some fibers run in a circle")
     }
   }
+}
+
+/** What it waits for, as far as it says so. */
+const waitOf = ({ context }: Fiber.Fiber<unknown, unknown>): string | undefined => {
+  const name = Context.get(context, References.CurrentStackFrame)?.name
+  return Context.get(context, CurrentWait) ?? (name === undefined ? undefined : `what "${name}" waits for`)
 }
 
 /** Its task, and its node if it is told apart by where it listens. */

@@ -1,10 +1,10 @@
 /** Virtual time that moves by itself, and what a test hears that waits for ever. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Effect, Layer, References, Schedule } from "effect"
+import { Clock, Context, type Duration, Effect, Layer, References, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { BackgroundTasks, Network, PeerSocketAddress, regtest } from "network-effect"
 import { Simulated } from "network-effect/layers"
-import { SimNetwork, SimRuntime, StillWaiting } from "network-effect/simulation"
+import { LinkRule, SimNetwork, SimRuntime, StillWaiting } from "network-effect/simulation"
 
 class Greeting extends Context.Service<Greeting, string>()("network-effect/test/Greeting") {}
 
@@ -84,6 +84,35 @@ describe("within a time", () => {
     })
   )
 
+  it.effect("whoever waits hears for what: a peer, a start, or else the innermost name in its own code", () =>
+    Effect.gen(function* () {
+      const host = PeerSocketAddress.fromStringUnsafe("10.0.0.1:18233")
+      const silent = PeerSocketAddress.fromStringUnsafe("10.0.0.9:18233")
+      const asked = <A, E>(ask: (network: Network["Service"]) => Effect.Effect<A, E>, limit: Duration.Input) =>
+        Effect.gen(function* () {
+          yield* (yield* SimNetwork).addRule(LinkRule.blackHole({ to: [silent] }))
+          const services = yield* Layer.build(Simulated.layer({ chain: regtest, host, peers: [silent], seed: 1 }))
+          return yield* ask(Context.get(services, Network))
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(SimNetwork.layer),
+          Effect.provideService(References.MinimumLogLevel, "None"),
+          SimRuntime.within(limit),
+          Effect.flip,
+          Effect.map((error) => (error instanceof StillWaiting ? error.message : assert.fail(String(error))))
+        )
+      assert.include(
+        yield* asked(({ request }) => request({ _tag: "Peers" }), "1 minute"),
+        "It waits for a peer for Peers."
+      )
+      assert.include(yield* asked(({ awaitReady }) => awaitReady({ peers: 1 }), "1 minute"), "for a connected peer.")
+      const start = yield* asked(({ awaitStarted }) => awaitStarted, "1 second")
+      assert.include(start, "It waits for the first dials and the first crawl.")
+      const mine = Effect.fn("cook dinner")(() => Effect.never)
+      assert.include((yield* stuck(mine())).message, 'The program waits for what "cook dinner" waits for: after 0')
+    })
+  )
+
   it.effect("nodes are told apart, and their connections have a name", () =>
     Effect.gen(function* () {
       const [alice, bob] = ["10.0.0.1:18233", "10.0.0.2:18233"].map(PeerSocketAddress.fromStringUnsafe)
@@ -103,7 +132,7 @@ describe("within a time", () => {
       for (const node of ["10.0.0.1:18233", "10.0.0.2:18233"]) {
         assert.includeMembers(names, [`crawler of ${node}`, `inventory of ${node}`, `connection of ${node}`])
       }
-      assert.include(message, "It waits for something else than time.")
+      assert.include(message, "It waits for 2 connected peers.")
     })
   )
 })
