@@ -7,7 +7,7 @@
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import * as AddressRules from "./AddressRules.ts"
-import { GossipPool, placeOf, type Tellable } from "./GossipPool.ts"
+import { GossipPool, placeOf, type PooledEntry } from "./GossipPool.ts"
 import * as PeerAddress from "./PeerAddress.ts"
 import { SortedList } from "./SortedList.ts"
 
@@ -20,7 +20,7 @@ export interface Follower {
 }
 
 export class BookEntries {
-  readonly #places = new Map<string, Tellable>()
+  readonly #places = new Map<string, PooledEntry>()
   readonly #followers: Array<Follower> = []
   /** Those that responded, the longest silent first; without those whose silence was found to be long. */
   readonly #live = new SortedList<Entry>(
@@ -52,7 +52,7 @@ export class BookEntries {
   }
 
   /** An entry, and where it stands in what is told. */
-  place(address: PeerSocketAddress): Tellable | undefined {
+  place(address: PeerSocketAddress): PooledEntry | undefined {
     return this.#places.get(AddressRules.sortKey(address))
   }
 

@@ -12,7 +12,7 @@ import * as Gossip from "./Gossip.ts"
 import type { PeerAddress } from "./PeerAddress.ts"
 
 /** An entry, and what the pool keeps of it. */
-export interface Tellable {
+export interface PooledEntry {
   entry: PeerAddress
   /** Its place in the list that answers are drawn from; -1 when it is not to be told. */
   place: number
@@ -21,13 +21,13 @@ export interface Tellable {
 }
 
 /** An entry that is in no pool yet. */
-export const placeOf = (entry: PeerAddress): Tellable => ({ entry, place: -1, placeOfTime: -1 })
+export const placeOf = (entry: PeerAddress): PooledEntry => ({ entry, place: -1, placeOfTime: -1 })
 
 export class GossipPool {
   readonly #chain: ChainParamsShape
-  readonly #byTime = new Map<number, Array<Tellable>>()
+  readonly #byTime = new Map<number, Array<PooledEntry>>()
   /** In no order: every answer draws from all of it. */
-  readonly #all: Array<Tellable> = []
+  readonly #all: Array<PooledEntry> = []
   /** What is told of each, at the same place. */
   readonly #told: Array<GossipedAddress> = []
 
@@ -40,7 +40,7 @@ export class GossipPool {
   }
 
   /** One that is new, or whose entry is another one by now. However old it is: `dropOlder` follows before an answer. */
-  put(item: Tellable): void {
+  put(item: PooledEntry): void {
     const before = this.#toldAt(item.place)
     const told = Gossip.sanitize(item.entry, this.#chain)
     if (before !== undefined && before.lastSeenSeconds === told?.lastSeenSeconds) {
@@ -59,7 +59,7 @@ export class GossipPool {
   }
 
   /** `false` when it was not here. */
-  remove(item: Tellable): boolean {
+  remove(item: PooledEntry): boolean {
     const { place, placeOfTime } = item
     const told = this.#toldAt(place)
     if (told === undefined) return false

@@ -27,13 +27,13 @@ export class ChainTip extends Context.Service<
   }
 >()("network-effect/chain/ChainTip") {
   /** For programs without a chain: never any tip. */
-  static readonly layerNone = Layer.effect(
+  static readonly layerNone: Layer.Layer<ChainTip> = Layer.effect(
     ChainTip,
     Effect.map(SubscriptionRef.make(Option.none<Tip>()), (tip) => ChainTip.of({ tip: Subscribable.fromRef(tip) }))
   )
 
   /** A tip that the holder of the reference moves. */
-  static readonly layerRef = (tip: SubscriptionRef.SubscriptionRef<Option.Option<Tip>>) =>
+  static readonly layerRef = (tip: SubscriptionRef.SubscriptionRef<Option.Option<Tip>>): Layer.Layer<ChainTip> =>
     Layer.succeed(ChainTip, ChainTip.of({ tip: Subscribable.fromRef(tip) }))
 }
 

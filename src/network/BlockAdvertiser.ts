@@ -64,7 +64,7 @@ export class BlockAdvertiser extends Context.Service<
   }
 >()("network-effect/network/BlockAdvertiser") {
   /** Advertises to the peer set it is given, until the network ends or the layer closes. */
-  static readonly layer = Layer.effect(
+  static readonly layer: Layer.Layer<BlockAdvertiser, never, BackgroundTasks | PeerSet> = Layer.effect(
     BlockAdvertiser,
     Effect.gen(function* () {
       const policy = yield* Policy

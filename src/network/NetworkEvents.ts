@@ -111,7 +111,7 @@ export class NetworkEvents extends Context.Service<
   }
 >()("network-effect/network/NetworkEvents") {
   /** Events of this process, in memory. Ends every stream when it closes. */
-  static readonly layer = Layer.effect(
+  static readonly layer: Layer.Layer<NetworkEvents> = Layer.effect(
     NetworkEvents,
     Effect.gen(function* () {
       const policy = yield* Policy

@@ -40,7 +40,7 @@ export class ConnectionLoop {
   readonly #record: ConnectionRecord | undefined
   #fiber: Fiber.Fiber<void> | undefined
   /** What the gauge of states has this connection as. */
-  #shown: PeerMetrics.Shown | undefined
+  #activity: PeerMetrics.Activity | undefined
   /** The machine wants to go on. */
   #isPoked = true
   #wake: ((continuation: Effect.Effect<void>) => void) | undefined
@@ -238,8 +238,9 @@ export class ConnectionLoop {
 
   /** Most events change nothing that is shown. */
   #showState(): void {
-    const shown = this.waiters.ending === undefined ? (this.machine.awaited ?? "idle") : undefined
-    if (shown !== this.#shown) this.#shown = PeerMetrics.connectionMoved(this.#shown, shown, this.#context)
+    const activity = this.waiters.ending === undefined ? (this.machine.awaited ?? "idle") : undefined
+    if (activity !== this.#activity)
+      this.#activity = PeerMetrics.connectionMoved(this.#activity, activity, this.#context)
   }
 }
 

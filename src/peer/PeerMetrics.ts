@@ -149,20 +149,20 @@ const gauge = (state: StateName) =>
 export const connectionsInState = recordOf(states, gauge)
 
 /** What one connection does: the request whose answer it awaits, or nothing. */
-export type Shown = (Request | Ping)["_tag"] | "idle"
+export type Activity = (Request | Ping)["_tag"] | "idle"
 
-const shownAs: Readonly<Record<(typeof requests)[number] | "idle", Metric.Gauge<number>>> = {
+const gaugeOf: Readonly<Record<(typeof requests)[number] | "idle", Metric.Gauge<number>>> = {
   ...recordOf(requests, (request) => connectionsInState[`AwaitingResponse(${request})`]),
   idle: connectionsInState.AwaitingRequest
 }
 
 /** A connection does something else now, which is given back; `undefined` before it begins and after it ended. */
 export const connectionMoved = (
-  from: Shown | undefined,
-  to: Shown | undefined,
+  from: Activity | undefined,
+  to: Activity | undefined,
   context: Context.Context<never>
-): Shown | undefined => {
-  if (from !== undefined) shownAs[from].modifyUnsafe(-1, context)
-  if (to !== undefined) shownAs[to].modifyUnsafe(1, context)
+): Activity | undefined => {
+  if (from !== undefined) gaugeOf[from].modifyUnsafe(-1, context)
+  if (to !== undefined) gaugeOf[to].modifyUnsafe(1, context)
   return to
 }
