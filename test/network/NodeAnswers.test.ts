@@ -11,6 +11,7 @@ import type { Policy } from "../../src/Policy.ts"
 import { block, hash, transaction } from "../peer/items.ts"
 import { address, bookWorld, gossiped, nowSeconds } from "../support/bookWorld.ts"
 import { settle } from "../support/time.ts"
+import { twoClocks } from "../support/twoClocks.ts"
 
 const world = (answers: Answers = {}, policy: Partial<Policy> = {}) =>
   NodeAnswers.layerWith(answers).pipe(Layer.provideMerge(BackgroundTasks.layer), Layer.provideMerge(bookWorld(policy)))
@@ -64,6 +65,23 @@ describe("a node without a chain", () => {
       assert.deepStrictEqual(yield* ask({ _tag: "Peers" }), { _tag: "Nil" } as never)
     }).pipe(Effect.provide(world()))
   )
+
+  it.effect("tells others than ten minutes ago, whatever the wall clock was set to meanwhile", () => {
+    const clocks = twoClocks(1_700_000_000)
+    return Effect.gen(function* () {
+      yield* (yield* AddressBook).addGossiped(
+        Array.from({ length: 40 }, (_, i) => gossiped(`10.0.0.${i}:8233`, clocks.wallSeconds))
+      )
+      const told = Effect.map(ask({ _tag: "Peers" }), (answer) => JSON.stringify(answer, bigints))
+      const first = yield* told
+      clocks.pass(599)
+      clocks.wallSeconds += 7200
+      assert.strictEqual(yield* told, first)
+      clocks.pass(1)
+      clocks.wallSeconds -= 10_000
+      assert.notStrictEqual(yield* told, first)
+    }).pipe(Effect.provide(world()), clocks.provide)
+  })
 })
 
 const bigints = (_key: string, value: unknown) => (typeof value === "bigint" ? String(value) : value)

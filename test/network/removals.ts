@@ -503,6 +503,22 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit("layers/Node", "here !== undefined && here[1] !== there?.[1]", "false")]
   ],
   L12: [[edit("network/InitialPeers", 'slots.open("outbound") === 0', "peerSet.peersUnsafe().length === 0")]],
+  L13: [
+    [
+      edit(
+        "LimitedLog",
+        "Effect.flatMap(Monotonic.millis, $USE)",
+        "Effect.flatMap(Effect.clockWith((clock) => clock.currentTimeMillis), $USE)"
+      )
+    ],
+    [
+      edit(
+        "network/NodeAnswers",
+        "const now = yield* Monotonic.millis",
+        "const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)"
+      )
+    ]
+  ],
   E1: [
     [
       edit(
