@@ -239,8 +239,8 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "peer 81",
     edit(
       "peer/ConnectionLoop",
-      "PeerMetrics.connectionMoved(this.#shown, shown, this.#context)",
-      "PeerMetrics.connectionMoved(undefined, shown, this.#context)"
+      "PeerMetrics.connectionMoved(this.#activity, activity, this.#context)",
+      "PeerMetrics.connectionMoved(undefined, activity, this.#context)"
     )
   ),
 
