@@ -8,6 +8,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     reporters: ["default", new CountReporter()],
     testTimeout: 60_000,
+    // What a test leaves behind is removed however slow the disk is.
+    hookTimeout: 300_000,
     // Many tests wait for sockets and other processes: with one more than the two cores there are at least, none is idle.
     maxWorkers: 3,
     // State is in layers, never in modules: files of one worker may share what they import, which saves a quarter of the time.

@@ -19,7 +19,7 @@ import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { version } from "../../src/version.ts"
-import { freePort, until } from "../support/process.ts"
+import { freePort, outcomeOf, runOf, until } from "../support/process.ts"
 
 const isWanted = process.env["NETWORK_EFFECT_PACK"] !== undefined
 if (!isWanted) console.log("tests of the installed package are skipped: NETWORK_EFFECT_PACK is not set")
@@ -248,12 +248,21 @@ describe.skipIf(!isWanted)("the installed package", () => {
       "3",
       "--port",
       "0",
-      "--for",
-      "8s",
       "--json"
     ]
-    const { stdout } = await succeeds(empty, "npx", args, env)
-    const summary = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { readonly readyPeers: unknown }
+    // Its group is ended as a terminal does, once each of the three has found both others.
+    const devnet = runOf(
+      spawn("npx", args, {
+        cwd: empty,
+        env: { HOME: process.env["HOME"] ?? "", NETWORK_EFFECT_STATUS: "off", ...env },
+        detached: true,
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+    )
+    await until(() => devnet.output().split('"PeerConnected"').length > 6, "three nodes to find each other", 240)
+    process.kill(-(devnet.child.pid ?? 0), "SIGTERM")
+    const { output } = await outcomeOf(devnet)
+    const summary = JSON.parse(output.trim().split("\n").at(-1) ?? "") as { readonly readyPeers: unknown }
     assert.deepStrictEqual(summary.readyPeers, [2, 2, 2])
   }, 300_000)
 
