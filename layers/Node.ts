@@ -225,13 +225,21 @@ export class PartFailed extends Data.TaggedError("PartFailed")<{
 }
 
 /**
- * A service that the composition makes itself was also given to it, and would have been built and then ignored. It is to be
- * a part, or a transport of `services`.
+ * A service that the composition makes itself was also given to it, or is also made by a part that is not for it, and one of
+ * the two would have been built and then ignored. It is to be a part, or a transport of `services`.
  */
-export class ServiceProvidedTwice extends Data.TaggedError("ServiceProvidedTwice")<{ readonly service: string }> {
+export class ServiceProvidedTwice extends Data.TaggedError("ServiceProvidedTwice")<{
+  readonly service: string
+  /** The part that made it besides its own; absent when it came from outside. */
+  readonly part?: keyof Parts
+}> {
   override get message(): string {
+    const made =
+      this.part === undefined
+        ? `${this.service} is provided to a node that makes its own, which would ignore it. `
+        : `The part "${this.part}" also makes ${this.service}, and so does the node, which would ignore one of them. `
     return (
-      `${this.service} is provided to a node that makes its own, which would ignore it. ` +
+      made +
       "Say which one is meant: Node.compose(options, { ...Node.parts(options), … }), or Node.services for a transport."
     )
   }
@@ -243,22 +251,12 @@ export type NodeError = ListenError | InvalidSetting | PartFailed | ServiceProvi
 /** Errors that only whoever opens a node can cause. */
 export const madeByHand = ["PartFailed", "ServiceProvidedTwice", "TaskNameTaken"] as const
 
-/** A part whose errors say that they are its own. Two tasks of one name already say which. */
-const named = <A, R>(
-  part: keyof Parts,
-  layer: Layer.Layer<A, unknown, R>
-): Layer.Layer<A, PartFailed | TaskNameTaken, R> =>
-  Layer.catchCause(layer, (cause) => {
-    const error = Cause.squash(cause)
-    return Layer.effectContext(
-      Effect.fail(error instanceof TaskNameTaken ? error : new PartFailed({ part, cause: error }))
-    )
-  })
+/** The services a node made, so that one that is built beside another one, or inside of its program, is not mistaken for them. */
+class OwnServices extends Context.Service<OwnServices, ReadonlyMap<string, unknown>>()(
+  "network-effect/layers/OwnServices"
+) {}
 
-/** The parts of a node, so that one that is built beside another one, or inside of its program, is not mistaken for its part. */
-class OwnParts extends Context.Service<OwnParts, ReadonlyMap<string, unknown>>()("network-effect/layers/OwnParts") {}
-
-/** A service if it is among these, whatever their type says: a layer is given more than it asks for. */
+/** A service if it is among these, whatever their type says: a layer is given more than it asks for, and may make more. */
 const given =
   <I, S>(service: Context.Key<I, S>) =>
   (context: Context.Context<never>): readonly [name: string, service: unknown] | undefined =>
@@ -267,27 +265,78 @@ const given =
       onSome: (found) => [service.key, found] as const
     })
 
-/** Fails when one of these is among what the composition is given, unless it is there as a part of another node. */
-const refuse = (services: ReadonlyArray<ReturnType<typeof given>>): Effect.Effect<void, ServiceProvidedTwice> =>
+/** What each part is for. */
+const serviceOf: Readonly<Record<keyof Parts, ReturnType<typeof given>>> = {
+  chainTip: given(ChainTip),
+  bans: given(BanList),
+  addressBook: given(AddressBook),
+  misbehavior: given(Misbehavior),
+  peerCache: given(PeerCache),
+  seeds: given(DnsSeeds),
+  answers: given(InboundRequests),
+  crawler: given(Crawler)
+}
+
+/** Whatever only a node makes. What it is told (its chain, its name, whom it trusts) a program may have for itself, too. */
+const ofNode = [
+  ...Object.values(serviceOf),
+  given(BackgroundTasks),
+  given(NetworkEvents),
+  given(ConnectionSlots),
+  given(ListeningPort),
+  given(OwnAddress),
+  given(InventoryRegistry),
+  given(PeerSet),
+  given(Evictions),
+  given(Handshake),
+  given(PeerAdmission),
+  given(BlockAdvertiser),
+  given(Listener),
+  given(Connector),
+  given(InitialPeers),
+  given(ManualPeers),
+  given(Network)
+]
+
+/** Fails when one of these is among what the composition is given, unless it is there as a service of another node. */
+const refuse = (refused: ReadonlyArray<ReturnType<typeof given>>): Effect.Effect<void, ServiceProvidedTwice> =>
   Effect.flatMap(Effect.context<never>(), (context) => {
-    const ofAnother = Option.getOrUndefined(Context.getOption(context, OwnParts))
-    const twice = services
+    const ofAnother = Option.getOrUndefined(Context.getOption(context, OwnServices))
+    const twice = refused
       .map((service) => service(context))
       .find((found) => found !== undefined && ofAnother?.get(found[0]) !== found[1])
     return twice === undefined ? Effect.void : Effect.fail(new ServiceProvidedTwice({ service: twice[0] }))
   })
 
-/** What only the parts of a node provide. */
-const ofParts = [
-  given(ChainTip),
-  given(BanList),
-  given(AddressBook),
-  given(Misbehavior),
-  given(PeerCache),
-  given(DnsSeeds),
-  given(InboundRequests),
-  given(Crawler)
-]
+/**
+ * A part whose errors say that they are its own, and that makes no service of another part. Two tasks of one name already
+ * say which.
+ */
+const named = <A, R>(
+  part: keyof Parts,
+  layer: Layer.Layer<A, unknown, R>
+): Layer.Layer<A, PartFailed | ServiceProvidedTwice | TaskNameTaken, R> =>
+  Layer.catchCause(layer, (cause) => {
+    const error = Cause.squash(cause)
+    return Layer.effectContext(
+      Effect.fail(error instanceof TaskNameTaken ? error : new PartFailed({ part, cause: error }))
+    )
+  }).pipe(
+    Layer.flatMap((made) =>
+      Layer.effectContext(
+        Effect.flatMap(Effect.context<never>(), (below) => {
+          // What is only passed on from below was made once.
+          const twice = ofNode
+            .filter((service) => service !== serviceOf[part])
+            .map((service) => [service(made), service(below)] as const)
+            .find(([here, there]) => here !== undefined && here[1] !== there?.[1])?.[0]
+          return twice === undefined
+            ? Effect.succeed(made)
+            : Effect.fail(new ServiceProvidedTwice({ service: twice[0], part }))
+        })
+      )
+    )
+  )
 
 /**
  * A node of these parts. Open below: it needs the two transports, and whatever its parts need that is not in it.
@@ -336,14 +385,14 @@ export const compose = <Tip, Bans, Book, Reports, Cache, Seeds, Answering, Crawl
     Layer.provideMerge(facts),
     Layer.provideMerge(BackgroundTasks.layer),
     // Before anything is bound.
-    Layer.provide(Layer.effectDiscard(Effect.andThen(checkPolicy, refuse(ofParts))))
+    Layer.provide(Layer.effectDiscard(Effect.andThen(checkPolicy, refuse(ofNode))))
   )
   // One node for everybody who is given this very layer, and another one for each call: without `fresh`, two nodes of one
   // program would share what they are made of.
   return Layer.effectContext(
     Effect.map(Layer.build(Layer.fresh(composed)), (node) => {
-      const own = new Map(ofParts.flatMap((part) => [part(node)].filter((found) => found !== undefined)))
-      return Context.add(node, OwnParts, own)
+      const own = new Map(ofNode.flatMap((service) => [service(node)].filter((found) => found !== undefined)))
+      return Context.add(node, OwnServices, own)
     })
   )
 }

@@ -343,6 +343,8 @@ export class Connector extends Context.Service<
                   Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
                 )
               : whom
+            const over = tasks.endedUnsafe()
+            if (over !== undefined) return yield* Effect.andThen(Scope.close(scope, Exit.void), refused(over))
             const outcome = Deferred.makeUnsafe<Peer, ConnectError>()
             const connection = run(address, why, slot, scope, outcome)
             const fiber = yield* FiberSet.run(connections, connection, { startImmediately: true })

@@ -23,7 +23,7 @@ import { AddressGroups, isExempt, report as reportGroups } from "../addresses/Ad
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
-import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { BackgroundTasks, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
@@ -45,9 +45,9 @@ export class InitialPeers extends Context.Service<
     /**
      * The first dials are known to have succeeded or failed, and the first crawl is over: more peers are looked for from now
      * on. Waits for names for twice `Policy.dnsTimeout` at most, and only while there is nobody else to dial; what they give
-     * later is dialled as it comes.
+     * later is dialled as it comes. Fails when the network ends before, and after that.
      */
-    readonly awaitStarted: Effect.Effect<void>
+    readonly awaitStarted: Effect.Effect<void, NetworkEnd>
   }
 >()("network-effect/network/InitialPeers") {
   /**
@@ -350,5 +350,5 @@ function* make() {
     )
   )
 
-  return InitialPeers.of({ awaitStarted: Deferred.await(started) })
+  return InitialPeers.of({ awaitStarted: tasks.untilEnd(Deferred.await(started)) })
 }

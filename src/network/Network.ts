@@ -60,7 +60,7 @@ export class Network extends Context.Service<
     readonly awaitReady: (options: { readonly peers: number }) => Effect.Effect<void, NetworkEnd>
     /** Fails with whatever ended the network; never succeeds. */
     readonly awaitEnd: Effect.Effect<never, NetworkEnd>
-    /** As `NetworkEvents.stream`: the latest first, then all from now on. */
+    /** As `NetworkEvents.stream`: the latest first, then all from now on. Ends when the network has. */
     readonly events: Stream.Stream<NetworkEvent>
   }
 >()("network-effect/network/Network") {
@@ -173,6 +173,9 @@ function* make() {
   // This layer is the last to be built and so the first to close: what is left to write is written after the end.
   yield* Effect.addFinalizer(() => tasks.end(new NetworkClosed()))
 
+  /** Every connection is closed, and whoever reads has been told so. */
+  const gone = Effect.catch(tasks.awaitEnd, (end) => Effect.andThen(tasks.end(end), Effect.yieldNow))
+
   return Network.of({
     listenAddress: listening,
     request: peerSet.request,
@@ -183,10 +186,10 @@ function* make() {
         report.score > 0 ? peerSet.doubt(limitKey(report.address)) : Effect.void,
         misbehavior.report(report)
       ),
-    awaitStarted: tasks.untilEnd(initialPeers.awaitStarted),
+    awaitStarted: initialPeers.awaitStarted,
     awaitReady: ({ peers }) => peerSet.awaitPeers({ peers }),
     awaitEnd: tasks.awaitEnd,
-    events: events.stream
+    events: Stream.interruptWhen(events.stream, gone)
   })
 }
 

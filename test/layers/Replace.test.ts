@@ -218,9 +218,33 @@ describe("a node", () => {
         _tag: "ServiceProvidedTwice",
         service: "network-effect/network/Crawler"
       })
+      // Nor what cannot be replaced.
+      const tasks = yield* build(
+        Node.services(options).pipe(Layer.provide(where), Layer.provide(BackgroundTasks.layer))
+      )
+      assert.deepInclude(failureOf(tasks), { _tag: "ServiceProvidedTwice", service: BackgroundTasks.key })
       const transport = Layer.mock(OutboundTransport, {})
       const closed = yield* build(Node.layer({ chain: regtest, peers: [] }).pipe(Layer.provide(transport)))
       assert.deepInclude(failureOf(closed), { _tag: "ServiceProvidedTwice", service: OutboundTransport.key })
+    })
+  )
+
+  it.effect("of which one part also makes the service of another fails with both names, instead of ignoring one", () =>
+    Effect.gen(function* () {
+      const parts = Node.parts(options)
+      const mine = Layer.succeed(Crawler, Crawler.of({ crawlOnce: () => Effect.succeed(true) }))
+      for (const [part, twice] of [
+        ["chainTip", { ...parts, chainTip: Layer.merge(parts.chainTip, mine) }],
+        ["bans", { ...parts, bans: Layer.merge(parts.bans, mine) }],
+        ["answers", { ...parts, answers: Layer.merge(parts.answers, mine) }]
+      ] as const) {
+        const error = failureOf(yield* build(Node.compose(options, twice).pipe(Layer.provide(where))))
+        assert.deepInclude(error, { _tag: "ServiceProvidedTwice", service: Crawler.key, part })
+      }
+      // What is below a part may be passed on by it.
+      const bans = Layer.merge(parts.bans, Layer.effect(ChainTip, ChainTip))
+      const passed = yield* build(Node.compose(options, { ...parts, bans }).pipe(Layer.provide(where)))
+      assert.isTrue(Result.isSuccess(passed))
     })
   )
 

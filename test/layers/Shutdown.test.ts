@@ -1,14 +1,16 @@
 /** How a node ends, whatever ends it, with everything under way: callers hear why, and nothing is left. */
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import {
   BackgroundTasks,
   BlockAdvertiser,
   ChainParams,
   ConnectionSlots,
+  Connector,
   defaults,
   Handshake,
+  InitialPeers,
   IsolatedPeer,
   ListeningPort,
   ManualPeers,
@@ -152,6 +154,47 @@ describe("the end of a node", () => {
         })
       ))
   }
+})
+
+describe("a node that has not started yet", () => {
+  it("ends for whoever waits for its start or reads its events, and takes nothing for whoever asks it later", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const world = yield* SimNetwork
+        yield* world.addRule(LinkRule.blackHole({ to: [silent] }))
+        const services = yield* Layer.build(
+          Simulated.layer({ chain: regtest, host, listenAddress: host, peers: [silent], seed: 1 })
+        )
+        const { awaitStarted, events } = Context.get(services, Network)
+        const parts: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+          awaitStarted,
+          Context.get(services, InitialPeers).awaitStarted
+        ]
+        const waiting = yield* Effect.forEach(parts, (wait) => Effect.forkChild(wait, { startImmediately: true }))
+        const read = yield* Effect.forkChild(Stream.runCollect(events), { startImmediately: true })
+        yield* Effect.sleep("1 second")
+        for (const fiber of [...waiting, read]) assert.isUndefined(fiber.pollUnsafe())
+
+        yield* Context.get(services, BackgroundTasks).end(new NetworkClosed())
+        for (const fiber of waiting) assert.strictEqual(reasonOf(yield* Fiber.await(fiber)), "NetworkClosed")
+        // The last of them is what the end did: the dial was given up.
+        const told = (yield* Fiber.join(read)).map(({ _tag }) => _tag)
+        assert.deepStrictEqual(told.slice(-2), ["DialStarted", "DialFailed"])
+
+        const { connect, feel } = Context.get(services, Connector)
+        for (const late of [
+          ...parts,
+          connect({ whom: silent, why: "manual" }),
+          connect({ whom: Effect.succeed(silent), why: "candidate" }),
+          feel(silent)
+        ]) {
+          assert.strictEqual(reasonOf(yield* Effect.exit(Effect.asVoid(late))), "NetworkClosed")
+        }
+        assert.strictEqual(Context.get(services, ConnectionSlots).used("outbound"), 0)
+        // Whoever reads from now on has what was told, and no more.
+        assert.isNotEmpty(yield* Stream.runCollect(events))
+      })
+    ))
 })
 
 const names = [

@@ -242,7 +242,7 @@ const worldOf = (
     Layer.provideMerge(dialWorld(log, options))
   )
 
-const isDone = (effect: Effect.Effect<unknown>) =>
+const isDone = (effect: Effect.Effect<unknown, unknown>) =>
   Effect.map(Effect.forkChild(effect, { startImmediately: true }), (fiber) => fiber.pollUnsafe() !== undefined)
 
 describe("the start of a node", () => {

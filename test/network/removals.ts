@@ -53,6 +53,11 @@ const ignoresNews = [edit("routing/BlockQueue", "this.#hasEverythingChanged = tr
 const strangersCount = [
   edit("routing/BlockRouting", "advertisers.some((id) => isBusy(pools, id))", "advertised.size > 0")
 ]
+/** Who is asked for a block though it is known that another one is to be asked. */
+export const blocksOfAllBut = (without: string): ReadonlyArray<Edit> =>
+  ["[pools.readyServing]", "known ? busyPools(pools) : [pools.busyServing]", "[pools.readyOther]"].map((pools) =>
+    edit("routing/BlockRouting", `PeerChoice.among(${pools}, missing, failed)`, `PeerChoice.among(${pools}${without})`)
+  )
 const notWatchedForBlocks = [edit("network/PeerSet", "router.isWaitingFor(item.hash)", "false")]
 
 export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
@@ -169,7 +174,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ]
   ],
   S19: [[edit("routing/PeerChoice", "draw(candidates.size)", "0")]],
-  S20: [[edit("routing/BlockRouting", "new Set([...missing, ...failed])", "new Set(failed)")]],
+  S20: [blocksOfAllBut(", failed")],
   S21: [[edit("routing/PeerChoice", "draw(candidates.size - i)", "0")]],
   S22: [[edit("routing/Membership", "this.connected.size >= places", "false")]],
   S23: [[edit("routing/InventoryRegistry", "map.size <= limit", "true")]],
@@ -216,7 +221,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S40: [[edit("routing/FindRotation", "this.#hand = place.after; return place.id", "return place.id")]],
   S41: [[edit("routing/FindQueue", "this.#waiting.size >= policy.findQueueCapacity", "false")]],
   S42: [
-    [edit("routing/BlockRouting", "new Set([...missing, ...failed])", "new Set(missing)")],
+    blocksOfAllBut(", missing"),
     [edit("routing/BlockRouting", "[...advertised].filter((id) => !failed.has(id))", "[...advertised]")]
   ],
   S43: [strangersCount, strangersCount],
@@ -493,7 +498,10 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   ],
   L9: [[edit("BackgroundTasks", 'Scope.make("parallel")', "Scope.make()")]],
   L10: [noNamesAreTaken, noNamesAreTaken],
-  L11: [[edit("layers/Node", "Effect.andThen(checkPolicy, refuse(ofParts))", "checkPolicy")]],
+  L11: [
+    [edit("layers/Node", "Effect.andThen(checkPolicy, refuse(ofNode))", "checkPolicy")],
+    [edit("layers/Node", "here !== undefined && here[1] !== there?.[1]", "false")]
+  ],
   L12: [[edit("network/InitialPeers", 'slots.open("outbound") === 0', "peerSet.peersUnsafe().length === 0")]],
   E1: [
     [

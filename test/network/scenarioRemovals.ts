@@ -3,6 +3,7 @@
  * how it is written.
  */
 import { edit, removed, rule, type ScenarioRemoval } from "../support/removal.ts"
+import { blocksOfAllBut } from "./removals.ts"
 
 const membership = "routing/Membership"
 const queue = "routing/BlockQueue"
@@ -11,9 +12,6 @@ const blocks = "routing/BlockRouting"
 const finds = "routing/FindQueue"
 const registry = "routing/InventoryRegistry"
 const stalls = "routing/StallTracker"
-
-/** Who is asked, whatever is known of it. */
-const knowsNothing = edit(blocks, "new Set([...missing, ...failed])", "new Set()")
 
 export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
@@ -76,7 +74,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "network 46, network 110, network 123",
     edit(blocks, "[...advertised].filter((id) => !failed.has(id))", "[]")
   ),
-  ...removed("routing/RequestRouter", "network 48, network 113, network 114", knowsNothing),
+  ...removed("routing/RequestRouter", "network 48, network 113, network 114", ...blocksOfAllBut("")),
   ...removed(
     "routing/RequestRouter",
     "network 99",
