@@ -44,7 +44,9 @@ const postgres = (url: string) =>
         PgClient.layer({
           url: Redacted.make(url),
           applicationName: "network-effect census",
-          connectTimeout: "5 seconds"
+          connectTimeout: "5 seconds",
+          // A machine that stands still in the middle of a transaction: others wait no longer for what it holds.
+          startupParameters: { idle_in_transaction_session_timeout: "15s" }
         })
     )
   )
