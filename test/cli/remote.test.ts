@@ -289,7 +289,7 @@ describe("a node with a token", () => {
     await isListening(node)
     const [stranger, owner] = await Promise.all([
       runIn(home.directory, { NETWORK_EFFECT_STATUS: at })("peers"),
-      outcomeOf(startIn(home.directory, env)("peers"))
+      runIn(home.directory, env)("peers")
     ])
     const odd = await runIn(home.directory, { ...env, NETWORK_EFFECT_STATUS_TOKEN: "open\nsesame" })("peers")
     assert.deepStrictEqual(odd.errors, [

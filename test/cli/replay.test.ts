@@ -157,7 +157,7 @@ describe("start --record", () => {
   })
 
   it("says in one sentence that a folder is none of records", async () => {
-    const { code, errors } = await outcomeOf(plain("start", "--network", "regtest", "--record", directory))
+    const { code, errors } = await said("start", "--network", "regtest", "--record", directory)
     assert.deepStrictEqual(
       [code, errors],
       [1, [`network-effect: --record ${directory} is a folder with other things in it: name a new or an empty one.`]]

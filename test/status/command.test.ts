@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { PeerSocketAddress } from "network-effect"
+import { runIn } from "../support/inProcess.ts"
 import { makeHome, outcomeOf, startIn, until } from "../support/process.ts"
 import { answerTo } from "../support/statusWorld.ts"
 
@@ -49,8 +50,8 @@ describe("the status interface of the command", () => {
 
   it("says in a sentence where the login cannot be written", async () => {
     const cookie = join(home.directory, "nowhere", ".cookie")
-    const run = start("--listen", "127.0.13.3:0", "--status", "127.0.13.3:0", "--rpc-cookie", cookie)
-    const { code, errors } = await outcomeOf(run)
+    const args = "start --network regtest --listen 127.0.13.3:0 --status 127.0.13.3:0 --rpc-cookie".split(" ")
+    const { code, errors } = await runIn(home.directory)(...args, cookie)
     assert.strictEqual(code, 1)
     assert.deepStrictEqual(errors, [
       `network-effect: the login for JSON-RPC cannot be written to ${cookie}: choose another file with --rpc-cookie.`
