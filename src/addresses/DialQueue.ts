@@ -122,7 +122,7 @@ export class DialQueue {
   /** One that answered once, of a part of the internet where nobody is. */
   elsewhere(now: Now): Entry | undefined {
     const isSuitable = this.#suits(now, [])
-    const isUnused = (group: string) => !this.#around.places.isUsed(group)
+    const isUnused = (group: string) => this.#around.places.used(group) === 0
     return this.#pools.tried.draw(this.#book.random, isUnused, isSuitable, this.#weight)?.entry
   }
 
@@ -133,19 +133,21 @@ export class DialQueue {
     const { policy } = this.#book
     const areKept = places.areKept(known, now)
     const isSuitable = this.#suits(now, [])
-    const used = new Map<string, number>()
+    const chosen = new Map<string, number>()
     const enough = outboundLimit(policy)
+    let spare = places.spare(known, now)
     let count = 0
     for (const pool of [configured, tried, heard]) {
       for (const { members, name } of pool.ready()) {
         const isLimited = pool !== configured && members[0]?.isExempt !== true
-        const room = isLimited ? places.roomIn(name, known, now) : Number.POSITIVE_INFINITY
         for (const standing of members) {
-          const taken = used.get(name) ?? 0
-          if (taken >= room) break
+          const more = chosen.get(name) ?? 0
+          const others = places.used(name) + more
+          if (isLimited && !places.allows(others, spare)) break
           if (areKept && pool !== configured && !hasTenure(standing, now, policy)) continue
           if (!isSuitable(standing)) continue
-          used.set(name, taken + 1)
+          chosen.set(name, more + 1)
+          if (isLimited && others > 0) spare--
           // More than there are places is as good as enough.
           if (++count >= enough) return count
         }
@@ -160,22 +162,27 @@ export class DialQueue {
     const { configured, new: heard, tried } = this.#pools
     const unreachable: Array<Standing> = []
     const isSuitable = this.#suits(now, unreachable)
-    const isOpen = (standing: Standing) =>
-      isForFeeler || standing.isExempt || places.roomIn(standing.group, known, now) > 0
-    const from = (pool: DialPool<Standing>, also: (standing: Standing) => boolean) => {
-      const mayBe = (standing: Standing) =>
-        (pool === configured || isOpen(standing)) && isSuitable(standing) && also(standing)
+    const from = (pool: DialPool<Standing>, also: (standing: Standing) => boolean, spare = 0) => {
+      const isOpen = ({ group, isExempt }: Standing) =>
+        pool === configured || isForFeeler || isExempt || places.allows(places.used(group), spare)
+      const mayBe = (standing: Standing) => isOpen(standing) && isSuitable(standing) && also(standing)
       return rules.drawGroups ? pool.draw(random, anybody, mayBe, this.#weight) : this.#drawAddress(pool, mayBe)
     }
-    const fromTables = areKept
-      ? () => from(tried, (standing) => hasTenure(standing, now, policy))
-      : rules.preferTried && random() < 0.5
-        ? () => from(tried, anybody) ?? from(heard, anybody)
-        : () => from(heard, anybody) ?? from(tried, anybody)
-    // Whom the operator named and who answered once, before all others; who never did, when nobody else is left.
+    const fromTables = (spare: number): Standing | undefined => {
+      if (areKept) return from(tried, (standing) => hasTenure(standing, now, policy), spare)
+      const [first, other] = rules.preferTried && random() < 0.5 ? [tried, heard] : [heard, tried]
+      return from(first, anybody, spare) ?? from(other, anybody, spare)
+    }
+    const beside = (): Standing | undefined => {
+      const spare = isForFeeler ? 0 : places.spare(known, now)
+      return spare > 0 ? fromTables(spare) : undefined
+    }
+    // Whom the operator named and who answered once, before all others; who never did, when nobody else is left. Nobody has a
+    // second connection where another group could have its first.
     const found =
       from(configured, ({ firstSuccessSeconds }) => firstSuccessSeconds !== undefined) ??
-      fromTables() ??
+      fromTables(0) ??
+      beside() ??
       from(configured, anybody)
     for (const standing of unreachable) standing.pool?.remove(standing)
     return found === undefined ? undefined : found.entry

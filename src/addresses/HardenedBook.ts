@@ -11,7 +11,7 @@
  *
  * | More | Meets |
  * | --- | --- |
- * | addresses of one network | one or two connections per group; a draw takes the group first |
+ * | addresses of one network | one connection per group, a second where places are left over; a draw takes the group first |
  * | answers | a source fills 1/16 of what is heard of, and each address of it costs a token |
  * | claims of having been seen just now | times that are claimed only make an address older |
  * | fresh addresses that push out others | nobody makes room for who proves useful; those met are tested before they go |
@@ -171,6 +171,7 @@ export const choose =
             known.leaveTable(standing)
             break
           }
+          places.answered(standing, monotonicMillis, now)
           standing.firstSuccessSeconds ??= now.wallSeconds
           standing.dialledAtMillis = undefined
           if (!standing.isFeeler) {
@@ -188,6 +189,7 @@ export const choose =
           reschedule(known.failed(standing), now)
           break
         case "UpdateResponded":
+          if (!entry.isInbound) places.answered(standing, monotonicMillis, now)
           // Its handshake may have come too soon after a failure to count.
           if (!entry.isInbound && standing.connectedAtMillis === undefined && !standing.isFeeler) {
             standing.connectedAtMillis = monotonicMillis
@@ -245,7 +247,8 @@ export const choose =
       const against = (): Book.NotNext | undefined => {
         if (standing === undefined || entry === undefined) return "unknown"
         if (entry.isConfigured) return undefined
-        if (!standing.isExempt && places.roomIn(standing.group, known, now) <= 0) return "group-full"
+        const others = places.used(standing.group)
+        if (!standing.isExempt && !places.allows(others, places.spare(known, now))) return "group-full"
         if (standing.poolState === "waiting") return "resting"
         return places.areKept(known, now) && !Standing.hasTenure(standing, now, policy) ? "places-kept" : undefined
       }
@@ -275,6 +278,12 @@ export const choose =
         return [{ standing, entry }]
       })
       for (const { entry, standing } of restored) queue.schedule(standing, entry, now)
+      const answered = restored.filter(({ entry }) => entry.lastResponseMillis !== undefined)
+      for (const { standing } of answered.toSorted(
+        (a, b) => Standing.answeredMillis(a.standing) - Standing.answeredMillis(b.standing)
+      )) {
+        places.answered(standing, Standing.answeredMillis(standing), now)
+      }
       return restored.map(({ entry }) => entry)
     }
 

@@ -179,6 +179,57 @@ describe("a part of the internet", () => {
       }).pipe(Effect.provide(world()))
   )
 
+  it.effect(
+    "has a second one where places are left over: of eight, six are for the first of each part that answered, however many are known",
+    () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        /** Three hosts in each of five parts. */
+        const met = range(5).map((part) => range(3).map((n) => host(part, n + 1)))
+        const everybody = met.flat()
+        const isMet = (text: string) => everybody.includes(text)
+        for (const hosts of met) yield* tell(hosts, host(200))
+        // Where nobody is.
+        for (const n of range(20)) yield* tell([host(20 + n)], host(201))
+        const first = (yield* takeAll).filter(isMet)
+        assert.lengthOf(first, 5)
+        yield* Effect.forEach(first, connects)
+        const open = [...first]
+        /** 100 seconds with an answer of whoever is connected; whom the book dials then, but for those that are not there. */
+        const pass = Effect.gen(function* () {
+          yield* TestClock.adjust("100 seconds")
+          yield* Effect.forEach(open, answers)
+          const taken = yield* takeAll
+          yield* Effect.forEach(
+            taken.filter((text) => !isMet(text)),
+            fails
+          )
+          return taken.filter(isMet)
+        })
+        // Not before an hour without another part that answered.
+        for (const _ of range(30)) assert.deepStrictEqual(yield* pass, [])
+        const other = host(20)
+        yield* connects(other)
+        open.push(other)
+        for (const _ of range(36)) assert.deepStrictEqual(yield* pass, [])
+        const beside = everybody.find((text) => !first.includes(text))!
+        assert.strictEqual((yield* why(beside)).against, "group-full")
+        assert.isFalse(yield* book.hasRoom(address(beside)))
+        const second = yield* pass
+        assert.lengthOf(second, 2)
+        assert.lengthOf(new Set(second.map(networkOf)), 2)
+        yield* Effect.forEach(second, connects)
+        open.push(...second)
+        for (const _ of range(3)) assert.deepStrictEqual(yield* pass, [])
+        // The place of a first one is none that is left over.
+        const alone = first.find((text) => !second.some((other) => networkOf(other) === networkOf(text)))!
+        yield* fails(alone)
+        open.splice(open.indexOf(alone), 1)
+        const next = yield* pass
+        assert.deepStrictEqual(next.map(networkOf), [networkOf(alone)])
+      }).pipe(Effect.provide(world({ targetPeers: 4, outboundMultiplier: 2, groupsForOneEach: 8 })))
+  )
+
   it.effect("is free again when its peer is gone, and 119 seconds after it fell silent", () =>
     Effect.gen(function* () {
       yield* tell([host(1, 1), host(1, 2), host(1, 3)], host(200))

@@ -13,8 +13,7 @@ const map = "addresses/AsMap"
 const crawler = "network/Crawler"
 const stale = "network/StaleTip"
 
-const onePerPart = (limit: 1 | 2) =>
-  edit(places, "known.groups < this.#policy.groupsForOneEach && isSettled ? 2 : 1", String(limit))
+const onePerPart = (limit: 1 | 2) => edit(places, "others < (spare > 0 ? 2 : 1)", `others < ${limit}`)
 const noPlacesKept = [edit(places, "known > 0 && newcomers >= places - known", "false")]
 
 export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
@@ -92,7 +91,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit(stale, "Stream.changesWith(isSame)", "Stream.changesWith(() => false)")],
     [edit("network/Connector", 'why === "stale tip" ? why : "outbound"', '"outbound"')],
     [edit(stale, "yield* leave")],
-    [edit(queue, "!this.#around.places.isUsed(group)", "true")]
+    [edit(queue, "this.#around.places.used(group) === 0", "true")]
   ],
   B24: [
     [
@@ -102,5 +101,10 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
         "((standing.entry?.untrustedLastSeenSeconds ?? 0) % 97) / 97"
       )
     ]
+  ],
+  B25: [
+    [edit(places, "Math.max(0, this.#places - groups - this.#seconds)", "0")],
+    [edit(places, "Math.max(0, this.#places - groups - this.#seconds)", "1")],
+    [edit(places, "groups >= groupsForOneEach || !areMet", "groups >= groupsForOneEach")]
   ]
 }
