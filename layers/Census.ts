@@ -107,6 +107,9 @@ interface RunFlags extends SourceFlags {
 const maxCached = 5000
 
 const agentOf = (contact: Option.Option<string>) => {
+  if (Option.isSome(contact) && contact.value.trim() === "") {
+    return Effect.fail(sentence("--contact is blank: say who runs this census."))
+  }
   const agent = Option.match(contact, {
     onNone: () => defaultUserAgent,
     onSome: (contact) => defaultUserAgent.replace(/\/$/, ` (${contact.replaceAll("/", "|")})/`)

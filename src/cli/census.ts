@@ -40,7 +40,7 @@ export const durationFlag = (name: string) =>
     Flag.withMetavar("TIME"),
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(parseDuration(text)),
-      (text) => `Expected a time like 30s or 2h, got ${text}`
+      () => "a time like 30s or 2h"
     )
   )
 
@@ -114,7 +114,7 @@ export const runFlags = {
     Flag.withMetavar("ADDR"),
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(PeerSocketAddress.fromText(text)),
-      (text) => `Expected ip:port or [ip6]:port, got ${text}`
+      () => "ip:port or [ip6]:port"
     ),
     Flag.optional
   ),
@@ -135,7 +135,7 @@ export const runFlags = {
           ? Option.some({ host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) })
           : Option.none()
       },
-      (text) => `Expected host:port, got ${text}`
+      () => "host:port"
     )
   ),
   json: jsonFlag
@@ -298,7 +298,7 @@ const filterOf = (flags: {
     ...(flags.withoutForeign ? [Filter.notForeign] : [])
   )
 
-const asmapFlag = Flag.String("asmap").pipe(
+const asmapFlag = Flag.File("asmap", { mustExist: true }).pipe(
   Flag.withDescription("Count nodes by autonomous system too, by a map in the format of Bitcoin Core"),
   Flag.withMetavar("FILE"),
   Flag.optional
@@ -423,7 +423,7 @@ export const host = Command.make(
           const address = PeerSocketAddress.fromText(text) ?? PeerSocketAddress.fromText(portless(text))
           return Option.map(Option.fromUndefinedOr(address), hostOf)
         },
-        (text) => `Expected an IP or ip:port, got ${text}`
+        () => "an IP or ip:port"
       )
     ),
     json: jsonFlag

@@ -60,7 +60,7 @@ describe("network-effect census serve", () => {
       )
       assert.match(
         yield* why("--store", store, "--listen", "nowhere"),
-        /^1 network-effect: .*Expected ip:port or \[ip6\]:port, got nowhere/
+        /^1 network-effect: --listen has to be ip:port or \[ip6\]:port, not "nowhere": /
       )
       assert.strictEqual(
         yield* why("--store", store, "--listen", "0.0.0.0:0"),

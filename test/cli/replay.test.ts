@@ -116,7 +116,7 @@ describe.concurrent("replay", () => {
 
   it("says what a property is", async () => {
     assert.deepStrictEqual((await said("replay", good, "--until", "soon")).errors, [
-      'network-effect: Invalid value for flag --until: "soon". Expected ending, ending:TAG, message:COMMAND, action:TEXT or defect, got soon. See network-effect replay --help.'
+      'network-effect: --until has to be ending, ending:TAG, message:COMMAND, action:TEXT or defect, not "soon": see network-effect replay --help.'
     ])
   })
 
