@@ -131,10 +131,14 @@ function* make() {
     )
   yield* Effect.addFinalizer(() => end(new NetworkClosed()))
 
-  /** What the end of a task means. An interruption is whoever closed its scope, which ends nothing else. */
+  /** What the end of a task means. Whose own scope closes does not come here, and ends nothing else. */
   const exited = (task: string, exit: Exit.Exit<unknown, unknown>): Effect.Effect<unknown> => {
-    if (reason !== undefined || (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))) return Effect.void
-    const cause = Exit.isFailure(exit) ? Cause.squash(exit.cause) : new Error("it ended without an error")
+    if (reason !== undefined) return Effect.void
+    const cause = Exit.isSuccess(exit)
+      ? new Error("it ended without an error")
+      : Cause.hasInterruptsOnly(exit.cause)
+        ? new Error("it was interrupted")
+        : Cause.squash(exit.cause)
     const why = isNetworkEnd(cause) ? cause : new BackgroundTaskExited({ task, cause })
     return Effect.logError("a background task ended").pipe(
       Effect.annotateLogs({ task, cause: String(cause) }),

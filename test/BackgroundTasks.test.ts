@@ -18,7 +18,9 @@ describe("background tasks", () => {
   for (const [how, task, cause] of [
     ["fails", Effect.fail("broken"), "broken"],
     ["dies", Effect.die("broken"), "broken"],
-    ["succeeds", Effect.void, "Error: it ended without an error"]
+    ["succeeds", Effect.void, "Error: it ended without an error"],
+    // By itself: nobody closed its scope.
+    ["interrupts itself", Effect.interrupt, "Error: it was interrupted"]
   ] as const) {
     it.effect(`one that ${how} ends the network by its name, and every other task`, () =>
       withTasks((tasks) =>

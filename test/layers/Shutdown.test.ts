@@ -25,7 +25,8 @@ import {
   regtest
 } from "network-effect"
 import { Node, Simulated } from "network-effect/layers"
-import { LinkRule, SimNetwork } from "network-effect/simulation"
+import { LinkRule, SimDisk, SimNetwork } from "network-effect/simulation"
+import * as StatusLog from "../../src/network/StatusLog.ts"
 import { collectEvents } from "../support/dialWorld.ts"
 import { blockHash } from "../support/peerSetWorld.ts"
 import { inWorld } from "../support/wholeNode.ts"
@@ -198,8 +199,10 @@ describe("a node that has not started yet", () => {
 })
 
 const names = [
+  "address book file",
   "answers",
   "ban events",
+  "ban file",
   "bans",
   "chain tip",
   "crawler",
@@ -210,13 +213,19 @@ const names = [
   "manual peers",
   "misbehavior",
   "outbound connections",
+  "peer cache",
   "peer set",
-  "stale tip"
+  "stale tip",
+  "status log"
 ]
+
+const cacheDirectory = "/cache"
+/** On Regtest a book is not kept. */
+const chain = { ...regtest, kind: "testnet" as const }
 
 /** A node put together by hand from its slices, whose tasks each die when the test says so. */
 const fragile = (bombs: Map<string, Deferred.Deferred<never>>) => {
-  const options = { chain: regtest, listenAddress: host, peers: [] }
+  const options = { chain, listenAddress: host, peers: [], cacheDirectory }
   const parts = Node.parts(options)
   const tasks = Layer.effect(
     BackgroundTasks,
@@ -229,9 +238,9 @@ const fragile = (bombs: Map<string, Deferred.Deferred<never>>) => {
       }
     }))
   ).pipe(Layer.provide(BackgroundTasks.layer))
-  return Network.layer.pipe(
+  return Layer.merge(Network.layer, StatusLog.layer).pipe(
     Layer.provideMerge(Node.listening),
-    Layer.provideMerge(Node.dialling),
+    Layer.provideMerge(Node.diallingFrom(cacheDirectory)),
     Layer.provideMerge(parts.crawler),
     Layer.provideMerge(Node.peers),
     Layer.provideMerge(parts.answers),
@@ -241,8 +250,8 @@ const fragile = (bombs: Map<string, Deferred.Deferred<never>>) => {
     Layer.provideMerge(ListeningPort.layer(host)),
     Layer.provideMerge(Layer.mergeAll(parts.chainTip, NetworkEvents.layer, ConnectionSlots.layer)),
     Layer.provideMerge(tasks),
-    Layer.provideMerge(Layer.succeed(ChainParams, regtest)),
-    Layer.provide(Simulated.machine({ host, seed: 1 }))
+    Layer.provideMerge(Layer.succeed(ChainParams, chain)),
+    Layer.provide(Simulated.machine({ host, seed: 1, disk: SimDisk.make().layer }))
   )
 }
 
@@ -250,8 +259,10 @@ describe("a task of a node", () => {
   it("has one of these names", () =>
     inWorld(
       Effect.gen(function* () {
-        const tasks = Context.get(yield* Layer.build(node), BackgroundTasks)
-        assert.deepStrictEqual((yield* tasks.names).toSorted(), [...names, "status log"])
+        const kept = { cacheDirectory, disk: SimDisk.make().layer }
+        const whole = Simulated.layer({ chain, host, listenAddress: host, seed: 1, ...kept })
+        const tasks = Context.get(yield* Layer.build(whole), BackgroundTasks)
+        assert.deepStrictEqual((yield* tasks.names).toSorted(), names)
       })
     ))
 
