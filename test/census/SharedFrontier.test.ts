@@ -3,7 +3,7 @@
  * NETWORK_EFFECT_POSTGRES names one in which databases may be made.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as SqliteClient from "../../layers/SqliteClient.ts"
 import { CensusPolicy } from "../../src/census/CensusPolicy.ts"
@@ -469,6 +469,24 @@ const races = (client: Layer.Layer<SqlClient.SqlClient, unknown>) => {
         yield* frontier.tend(id)
         assert.strictEqual((yield* stateOf("127.7.0.1:1"))?.state, "Left")
       }).pipe(Effect.provide(layer))
+    )
+
+    it.live(
+      "do not wait longer than fifteen seconds for one that stands still in the middle of a transaction",
+      () =>
+        Effect.gen(function* () {
+          const { frontier, id, sql } = yield* opened
+          const isHeld = yield* Deferred.make<void>()
+          yield* sql`UPDATE frontier_runs SET touched_at = touched_at`.pipe(
+            Effect.andThen(Deferred.succeed(isHeld, undefined)),
+            Effect.andThen(Effect.never),
+            sql.withTransaction,
+            Effect.forkScoped
+          )
+          yield* Deferred.await(isHeld)
+          yield* Effect.timeout(frontier.tend(id), "25 seconds")
+        }).pipe(Effect.scoped, Effect.provide(layer)),
+      60_000
     )
 
     it.live("begin another run when the one that was to be joined ends in that moment", () =>
