@@ -75,7 +75,7 @@ export const freePort = (): Promise<number> =>
 
 export const until = async (holds: () => boolean, what: string) => {
   for (let tries = 0; !holds(); tries++) {
-    if (tries > 4000) throw new Error(`waited 40 s for ${what}`)
+    if (tries > 10_000) throw new Error(`waited 100 s for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
