@@ -5,6 +5,7 @@ import { AddressBook, type AddressBookChange } from "../../src/addresses/Address
 import { BanList, isBannedIn } from "../../src/addresses/BanList.ts"
 import * as Gossip from "../../src/addresses/Gossip.ts"
 import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
@@ -704,6 +705,18 @@ for (const book of ["reference", "hardened"] as const) {
         assert.isFalse(yield* isBanned("[2001:db8::3]:8233"))
       }).pipe(Effect.provide(bookWorld()))
     )
+
+    if (isReference)
+      it.effect("of an earlier run that ends this second is left out, and one that ends in the next is not", () =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(1_800_000_000_000)
+          const list = yield* BanList.make([
+            { group: "192.0.2.1", reason: "x", untilSeconds: 1_800_000_000 },
+            { group: "192.0.2.2", reason: "x", untilSeconds: 1_800_000_001 }
+          ])
+          assert.deepStrictEqual([...HashMap.keys(yield* list.bans.get)], ["192.0.2.2"])
+        }).pipe(Effect.provide(BackgroundTasks.layer))
+      )
 
     if (isReference)
       it.effect("gives way, when there are too many, in the order they end (AB-21, EX-4)", () =>

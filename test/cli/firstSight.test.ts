@@ -112,7 +112,7 @@ describe("a local network", () => {
       const scope = yield* Scope.make()
       const third = yield* startNode(3).pipe(Scope.provide(scope))
       const nodes = [first, second, third]
-      for (const { network } of nodes) yield* network.awaitReady({ peers: 2 }).pipe(Effect.timeout("20 seconds"))
+      for (const { network } of nodes) yield* network.awaitReady({ peers: 2 }).pipe(Effect.timeout("100 seconds"))
       const hosts = nodes.map(({ address }) => PeerSocketAddress.format(address).split(":"))
       assert.deepStrictEqual(
         hosts.map(([host]) => host),

@@ -35,37 +35,33 @@ const stop = async (run: Run) => {
 }
 
 describe("a node", () => {
-  it(
-    "with 48 file descriptors says that they are too few, and outlives guests who take them all",
-    { timeout: 60_000 },
-    async () => {
-      const directory = directoryOf("descriptors")
-      const run = runOf(
-        spawn("sh", ["-c", 'ulimit -n 48; exec "$0" "$@"', process.execPath, "layers/bin.js", ...node], {
-          env: {
-            PATH: process.env["PATH"] ?? "",
-            HOME: directory,
-            XDG_CACHE_HOME: directory,
-            NETWORK_EFFECT_STATUS: "off"
-          },
-          stdio: ["ignore", "pipe", "pipe"]
-        })
-      )
-      await isListening(run)
-      assert.include(run.errors(), "this process may open fewer files than it has places for connections")
-      const guests = await Promise.allSettled(
-        Array.from({ length: 50 }, (_, n) => connection(portOf(run), `127.1.${n}.1`))
-      )
-      for (const guest of guests) if (guest.status === "fulfilled") guest.value.destroy()
-      // Their descriptors are free when they have left: the next one is spoken to.
-      const next = await connection(portOf(run), "127.2.0.1")
-      let heard = 0
-      next.on("data", (bytes) => (heard += bytes.length))
-      await until(() => heard > 0, "the next guest to be spoken to")
-      next.destroy()
-      await stop(run)
-    }
-  )
+  it("with 48 file descriptors says that they are too few, and outlives guests who take them all", async () => {
+    const directory = directoryOf("descriptors")
+    const run = runOf(
+      spawn("sh", ["-c", 'ulimit -n 48; exec "$0" "$@"', process.execPath, "layers/bin.js", ...node], {
+        env: {
+          PATH: process.env["PATH"] ?? "",
+          HOME: directory,
+          XDG_CACHE_HOME: directory,
+          NETWORK_EFFECT_STATUS: "off"
+        },
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+    )
+    await isListening(run)
+    assert.include(run.errors(), "this process may open fewer files than it has places for connections")
+    const guests = await Promise.allSettled(
+      Array.from({ length: 50 }, (_, n) => connection(portOf(run), `127.1.${n}.1`))
+    )
+    for (const guest of guests) if (guest.status === "fulfilled") guest.value.destroy()
+    // Their descriptors are free when they have left: the next one is spoken to.
+    const next = await connection(portOf(run), "127.2.0.1")
+    let heard = 0
+    next.on("data", (bytes) => (heard += bytes.length))
+    await until(() => heard > 0, "the next guest to be spoken to")
+    next.destroy()
+    await stop(run)
+  })
 
   it("with a home that cannot be written says so, keeps nothing, and goes on", async () => {
     const directory = directoryOf("file")

@@ -46,7 +46,7 @@ describe("a running node", () => {
     )
     await Promise.all([isListening(alice), isListening(bob)])
     bobAddress = /listening on ([\d.:]+)/.exec(bob.output())?.[1] ?? ""
-  }, 60_000)
+  })
 
   afterAll(async () => {
     for (const run of [alice, bob]) {
@@ -54,7 +54,7 @@ describe("a running node", () => {
       await run.ended
     }
     remove()
-  }, 60_000)
+  })
 
   it("says where its page is", async () => {
     await until(() => alice.output().includes("status page"), "the page")

@@ -25,7 +25,7 @@ describe("the status interface of the command", () => {
     })
     // Nor is there a line of log: a node says when it has bound its port.
     assert.lengthOf(run.errors().trim().split("\n"), 1)
-  }, 60_000)
+  })
 
   it("has the names and the login it was told to have, and ends by JSON-RPC", async () => {
     const cookie = join(home.directory, ".cookie")
@@ -46,7 +46,7 @@ describe("the status interface of the command", () => {
     assert.strictEqual(answer.status, 200)
     await run.ended
     assert.isFalse(existsSync(cookie))
-  }, 60_000)
+  })
 
   it("says in a sentence where the login cannot be written", async () => {
     const cookie = join(home.directory, "nowhere", ".cookie")
@@ -56,5 +56,5 @@ describe("the status interface of the command", () => {
     assert.deepStrictEqual(errors, [
       `network-effect: the login for JSON-RPC cannot be written to ${cookie}: choose another file with --rpc-cookie.`
     ])
-  }, 60_000)
+  })
 })

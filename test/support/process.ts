@@ -73,7 +73,7 @@ export const freePort = (): Promise<number> =>
     next()
   })
 
-export const until = async (holds: () => boolean, what: string, seconds = 40) => {
+export const until = async (holds: () => boolean, what: string, seconds = 100) => {
   for (let tries = 0; !holds(); tries++) {
     if (tries > seconds * 100) throw new Error(`waited ${seconds} s for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
