@@ -76,8 +76,8 @@ export const bundle = async (dist: string): Promise<void> => {
     entryFileNames: "[name].js",
     chunkFileNames: "[name].js",
     comments: false,
-    // Names of functions and classes stay: they are read in stack traces.
-    minify: { compress: true, mangle: { keepNames: true }, codegen: true },
+    // Names of classes stay: errors are told by them. Where a function is, its map says.
+    minify: { compress: true, mangle: { keepNames: { function: false, class: true } }, codegen: true },
     sourcemap: true
   })
   await build.close()
