@@ -1,6 +1,6 @@
 /** A node on a machine that is short of something: file descriptors, a disk, IPv6, a cache directory of its own, time to start. */
 import { execFileSync, spawn, spawnSync } from "node:child_process"
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
@@ -60,6 +60,28 @@ describe("a node", () => {
     next.on("data", (bytes) => (heard += bytes.length))
     await until(() => heard > 0, "the next guest to be spoken to")
     next.destroy()
+    await stop(run)
+  })
+
+  it("has a guest's descriptor back when it leaves before its turn, also one that has spoken", async () => {
+    const run = sharing(directoryOf("turns"))(...node, "--json")
+    await until(() => run.output().includes('"Listening"'), "the node to listen")
+    const [, port = ""] = /"Listening".*?127\.0\.0\.1:(\d+)/.exec(run.output()) ?? []
+    const sockets = () =>
+      readdirSync(`/proc/${run.child.pid}/fd`).filter((fd) => {
+        try {
+          return readlinkSync(`/proc/${run.child.pid}/fd/${fd}`).startsWith("socket:")
+        } catch {
+          return false
+        }
+      }).length
+    const before = sockets()
+    const guests = await Promise.all(Array.from({ length: 40 }, (_, n) => connection(Number(port), `127.1.${n}.1`)))
+    await until(() => sockets() > before + 20, "the guests to be taken in")
+    for (const guest of guests) guest.end("hello")
+    await until(() => sockets() === before, "the descriptors to be free")
+    // Who had its turn is told of, and most have not had it.
+    assert.isBelow(run.output().split('"HandshakeFailed"').length, 20)
     await stop(run)
   })
 
