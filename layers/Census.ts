@@ -44,7 +44,9 @@ const postgres = (url: string) =>
         PgClient.layer({
           url: Redacted.make(url),
           applicationName: "network-effect census",
-          connectTimeout: "5 seconds"
+          connectTimeout: "5 seconds",
+          // A machine that stands still in the middle of a transaction: others wait no longer for what it holds.
+          startupParameters: { idle_in_transaction_session_timeout: "15s" }
         })
     )
   )
@@ -105,6 +107,9 @@ interface RunFlags extends SourceFlags {
 const maxCached = 5000
 
 const agentOf = (contact: Option.Option<string>) => {
+  if (Option.isSome(contact) && contact.value.trim() === "") {
+    return Effect.fail(sentence("--contact is blank: say who runs this census."))
+  }
   const agent = Option.match(contact, {
     onNone: () => defaultUserAgent,
     onSome: (contact) => defaultUserAgent.replace(/\/$/, ` (${contact.replaceAll("/", "|")})/`)

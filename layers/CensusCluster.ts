@@ -4,7 +4,7 @@
  * @module
  */
 import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
-import { Duration, Layer, Option } from "effect"
+import { Duration, Effect, Layer, Logger, Option } from "effect"
 import { MessageStorage, RunnerAddress, ShardingConfig, SqlRunnerStorage } from "effect/cluster"
 import type { SqlClient } from "effect/sql"
 import * as ClusterCensus from "../src/census/ClusterCensus.ts"
@@ -21,6 +21,18 @@ const times = {
   runnerHealthCheckInterval: Duration.seconds(10),
   entityTerminationTimeout: Duration.seconds(5)
 }
+
+/**
+ * What the cluster says of itself is for whoever looks for a fault: while a database is away it is several lines a second, with
+ * stacks, of what the census says in one sentence.
+ */
+const quietly = Layer.effect(
+  Logger.CurrentLoggers,
+  Effect.map(
+    Logger.CurrentLoggers,
+    (loggers) => new Set([...loggers].map((to) => Logger.make((said) => to.log({ ...said, logLevel: "Debug" }))))
+  )
+)
 
 /**
  * `KeptCensus` of a network, on a database that all machines reach. `runner` is where the others reach this one; fails when
@@ -44,7 +56,8 @@ export const layer = <E>(
     Layer.provide(client)
   )
   const cluster = NodeClusterSocket.layer({ storage: "byo", shardingConfig }).pipe(
-    Layer.provide(Layer.mergeAll(runners, MessageStorage.layerNoop))
+    Layer.provide(Layer.mergeAll(runners, MessageStorage.layerNoop)),
+    Layer.provide(quietly)
   )
   return ClusterCensus.layer.pipe(Layer.provide(cluster), Layer.provide(SharedFrontier.layer))
 }

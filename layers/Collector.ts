@@ -12,5 +12,5 @@ import * as CollectorClient from "../src/status/CollectorClient.ts"
 export const layer = (url: string) =>
   Otlp.layerJson({ baseUrl: url, resource: { serviceName: "network-effect" } }).pipe(
     Layer.provide(CollectorClient.layer),
-    Layer.provide(NodeHttpClient.layerUndici)
+    Layer.provide(NodeHttpClient.layerNodeHttp)
   )

@@ -134,6 +134,10 @@ export const layerNode = (flags: StartFlags) => {
       })
     )
   ).pipe(Layer.catchCause(failing("choose another with --listen")))
+  if (Option.isNone(flags.status) && Option.isSome(flags.rpcCookie)) {
+    const message = "--rpc-cookie is a login of the status interface: say where that is with --status, which is off"
+    return Layer.effectContext(explained("")(Effect.fail(new SettingsFile.SettingsError({ message }))))
+  }
   return Option.match(flags.status, {
     onNone: () => Layer.succeed(StatusListening, { address: Option.none() }).pipe(Layer.provideMerge(node)),
     onSome: (address) => {

@@ -39,14 +39,10 @@ const initialLevel = Effect.gen(function* () {
 })
 
 const collector = (url: string) =>
-  URL.canParse(url) && /^https?:/.test(url)
-    ? Effect.succeed(
-        loaded(
-          () => import("./Collector.ts"),
-          ({ layer }) => layer(url)
-        )
-      )
-    : Effect.fail(new SettingsError({ message: `--otlp ${url} is not a URL: say http://host:port` }))
+  loaded(
+    () => import("./Collector.ts"),
+    ({ layer }) => layer(url)
+  )
 
 /** Logs, traces and metrics as the flags want them; their level can be changed while the node runs. */
 export const layer = Layer.unwrap(
@@ -58,7 +54,7 @@ export const layer = Layer.unwrap(
       const chosen = bounded(
         Option.isNone(logFormat) ? yield* defaultLogger : logFormat.value === "pretty" ? pretty : json
       )
-      const collected = Option.isNone(otlp) ? Layer.empty : yield* collector(otlp.value)
+      const collected = Option.isNone(otlp) ? Layer.empty : collector(otlp.value)
       const references = Layer.mergeAll(
         Logger.layer([control.filtered(chosen)]),
         toStderr,

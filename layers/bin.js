@@ -92,9 +92,13 @@ if (!isEnough(process.versions.node)) {
   // with a space that may grow or never does. Of a census it never does: with 59 460 known hosts it has 180 MB instead of 250.
   const keepNewSpace = () => setFlagsFromString("--semi-space-growth-factor=1")
   if (process.argv[2] === "census") keepNewSpace()
+  // The package has several modules in one file: where they were, and on which line, is what stack traces say.
+  process.setSourceMapsEnabled(true)
+  // PostgreSQL's client is a package beside this one, and stands on the Effect beside it: what speaks with it stands there too.
+  const isOnPostgres = process.argv.some((argument) => /^(--store=)?postgres(ql)?:\/\//i.test(argument))
   // A failure of its own has its own words; what is thrown here is a broken installation, which Node reports.
   void keepCompiled()
-    .then(() => import("./main.ts"))
+    .then(() => (isOnPostgres ? import("./main.ts") : import("./program.ts")))
     .then(({ run }) => {
       keepNewSpace()
       return run((stopping) => {

@@ -9,7 +9,7 @@ import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Layer, Runtime, Stdio } from "effect"
 import { Command } from "effect/cli"
-import { layerOutput, root } from "../src/cli/root.ts"
+import { layerOutput, root, withWords } from "../src/cli/root.ts"
 import { version } from "../src/version.ts"
 import * as Telemetry from "./Telemetry.ts"
 
@@ -78,5 +78,5 @@ export const run = (onStart: (stop: (code: number) => void) => void): void => {
         process.exit(wasStopped ? stoppedWith : code)
       })
     )
-  })(program.pipe(Effect.provide(platform)))
+  })(program.pipe(withWords, Effect.provide(platform)))
 }

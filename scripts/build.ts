@@ -1,15 +1,17 @@
 /**
- * Makes `dist`: JavaScript and types of `src` and `layers`, as the package has them.
+ * Makes `dist`: JavaScript and types of `src` and `layers`, and the program in few files, as the package has them.
  *
  *     npm run build
  *
  * Replaces `dist` and touches nothing else.
  */
 import { spawnSync } from "node:child_process"
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { stripTypeScriptTypes } from "node:module"
+import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseSync } from "oxc-parser"
+import { bundle } from "./bundle.ts"
 import { llmsText } from "./llms.ts"
 
 /** The types name each other as the sources do, `./Frame.ts`: in the package they are named as the JavaScript is. */
@@ -23,8 +25,8 @@ const nameTypesAsCode = (folder: string): void => {
 }
 
 /**
- * A source without the comments that have lines of their own, which stay as empty ones: nothing else moves, so source maps fit.
- * The types keep all of them, and are what is read.
+ * Code without the comments that have lines of their own, which stay as empty ones: nothing else moves. The types keep all of
+ * them, and are what is read.
  */
 const withoutComments = (file: string, text: string): string => {
   let thin = ""
@@ -40,67 +42,24 @@ const withoutComments = (file: string, text: string): string => {
   return thin + text.slice(at)
 }
 
-const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+/**
+ * The JavaScript of a source: its types are blanked out, as Node does when it runs one, and its imports named as files are here.
+ * Lines stay where they are, so a stack trace names the line of the source, and no map is needed.
+ */
+const withoutTypes = (text: string): string =>
+  stripTypeScriptTypes(text)
+    .replace(/((?:from|import)\s*\(?\s*"\.{1,2}\/[^"]*)\.ts"/g, '$1.js"')
+    .replaceAll(/ +$/gm, "")
+    .replaceAll(/(\S) {2,}/g, "$1 ")
 
-/** The numbers of a segment of a source map. Source: ECMA-426, section on mappings: base64 VLQ. */
-const numbersOf = (segment: string): ReadonlyArray<number> => {
-  const numbers: Array<number> = []
-  let [value, shift] = [0, 0]
-  for (const digit of segment) {
-    const bits = digits.indexOf(digit)
-    value |= (bits & 31) << shift
-    shift += 5
-    if ((bits & 32) !== 0) continue
-    numbers.push((value & 1) === 1 ? -(value >> 1) : value >> 1)
-    ;[value, shift] = [0, 0]
-  }
-  return numbers
-}
-
-const textOf = (number: number): string => {
-  let text = ""
-  for (let left = number < 0 ? (-number << 1) | 1 : number << 1; ; left >>= 5) {
-    if (left < 32) return text + digits[left]
-    text += digits[(left & 31) | 32]
-  }
-}
-
-/** The mappings of where lines begin: columns are a seventh of the package, and stack traces are read by line. */
-const byLine = (mappings: string): string => {
-  let [column, line] = [0, 0]
-  let [toldColumn, toldLine] = [0, 0]
-  return mappings
-    .split(";")
-    .map((segments) => {
-      let first = ""
-      for (const segment of segments.split(",")) {
-        const [generated = 0, , lines, columns] = numbersOf(segment)
-        if (lines === undefined || columns === undefined) continue
-        line += lines
-        column += columns
-        if (first !== "") continue
-        first = textOf(generated) + textOf(0) + textOf(line - toldLine) + textOf(column - toldColumn)
-        ;[toldColumn, toldLine] = [column, line]
-      }
-      return first
-    })
-    .join(";")
-}
-
-/** Takes comments out of the code and of the sources in its maps, and columns out of these: together half of the package. */
-const thinCode = (folder: string): void => {
+/** Writes the code of a folder of sources to a folder. */
+const writeCode = (folder: string, to: string): void => {
   for (const entry of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-    const file = join(folder, entry)
-    if (entry.endsWith(".js")) writeFileSync(file, withoutComments(file, readFileSync(file, "utf8")))
-    if (!entry.endsWith(".js.map")) continue
-    const map = JSON.parse(readFileSync(file, "utf8")) as {
-      readonly sources: ReadonlyArray<string>
-      mappings: string
-      sourcesContent: ReadonlyArray<string>
-    }
-    map.mappings = byLine(map.mappings)
-    map.sourcesContent = map.sourcesContent.map((text, index) => withoutComments(map.sources[index] ?? "", text))
-    writeFileSync(file, JSON.stringify(map))
+    if (!/\.[jt]s$/.test(entry) || entry.startsWith("status/page/")) continue
+    const source = join(folder, entry)
+    const file = join(to, folder, entry.replace(/\.ts$/, ".js"))
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, withoutComments(file, withoutTypes(readFileSync(source, "utf8"))))
   }
 }
 
@@ -152,42 +111,39 @@ const importOnlyWhatIsUsed = (folder: string): void => {
   }
 }
 
-/** Every module of a built folder that these lead to, by what code and types import; without its extension. */
+/** Every module of a built folder whose types these lead to; without its extension. */
 const reachedFrom = (entries: ReadonlyArray<string>): ReadonlySet<string> => {
   const reached = new Set<string>()
   const waiting = [...entries]
   for (let module = waiting.pop(); module !== undefined; module = waiting.pop()) {
     // A comment may name one that is none.
-    if (reached.has(module) || !existsSync(`${module}.js`)) continue
+    if (reached.has(module) || !existsSync(`${module}.d.ts`)) continue
     reached.add(module)
-    for (const extension of [".js", ".d.ts"]) {
-      const text = readFileSync(`${module}${extension}`, "utf8")
-      for (const [, target = ""] of text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]*)\.js"/g)) {
-        waiting.push(join(dirname(module), target))
-      }
+    const text = readFileSync(`${module}.d.ts`, "utf8")
+    for (const [, target = ""] of text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]*)\.js"/g)) {
+      waiting.push(join(dirname(module), target))
     }
   }
   return reached
 }
 
-/** The command's own modules are for nobody to import: they go without types, and without maps. */
-const thinCommand = (folder: string): void => {
+/** Types that nobody can come by from what is exported are left out. */
+const thinTypes = (folder: string): void => {
   const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as {
     readonly exports: Readonly<Record<string, string>>
   }
   const reached = reachedFrom(Object.values(exports).map((path) => join(folder, path.replace(/\.ts$/, ""))))
   for (const entry of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     const file = join(folder, entry)
-    if (!entry.endsWith(".js") || reached.has(file.slice(0, -".js".length))) continue
-    rmSync(file.replace(/\.js$/, ".d.ts"))
-    rmSync(`${file}.map`)
-    writeFileSync(file, readFileSync(file, "utf8").replace(/^\/\/# sourceMappingURL=.*\n?/m, ""))
+    if (entry.endsWith(".d.ts") && !reached.has(file.slice(0, -".d.ts".length))) rmSync(file)
   }
 }
 
-/** Makes `dist`; false when it does not compile, and then the compiler has said why on stderr. */
-export const build = (): boolean => {
+/** `true` when it compiles, and is there. */
+export const build = async (): Promise<boolean> => {
   process.chdir(new URL("..", import.meta.url).pathname)
+  // Node says of `stripTypeScriptTypes` that it may change. It does the same whenever it runs a source of ours.
+  process.removeAllListeners("warning")
   rmSync("dist", { recursive: true, force: true })
   const compiler = join("node_modules", "typescript", "bin", "tsc")
   // On stderr: the stdout of `npm pack --json` is for the program that reads it.
@@ -196,17 +152,18 @@ export const build = (): boolean => {
   })
   if (status !== 0) return false
   nameTypesAsCode("dist")
+  thinTypes("dist")
+  for (const folder of ["src", "layers"]) writeCode(folder, "dist")
   importOnlyWhatIsUsed("dist")
-  thinCode("dist")
-  thinCommand("dist")
   cpSync("src/status/page", "dist/src/status/page", { recursive: true })
+  await bundle(resolve("dist"))
   writeFileSync("dist/llms.txt", llmsText())
   return true
 }
 
 if (process.argv[1] === import.meta.filename) {
-  if (!build()) process.exit(1)
+  if (!(await build())) process.exit(1)
   console.log(
-    "built dist/src/index.js, dist/src/simulation/index.js and dist/layers/index.js, with types, and dist/llms.txt"
+    "built the library and its types in dist/src and dist/layers, the program in dist/program, and dist/llms.txt"
   )
 }

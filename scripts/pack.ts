@@ -121,12 +121,12 @@ const replace = (name: string, text: string): void => {
   renameSync(`${backupOf(name)}.new`, name)
 }
 
-const swap = (): void => {
+const swap = async (): Promise<void> => {
   if (swapped.some((name) => existsSync(backupOf(name)))) {
     console.error("package.json is still that of a pack which was stopped: the checkout's is put back first")
     restore()
   }
-  if (!build()) throw new Error("nothing is packed: it does not compile")
+  if (!(await build())) throw new Error("nothing is packed: it does not compile")
   const checkout = JSON.parse(readFileSync(manifest, "utf8")) as Manifest
   const repository = repositoryOf(checkout.repository, originOf())
   place()
@@ -139,7 +139,7 @@ if (process.argv[1] === import.meta.filename) {
   const [, , step] = process.argv
   try {
     if (step === "restore") restore()
-    else swap()
+    else await swap()
   } catch (error) {
     console.error(`network-effect: ${error instanceof Error ? error.message : String(error)}`)
     process.exit(1)

@@ -155,11 +155,26 @@ const runs = planned()
 const trials = runs.flatMap((run) => run.trials)
 const processes = Array.from({ length: Math.min(jobs, runs.length) }, () => new TestProcess(makeCopy(root)))
 
-/** Without a rule something may go on without end. */
-const patienceMillis = 120_000
-const [firstProcess = fail("there are no requirements")] = processes
 const filesOf = (trials: ReadonlyArray<Trial>) => [...new Set(trials.map(({ file }) => file))]
-const withRules = await firstProcess.run({ files: filesOf(trials) }, 20 * patienceMillis)
+
+/**
+ * What is slower without a rule by so much does not end. It is as busy as when it ran with all of them, on the same machine a few
+ * minutes before; what waits for something that does not come is a matter of this limit alone, and a sixth of all trials do.
+ */
+const slowness = 20
+const leastTimeoutMillis = 5000
+/** Of a process in which a test goes on without giving it a turn. */
+const patienceMillis = 120_000
+
+/** Files in the order of their trials, in as many parts as there are processes; each begins where the others do not. */
+const files = filesOf(trials)
+const parts = processes.map((_, part) => files.filter((_, index) => index % processes.length === part))
+const ranInParts = await Promise.all(
+  processes.map((process, part) => process.run({ files: parts[part] ?? [] }, 20 * patienceMillis))
+)
+const withRules: Ran | "endless" = ranInParts.some((ran) => ran === "endless")
+  ? "endless"
+  : ranInParts.flatMap((ran) => (ran === "endless" ? [] : ran))
 console.log(
   `${trials.length} tests ran with all rules in ${secondsSince(started)}; now ${runs.length} runs without one each`
 )
@@ -167,6 +182,12 @@ console.log(
 /** Which tests name a scenario is known once they have run. */
 const titlesOf = (trial: Trial): ReadonlyArray<string> =>
   withRules === "endless" ? [] : testsOf(withRules, trial).map(({ title }) => title)
+
+/** How long it may take without its rule. */
+const timeoutOf = (trials: ReadonlyArray<Trial>): number => {
+  const own = withRules === "endless" ? [] : trials.flatMap((trial) => testsOf(withRules, trial))
+  return Math.max(leastTimeoutMillis, slowness * Math.max(0, ...own.map(({ millis }) => millis)))
+}
 
 let done = 0
 let unheld = 0
@@ -180,7 +201,12 @@ const work = async (runner: TestProcess) => {
     for (const [file, text] of run.changed) writeFileSync(join(runner.copy, file), text)
     // Those of the run before are as they were.
     const without = await runner.run(
-      { changed: [...files, ...restored], files: filesOf(run.trials), titles: run.trials.flatMap(titlesOf) },
+      {
+        changed: [...files, ...restored],
+        files: filesOf(run.trials),
+        titles: run.trials.flatMap(titlesOf),
+        timeoutMillis: timeoutOf(run.trials)
+      },
       patienceMillis
     )
     for (const file of files) writeFileSync(join(runner.copy, file), sources.get(file)?.text ?? "")

@@ -5,7 +5,7 @@
  *                         [--record DIR] [--jobs N]
  *
  *     npm run simulate -- --scenario eclipse --book reference|hardened [--groups 1,8,32,128] [--seeds A..B] [--world distinct|crowded]
- *         [--script NAME] [--without RULE,…] [--hours H]
+ *         [--script NAME] [--without RULE,…] [--hours H] [--results FILE] [--json]
  *
  * Without a scenario, each seed runs one of them in turn. As many worlds run at a time as the machine has cores, or `--jobs`, each
  * in a thread of its own; what they have to say is printed in the order of their seeds. With `--keep-going` a failure is told in two lines and the next
@@ -14,18 +14,20 @@
  * `--replay` every world is recorded, and what its connections decided is compared with what their records make them decide.
  *
  * With `--book` the scenario `eclipse` is a node that dials and crawls without any bytes, for a day of each seed, and prints
- * what part of its outbound connections an attacker ends with.
+ * what part of its outbound connections an attacker ends with; with `--json` as one line of JSON for each number of groups. With
+ * `--results` the figures of each seed are appended to FILE, and those in it are not played again: a study of hours may be ended
+ * at any time, and begun again by the same command. Who changes a rule begins a new file.
  *
- * Needs nothing, and writes nothing but those records. Exit code 1 when a world failed or a connection was replayed otherwise.
+ * Needs nothing, and writes nothing but those records and results. Exit code 1 when a world failed or a connection was replayed otherwise.
  */
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs"
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { isMainThread } from "node:worker_threads"
 import { Replay } from "network-effect"
 import { Simulated } from "network-effect/layers"
-import { Eclipse, scenarios, Simulation } from "network-effect/simulation"
+import { Eclipse, EclipseRecords, scenarios, Simulation } from "network-effect/simulation"
 import { playAll, runThread } from "./bench/support/threads.ts"
 
 const fail = (message: string): never => {
@@ -55,6 +57,8 @@ const readFlags = () => {
         world: { type: "string", default: "distinct" },
         script: { type: "string", default: "front-run" },
         without: { type: "string", default: "" },
+        results: { type: "string" },
+        json: { type: "boolean" },
         record: { type: "string" },
         replay: { type: "boolean" },
         jobs: { type: "string" }
@@ -75,55 +79,82 @@ const [, first = "1", last = first] =
   fail(`--seeds ${flags.seeds} is not a range: say A..B, for example 1..100`)
 if (Number(last) < Number(first)) fail(`--seeds ${flags.seeds} ends before it begins`)
 
-/** One line for each number of groups: what an attacker ends with, over all seeds. */
+/** What an earlier run of a study left, in a file that can be written. */
+const readResults = (file: string): ReadonlyMap<string, Eclipse.Figures> => {
+  try {
+    appendFileSync(file, "")
+    const { figures, unreadable } = EclipseRecords.parse(readFileSync(file, "utf8"))
+    if (unreadable > 0) {
+      // The one that was being written when it was ended, or something else. What follows begins a line of its own.
+      console.error(`simulate: ${unreadable} lines of ${file} are not whole, and left aside`)
+      appendFileSync(file, "\n")
+    }
+    return figures
+  } catch (error) {
+    return fail(`--results ${file} cannot be used: ${(error as Error).message}`)
+  }
+}
+
+const keep = (file: string, line: string) => {
+  try {
+    appendFileSync(file, `${line}\n`)
+  } catch (error) {
+    fail(`--results ${file} cannot be written: ${(error as Error).message}`)
+  }
+}
+
+/** What an attacker ends with for each number of groups, over all seeds. */
 const study = (book: string) => {
   if (book !== "reference" && book !== "hardened") return fail(`--book ${book} is none: say reference or hardened`)
-  if (flags.world !== "distinct" && flags.world !== "crowded") return fail(`there is no world ${flags.world}`)
-  const script =
-    Eclipse.scripts[flags.script] ??
-    fail(`there is no script ${flags.script}: ${Object.keys(Eclipse.scripts).join(", ")}`)
-  const rules = Object.fromEntries(flags.without === "" ? [] : flags.without.split(",").map((rule) => [rule, false]))
+  const { json, results, script: name, without, world } = flags
+  if (world !== "distinct" && world !== "crowded") return fail(`there is no world ${world}`)
+  const script = Eclipse.scripts[name] ?? fail(`there is no script ${name}: ${Object.keys(Eclipse.scripts).join(", ")}`)
+  const off = without === "" ? [] : without.split(",")
+  const unknown = off.find((rule) => !(rule in Eclipse.rules))
+  if (unknown !== undefined) fail(`there is no rule ${unknown}: ${Object.keys(Eclipse.rules).join(", ")}`)
+  const rules = Object.fromEntries(off.map((rule) => [rule, false]))
   const hours = flags.hours === undefined ? {} : { hours: number("hours", flags.hours, 0) }
+  const before = results === undefined ? new Map<string, Eclipse.Figures>() : readResults(results)
   Error.stackTraceLimit = 0
   const columns: Array<Record<string, string | number>> = []
-  for (const groups of script.groups === undefined ? flags.groups.split(",") : [String(script.groups)]) {
-    const played: Array<ReturnType<typeof Eclipse.run>> = []
+  for (const text of script.groups === undefined ? flags.groups.split(",") : [String(script.groups)]) {
+    const groups = number("groups", text, 0)
+    const worlds: Array<Eclipse.Figures> = []
     for (let seed = Number(first); seed <= Number(last); seed++) {
-      const world = flags.world
-      played.push(Eclipse.run({ seed, book, world, rules, groups: number("groups", groups, 0), ...script, ...hours }))
+      const played = { script: name, book, world, groups, without, seed, ...hours } as const
+      const known = before.get(EclipseRecords.keyOf(played))
+      const figures = known ?? Eclipse.run({ seed, book, world, rules, groups, ...script, ...hours })
+      if (known === undefined && results !== undefined) keep(results, EclipseRecords.format(played, figures))
+      worlds.push(figures)
     }
-    const of = (what: (figures: (typeof played)[number]) => number | undefined, digits = 0) => {
-      const values = played.map(what).filter((value) => value !== undefined && Number.isFinite(value))
-      const at = (share: number) => Eclipse.quantile(values as ReadonlyArray<number>, share).toFixed(digits)
-      return values.length === 0
-        ? "never"
-        : `${at(0.5)} (${at(0.05)} to ${at(0.95)})${values.length < played.length ? `, ${values.length} of ${played.length}` : ""}`
+    if (json === true) {
+      const spreads = Object.entries(measures(script)).map(([what, of]) => [what, EclipseRecords.spreadOf(worlds, of)])
+      console.log(
+        JSON.stringify({ script: name, book, world, groups, without, ...hours, ...Object.fromEntries(spreads) })
+      )
+      continue
     }
+    const told = Object.entries(measures(script)).map(([what, of]) => {
+      const spread = EclipseRecords.spreadOf(worlds, of)
+      if (spread === undefined) return [what, "never"]
+      const { high, low, median, values } = spread
+      const some = values < worlds.length ? `, ${values} of ${worlds.length}` : ""
+      const text = (value: number) => value.toFixed(what.startsWith("s to 8") || what.startsWith("h ") ? 1 : 0)
+      return [what, `${text(median)} (${text(low)} to ${text(high)})${some}`]
+    })
     columns.push({
       book,
       groups,
-      seeds: played.length,
-      "attacker's share, %": of(({ share }) => 100 * share, 1),
-      "honest outbound": of(({ honest }) => honest),
-      "fewest honest": Math.min(...played.map(({ honest }) => honest)),
-      "share of book, %": of(({ shareOfBook }) => 100 * shareOfBook),
-      "share of cache file, %": of(({ shareOfCache }) => 100 * shareOfCache),
-      "s to 8": of(({ secondsTo8 }) => secondsTo8, 1),
-      "s to 75": of(({ secondsTo75 }) => secondsTo75),
-      "h to half": of(({ hoursToHalf }) => hoursToHalf, 1),
-      "h to 90 %": of(({ hoursTo90 }) => hoursTo90, 1),
-      dials: of(({ dials }) => dials),
-      "dials in vain, %": of(({ wasted }) => 100 * wasted),
-      "s between dials of one, least": Math.min(...played.map(({ leastRedialSeconds }) => leastRedialSeconds)).toFixed(
+      seeds: worlds.length,
+      ...Object.fromEntries(told),
+      "fewest honest": Math.min(...worlds.map(({ honest }) => honest)),
+      "s between dials of one, least": Math.min(...worlds.map(({ leastRedialSeconds }) => leastRedialSeconds)).toFixed(
         1
-      ),
-      ...(script.restarts === true ? { "honest after restart": of((figures) => figures.honestAfterRestart) } : {}),
-      ...(script.partition === true ? { "s to both sides": of((figures) => figures.secondsToMixed) } : {})
+      )
     })
   }
-  console.log(
-    `${flags.script}, ${flags.world} groups${flags.without === "" ? "" : `, without ${flags.without}`}: median (5 % to 95 %)`
-  )
+  if (json === true) return process.exit(0)
+  console.log(`${name}, ${world} groups${without === "" ? "" : `, without ${without}`}: median (5 % to 95 %)`)
   for (const key of Object.keys(columns[0] ?? {})) {
     console.log(`${key.padEnd(30)} ${columns.map((column) => String(column[key]).padEnd(24)).join("")}`)
   }
@@ -131,6 +162,25 @@ const study = (book: string) => {
   console.log(`${((system + user) / 1e6).toFixed(0)} s of CPU`)
   return process.exit(0)
 }
+
+/** What is told of worlds, by name. */
+function measures(script: Partial<Eclipse.Options>): Record<string, (figures: Eclipse.Figures) => number | undefined> {
+  return {
+    "attacker's share, %": ({ share }) => 100 * share,
+    "honest outbound": ({ honest }) => honest,
+    "share of book, %": ({ shareOfBook }) => 100 * shareOfBook,
+    "share of cache file, %": ({ shareOfCache }) => 100 * shareOfCache,
+    "s to 8": ({ secondsTo8 }) => secondsTo8,
+    "s to 75": ({ secondsTo75 }) => secondsTo75,
+    "h to half": ({ hoursToHalf }) => hoursToHalf,
+    "h to 90 %": ({ hoursTo90 }) => hoursTo90,
+    dials: ({ dials }) => dials,
+    "dials in vain, %": ({ wasted }) => 100 * wasted,
+    ...(script.restarts === true ? { "honest after restart": (figures) => figures.honestAfterRestart } : {}),
+    ...(script.partition === true ? { "s to both sides": (figures) => figures.secondsToMixed } : {})
+  }
+}
+
 if (flags.book !== undefined) study(flags.book)
 const nodes = flags.nodes === undefined ? undefined : number("nodes", flags.nodes, 2)
 const hours = flags.hours === undefined ? undefined : number("hours", flags.hours, 0)

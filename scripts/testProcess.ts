@@ -57,6 +57,8 @@ export interface Tests {
   readonly changed?: ReadonlyArray<string>
   /** Whether the first failure is the end. */
   readonly bail?: boolean
+  /** After which a test that has no limit of its own is `endless`. */
+  readonly timeoutMillis?: number
 }
 
 /** A process that runs tests in a copy; a new one where that had to be killed, or ended by itself. */
@@ -74,13 +76,17 @@ export class TestProcess {
   }
 
   /** What tests come to; `endless` when the process has not answered in time, and is gone. */
-  async run({ bail, changed = [], files, titles = [] }: Tests, patienceMillis: number): Promise<Ran | "endless"> {
+  async run(
+    { bail, changed = [], files, timeoutMillis, titles = [] }: Tests,
+    patienceMillis: number
+  ): Promise<Ran | "endless"> {
     const child = (this.#child ??= await this.#start())
     const wanted: Wanted = {
       changed: changed.map((file) => join(this.copy, file)),
       files,
       pattern: titles.length === 0 ? undefined : `(?:${[...new Set(titles)].map(Pattern.escape).join("|")})$`,
-      bail
+      bail,
+      timeoutMillis
     }
     return await new Promise((resolve) => {
       const end = (outcome: Ran | "endless") => {

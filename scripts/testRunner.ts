@@ -17,6 +17,8 @@ export interface Wanted {
   readonly pattern?: string | undefined
   /** Whether the first failure is the end. */
   readonly bail?: boolean | undefined
+  /** After which a test that has no limit of its own is `endless`; 20 s unless given. */
+  readonly timeoutMillis?: number | undefined
 }
 
 export interface Test {
@@ -26,11 +28,12 @@ export interface Test {
   /** With the names of what it is in. */
   readonly fullName: string
   readonly state: "passed" | "failed" | "endless"
+  readonly millis: number
 }
 
 export type Ran = ReadonlyArray<Test>
 
-const testTimeoutMillis = 20_000
+const defaultTimeoutMillis = 20_000
 
 process.env["NODE_ENV"] = "test"
 process.env["VITEST"] = "1"
@@ -41,12 +44,20 @@ const vitest = await createVitest("test", {
   maxWorkers: 1,
   reporters: [{}],
   setupFiles: process.argv.slice(2),
-  testTimeout: testTimeoutMillis
+  testTimeout: defaultTimeoutMillis
 })
 
-const run = async ({ bail = false, changed, files, pattern }: Wanted): Promise<Ran> => {
-  vitest.config.bail = bail ? 1 : 0
-  for (const project of vitest.projects) project.config.bail = bail ? 1 : 0
+const run = async ({
+  bail = false,
+  changed,
+  files,
+  pattern,
+  timeoutMillis = defaultTimeoutMillis
+}: Wanted): Promise<Ran> => {
+  for (const { config } of [vitest, ...vitest.projects]) {
+    config.bail = bail ? 1 : 0
+    config.testTimeout = timeoutMillis
+  }
   for (const file of changed) vitest.invalidateFile(file)
   if (pattern === undefined) vitest.resetGlobalTestNamePattern()
   else vitest.setGlobalTestNamePattern(new RegExp(pattern))
@@ -57,10 +68,9 @@ const run = async ({ bail = false, changed, files, pattern }: Wanted): Promise<R
       const result = test.result()
       if (result.state !== "passed" && result.state !== "failed") return []
       const errors = result.state === "failed" ? result.errors : []
-      const isEndless =
-        errors.length > 0 &&
-        errors.every(({ message }) => String(message).includes(`timed out in ${testTimeoutMillis}ms`))
-      return [{ file, title: test.name, fullName: test.fullName, state: isEndless ? "endless" : result.state }]
+      const isEndless = errors.length > 0 && errors.every(({ message }) => /timed out in \d+ms/.test(String(message)))
+      const state = isEndless ? "endless" : result.state
+      return [{ file, title: test.name, fullName: test.fullName, state, millis: test.diagnostic()?.duration ?? 0 }]
     })
   })
 }

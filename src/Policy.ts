@@ -388,6 +388,15 @@ export interface Policy {
   readonly groupsSettled: Duration.Duration
 
   /**
+   * Of more parts that are known, most may be where nobody is. Those where somebody answered within `groupMemory`, as long as a
+   * host is away that comes back every day, each have a place for their first connection. When there are fewer than
+   * `groupsForOneEach` of them, and for `groupsMet` none was new, second connections have the places left over: eight times as long
+   * as the last of 45 parts takes to be found among two thousand, in the mean.
+   */
+  readonly groupMemory: Duration.Duration
+  readonly groupsMet: Duration.Duration
+
+  /**
    * Outbound peers of longest standing, of distinct parts, that are dialled first after a start.
    *
    * Source: Bitcoin Core net.h, `MAX_BLOCK_RELAY_ONLY_ANCHORS`, 2; more here, for there all other connections relay too.
@@ -683,6 +692,8 @@ export const defaults: Policy = {
   ownAddressCapacity: 256,
   groupsForOneEach: 75,
   groupsSettled: Duration.minutes(5),
+  groupMemory: Duration.hours(24),
+  groupsMet: Duration.hours(1),
   anchorCapacity: 4,
   tenureAge: Duration.hours(24),
   tenureShare: 4,

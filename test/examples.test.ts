@@ -24,7 +24,7 @@ const run = async (name: string) => {
   const { stderr, stdout } = await promisify(execFile)(process.execPath, [`scripts/examples/${name}.ts`], {
     cwd: root,
     env,
-    timeout: 30_000
+    timeout: 100_000
   })
   assert.strictEqual(stderr, "")
   return stdout.trim().split("\n")
@@ -33,7 +33,6 @@ const run = async (name: string) => {
 const hash = "029f11d80ef9765602235e1bc9727e3eb6ba20839319f761fee920d63401e327"
 const id = "c4eaa58879081de3c24a7b117ed2b28300e7ec4c4c1dff1d3f1268b7857a4ddb"
 
-// One after the other: they use the same addresses.
 describe("the example", () => {
   it("ask-for-a-block prints a block", async () => {
     assert.deepStrictEqual(await run("ask-for-a-block"), [`${hash}: 382 bytes, transactions ${id}`])
@@ -83,7 +82,7 @@ describe("a program of somebody else", () => {
     return promisify(execFile)(existsSync(node) ? node : process.execPath, [file], {
       cwd: folder,
       env,
-      timeout: 30_000
+      timeout: 100_000
     })
   }
 

@@ -30,6 +30,7 @@ const rank: Record<string, number> = {
   "src/cli": 8,
   "src/index.ts": 9,
   // The first that fits.
+  "layers/program.ts": 13,
   "layers/main.ts": 12,
   "layers/commands": 11,
   layers: 10

@@ -1,7 +1,8 @@
 /**
  * A census of nodes that listen in another process: nodes a minute, CPU and memory of the census alone, and in the same run
  * bare connections of node:net to the same listeners. Then what the command takes that knows 50 000 hosts, on Linux. With
- * --worlds, censuses of simulated networks of which the truth is known, one for each seed: recall, precision and the interval.
+ * --worlds, censuses of simulated networks of which the truth is known, one for each seed: recall, precision, the interval,
+ * and what it took: time, and messages counted on the wire, for each node that was reached.
  *
  *     npm run bench -- census [--listeners 500] [--told 100]
  *     npm run bench -- census --worlds 1..10 [--nodes 5000]
@@ -200,6 +201,9 @@ interface Row {
   readonly wrong: number
   /** Of the interval, as a part of the truth. */
   readonly width: number
+  /** Of the network's time, and both ways, whatever was sent to hosts that are no nodes included. */
+  readonly "ms a node": number
+  readonly "messages a node": number
 }
 
 /** One censused world. */
@@ -216,7 +220,7 @@ const playWorld = (seed: number, nodes: number): Row => {
     pauseMinutes: 60,
     latency: [50, 150]
   })
-  const { dials, found, report, seconds, throughout, truth, wrong } = outcome
+  const { dials, found, messages, report, seconds, throughout, truth, wrong } = outcome
   const [low, high] = [report.low ?? 0, report.high ?? Number.POSITIVE_INFINITY]
   const row = {
     seed,
@@ -229,6 +233,10 @@ const playWorld = (seed: number, nodes: number): Row => {
     recall: Number((found / throughout).toFixed(4)),
     wrong,
     dials,
+    sent: messages.sent,
+    received: messages.received,
+    "messages a node": Number(((messages.sent + messages.received) / report.reachable).toFixed(2)),
+    "ms a node": Number(((1000 * seconds) / report.reachable).toFixed(1)),
     "virtual s": Math.round(seconds),
     "dials a second": Number((dials / seconds).toFixed(1)),
     "real s": Math.round(Number(process.hrtime.bigint() - started) / 1e9)
@@ -245,11 +253,14 @@ const worlds = async (range: string, nodes: number): Promise<void> => {
   }
   const seeds = boundsOf(range)
   await playAll({ file: import.meta.filename, args: [String(nodes)], seeds, jobs: availableParallelism(), tell })
-  const median = rows.map(({ width }) => width).toSorted((a, b) => a - b)[Math.floor(rows.length / 2)] ?? 0
+  const medianOf = (of: (row: Row) => number) =>
+    rows.map(of).toSorted((a, b) => a - b)[Math.floor(rows.length / 2)] ?? 0
   console.log(
     `the interval holds the truth in ${rows.filter(({ holds }) => holds).length} of ${rows.length}, ` +
-      `median width ${(100 * median).toFixed(1)} %, least recall ${Math.min(...rows.map(({ recall }) => recall))}, ` +
-      `wrongly reached ${rows.reduce((sum, { wrong }) => sum + wrong, 0)}`
+      `median width ${(100 * medianOf(({ width }) => width)).toFixed(1)} %, least recall ${Math.min(...rows.map(({ recall }) => recall))}, ` +
+      `wrongly reached ${rows.reduce((sum, { wrong }) => sum + wrong, 0)}; for each node that was reached ` +
+      `${medianOf((row) => row["messages a node"]).toFixed(2)} messages and ` +
+      `${medianOf((row) => row["ms a node"]).toFixed(0)} ms of the network's time (medians)`
   )
 }
 

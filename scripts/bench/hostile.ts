@@ -1,13 +1,17 @@
 /**
  * What strangers and a standard stream can do to an honest peer of a node, and to the machine the node is on.
  *
- *     npm run bench -- hostile [--seconds 10] [--only inv,drips]
+ *     npm run bench -- hostile [--seconds 10] [--only inv,drips] [--realtime]
  *
  * For each load a node of its own, as `network-effect start` runs it. An honest peer pings it twenty times a second before,
  * during and after the load; the load comes from a process of its own. Printed are that peer's pings, the node's memory, and
  * what it wrote to stdout and stderr, carried forward to an hour. Loopback only.
+ *
+ * On a machine with other work to do, `--realtime` (Linux, as root) puts the honest peer before the node, the node before its
+ * load, and all of them before the rest. `chrt -r` is no way to do that: whoever shares a core then waits for a turn of 100 ms
+ * to end, and that is what would be measured.
  */
-import { fork, spawn, type ChildProcess } from "node:child_process"
+import { execFileSync, fork, spawn, type ChildProcess } from "node:child_process"
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from "node:fs"
 import * as net from "node:net"
 import { tmpdir } from "node:os"
@@ -178,6 +182,16 @@ const loads: Readonly<Record<string, (place: Place) => Promise<void>>> = {
   "stalled-stdout": floodOf(() => inventory("inv", 1000))
 }
 
+/** Who runs first where there are fewer cores than processes: the higher number. */
+const turns = { peer: 30, node: 20, load: 10 }
+
+const isRealtime = process.argv.includes("--realtime")
+
+/** First in, first out among those of its number, and before everything that has none. */
+const takeTurn = (who: keyof typeof turns, pid: number | undefined): void => {
+  if (isRealtime) execFileSync("chrt", ["--all-tasks", "--fifo", "--pid", String(turns[who]), String(pid)])
+}
+
 // -- the node and the honest peer ----------------------------------------------------------------------------------------
 
 const nodeWith = async (folder: string, isStalled: boolean) => {
@@ -190,6 +204,7 @@ const nodeWith = async (folder: string, isStalled: boolean) => {
     env: { ...process.env, HOME: folder, XDG_CACHE_HOME: folder }
   })
   descriptors.forEach(closeSync)
+  takeTurn("node", child.pid)
   // Read as far as the addresses, and then no more.
   let head = ""
   child.stdout?.on("data", (chunk: Buffer) => {
@@ -269,6 +284,7 @@ const measure = async (load: string, seconds: number) => {
     const before = await peer.during(quiet)
     const [memoryBefore, writtenBefore] = [node.memory(), node.written()]
     const attacker = fork(import.meta.filename, [load, JSON.stringify(node.place)])
+    takeTurn("load", attacker.pid)
     await new Promise((resolve) => attacker.once("message", resolve))
     let most = 0
     const looking = setInterval(() => (most = Math.max(most, node.memory())), 200)
@@ -305,8 +321,13 @@ const measure = async (load: string, seconds: number) => {
 export const run = async (args: ReadonlyArray<string>): Promise<void> => {
   const { values } = parseArgs({
     args: [...args],
-    options: { seconds: { type: "string", default: "10" }, only: { type: "string" } }
+    options: {
+      seconds: { type: "string", default: "10" },
+      only: { type: "string" },
+      realtime: { type: "boolean", default: false }
+    }
   })
+  takeTurn("peer", process.pid)
   const names = values.only?.split(",") ?? Object.keys(loads)
   const unknown = names.filter((name) => !Object.hasOwn(loads, name))
   if (unknown.length > 0)

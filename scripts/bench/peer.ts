@@ -4,8 +4,8 @@
  *
  *     npm run bench -- peer [--seconds 3] [--idle 1000,10000] [--record]
  *
- * With --record the round trips are measured in turns with nobody recording and with both ends recorded to a folder of
- * their own, which is removed afterwards; nothing else is measured then.
+ * With --record the round trips are measured in short turns with nobody recording and with both ends recorded to a folder
+ * of their own, which is removed afterwards; nothing else is measured then. --seconds is the time of all turns of one kind.
  *
  * A round trip is `mempool` and the empty `inv` that answers it: both ends are connections of ours and share one process,
  * as both ends of the bare echo do. Idle peers are held by a second process, which needs as many open files as there are
@@ -170,8 +170,10 @@ const listen = Effect.flatMap(InboundTransport, (transport) =>
   transport.listen(PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"))
 )
 
-/** Requests through connections of ours; those of the first second, or less, count for nothing. */
-const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
+const trip = (peer: Peer) => Effect.orDie(peer.request({ _tag: "MempoolTransactionIds" }))
+
+/** Connections of ours, that are there as long as the scope. */
+const connected = Effect.fnUntraced(function* (count: number) {
   const transport = yield* OutboundTransport
   const listener = yield* listen
   const peers: Array<Peer> = []
@@ -179,36 +181,45 @@ const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
     peers.push(yield* Effect.flatMap(transport.dial(listener.address), connection))
     yield* Effect.flatMap(listener.accept, connection)
   }
-  const trip = (peer: Peer) => Effect.orDie(peer.request({ _tag: "MempoolTransactionIds" }))
+  return peers
+})
+
+/** Requests through connections of ours; those of the first second, or less, count for nothing. */
+const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
+  const peers = yield* connected(count)
   yield* rate(peers, Math.min(1, seconds / 2), trip)
   return yield* rate(peers, seconds, trip)
 }, Effect.scoped)
 
-/** Rounds that are compared, each of both. */
-const recordRounds = 5
+/** Turns that are compared, each of both, after some that count for nothing. */
+const turns = { warm: 5, counted: 40 }
 
-/** What recording costs: round trips without and with, one after the other, in rounds. */
+/** What recording costs: the same round trips without and with, in short turns, so that what else the machine does is of both. */
 const recordedRates = Effect.fnUntraced(function* (seconds: number) {
   const rows: Array<Record<string, string | number>> = []
   for (const count of peerCounts) {
     const plain: Array<Trips> = []
     const recorded: Array<Trips> = []
-    let bytes = 0
-    for (let round = 0; round < recordRounds; round++) {
-      plain.push(yield* ourRate(count, seconds))
-      const folder = yield* Effect.sync(() => mkdtempSync(join(tmpdir(), "network-effect-bench-")))
-      recorded.push(
-        yield* ourRate(count, seconds).pipe(
-          Effect.provide(
-            RecordFolder.layerRecording({ directory: folder, totalBytes: recordedBytes }).pipe(
-              Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
-            )
-          )
-        )
-      )
-      bytes += readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0)
-      rmSync(folder, { recursive: true })
-    }
+    const folder = yield* Effect.sync(() => mkdtempSync(join(tmpdir(), "network-effect-bench-")))
+    const recording = RecordFolder.layerRecording({ directory: folder, totalBytes: recordedBytes }).pipe(
+      Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
+    )
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const withoutRecord = yield* connected(count)
+        const withRecord = yield* Effect.provideContext(connected(count), yield* Layer.build(recording))
+        const turn = seconds / turns.counted
+        for (let i = -turns.warm; i < turns.counted; i++) {
+          const first = yield* rate(withoutRecord, turn, trip)
+          const second = yield* rate(withRecord, turn, trip)
+          if (i < 0) continue
+          plain.push(first)
+          recorded.push(second)
+        }
+      })
+    )
+    const bytes = readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0)
+    rmSync(folder, { recursive: true })
     const median = (values: ReadonlyArray<number>) =>
       values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
     const ratio = (of: (trips: Trips) => number) =>
@@ -221,7 +232,7 @@ const recordedRates = Effect.fnUntraced(function* (seconds: number) {
       share: percent(ratio(({ rate }) => rate)),
       "CPU µs each": median(plain.map(({ cpuMicros }) => cpuMicros)).toFixed(1),
       "CPU recorded": percent(ratio(({ cpuMicros }) => cpuMicros)),
-      "MB left": Math.round(bytes / recordRounds / 1e6)
+      "MB left": Math.round(bytes / 1e6)
     })
   }
   console.table(rows)

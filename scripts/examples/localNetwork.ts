@@ -11,7 +11,10 @@ import { genesis } from "../../test/support/goldens.ts"
 /** The first block of Regtest. */
 export const block = Result.getOrThrow(Block.Block.decode(genesis.regtest.bytes))
 
-const address = (host: number) => PeerSocketAddress.fromStringUnsafe(`127.0.11.${host}:18233`)
+/** Of this process alone, so that two may run at the same time. */
+const network = `127.${1 + ((process.pid >> 8) % 100)}.${process.pid & 255}`
+
+const address = (host: number) => PeerSocketAddress.fromStringUnsafe(`${network}.${host}:18233`)
 
 /** The options of node `host`, which knows the first one. Limits count by IP, so each has its own. */
 export const options = (host: number) => ({

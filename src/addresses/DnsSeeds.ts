@@ -43,8 +43,10 @@ export class DnsSeeds extends Context.Service<
 
 /** A name that DNS can carry: labels of 1 to 63 letters, digits, `-` and `_`, 253 bytes in all; a dot may end it. */
 const isName = (host: string): boolean => {
-  const labels = host.replace(/\.+$/, "").split(".")
+  const name = host.replace(/\.+$/, "")
+  const labels = name.split(".")
   return (
+    name.length <= 253 &&
     host.length <= 254 &&
     labels.every((label) => /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i.test(label)) &&
     // Else it was meant to be an IPv4 address, and is none.

@@ -1,8 +1,8 @@
 /**
  * Appends fields to a growing buffer. The inverse of `Reader.ts`.
  *
- * A value that `Reader` would refuse (too many, too long) is recorded as the failure, as there. A number outside its
- * field or a hash without digits is our bug and throws.
+ * A value that `Reader` would refuse (too many, too long) is recorded as the failure, as there, and so is a number that its
+ * field cannot hold: a program that uses us may have said it. A hash without digits is our bug and throws.
  *
  * @module
  */
@@ -57,35 +57,48 @@ export class Writer {
     return at
   }
 
+  /** What is written of a number: itself, or zero and the failure when the field cannot hold it. */
+  private fitting(value: number, least: number, most: number): number {
+    if (value >= least && value <= most && Number.isInteger(value)) return value
+    this.refuse(`${value} does not fit its field`)
+    return 0
+  }
+
+  private fitting64(value: bigint, least: bigint, most: bigint): bigint {
+    if (value >= least && value <= most) return value
+    this.refuse(`${value} does not fit its field`)
+    return 0n
+  }
+
   u8(value: number): void {
     const at = this.advance(1)
-    this.buffer.writeUInt8(value, at)
+    this.buffer.writeUInt8(this.fitting(value, 0, 0xff), at)
   }
 
   /** A port. */
   u16be(value: number): void {
     const at = this.advance(2)
-    this.buffer.writeUInt16BE(value, at)
+    this.buffer.writeUInt16BE(this.fitting(value, 0, 0xffff), at)
   }
 
   u32(value: number): void {
     const at = this.advance(4)
-    this.buffer.writeUInt32LE(value, at)
+    this.buffer.writeUInt32LE(this.fitting(value, 0, 0xffff_ffff), at)
   }
 
   i32(value: number): void {
     const at = this.advance(4)
-    this.buffer.writeInt32LE(value, at)
+    this.buffer.writeInt32LE(this.fitting(value, -0x8000_0000, 0x7fff_ffff), at)
   }
 
   u64(value: bigint): void {
     const at = this.advance(8)
-    this.buffer.writeBigUInt64LE(value, at)
+    this.buffer.writeBigUInt64LE(this.fitting64(value, 0n, 0xffff_ffff_ffff_ffffn), at)
   }
 
   i64(value: bigint): void {
     const at = this.advance(8)
-    this.buffer.writeBigInt64LE(value, at)
+    this.buffer.writeBigInt64LE(this.fitting64(value, -0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_ffffn), at)
   }
 
   bytes(bytes: Uint8Array): void {
@@ -121,7 +134,7 @@ export class Writer {
     } else if (value <= 0xffff) {
       this.u8(0xfd)
       const at = this.advance(2)
-      this.buffer.writeUInt16LE(value, at)
+      this.buffer.writeUInt16LE(this.fitting(value, 0, 0xffff), at)
     } else {
       this.u8(0xfe)
       this.u32(value)

@@ -12,7 +12,7 @@
  * @module
  */
 import { Clock, Context, Duration, Effect, Layer, Schedule, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, SqlError } from "effect/sql"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { type End, type Finding, groupOf, type How, hostOf, type UnreachableReason } from "./Finding.ts"
 import * as Tables from "./Schema.ts"
@@ -153,7 +153,10 @@ export class CensusStore extends Context.Service<
     /** Everything about a host; `undefined` when no run has dialled it. */
     readonly host: (network: string, host: string) => Effect.Effect<HostHistory | undefined, CensusStoreError>
 
-    /** Forgets runs that began longer ago than this, and hosts that were dialled in none since. Returns how many runs. */
+    /**
+     * Forgets runs that began longer ago than this, and hosts that were dialled in none since. Returns how many runs. A run
+     * that others are making is not forgotten: one that has no end yet and found something within the hour.
+     */
     readonly prune: (retention: Duration.Duration) => Effect.Effect<number, CensusStoreError>
   }
 >()("network-effect/census/CensusStore") {
@@ -164,8 +167,30 @@ export class CensusStore extends Context.Service<
   )
 }
 
+/** A run that nobody worked on for so long is over, whether or not it has an end: what is there now is another network. */
+export const aliveSeconds = 3600
+
 /** Time a database may be away while a census runs, which waits as long: nothing more is dialled meanwhile. */
 export const patience = Duration.minutes(5)
+
+/** Times that others may be in the way before it is told that one waits for them: with the time between them two seconds. */
+const failuresTold = 3
+
+/** Time one transaction may take: a database that says nothing for so long is away. */
+const answerTime = Duration.seconds(30)
+
+/** Whether the database is away; else another process only writes, and is through in a moment. */
+export const isLost = (error: SqlError.SqlError): boolean => error.reason._tag === "ConnectionError"
+
+/** A transaction, which fails like one whose database is away when nobody answers. */
+export const inTime = <A>(effect: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A, SqlError.SqlError> =>
+  Effect.timeoutOrElse(effect, {
+    duration: answerTime,
+    orElse: () => {
+      const cause = new Error(`it has said nothing for ${Duration.toSeconds(answerTime)} seconds`)
+      return Effect.fail(new SqlError.SqlError({ reason: new SqlError.ConnectionError({ cause }) }))
+    }
+  })
 
 /** Another process writes: it is through in a moment. */
 const isLocked = (error: SqlError.SqlError): boolean => error.reason._tag === "LockTimeoutError"
@@ -282,6 +307,10 @@ const ofRunRow = (row: RunRow): Run => ({
 
 type Row = Record<string, string | number | null>
 
+/** By their keys: else two processes that write of the same hosts wait for each other. */
+const inOrder = (rows: ReadonlyMap<string, Row>): ReadonlyArray<Row> =>
+  [...rows].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
+
 /** A finding as a row; of one host the last that counts. */
 const rowsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<Row> => {
   const rows = new Map<string, Row>()
@@ -311,7 +340,7 @@ const rowsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<
       claims: isReached ? finding.claims : null
     })
   }
-  return [...rows.values()]
+  return inOrder(rows)
 }
 
 const guestsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<Row> => {
@@ -330,7 +359,7 @@ const guestsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArra
       height: finding.height
     })
   }
-  return [...rows.values()]
+  return inOrder(rows)
 }
 
 const tellingsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyArray<Row> => {
@@ -343,7 +372,7 @@ const tellingsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyAr
       rows.set(`${teller} ${host}`, { run_id: runId, teller, host })
     }
   }
-  return [...rows.values()]
+  return inOrder(rows)
 }
 
 /** Whether there is one at all, which an INSERT needs. */
@@ -352,7 +381,7 @@ export const isFilled = <A>(values: ReadonlyArray<A>): values is readonly [A, ..
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const explained = <A>(effect: Effect.Effect<A, SqlError.SqlError>) =>
-    Effect.mapError(Effect.retry(effect, whileLocked), failed)
+    Effect.mapError(Effect.retry(inTime(effect), whileLocked), failed)
 
   yield* Tables.migrate.pipe(
     Effect.provideService(SqlClient.SqlClient, sql),
@@ -387,6 +416,14 @@ const make = Effect.gen(function* () {
       }
     })
 
+  // Whoever waited for the database writes later what was found before.
+  const first = (column: string) =>
+    sql.literal(`CASE WHEN excluded.${column} < hosts.${column} OR hosts.${column} IS NULL
+      THEN excluded.${column} ELSE hosts.${column} END`)
+  const last = (column: string) =>
+    sql.literal(`CASE WHEN excluded.${column} > hosts.${column} OR hosts.${column} IS NULL
+      THEN excluded.${column} ELSE hosts.${column} END`)
+
   const recordOnce = (runId: number, network: string, findings: ReadonlyArray<Finding>) =>
     sql.withTransaction(
       Effect.gen(function* () {
@@ -400,7 +437,8 @@ const make = Effect.gen(function* () {
               user_agent = excluded.user_agent, height = COALESCE(excluded.height, sightings.height),
               clock_offset = excluded.clock_offset, latency = COALESCE(excluded.latency, sightings.latency),
               told = COALESCE(excluded.told, sightings.told), claims = excluded.claims
-            WHERE excluded.reached >= sightings.reached`
+            WHERE excluded.reached > sightings.reached
+              OR (excluded.reached = sightings.reached AND excluded.at >= sightings.at)`
         )
         yield* insertAll(
           sightings.map(({ at = 0, host = "", reached }) => ({
@@ -413,9 +451,8 @@ const make = Effect.gen(function* () {
           })),
           (rows) => sql`INSERT INTO hosts ${sql.insert(rows)}
             ON CONFLICT (network, host) DO UPDATE SET
-              last_dialled = excluded.last_dialled,
-              first_reached = COALESCE(hosts.first_reached, excluded.first_reached),
-              last_reached = COALESCE(excluded.last_reached, hosts.last_reached)`
+              first_dialled = ${first("first_dialled")}, last_dialled = ${last("last_dialled")},
+              first_reached = ${first("first_reached")}, last_reached = ${last("last_reached")}`
         )
         yield* insertAll(
           tellingsOf(runId, findings),
@@ -453,9 +490,12 @@ const make = Effect.gen(function* () {
 
     record: (runId, network, findings, onWait = Effect.void) => {
       let isTold = false
-      return recordOnce(runId, network, findings).pipe(
+      let failures = 0
+      return inTime(recordOnce(runId, network, findings)).pipe(
         Effect.tapError((error) => {
-          if (!error.isRetryable || isTold) return Effect.void
+          failures++
+          const isWaiting = isLost(error) || (error.isRetryable && failures >= failuresTold)
+          if (!isWaiting || isTold) return Effect.void
           isTold = true
           return onWait
         }),
@@ -549,11 +589,17 @@ const make = Effect.gen(function* () {
     }),
 
     prune: Effect.fn("CensusStore.prune")(function* (retention) {
-      const before = (yield* Clock.currentTimeMillis) / 1000 - Duration.toSeconds(retention)
+      const now = (yield* Clock.currentTimeMillis) / 1000
+      const before = now - Duration.toSeconds(retention)
+      const alive = now - aliveSeconds
       return yield* explained(
         sql.withTransaction(
           Effect.gen(function* () {
-            const old = yield* sql<{ readonly id: number }>`SELECT id FROM runs WHERE started_at < ${before}`
+            const old = yield* sql<{ readonly id: number }>`SELECT id FROM runs WHERE started_at < ${before}
+              AND NOT (ended_at IS NULL AND (started_at > ${alive}
+                OR EXISTS (SELECT 1 FROM sightings WHERE run_id = runs.id AND at > ${alive})
+                OR EXISTS (SELECT 1 FROM frontier_runs WHERE run_id = runs.id AND phase <> 'Ended' AND touched_at > ${alive})))
+              ORDER BY id`
             for (const { id } of old) {
               yield* sql`DELETE FROM tellings WHERE run_id = ${id}`
               yield* sql`DELETE FROM guests WHERE run_id = ${id}`
@@ -567,4 +613,20 @@ const make = Effect.gen(function* () {
       )
     })
   })
+})
+
+/**
+ * What is read of several runs, as it was at one moment: again when one of them was forgotten meanwhile, of which something
+ * had been read and the rest was not there any more.
+ */
+export const together = Effect.fnUntraced(function* <A, E, R>(
+  read: (runs: ReadonlyArray<Run>) => Effect.Effect<A, E, R>
+) {
+  const store = yield* CensusStore
+  while (true) {
+    const runs = yield* store.runs()
+    const result = yield* Effect.result(read(runs))
+    const kept = new Set((yield* store.runs()).map(({ id }) => id))
+    if (runs.every(({ id }) => kept.has(id))) return yield* Effect.fromResult(result)
+  }
 })

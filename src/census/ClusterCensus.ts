@@ -81,6 +81,8 @@ export const layer: Layer.Layer<
     // Visits are the machine's and not the group's, so that one goes on when its group moves to another machine.
     const visits = yield* FiberSet.make<void>()
     const permits = yield* Semaphore.make(numbers.maxUnderWay)
+    // After that time another machine may dial the host: whoever stood still so long leaves it to them.
+    const freshMillis = Duration.toMillis(numbers.askAgain) / 2
     const intervalMillis = 1000 / numbers.maxRate
     let nextDialAt = 0
     const paced = Effect.suspend(() => {
@@ -127,8 +129,9 @@ export const layer: Layer.Layer<
         // Once a dial is begun it is made.
         const next = yield* Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
+            const askedAt = now()
             const next = yield* Effect.onError(restore(frontier.begin(run.id, group)), () => permits.release(1))
-            if (next._tag === "Begun") {
+            if (next._tag === "Begun" && now() - askedAt < freshMillis) {
               yield* FiberSet.run(visits, Effect.ensuring(orLater(visit(run, next)), permits.release(1)))
             } else {
               nextDialAt -= intervalMillis
@@ -189,6 +192,8 @@ export const layer: Layer.Layer<
               if (progress !== undefined && progress.end !== null) break
               yield* Effect.sleep(tendInterval)
             }
+            // What this machine found last is in the database, and perhaps not in the queue yet.
+            yield* Effect.timeoutOption(FiberSet.awaitEmpty(visits), numbers.endGrace)
             yield* Queue.end(queue)
           }),
           { bufferSize: numbers.findingBuffer }

@@ -15,7 +15,17 @@ import { Clock, Context, Duration, Effect, Layer, Schedule } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
-import { CensusStore, type CensusStoreError, failed, isFilled, patience, tidy } from "./CensusStore.ts"
+import {
+  aliveSeconds,
+  inTime,
+  CensusStore,
+  type CensusStoreError,
+  failed,
+  isFilled,
+  isLost,
+  patience,
+  tidy
+} from "./CensusStore.ts"
 import { markedRuns } from "./Report.ts"
 import { type End, Finding, groupOf, type How, hostOf, isLoopback } from "./Finding.ts"
 
@@ -81,7 +91,10 @@ export class SharedFrontier extends Context.Service<
      */
     readonly tend: (runId: number) => Result<ReadonlyArray<string>>
 
-    /** How far a run is, as of the last `tend`; `undefined` before the first. */
+    /**
+     * How far a run is, as of the last `tend`; `undefined` before the first. One that others ended or forgot, because
+     * nobody worked on it for long, is out of time.
+     */
     readonly progress: (runId: number) => Result<Progress | undefined>
   }
 >()("network-effect/census/SharedFrontier") {
@@ -91,16 +104,11 @@ export class SharedFrontier extends Context.Service<
   )
 }
 
-/** A run that nobody worked on for so long is over: what is there now is another network. */
-const staleSeconds = 3600
-
 /** A group that somebody was asked to dial is left to them for so long. */
 const wakeSeconds = 10
 
 /** Rows of one statement: below what SQLite and PostgreSQL take. */
 const rowsPerStatement = 500
-
-const isLost = (error: SqlError.SqlError): boolean => error.reason._tag === "ConnectionError"
 
 interface HostRow {
   readonly host: string
@@ -146,7 +154,7 @@ const make = Effect.gen(function* () {
   let isAway = false
   /** All or nothing, and again when the database was away or two machines stood in each other's way. */
   const kept = <A>(effect: Effect.Effect<A, SqlError.SqlError>): Result<A> =>
-    sql.withTransaction(effect).pipe(
+    inTime(sql.withTransaction(effect)).pipe(
       Effect.tap(() => Effect.sync(() => (isAway = false))),
       Effect.tapError((error) => {
         if (!isLost(error) || isAway) return Effect.void
@@ -165,6 +173,9 @@ const make = Effect.gen(function* () {
     SELECT 1 FROM frontier_vouchers AS vouchers
     JOIN frontier_tellers AS tellers ON tellers.run_id = vouchers.run_id AND tellers.teller = vouchers.teller
     WHERE vouchers.run_id = hosts.run_id AND vouchers.host = hosts.host AND tellers.credit > 0))`)
+
+  /** Of a row of `frontier_hosts` when nothing is explored any more: told of, and not begun before. */
+  const isTooLate = sql.literal("state = 'Waiting' AND how = 'Explored' AND trusted = 0 AND dials = 0")
 
   const addGroups = Effect.fnUntraced(function* (runId: number, addresses: ReadonlyArray<Address>) {
     const groups = [...new Set(addresses.map(groupOf))].toSorted()
@@ -194,14 +205,26 @@ const make = Effect.gen(function* () {
       addresses: PeerSocketAddress.format(address),
       told_at: now
     }))
+    const added = new Set<string>()
     for (const chunk of chunksOf(rows)) {
-      yield* more.how === "Rechecked"
-        ? sql`INSERT INTO frontier_hosts ${sql.insert(chunk)} ON CONFLICT (run_id, host) DO UPDATE SET
+      const inserted = yield* more.how === "Rechecked"
+        ? sql<{ readonly host: string }>`INSERT INTO frontier_hosts ${sql.insert(chunk)}
+            ON CONFLICT (run_id, host) DO UPDATE SET
             state = 'Waiting', how = 'Rechecked', addresses = excluded.addresses, tried = 0, trusted = 1
-            WHERE frontier_hosts.state IN ('Left', 'Doubtful')`
-        : sql`INSERT INTO frontier_hosts ${sql.insert(chunk)} ON CONFLICT DO NOTHING`
+            WHERE frontier_hosts.state IN ('Left', 'Doubtful') RETURNING host`
+        : sql<{ readonly host: string }>`INSERT INTO frontier_hosts ${sql.insert(chunk)}
+            ON CONFLICT DO NOTHING RETURNING host`
+      for (const { host } of inserted) added.add(host)
     }
+    return added
   })
+
+  /** Another port of a host that has not answered yet. In one statement, for others tell of the host at the same time. */
+  const addPort = (runId: number, host: string, address: string) =>
+    sql`UPDATE frontier_hosts SET addresses = addresses || ${` ${address}`}
+      WHERE run_id = ${runId} AND host = ${host} AND state IN ('Waiting', 'UnderWay') AND answered IS NULL
+        AND LENGTH(addresses) - LENGTH(REPLACE(addresses, ' ', '')) < ${numbers.portsPerHost - 1}
+        AND ' ' || addresses || ' ' NOT LIKE ${`% ${address} %`}`
 
   const openOf = (network: string) =>
     Effect.map(
@@ -263,6 +286,9 @@ const make = Effect.gen(function* () {
     if (isExploring) {
       yield* sql`UPDATE frontier_hosts SET state = 'Waiting'
         WHERE run_id = ${runId} AND state = 'Visited' AND answered IS NOT NULL AND begun_at <= ${due}`
+    } else {
+      // Told of by one who had looked whether it explores before that was over.
+      yield* sql`UPDATE frontier_hosts SET state = 'Left' WHERE run_id = ${runId} AND ${isTooLate}`
     }
 
     const counted = yield* sql<{
@@ -367,19 +393,22 @@ const make = Effect.gen(function* () {
       kept(
         Effect.gen(function* () {
           const now = yield* nowOf
-          yield* sql`UPDATE frontier_runs SET phase = 'Ended'
-            WHERE network = ${options.network} AND phase <> 'Ended' AND touched_at <= ${now - staleSeconds}`
+          const stale = yield* sql<{ readonly run_id: number }>`UPDATE frontier_runs SET phase = 'Ended'
+            WHERE network = ${options.network} AND phase <> 'Ended' AND touched_at <= ${now - aliveSeconds} RETURNING run_id`
+          for (const { run_id: id } of stale) yield* forget(Number(id))
           // Held until the addresses are in it: else the conductor might see none, and end it.
           const held = sql`UPDATE frontier_runs SET network = network
             WHERE network = ${options.network} AND phase <> 'Ended' RETURNING run_id`
-          const isNew = (yield* held).length === 0 && (yield* begin(options, now))
-          // Two that begin at once: the index lets one through, and the other one joins it.
-          if (!isNew) yield* held
-          const run = yield* openOf(options.network)
-          // It has ended in this very moment.
-          if (run === undefined) return yield* Effect.die("no run is open, and none could be begun")
-          yield* addHosts(run.id, options.from, now, { state: "Waiting", how: "Explored", trusted: 1 })
-          return { ...run, isNew }
+          while (true) {
+            const isNew = (yield* held).length === 0 && (yield* begin(options, now))
+            // Two that begin at once: the index lets one through, and the other one joins it.
+            if (!isNew) yield* held
+            const run = yield* openOf(options.network)
+            // It has ended in this very moment.
+            if (run === undefined) continue
+            yield* addHosts(run.id, options.from, now, { state: "Waiting", how: "Explored", trusted: 1 })
+            return { ...run, isNew }
+          }
         })
       ),
 
@@ -397,12 +426,9 @@ const make = Effect.gen(function* () {
             JOIN frontier_runs ON frontier_runs.run_id = hosts.run_id
             WHERE hosts.run_id = ${runId} AND hosts.part = ${part} AND hosts.state = 'Waiting' AND ${isBelieved}
               AND frontier_runs.phase <> 'Ended' AND (ends_at IS NULL OR ends_at > ${now})
+              AND NOT (frontier_runs.phase = 'Rechecking' AND ${isTooLate})
             ORDER BY hosts.told_at LIMIT 1`
-          const [address] =
-            host === undefined
-              ? []
-              : parsed(host.answered ?? host.addresses).slice(host.answered === null ? Number(host.tried) : 0)
-          if (host === undefined || address === undefined) return { _tag: "Nothing" }
+          if (host === undefined) return { _tag: "Nothing" }
           const restsUntil = (
             readyAt: number
           ) => sql`UPDATE frontier_groups SET woken_at = ${now}, ready_at = ${readyAt}
@@ -412,8 +438,18 @@ const make = Effect.gen(function* () {
             return { _tag: "Wait", millis: Math.ceil((group.ready_at - now) * 1000) }
           }
 
+          const [taken] = yield* sql<HostRow>`UPDATE frontier_hosts SET state = 'UnderWay', begun_at = ${now},
+            dials = dials + 1, voucher = NULL WHERE run_id = ${runId} AND host = ${host.host} AND state = 'Waiting'
+            RETURNING *`
+          // The run has gone on meanwhile, and does not want it dialled.
+          if (taken === undefined) return { _tag: "Wait", millis: 0 }
+          const [address] = parsed(taken.answered ?? taken.addresses).slice(
+            taken.answered === null ? Number(taken.tried) : 0
+          )
+          if (address === undefined) return yield* Effect.die(`${host.host} waits, and has no address left`)
+
           const [voucher] =
-            Number(host.trusted) === 1
+            Number(taken.trusted) === 1
               ? []
               : yield* sql<{ readonly teller: string }>`UPDATE frontier_tellers SET credit = credit - 1
                   WHERE run_id = ${runId} AND teller = (
@@ -423,10 +459,12 @@ const make = Effect.gen(function* () {
                     WHERE vouchers.run_id = ${runId} AND vouchers.host = ${host.host} AND tellers.credit > 0
                     ORDER BY vouchers.teller LIMIT 1)
                   RETURNING teller`
-          yield* sql`UPDATE frontier_hosts SET state = 'UnderWay', begun_at = ${now}, dials = dials + 1,
-            voucher = ${voucher?.teller ?? null} WHERE run_id = ${runId} AND host = ${host.host}`
+          if (voucher !== undefined) {
+            yield* sql`UPDATE frontier_hosts SET voucher = ${voucher.teller}
+              WHERE run_id = ${runId} AND host = ${host.host}`
+          }
           yield* restsUntil(isLoopback(address) ? now : now + groupSeconds)
-          return { _tag: "Begun", host: host.host, address, how: host.how, at: now }
+          return { _tag: "Begun", host: host.host, address, how: taken.how, at: now }
         })
       ),
 
@@ -449,12 +487,12 @@ const make = Effect.gen(function* () {
     unreachable: (runId, { at, host }) =>
       kept(
         Effect.gen(function* () {
-          const [row] = yield* sql<HostRow>`SELECT * FROM frontier_hosts
-            WHERE run_id = ${runId} AND host = ${host} AND state = 'UnderWay' AND begun_at = ${at}`
+          // By a write: until this is over nobody begins another dial of it, or adds a port.
+          const [row] = yield* sql<HostRow>`UPDATE frontier_hosts SET tried = tried + 1
+            WHERE run_id = ${runId} AND host = ${host} AND state = 'UnderWay' AND begun_at = ${at} RETURNING *`
           if (row === undefined) return
-          const tried = Number(row.tried) + 1
-          const hasMore = row.answered === null && tried < parsed(row.addresses).length
-          yield* sql`UPDATE frontier_hosts SET state = ${hasMore ? "Waiting" : "Visited"}, tried = ${tried}
+          const hasMore = row.answered === null && Number(row.tried) < parsed(row.addresses).length
+          yield* sql`UPDATE frontier_hosts SET state = ${hasMore ? "Waiting" : "Visited"}
             WHERE run_id = ${runId} AND host = ${host}`
         })
       ),
@@ -480,21 +518,23 @@ const make = Effect.gen(function* () {
           const known = new Map(rows.flat().map((row) => [row.host, row]))
           const room = Math.max(0, numbers.maxHosts - run.known)
           const fresh = [...byHost].filter(([host]) => !known.has(host)).slice(0, room)
-          yield* addHosts(
+          const added = yield* addHosts(
             runId,
             fresh.map(([, address]) => address),
             now,
             { state: run.phase === "Exploring" ? "Waiting" : "Left", how: "Explored", trusted: 0 }
           )
 
-          // Another port of a host that has not answered yet.
           for (const row of known.values()) {
             const isOpen = row.answered === null && (row.state === "Waiting" || row.state === "UnderWay")
             const address = PeerSocketAddress.format(byHost.get(row.host)!)
             const ports = row.addresses.split(" ")
             if (!isOpen || ports.length >= numbers.portsPerHost || ports.includes(address)) continue
-            yield* sql`UPDATE frontier_hosts SET addresses = ${[...ports, address].join(" ")}
-              WHERE run_id = ${runId} AND host = ${row.host}`
+            yield* addPort(runId, row.host, address)
+          }
+          // Another one told of these just now, perhaps with another port.
+          for (const [host, address] of fresh) {
+            if (!added.has(host)) yield* addPort(runId, host, PeerSocketAddress.format(address))
           }
 
           const vouched = [
@@ -522,10 +562,18 @@ const make = Effect.gen(function* () {
 
     progress: (runId) =>
       kept(
-        Effect.map(
-          sql<{ readonly counts: string | null }>`SELECT counts FROM frontier_runs WHERE run_id = ${runId}`,
-          ([row]) => (row?.counts == null ? undefined : (JSON.parse(row.counts) as Progress))
-        )
+        Effect.gen(function* () {
+          const [row] = yield* sql<{
+            readonly counts: string | null
+            readonly phase: string
+          }>`SELECT counts, phase FROM frontier_runs WHERE run_id = ${runId}`
+          const progress = row?.counts == null ? undefined : (JSON.parse(row.counts) as Progress)
+          if (row !== undefined && row.phase !== "Ended") return progress
+          if (progress !== undefined && progress.end !== null) return progress
+          const nothing = { known: 0, visited: 0, reached: 0, dials: 0, underWay: 0, waiting: 0, doubtful: 0 }
+          const none = { ...nothing, atMillis: yield* Clock.currentTimeMillis, elapsedMillis: 0 }
+          return Finding.Progress({ ...(progress ?? none), end: "OutOfTime" })
+        })
       )
   })
 })

@@ -8,10 +8,17 @@
  */
 import { Context, Duration, Effect, Layer, Option, SubscriptionRef } from "effect"
 import * as Subscribable from "../Subscribable.ts"
+import { maxHeight } from "./CoinbaseHeight.ts"
 import type { BlockHash } from "./Hash.ts"
+
+/** What peers are told of a tip: its height, 0 without one. Never a number that a `version` cannot state. */
+export const statedHeight = (tip: Option.Option<Tip>): number =>
+  // `NaN` is no height either, and `||` makes it 0.
+  Option.isNone(tip) ? 0 : Math.min(Math.max(Math.trunc(tip.value.height) || 0, 0), maxHeight)
 
 /** The best block of the program that uses us. */
 export interface Tip {
+  /** 0 to 2,147,483,647. Peers are told the nearest of these when it is another number. */
   readonly height: number
   readonly hash: BlockHash
   /** Seconds since the Unix epoch, from the block's header. */

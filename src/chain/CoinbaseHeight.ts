@@ -11,8 +11,8 @@ import { Result } from "effect"
 const minScriptBytes = 2
 const maxScriptBytes = 100
 
-/** Highest height there can be. */
-const maxHeight = 0x7fff_ffff
+/** Highest height there can be, and the highest that a `version` can state. Source: Zebra height.rs, `Height::MAX`; ZIP 204. */
+export const maxHeight = 0x7fff_ffff
 
 /** The script of the genesis blocks of all three networks. */
 const genesisScript = Buffer.from(

@@ -10,6 +10,7 @@
  */
 import { Result } from "effect"
 import { type ChainParamsShape, mainnet, regtest, testnet, type Upgrade, upgrades } from "../chain/ChainParams.ts"
+import { maxHeight } from "../chain/CoinbaseHeight.ts"
 import { isTable, nearMiss, Problems, type Source, type Table, SettingsError } from "./SettingsSource.ts"
 
 export interface CustomNetwork {
@@ -74,7 +75,6 @@ const neverPublic = [
   "lockbox_disbursements"
 ]
 
-const maxHeight = 2_147_483_647
 const maxNameBytes = 30
 
 const fail = (message: string) => Result.fail(new SettingsError({ message }))

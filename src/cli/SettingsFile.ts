@@ -9,6 +9,7 @@
  * @module
  */
 import { Duration, Result } from "effect"
+import * as AddressRules from "../addresses/AddressRules.ts"
 import { parseSeed } from "../addresses/DnsSeeds.ts"
 import { type ChainParamsShape, mainnet, testnet } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -332,12 +333,15 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
   const peers: Array<PeerSocketAddress.PeerSocketAddress> = []
   for (const peer of flags.peers ?? []) {
     const address = PeerSocketAddress.fromText(withoutZone(peer, "--peer"))
+    const invalid = address === undefined ? undefined : AddressRules.validForOutbound(address, chain)
     if (address === undefined) problems.add(`--peer ${peer} is not an address: say ip:port or [ip6]:port`)
-    else peers.push(address)
+    else if (invalid === undefined) peers.push(address)
+    else problems.add(`--peer ${peer} cannot be dialled, for ${invalid}: say where the peer listens`)
   }
   if (flags.userAgent !== undefined && Buffer.byteLength(flags.userAgent) > maxUserAgentBytes) {
     problems.add(`--user-agent is longer than ${maxUserAgentBytes} bytes: choose a shorter one`)
   }
+  if (flags.userAgent?.trim() === "") problems.add("--user-agent is blank: say what this node calls itself")
 
   const map = flags.asmap === undefined ? settings.find("asmap", ownSection) : { value: flags.asmap, where: "--asmap" }
   const asmap = typeof map?.value === "string" && map.value !== "" ? map.value : undefined

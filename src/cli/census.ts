@@ -7,7 +7,7 @@ import { Console, Context, Duration, Effect, Option, Stdio, Stream, Terminal } f
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import * as AsMap from "../addresses/AsMap.ts"
 import { CensusPolicy, defaults } from "../census/CensusPolicy.ts"
-import { CensusStore, type CensusStoreError, defaultRetention, type Run } from "../census/CensusStore.ts"
+import { CensusStore, type CensusStoreError, defaultRetention, type Run, together } from "../census/CensusStore.ts"
 import { KeptCensus } from "../census/KeptCensus.ts"
 import * as Filter from "../census/Filter.ts"
 import { type Finding, hostOf, toJson } from "../census/Finding.ts"
@@ -40,7 +40,7 @@ export const durationFlag = (name: string) =>
     Flag.withMetavar("TIME"),
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(parseDuration(text)),
-      (text) => `Expected a time like 30s or 2h, got ${text}`
+      () => "a time like 30s or 2h"
     )
   )
 
@@ -114,7 +114,7 @@ export const runFlags = {
     Flag.withMetavar("ADDR"),
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(PeerSocketAddress.fromText(text)),
-      (text) => `Expected ip:port or [ip6]:port, got ${text}`
+      () => "ip:port or [ip6]:port"
     ),
     Flag.optional
   ),
@@ -135,7 +135,7 @@ export const runFlags = {
           ? Option.some({ host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) })
           : Option.none()
       },
-      (text) => `Expected host:port, got ${text}`
+      () => "host:port"
     )
   ),
   json: jsonFlag
@@ -159,7 +159,6 @@ export const run = Command.make(
   Effect.fnUntraced(
     function* (flags) {
       const { chain, from, userAgent } = yield* CensusSource
-      const store = yield* CensusStore
       const census = yield* KeptCensus
       const numbers = yield* CensusPolicy
       const terminal = yield* Terminal.Terminal
@@ -194,8 +193,14 @@ export const run = Command.make(
       yield* Stream.runForEach(findings, show)
       if (isDrawn) yield* Effect.orDie(terminal.display("\n"))
       if (flags.json) return
-      const runs = yield* store.runs(chain.name)
-      yield* Console.log(text.report(yield* reportOf(chain, runs, id), yield* room).join("\n"))
+      const made = yield* together((all) =>
+        reportOf(
+          chain,
+          all.filter(({ network }) => network === chain.name),
+          id
+        )
+      )
+      yield* Console.log(text.report(made, yield* room).join("\n"))
     },
     (effect) => explained(Effect.catchTag(Effect.scoped(effect), "ListenError", cannotListen))
   )
@@ -241,9 +246,7 @@ const reportOf = Effect.fnUntraced(function* (
 })
 
 /** The runs of the network that was named, else of the one the latest run was of. */
-const runsOf = Effect.fnUntraced(function* (network: Option.Option<string>) {
-  const store = yield* CensusStore
-  const all = yield* store.runs()
+const runsOf = Effect.fnUntraced(function* (network: Option.Option<string>, all: ReadonlyArray<Run>) {
   const wanted = Option.match(network, {
     onNone: () => all.at(-1)?.network,
     onSome: (name) => all.findLast((run) => run.network.toLowerCase() === name.toLowerCase())?.network ?? name
@@ -295,7 +298,7 @@ const filterOf = (flags: {
     ...(flags.withoutForeign ? [Filter.notForeign] : [])
   )
 
-const asmapFlag = Flag.String("asmap").pipe(
+const asmapFlag = Flag.File("asmap", { mustExist: true }).pipe(
   Flag.withDescription("Count nodes by autonomous system too, by a map in the format of Bitcoin Core"),
   Flag.withMetavar("FILE"),
   Flag.optional
@@ -317,9 +320,18 @@ export const report = Command.make(
   "report",
   { ...questionFlags, ...filterFlags, run: runFlag, asmap: asmapFlag, json: jsonFlag },
   Effect.fnUntraced(function* (flags) {
-    const { chain, latest, runs } = yield* runsOf(flags.network)
-    const id = Option.getOrElse(flags.run, () => latest.id)
-    const made = yield* reportOf(chain, runs, id, { filter: filterOf(flags), systemOf: yield* systemsOf(flags.asmap) })
+    const more = { filter: filterOf(flags), systemOf: yield* systemsOf(flags.asmap) }
+    const made = yield* together(
+      Effect.fnUntraced(function* (all) {
+        const { chain, latest, runs } = yield* runsOf(flags.network, all)
+        return yield* reportOf(
+          chain,
+          runs,
+          Option.getOrElse(flags.run, () => latest.id),
+          more
+        )
+      })
+    )
     yield* Console.log(flags.json ? JSON.stringify(made) : text.report(made, yield* room).join("\n"))
   }, explained)
 ).pipe(
@@ -342,22 +354,26 @@ export const diff = Command.make(
   },
   Effect.fnUntraced(function* (flags) {
     const store = yield* CensusStore
-    const { latest, runs } = yield* runsOf(flags.network)
-    const toId = Option.getOrElse(flags.to, () => latest.id)
-    const to = runs.find(({ id }) => id === toId)
-    if (to === undefined) return yield* sentence(`there is no run ${toId} in this store: see census report.`)
-    const from = runs.findLast(({ id }) => (Option.isNone(flags.from) ? id < toId : id === flags.from.value))
-    if (from === undefined) {
-      return yield* sentence(
-        Option.match(flags.from, {
-          onNone: () => `run ${toId} is the first of ${to.network}, so there is nothing to compare it with.`,
-          onSome: (id) => `there is no run ${id} in this store: see census report.`
-        })
-      )
-    }
-    const changes = Report.changes(
-      { run: from, sightings: yield* store.sightings(from.id) },
-      { run: to, sightings: yield* store.sightings(to.id) }
+    const changes = yield* together(
+      Effect.fnUntraced(function* (all) {
+        const { latest, runs } = yield* runsOf(flags.network, all)
+        const toId = Option.getOrElse(flags.to, () => latest.id)
+        const to = runs.find(({ id }) => id === toId)
+        if (to === undefined) return yield* sentence(`there is no run ${toId} in this store: see census report.`)
+        const from = runs.findLast(({ id }) => (Option.isNone(flags.from) ? id < toId : id === flags.from.value))
+        if (from === undefined) {
+          return yield* sentence(
+            Option.match(flags.from, {
+              onNone: () => `run ${toId} is the first of ${to.network}, so there is nothing to compare it with.`,
+              onSome: (id) => `there is no run ${id} in this store: see census report.`
+            })
+          )
+        }
+        return Report.changes(
+          { run: from, sightings: yield* store.sightings(from.id) },
+          { run: to, sightings: yield* store.sightings(to.id) }
+        )
+      })
     )
     yield* Console.log(flags.json ? JSON.stringify(changes) : text.changes(changes, yield* room).join("\n"))
   }, explained)
@@ -378,12 +394,16 @@ export const exports = Command.make(
   },
   Effect.fnUntraced(function* (flags) {
     const store = yield* CensusStore
-    const { latest, runs } = yield* runsOf(flags.network)
-    const id = Option.getOrElse(flags.run, () => latest.id)
-    if (!runs.some((run) => run.id === id)) {
-      return yield* sentence(`there is no run ${id} in this store: see census report.`)
-    }
-    const sightings = yield* store.sightings(id)
+    const sightings = yield* together(
+      Effect.fnUntraced(function* (all) {
+        const { latest, runs } = yield* runsOf(flags.network, all)
+        const id = Option.getOrElse(flags.run, () => latest.id)
+        if (!runs.some((run) => run.id === id)) {
+          return yield* sentence(`there is no run ${id} in this store: see census report.`)
+        }
+        return yield* store.sightings(id)
+      })
+    )
     const lines = flags.format === "csv" ? text.csv(sightings) : sightings.map((sighting) => JSON.stringify(sighting))
     for (const line of lines) yield* Console.log(line)
   }, explained)
@@ -403,14 +423,14 @@ export const host = Command.make(
           const address = PeerSocketAddress.fromText(text) ?? PeerSocketAddress.fromText(portless(text))
           return Option.map(Option.fromUndefinedOr(address), hostOf)
         },
-        (text) => `Expected an IP or ip:port, got ${text}`
+        () => "an IP or ip:port"
       )
     ),
     json: jsonFlag
   },
   Effect.fnUntraced(function* (flags) {
     const store = yield* CensusStore
-    const { chain } = yield* runsOf(flags.network)
+    const { chain } = yield* runsOf(flags.network, yield* store.runs())
     const history = yield* store.host(chain.name, flags.address)
     if (history === undefined)
       return yield* sentence(`no run of ${chain.name} in this store has dialled ${flags.address}.`)

@@ -11,7 +11,7 @@ import { Command, Flag } from "effect/cli"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { StatusListening } from "../status/StatusAddress.ts"
 import { storeFlag } from "./census.ts"
-import { urlOf } from "./root.ts"
+import { hostsFlag, urlOf } from "./root.ts"
 
 /** Beside a node's status interface, whose port is the one before. */
 export const defaultAddress = PeerSocketAddress.fromStringUnsafe("127.0.0.1:8235")
@@ -24,14 +24,10 @@ const flags = {
     Flag.withDefault(PeerSocketAddress.format(defaultAddress)),
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(PeerSocketAddress.fromText(text, defaultAddress.port)),
-      (text) => `Expected ip:port or [ip6]:port, got ${text}`
+      () => "ip:port or [ip6]:port"
     )
   ),
-  statusHosts: Flag.String("status-host").pipe(
-    Flag.withDescription("A name the page is also asked by, such as that of a proxy; may be repeated"),
-    Flag.withMetavar("NAME"),
-    Flag.between(0, 20)
-  )
+  statusHosts: hostsFlag("A name the page is also asked by, such as that of a proxy; may be repeated")
 }
 
 export const serve = Command.make(

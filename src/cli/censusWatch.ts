@@ -18,7 +18,7 @@ export const watchFlags = {
     Flag.withMetavar("ADDR"),
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(PeerSocketAddress.fromText(text)),
-      (text) => `Expected ip:port or [ip6]:port, got ${text}`
+      () => "ip:port or [ip6]:port"
     )
   ),
   for: durationFlag("for").pipe(

@@ -112,9 +112,10 @@ const flags = {
   ),
   duration: Flag.String("for").pipe(
     Flag.withDescription("Stop after this time, for example 20s; without it, Ctrl-C stops"),
+    Flag.withMetavar("TIME"),
     Flag.filterMap(
       (text) => Option.fromUndefinedOr(parseDuration(text)),
-      (text) => `Expected a time such as 20s or 1m 30s, got ${text}`
+      () => "a time such as 20s or 1m 30s"
     ),
     Flag.optional
   ),

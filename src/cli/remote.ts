@@ -3,15 +3,16 @@
  *
  * @module
  */
-import { Cause, Clock, Config, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Cause, Clock, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { HttpClientError } from "effect/http"
+import * as AddressRules from "../addresses/AddressRules.ts"
 import { parseSeed } from "../addresses/DnsSeeds.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { LogLevelName, maxBanSeconds, maxEntries } from "../status/StatusApi.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import * as StatusClient from "../status/StatusClient.ts"
-import { jsonFlag, numberFlag } from "./root.ts"
+import { jsonFlag, numberFlag, orStatusVariable } from "./root.ts"
 import { parseDuration } from "./SettingsFile.ts"
 import { room } from "./screen.ts"
 import * as tables from "./tables.ts"
@@ -23,7 +24,7 @@ import { harmless } from "./Text.ts"
  */
 export const nodeUrl = (text: string): string | undefined => {
   const address = PeerSocketAddress.fromText(text, StatusAddress.defaultPort)
-  if (address !== undefined) return `http://${PeerSocketAddress.format(address)}`
+  if (address !== undefined) return address.port === 0 ? undefined : `http://${PeerSocketAddress.format(address)}`
   if (/^https?:\/\//i.test(text)) {
     const url = URL.parse(text)
     const isPlain = url !== null && url.username === "" && url.password === "" && url.search === "" && url.hash === ""
@@ -37,12 +38,8 @@ export const nodeUrl = (text: string): string | undefined => {
 export const nodeFlag = Flag.String("node").pipe(
   Flag.withDescription("Where the node's status interface is: ip:port, name:port or a URL"),
   Flag.withMetavar("ADDR"),
-  Flag.withFallbackConfig(Config.String("NETWORK_EFFECT_STATUS")),
-  Flag.withDefault(PeerSocketAddress.format(StatusAddress.defaultAddress)),
-  Flag.filterMap(
-    (text) => Option.fromUndefinedOr(nodeUrl(text)),
-    (text) => `Expected ip:port, [ip6]:port, name:port or a URL, got ${text}`
-  )
+  orStatusVariable(nodeUrl, "ip:port, [ip6]:port, name:port or a URL"),
+  Flag.withDefault(`http://${PeerSocketAddress.format(StatusAddress.defaultAddress)}`)
 )
 
 /** Whether nobody answered at all. */
@@ -144,12 +141,23 @@ export const addresses = Command.make(
   Command.withExamples([{ command: "network-effect addresses --offset 20", description: "The second page" }])
 )
 
+/** Stands for the port of the chain, which only the node knows. */
+const anyPort = 1
+
+/** What is no address is refused before anybody is asked. */
+const addressArgument = (description: string) =>
+  Argument.String("address").pipe(
+    Argument.withDescription(description),
+    Argument.filter(
+      (text) => PeerSocketAddress.fromText(text, anyPort) !== undefined,
+      () => "ip, ip:port or [ip6]:port"
+    )
+  )
+
 export const why = Command.make(
   "why",
   {
-    address: Argument.String("address").pipe(
-      Argument.withDescription("An address, ip:port; the port of the chain unless given")
-    ),
+    address: addressArgument("An address, ip:port; the port of the chain unless given"),
     node: nodeFlag,
     json: jsonFlag
   },
@@ -162,7 +170,11 @@ export const why = Command.make(
 )
 
 const groupArgument = Argument.String("address").pipe(
-  Argument.withDescription("An IP; its whole /64 when it is an IPv6")
+  Argument.withDescription("An IP; its whole /64 when it is an IPv6"),
+  Argument.filter(
+    (text) => PeerSocketAddress.fromText(text.replace(/\/64$/, ""), anyPort) !== undefined,
+    () => "an IP such as 192.0.2.10 or 2001:db8::1"
+  )
 )
 
 export const bans = Command.make(
@@ -189,7 +201,7 @@ export const ban = Command.make(
           const seconds = duration === undefined ? 0 : Math.round(Duration.toSeconds(duration))
           return seconds < 1 || seconds > maxBanSeconds ? Option.none() : Option.some(seconds)
         },
-        (text) => `Expected a time from 1s to 3650d, got ${text}`
+        () => "a time from 1s to 3650d"
       ),
       Flag.optional
     ),
@@ -198,7 +210,7 @@ export const ban = Command.make(
       Flag.withMetavar("TEXT"),
       Flag.filter(
         (text) => text.length <= 200,
-        () => "Expected at most 200 characters"
+        () => "a text of at most 200 characters"
       ),
       Flag.optional
     ),
@@ -237,8 +249,14 @@ export const unban = Command.make(
 export const connect = Command.make(
   "connect",
   {
-    address: Argument.String("address").pipe(
-      Argument.withDescription("A peer, ip:port; the port of the chain unless given")
+    address: addressArgument("A peer, ip:port; the port of the chain unless given").pipe(
+      Argument.filter(
+        (text) => {
+          const address = PeerSocketAddress.fromText(text, anyPort)
+          return address !== undefined && AddressRules.validForOutbound(address) === undefined
+        },
+        () => "an address where a peer may listen"
+      )
     ),
     keep: Flag.Boolean("keep").pipe(
       Flag.withDescription("Dial it again whenever it is gone, also after a restart"),

@@ -291,7 +291,7 @@ export const replay = Command.make(
       Flag.withMetavar("PROPERTY"),
       Flag.filterMap(
         (text) => Option.map(Option.fromUndefinedOr(Property.parse(text)), (property) => ({ text, property })),
-        (text) => `Expected ${Property.forms}, got ${text}`
+        () => `${Property.forms}`
       ),
       Flag.optional
     ),

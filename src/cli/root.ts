@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Clock, Config, Console, Data, Effect, Layer, Option } from "effect"
+import { Clock, Config, Console, Data, Effect, Layer, Option, Stdio } from "effect"
 import { CliError, CliOutput, Command, Flag } from "effect/cli"
 import type { CacheDirectoryTaken } from "../addresses/CacheDirectoryTaken.ts"
 import type { NetworkEnd, TaskNameTaken } from "../BackgroundTasks.ts"
@@ -14,13 +14,14 @@ import type { RpcCookieUnwritable } from "../status/RpcCookie.ts"
 import * as StatusAddress from "../status/StatusAddress.ts"
 import type { ListenError } from "../transport/Transport.ts"
 import * as Help from "./Help.ts"
+import * as Mistakes from "./Mistakes.ts"
 import type { SettingsError } from "./SettingsFile.ts"
 import { harmless } from "./Text.ts"
 
 /** `network-effect`. Shared flags are accepted before and after the subcommand. */
 export const root = Command.make("network-effect").pipe(
   Command.withSharedFlags({
-    config: Flag.File("config").pipe(
+    config: Flag.File("config", { mustExist: true }).pipe(
       Flag.withAlias("c"),
       Flag.withDescription("Settings file, in the form of a zebrad.toml"),
       Flag.withMetavar("FILE"),
@@ -37,6 +38,10 @@ export const root = Command.make("network-effect").pipe(
     otlp: Flag.String("otlp").pipe(
       Flag.withDescription("Sends traces, logs and metrics to this OpenTelemetry collector, http://host:4318"),
       Flag.withMetavar("URL"),
+      Flag.filter(
+        (text) => /^https?:\/\//.test(text) && URL.canParse(text),
+        () => "a URL such as http://127.0.0.1:4318"
+      ),
       Flag.optional
     )
   }),
@@ -51,21 +56,45 @@ export const root = Command.make("network-effect").pipe(
   ])
 )
 
+/** A value, which errors say as it was given, and whether a flag has it or the variable that stands in for the flag. */
+const given = (text: string, isOfVariable: boolean) => ({ text, isOfVariable, toString: () => text })
+
+/** The value of a flag, else that of `NETWORK_EFFECT_STATUS`, by which a node and whoever asks it find each other. */
+export const orStatusVariable =
+  <A>(parse: (text: string) => A | undefined, expected: string) =>
+  (flag: Flag.Flag<string>): Flag.Flag<A> =>
+    flag.pipe(
+      Flag.map((text) => given(text, false)),
+      Flag.withFallbackConfig(Config.map(Config.String("NETWORK_EFFECT_STATUS"), (text) => given(text, true))),
+      Flag.filterMap(
+        ({ text }) => Option.fromUndefinedOr(parse(text)),
+        ({ isOfVariable }) => (isOfVariable ? Mistakes.ofVariable("NETWORK_EFFECT_STATUS", expected) : expected)
+      )
+    )
+
 /** Where the status interface is wanted: `None` when nobody said, `Some(None)` for nowhere. Of every command that runs a node. */
 export const optionalStatusFlag = Flag.String("status").pipe(
   Flag.withDescription("Where the status page and its interface are: ip:port, or off; port 0 takes a free one"),
   Flag.withMetavar("ADDR"),
-  Flag.withFallbackConfig(Config.String("NETWORK_EFFECT_STATUS")),
-  Flag.filterMap(
-    (text) => {
-      if (text === "off") return Option.some(Option.none<PeerSocketAddress.PeerSocketAddress>())
-      const address = PeerSocketAddress.fromText(text, StatusAddress.defaultPort)
-      return address === undefined ? Option.none() : Option.some(Option.some(address))
-    },
-    (text) => `Expected ip:port, [ip6]:port or off, got ${text}`
-  ),
+  orStatusVariable((text) => {
+    if (text === "off") return Option.none<PeerSocketAddress.PeerSocketAddress>()
+    const address = PeerSocketAddress.fromText(text, StatusAddress.defaultPort)
+    return address === undefined ? undefined : Option.some(address)
+  }, "ip:port, [ip6]:port or off"),
   Flag.optional
 )
+
+/** Names that a server is also asked by. */
+export const hostsFlag = (description: string) =>
+  Flag.String("status-host").pipe(
+    Flag.withDescription(description),
+    Flag.withMetavar("NAME"),
+    Flag.filter(
+      (text) => /^[a-z\d]([a-z\d._-]*[a-z\d])?\.?$/i.test(text),
+      () => "a name such as node.example.org, without a port"
+    ),
+    Flag.between(0, 20)
+  )
 
 /** The same, on its usual port when nobody said. */
 export const statusFlag = Flag.map(
@@ -82,11 +111,19 @@ export const statusListening = (address: PeerSocketAddress.PeerSocketAddress) =>
     url: urlOf(address)
   }))
 
+/** Refuses what an empty variable of a shell leaves of a value. */
+export const notBlank = (what: string) =>
+  Flag.filter<string>(
+    (text) => text.trim() !== "",
+    () => what
+  )
+
 /** What is recorded, and where. Of every command that runs nodes. */
 export const recordFlags = {
   record: Flag.String("record").pipe(
     Flag.withDescription("Writes down what happens on each connection, into this folder; replay runs it again"),
     Flag.withMetavar("DIR"),
+    notBlank("a folder"),
     Flag.optional
   ),
   recordBodies: Flag.Boolean("record-bodies").pipe(
@@ -118,7 +155,7 @@ export const numberFlag = (
         const fits = number >= minimum && number <= maximum && (!integer || Number.isInteger(number))
         return fits ? Option.some(number) : Option.none()
       },
-      () => `Expected a ${integer ? "whole " : ""}number from ${minimum} to ${maximum}`
+      () => `a ${integer ? "whole " : ""}number from ${minimum} to ${maximum}`
     )
   )
 
@@ -129,12 +166,10 @@ export const urlOf = (address: PeerSocketAddress.PeerSocketAddress): string =>
 /** Every failure on one line of stderr, without the help text in front of it: the sentence names what to change. */
 export const layerOutput = Layer.merge(
   CliOutput.layerPresenter({
-    present: (event) => {
-      if (event._tag !== "InvalidInvocation") return CliOutput.defaultPresenter.present(event)
-      const problems = event.errors.map((error) => firstSentence(error.message))
-      const sentences = harmless(problems.join(" "))
-      return Console.error(`network-effect: ${sentences} See ${event.commandPath.join(" ")} --help.`)
-    }
+    present: (event) =>
+      event._tag === "InvalidInvocation"
+        ? Console.error(`network-effect: ${Mistakes.sentence(event.errors, event.commandPath)}`)
+        : CliOutput.defaultPresenter.present(event)
   }),
   CliOutput.layer({
     ...CliOutput.defaultFormatter(),
@@ -145,25 +180,16 @@ export const layerOutput = Layer.merge(
   })
 )
 
+/** The program with the words of its command line as its parser takes them. */
+export const withWords: <A, E, R>(program: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | Stdio.Stdio> =
+  Effect.updateService(Stdio.Stdio, (stdio) => ({ ...stdio, args: Effect.map(stdio.args, Mistakes.joined) }))
+
 /** Each line for itself, as settings have one for each thing that is wrong. */
 const lines = (message: string): string =>
   message
     .split("\n")
     .map((line) => `network-effect: ${harmless(line)}`)
     .join("\n")
-
-/** `Expected: "pretty" | "json"` as one says it: `Expected pretty or json`. */
-const inWords = (message: string): string =>
-  message.replace(/Expected: ("[^"]*"(?: \| "[^"]*")*)/, (_, choices: string) => {
-    const words = choices.split(" | ").map((choice) => choice.slice(1, -1))
-    const last = words.pop() ?? ""
-    return `Expected ${words.length === 0 ? last : `${words.join(", ")} or ${last}`}`
-  })
-
-const firstSentence = (message: string): string => {
-  const [line = ""] = inWords(message).split("\n")
-  return line.endsWith(".") || line.endsWith("?") ? line : `${line}.`
-}
 
 /** One sentence for the operator: what was wrong, and what to change. `change` says what to do about a taken address. */
 const sentenceOf = (error: Failure, change: string): string => {

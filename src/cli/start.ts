@@ -11,7 +11,7 @@ import type { NetworkEvent } from "../network/NetworkEvents.ts"
 import { StatusListening } from "../status/StatusAddress.ts"
 import { describe } from "./DevnetView.ts"
 import { Output } from "./Output.ts"
-import { explained, recordFlags, statusFlag, statusListening, urlOf } from "./root.ts"
+import { explained, hostsFlag, notBlank, recordFlags, statusFlag, statusListening, urlOf } from "./root.ts"
 
 /**
  * What a node is, for every command that looks at settings; texts, for `SettingsFile.load` reads them with file and
@@ -41,20 +41,17 @@ const flags = {
     Flag.withMetavar("TEXT"),
     Flag.optional
   ),
-  asmap: Flag.String("asmap").pipe(
+  asmap: Flag.File("asmap", { mustExist: true }).pipe(
     Flag.withDescription("A map of autonomous systems, as Bitcoin Core's: at most one outbound peer in each"),
     Flag.withMetavar("FILE"),
     Flag.optional
   ),
   status: statusFlag,
-  statusHosts: Flag.String("status-host").pipe(
-    Flag.withDescription("A name the status interface is also asked by, such as that of a proxy; may be repeated"),
-    Flag.withMetavar("NAME"),
-    Flag.between(0, 20)
-  ),
+  statusHosts: hostsFlag("A name the status interface is also asked by, such as that of a proxy; may be repeated"),
   rpcCookie: Flag.String("rpc-cookie").pipe(
     Flag.withDescription("Leaves a login for JSON-RPC in this file, as zcashd does for its tools"),
     Flag.withMetavar("FILE"),
+    notBlank("a file"),
     Flag.optional
   ),
   ...recordFlags,

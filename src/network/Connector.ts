@@ -162,17 +162,9 @@ export class Connector extends Context.Service<
       const looking = yield* Semaphore.make(1)
       const underWay = new Set<string>()
 
-      const isConnected = (text: string) =>
-        peerSet
-          .peersUnsafe()
-          .some(
-            ({ transientAddress }) =>
-              transientAddress !== undefined && PeerSocketAddress.format(transientAddress) === text
-          )
-
       /** Why the address is not to be dialled, as of now. */
       const objection = Effect.fnUntraced(function* (address: PeerSocketAddress.PeerSocketAddress) {
-        if (isConnected(PeerSocketAddress.format(address))) return yield* new AlreadyConnected()
+        if (peerSet.hasAddressUnsafe(address)) return yield* new AlreadyConnected()
         if (yield* bans.isBanned(address)) return yield* new PeerBanned()
       })
 

@@ -17,6 +17,7 @@ import { BanList } from "../addresses/BanList.ts"
 import { BackgroundTasks, CurrentWait, NetworkClosed, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
+import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
 import * as Mock from "../Mock.ts"
 import { ClientDropped, type Peer, type PeerError } from "../peer/Peer.ts"
@@ -95,6 +96,9 @@ export class PeerSet extends Context.Service<
     /** As `peers`, at once and as of the last thing that happened, for whoever watches from outside of any fiber. */
     readonly peersUnsafe: () => ReadonlyArray<Peer>
 
+    /** Whether a peer is connected whose transient address this is, as of the last thing that happened. */
+    readonly hasAddressUnsafe: (address: PeerSocketAddress.PeerSocketAddress) => boolean
+
     /** What is known of each connected peer, as of the last thing that happened. Valid until the next one happens. */
     readonly standingsUnsafe: () => Iterable<PeerStanding>
 
@@ -133,6 +137,7 @@ export class PeerSet extends Context.Service<
           demand: "value",
           peers: "effect",
           peersUnsafe: "function",
+          hasAddressUnsafe: "function",
           standingsUnsafe: "function",
           doubt: "effects",
           counts: "effect",
@@ -323,6 +328,7 @@ function* make() {
       return peersUnsafe()
     }),
     peersUnsafe,
+    hasAddressUnsafe: (address) => connected.at(PeerSocketAddress.format(address)) !== undefined,
     standingsUnsafe: () => connected.values(),
     doubt: (group) =>
       Effect.sync(() => {

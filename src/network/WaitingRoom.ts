@@ -2,8 +2,8 @@
  * Streams that wait for a turn, each for as long as its guest stays.
  *
  * What comes on a stream that waits is read at once, and given to whoever reads it later: only so is it seen when the other side
- * has gone, and its descriptor is free then and not at its turn. What has come stays to be said: who spoke and then left has its
- * turn.
+ * has gone, and its descriptor is free then and not at its turn. Whoever has gone has no turn, whatever it said before: nobody is
+ * there to shake hands with.
  *
  * **Security**
  *
@@ -89,7 +89,7 @@ export class WaitingRoom {
           guest.said = guest.said === undefined ? chunk : Buffer.concat([guest.said, chunk])
           return guest.said.length > mostSaid ? this.#letGo(guest, tooMuch) : this.#listen(guest, read)
         }),
-      onFailure: (reason) => (guest.said === undefined ? this.#letGo(guest, reason) : Effect.void)
+      onFailure: (reason) => this.#letGo(guest, reason)
     })
   }
 

@@ -28,7 +28,7 @@ import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import { CurrentTask } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
-import { ChainTip, isNearTip, type Tip } from "../chain/ChainTip.ts"
+import { ChainTip, isNearTip, statedHeight, type Tip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { minimumVersion, ourProtocolVersion } from "../chain/ProtocolVersion.ts"
 import * as LimitedLog from "../LimitedLog.ts"
@@ -174,7 +174,7 @@ function* make() {
       addressFrom: isolated ? { address: nowhere, services: 0n } : { address: own.stated, services: local.services },
       nonce,
       userAgent: local.userAgent,
-      startHeight: isolated || Option.isNone(tip) ? 0 : tip.value.height,
+      startHeight: isolated ? 0 : statedHeight(tip),
       relay: !isolated && local.relay
     })
   }

@@ -1,8 +1,9 @@
 /**
  * Text that becomes bytes as it is made: no piece of a line lives longer than it takes to write it.
  *
- * Most pieces are a few characters of a constant. Put together as strings they would all have to be kept until the line is
- * done, and made one again for each; so they are copied, character by character where that is faster than to ask for it.
+ * Most of a line is constant, and a constant is kept as bytes: those are copied at once, whatever their length. What is not
+ * would have to be kept as strings until the line is done, and made one again for each; so it is copied as it comes,
+ * character by character where that is faster than to ask for it.
  *
  * @module
  */
@@ -11,7 +12,30 @@ import { Buffer } from "node:buffer"
 const firstBytes = 4096
 
 /** A text longer than this is copied by the machine. */
-const shortText = 32
+const shortText = 16
+
+/** A text that is put in often. */
+export type Piece = Uint8Array
+
+export const piece = (text: string): Piece => Buffer.from(text, "latin1")
+
+/** Pieces that begin alike, each made when it is first asked for: names are few. */
+export class Pieces {
+  readonly #prefix: string
+  readonly #made = new Map<string, Piece>()
+
+  constructor(prefix: string) {
+    this.#prefix = prefix
+  }
+
+  of(name: string): Piece {
+    const made = this.#made.get(name)
+    if (made !== undefined) return made
+    const first = piece(this.#prefix + name)
+    this.#made.set(name, first)
+    return first
+  }
+}
 
 /** Lines of ASCII that grow. What is put in belongs to the line that is not ended yet. */
 export class LineBuffer {
@@ -31,6 +55,13 @@ export class LineBuffer {
     const bytes = this.#bytes
     if (length > shortText) bytes.write(text, this.#length, "latin1")
     else for (let from = 0, to = this.#length; from < length;) bytes[to++] = text.charCodeAt(from++)
+    this.#length = end
+  }
+
+  putPiece(piece: Piece): void {
+    const end = this.#length + piece.length
+    if (end >= this.#bytes.length) this.#grow(end + 1)
+    this.#bytes.set(piece, this.#length)
     this.#length = end
   }
 

@@ -26,6 +26,7 @@ import {
   Duration,
   Effect,
   FileSystem,
+  Latch,
   Layer,
   Metric,
   Path,
@@ -83,7 +84,7 @@ const fileBytes = 4096
 /** Time without a new segment after the disk refused one. */
 const pause = Duration.seconds(10)
 
-/** How long what was recorded stays in memory only. */
+/** How long what was recorded stays in memory only. More than a quarter of `pendingBytes` is not waited with. */
 const flushInterval = Duration.seconds(1)
 
 /** How long a node that stops waits for what is not yet written. */
@@ -116,6 +117,17 @@ interface SegmentFile {
 interface Job {
   readonly file: SegmentFile
   readonly lines: Buffer
+}
+
+/** The lines of each file, in the order of their first ones. */
+const byFile = (jobs: ReadonlyArray<Job>): ReadonlyMap<SegmentFile, Buffer> => {
+  const pieces = new Map<SegmentFile, Array<Buffer>>()
+  for (const { file, lines } of jobs) {
+    const earlier = pieces.get(file)
+    if (earlier === undefined) pieces.set(file, [lines])
+    else earlier.push(lines)
+  }
+  return new Map(Array.from(pieces, ([file, lines]) => [file, Buffer.concat(lines)]))
 }
 
 /** Records to a folder, for as long as the scope; what is not yet written then has five seconds. */
@@ -194,7 +206,10 @@ export const make = Effect.fnUntraced(function* (
   let isClosing = false
   let pausedUntilNanos: bigint | undefined
 
-  const write = Effect.fnUntraced(function* ({ file, lines }: Job) {
+  /** Opens when it is time to write. */
+  const isDue = yield* Latch.make(false)
+
+  const write = Effect.fnUntraced(function* (file: SegmentFile, lines: Buffer) {
     const isFirst = file.bytes === 0
     yield* files.writeFile(file.path, lines, { flag: isFirst ? "wx" : "a", mode: 0o600 })
     const bytes = isFirst ? Math.max(lines.length, fileBytes) : lines.length
@@ -215,12 +230,16 @@ export const make = Effect.fnUntraced(function* (
     )
   }
 
+  /** What waits for a file is written at once: a file is opened and closed each time. */
   const work = Effect.gen(function* () {
-    const job = yield* Queue.take(jobs)
-    if (!job.file.isFailed && !job.file.isRemoved) {
-      yield* Effect.catch(write(job), (error) => refused(job.file, error))
+    yield* isDue.await
+    isDue.closeUnsafe()
+    for (const [file, lines] of byFile(yield* Queue.takeAll(jobs))) {
+      if (!file.isFailed && !file.isRemoved) {
+        yield* Effect.catch(write(file, lines), (error) => refused(file, error))
+      }
+      pending -= lines.length
     }
-    pending -= job.lines.length
     if (isClosing && pending === 0) yield* Deferred.succeed(drained, undefined)
   })
 
@@ -228,6 +247,7 @@ export const make = Effect.fnUntraced(function* (
     if (file.isFailed || file.isRemoved || pending + lines.length > limit) return false
     if (!Queue.offerUnsafe(jobs, { file, lines })) return false
     pending += lines.length
+    if (isClosing || pending > pendingBytes / 4) isDue.openUnsafe()
     return true
   }
 
@@ -264,7 +284,10 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.forkScoped(Effect.forever(work))
   yield* Effect.forkScoped(
     Effect.repeat(
-      Effect.sync(() => recorder.flush()),
+      Effect.sync(() => {
+        recorder.flush()
+        if (pending > 0) isDue.openUnsafe()
+      }),
       Schedule.spaced(flushInterval)
     )
   )
@@ -272,6 +295,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       recorder.stop()
       isClosing = true
+      isDue.openUnsafe()
       return pending === 0
         ? Effect.void
         : Effect.asVoid(Effect.timeoutOption(Effect.interruptible(Deferred.await(drained)), closeGrace))

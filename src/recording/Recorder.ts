@@ -27,7 +27,7 @@ import type { ConnectionInfo } from "../peer/Peer.ts"
 import type { ConnectionRecord, Recording } from "../peer/Recording.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 import * as Format from "./Format.ts"
-import { LineBuffer } from "./LineBuffer.ts"
+import { LineBuffer, type Piece, piece } from "./LineBuffer.ts"
 import type { Pseudonym } from "./Pseudonyms.ts"
 import { nameOf } from "./Texts.ts"
 import { Transcript } from "./Transcript.ts"
@@ -259,33 +259,32 @@ class RecordedConnection implements ConnectionRecord {
     }
     const transcript = this.#transcript
     const lines = this.#lines
-    lines.put('{"at":')
+    lines.putPiece(texts.at)
     lines.putWhole(transcript.nanos(nowNanos))
     // Half of all lines.
     const isPlain = actions !== undefined && this.#draws.length === 0
     const frequent = isPlain ? frequentLine(event, actions) : undefined
     if (frequent !== undefined) {
-      lines.put(frequent)
+      lines.putPiece(frequent)
       this.#added(lines.endLine())
       return
     }
-    lines.put(',"on":')
+    lines.putPiece(texts.on)
     transcript.putEvent(lines, event)
     if (this.#draws.length > 0) lines.put(`,"chance":[${this.#draws.join()}]`)
-    let isClosed = false
     if (actions === undefined) lines.put(`,"defect":${ascii(JSON.stringify(nameOf(thrown)))}`)
     else if (actions.length > 0) {
-      for (let i = 0; i < actions.length; i++) {
-        const action = actions[i]!
-        lines.put(i === 0 ? ',"do":["' : '","')
-        transcript.putAction(lines, action)
-        if (action._tag === "Close") isClosed = true
+      lines.putPiece(texts.do)
+      transcript.putAction(lines, actions[0]!)
+      for (let i = 1; i < actions.length; i++) {
+        lines.putPiece(texts.and)
+        transcript.putAction(lines, actions[i]!)
       }
       lines.put('"]')
     }
     lines.put("}")
     this.#added(lines.endLine())
-    if (!isClosed) return
+    if (actions?.at(-1)?._tag !== "Close") return
     this.#end("closed")
     this.#isStopped = true
     this.#isOver()
@@ -320,17 +319,30 @@ class RecordedConnection implements ConnectionRecord {
   }
 }
 
+const texts = {
+  at: piece('{"at":'),
+  on: piece(',"on":'),
+  do: piece(',"do":["'),
+  and: piece('","'),
+  quiet: piece(',"on":"Quiet"}'),
+  quietRead: piece(',"on":"Quiet","do":["Read"]}'),
+  written: piece(',"on":"Written"}'),
+  writtenRead: piece(',"on":"Written","do":["Read"]}'),
+  alarm: piece(',"on":"Alarm"}'),
+  alarmRead: piece(',"on":"Alarm","do":["Read"]}')
+}
+
 /** What is left to say after the time of an event that has nothing in it, and at most the wish to read. */
-const frequentLine = (event: Event, actions: ReadonlyArray<Action>): string | undefined => {
+const frequentLine = (event: Event, actions: ReadonlyArray<Action>): Piece | undefined => {
   const isNothing = actions.length === 0
   if (!isNothing && (actions.length > 1 || actions[0]?._tag !== "Read")) return undefined
   switch (event._tag) {
     case "Quiet":
-      return isNothing ? ',"on":"Quiet"}' : ',"on":"Quiet","do":["Read"]}'
+      return isNothing ? texts.quiet : texts.quietRead
     case "Written":
-      return isNothing ? ',"on":"Written"}' : ',"on":"Written","do":["Read"]}'
+      return isNothing ? texts.written : texts.writtenRead
     case "Alarm":
-      return isNothing ? ',"on":"Alarm"}' : ',"on":"Alarm","do":["Read"]}'
+      return isNothing ? texts.alarm : texts.alarmRead
     default:
       return undefined
   }

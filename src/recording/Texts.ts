@@ -13,17 +13,6 @@ import type { InventoryItem } from "../wire/Message.ts"
 import type * as Format from "./Format.ts"
 import { shownCharacters } from "./Format.ts"
 
-const countTexts = new Map<string, Map<string, string>>()
-
-/** The most frequent of all texts, each made once. There are as many as kinds of things that are counted. */
-export const countText = (of: string, kind = ""): string => {
-  let kinds = countTexts.get(of)
-  if (kinds === undefined) countTexts.set(of, (kinds = new Map()))
-  let text = kinds.get(kind)
-  if (text === undefined) kinds.set(kind, (text = kind === "" ? `Count ${of}` : `Count ${of} ${kind}`))
-  return text
-}
-
 /** Digits of a SHA-256 that stand for a text. */
 export const digestDigits = 16
 

@@ -20,11 +20,10 @@ import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import { commandOf, encodeBody, type Message } from "../wire/Message.ts"
 import type * as Format from "./Format.ts"
 import { keptBodyBytes } from "./Format.ts"
-import { LineBuffer } from "./LineBuffer.ts"
+import { LineBuffer, piece, Pieces } from "./LineBuffer.ts"
 import type { Pseudonym } from "./Pseudonyms.ts"
 import {
   by,
-  countText,
   defectOf,
   digestDigits,
   errorOf,
@@ -76,83 +75,72 @@ export class Transcript {
     return Number(at - this.#baseNanos)
   }
 
-  // -- into lines: the most frequent ones in pieces, for a text that is put together has to be kept --------
-
-  putEvent(lines: LineBuffer, event: Event): void {
-    if (event._tag !== "Request") return lines.put(this.event(event))
-    lines.put('{"_tag":"Request","waiter":')
-    lines.putWhole(event.waiter)
-    lines.put(',"request":')
-    lines.put(this.#requested(event.request))
-    lines.put("}")
-  }
-
   // -- events ----------------------------------------------------------------------------------
 
-  /** The JSON of an event. */
-  event(event: Event): string {
+  /** An event as JSON, into a line. */
+  putEvent(lines: LineBuffer, event: Event): void {
     switch (event._tag) {
       case "Quiet":
-        return '"Quiet"'
       case "Written":
-        return '"Written"'
       case "Alarm":
-        return '"Alarm"'
+        return lines.putPiece(simple[event._tag])
       case "Message":
-        return this.#message(event.message)
+        return this.#putMessage(lines, event.message)
       case "Request":
-        return `{"_tag":"Request","waiter":${event.waiter},"request":${this.#requested(event.request)}}`
+        lines.putPiece(requests.begin)
+        lines.putWhole(event.waiter)
+        lines.putPiece(requests.middle)
+        this.#putRequested(lines, event.request)
+        return lines.put("}")
       case "Answered":
-        return this.#answeredWith(event.outcome)
+        return this.#putOutcome(lines, event.outcome)
       default:
-        return JSON.stringify(this.#rareEvent(event))
+        return lines.put(JSON.stringify(this.#rareEvent(event)))
     }
   }
 
-  #requested(request: Request | Ping): string {
+  #putRequested(lines: LineBuffer, request: Request | Ping): void {
     switch (request._tag) {
       case "Peers":
-        return '{"_tag":"Peers"}'
       case "MempoolTransactionIds":
-        return '{"_tag":"MempoolTransactionIds"}'
+        return lines.putPiece(requests[request._tag])
       case "Ping":
-        return `{"_tag":"Ping","nonce":"${request.nonce}"}`
+        lines.putPiece(requests.ping)
+        lines.put(String(request.nonce))
+        return lines.put('"}')
       default:
-        return JSON.stringify(this.#request(request))
+        return lines.put(JSON.stringify(this.#request(request)))
     }
   }
 
-  #answeredWith(outcome: Outcome): string {
-    if (outcome._tag === "Answered" && outcome.response._tag === "Nil") return answeredNothing
-    if (outcome._tag === "Answered" && outcome.response._tag === "TransactionIds") {
-      const { ids } = outcome.response
-      return `${answeredIds}[${ids.length === 0 ? "" : `"${ids.join('","')}"`}]}}}`
-    }
-    return JSON.stringify({ _tag: "Answered", outcome: this.#outcome(outcome) } satisfies Format.Event)
+  #putOutcome(lines: LineBuffer, outcome: Outcome): void {
+    const response = outcome._tag === "Answered" ? outcome.response : undefined
+    if (response?._tag === "Nil") return lines.putPiece(answeredNothing)
+    if (response?._tag === "TransactionIds" && response.ids.length === 0) return lines.putPiece(answeredNoIds)
+    lines.put(JSON.stringify({ _tag: "Answered", outcome: this.#outcome(outcome) } satisfies Format.Event))
   }
 
-  #message(message: Message): string {
-    const command = commandOf(message)
+  #putMessage(lines: LineBuffer, message: Message): void {
     switch (message._tag) {
       case "Verack":
       case "GetAddr":
       case "Mempool":
       case "FilterClear":
-        return bare[message._tag]
+        return lines.putPiece(bare[message._tag])
       case "Ping":
       case "Pong":
         scratch.writeBigUInt64LE(message.nonce)
-        return `{"message":"${command}","body":"${scratch.toString("base64")}"}`
+        return putBody(lines, message, scratch)
       case "Inv":
-        if (message.items.length === 0) return emptyInv
-        break
+        return message.items.length === 0 ? lines.putPiece(emptyInv) : putBody(lines, message, this.#body(message))
       case "Block":
       case "Tx":
       case "Headers":
       case "FilterLoad":
-        return JSON.stringify(this.#long(message))
+        return lines.put(JSON.stringify(this.#long(message)))
+      default:
+        return putBody(lines, message, this.#body(message))
     }
-    return `{"message":"${command}","body":"${this.#body(message).toString("base64")}"}`
   }
 
   #body(message: Message): Buffer {
@@ -362,41 +350,39 @@ export class Transcript {
     const lines = new LineBuffer()
     this.putAction(lines, action)
     lines.endLine()
-    return lines.take(0).toString("latin1", 0).trimEnd()
+    return lines.take(0).toString("latin1").trimEnd()
   }
 
   /** The same into a line. Nothing in it needs escapes in JSON. */
   putAction(lines: LineBuffer, action: Action): void {
     switch (action._tag) {
-      case "Send": {
-        lines.put("Send ")
-        lines.put(commandOf(action.message))
+      case "Send":
+        lines.putPiece(sends.of(commandOf(action.message)))
         putContent(lines, this.#said(action.message))
         if (action.waiter === undefined) return
-        lines.put(" for ")
+        lines.putPiece(forWaiter)
         return lines.putWhole(action.waiter)
-      }
       case "Ask":
-        lines.put("Ask ")
-        lines.put(action.request._tag)
+        lines.putPiece(asks.of(action.request._tag))
         return putContent(lines, this.#asked(action.request))
       case "Settle":
-        lines.put("Settle ")
+        lines.putPiece(settle)
         lines.putWhole(action.waiter)
         return putContent(lines, this.#settled(action.exit))
       case "Unasked":
-        lines.put("Unasked ")
-        return lines.put(commandOf(action.message))
+        return lines.putPiece(unasked.of(commandOf(action.message)))
       case "Read":
       case "Permit":
       case "Yield":
         return lines.put(action._tag)
       case "Count":
-        return lines.put(countText(action.of, action.kind))
+        return lines.putPiece(action.kind === undefined ? counts.of(action.of) : countsOf[action.of].of(action.kind))
       case "Report":
         lines.put("Report")
         putContent(lines, this.#report(action.report))
-        return action.waiter === undefined ? undefined : lines.put(` for ${action.waiter}`)
+        if (action.waiter === undefined) return
+        lines.putPiece(forWaiter)
+        return lines.putWhole(action.waiter)
       case "SetAlarm":
         return lines.put(`SetAlarm ${this.nanos(action.atNanos)}`)
       case "Close":
@@ -520,17 +506,55 @@ const putContent = (lines: LineBuffer, content: string): void => {
   lines.put(short(content))
 }
 
+const putBody = (lines: LineBuffer, message: Message, body: Buffer): void => {
+  lines.putPiece(messages.of(commandOf(message)))
+  lines.putPiece(bodyBegins)
+  lines.put(body.toString("base64"))
+  lines.putPiece(bodyEnds)
+}
+
+// -- what is written again and again -------------------------------------------------------------
+
+const simple = { Quiet: piece('"Quiet"'), Written: piece('"Written"'), Alarm: piece('"Alarm"') }
+
 /** Messages that have nothing in them. */
 const bare = {
-  Verack: '{"message":"verack"}',
-  GetAddr: '{"message":"getaddr"}',
-  Mempool: '{"message":"mempool"}',
-  FilterClear: '{"message":"filterclear"}'
+  Verack: piece('{"message":"verack"}'),
+  GetAddr: piece('{"message":"getaddr"}'),
+  Mempool: piece('{"message":"mempool"}'),
+  FilterClear: piece('{"message":"filterclear"}')
 }
+const emptyInv = piece('{"message":"inv","body":"AA=="}')
+const messages = new Pieces('{"message":"')
+const bodyBegins = piece('","body":"')
+const bodyEnds = piece('"}')
 const scratch = Buffer.alloc(8)
-const emptyInv = '{"message":"inv","body":"AA=="}'
-const answeredNothing = '{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"Nil"}}}'
-const answeredIds = '{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"TransactionIds","ids":'
+
+const requests = {
+  begin: piece('{"_tag":"Request","waiter":'),
+  middle: piece(',"request":'),
+  Peers: piece('{"_tag":"Peers"}'),
+  MempoolTransactionIds: piece('{"_tag":"MempoolTransactionIds"}'),
+  ping: piece('{"_tag":"Ping","nonce":"')
+}
+const answeredNothing = piece('{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"Nil"}}}')
+const answeredNoIds = piece(
+  '{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"TransactionIds","ids":[]}}}'
+)
+
+const sends = new Pieces("Send ")
+const asks = new Pieces("Ask ")
+const unasked = new Pieces("Unasked ")
+const settle = piece("Settle ")
+const forWaiter = piece(" for ")
+const counts = new Pieces("Count ")
+const countsOf = {
+  requestSent: new Pieces("Count requestSent "),
+  requestCanceled: new Pieces("Count requestCanceled "),
+  requestReceived: new Pieces("Count requestReceived "),
+  responseSent: new Pieces("Count responseSent "),
+  responseReceived: new Pieces("Count responseReceived ")
+}
 
 const isHeaders = (body: Body): body is ReadonlyArray<BlockHeader> => Array.isArray(body)
 

@@ -229,6 +229,9 @@ const peerOf = (
   }
 }
 
+/** The rules of the hardened book that can be off. */
+export const rules: HardenedBook.Rules = HardenedBook.allRules
+
 /** What an attacker does, by name. */
 export const scripts: Readonly<Record<string, Partial<Options>>> = {
   /** X1: every answer of its own is of its own hosts, seen just now. */

@@ -257,7 +257,7 @@ const byzantineThird: Scenario = {
         ScriptedPeer.compose(ScriptedPeer.answeringEmpty, ScriptedPeer.flooding(Message.Ping({ nonce: 1n }), 50)),
         ScriptedPeer.compose(
           ScriptedPeer.honest(),
-          ScriptedPeer.lyingHeight(0xffff_ffff),
+          ScriptedPeer.lyingHeight(0x7fff_ffff),
           ScriptedPeer.lyingTime(-1e9)
         ),
         ScriptedPeer.selfConnecting

@@ -4,6 +4,7 @@
  * @module
  */
 export * as Eclipse from "./Eclipse.ts"
+export * as EclipseRecords from "./EclipseRecords.ts"
 export { type Invariant, invariants, type Violation } from "./Invariants.ts"
 export * as Generators from "./Generators.ts"
 export * as LinkRule from "./LinkRule.ts"

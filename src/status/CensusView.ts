@@ -7,7 +7,7 @@
  * @module
  */
 import { Effect, Semaphore } from "effect"
-import { CensusStore, CensusStoreError, type Run, type Sighting } from "../census/CensusStore.ts"
+import { CensusStore, CensusStoreError, type Run, type Sighting, together } from "../census/CensusStore.ts"
 import { hostOf } from "../census/Finding.ts"
 import * as Report from "../census/Report.ts"
 import { type ChainParamsShape, mainnet, regtest, testnet } from "../chain/ChainParams.ts"
@@ -90,8 +90,7 @@ export const make = Effect.gen(function* () {
     if (points.size > remembered && oldest !== undefined) points.delete(oldest)
   }
 
-  const overview = Effect.fn("CensusView.overview")(function* (network: string | undefined) {
-    const all = yield* store.runs()
+  const overview = Effect.fnUntraced(function* (network: string | undefined, all: ReadonlyArray<Run>) {
     const networks = [...new Set(all.map(({ network }) => network))]
     const wanted = network ?? all.at(-1)?.network
     const runs = all.filter((run) => run.network === wanted)
@@ -124,13 +123,10 @@ export const make = Effect.gen(function* () {
     const shown: Array<RunPoint> = []
     for (let index = Math.max(0, runs.length - runsShown); index < runs.length - 1; index++) {
       const run = runs[index] ?? latest
-      const point = points.get(run.id) ?? pointOf(yield* reportOf(index))
-      remember(point)
-      shown.push(point)
+      shown.push(points.get(run.id) ?? pointOf(yield* reportOf(index)))
     }
     const report = yield* reportOf(runs.length - 1)
     shown.push(pointOf(report))
-    remember(pointOf(report))
     const previous = runs.at(-2)
     const changes =
       previous === undefined ? undefined : Report.changes(yield* foundBy(previous), yield* foundBy(latest))
@@ -199,7 +195,15 @@ export const make = Effect.gen(function* () {
 
   return {
     /** A network in numbers; that of the latest run unless told. */
-    overview: (network: string | undefined) => told(oneAtATime.withPermits(1)(overview(network))),
+    overview: Effect.fn("CensusView.overview")((network: string | undefined) =>
+      together((all) => overview(network, all)).pipe(
+        // Not before nothing of what it was made of was forgotten meanwhile.
+        Effect.tap(({ runs }) => Effect.sync(() => runs.forEach(remember))),
+        oneAtATime.withPermits(1),
+        Effect.provideService(CensusStore, store),
+        told
+      )
+    ),
     /** One host over all runs. */
     host: (network: string, text: string) => told(host(network, text))
   }

@@ -116,14 +116,19 @@ const documentation = Effect.gen(function* () {
   return yield* Effect.promise(() => HttpServerResponse.toWeb(response).text())
 }).pipe(Effect.scoped, Effect.orDie)
 
-/** Adds routes. Encoding goes on after that; who asks earlier waits for it. */
+/** Adds routes. Who asks first for a text waits while it is made, for most nodes are never asked for the largest. */
 export const layerOf = (routes: ReadonlyArray<Route>) =>
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {
       const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
       for (const [path, text] of routes) {
-        const encoded = yield* text.pipe(Effect.flatMap(encode), Effect.provideContext(context), Effect.cached)
-        yield* Effect.forkScoped(encoded)
+        // Once, also when the first who asked does not wait for it.
+        const encoded = yield* text.pipe(
+          Effect.flatMap(encode),
+          Effect.provideContext(context),
+          Effect.uninterruptible,
+          Effect.cached
+        )
         yield* router.add("GET", path, Effect.flatMap(encoded, answer))
       }
     })

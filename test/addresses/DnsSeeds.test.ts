@@ -256,7 +256,7 @@ describe("seeds", () => {
     const longest = [label(63), label(63), label(63), label(61)].join(".")
     assert.strictEqual(longest.length, 253)
     for (const host of [longest, `${longest}.`]) assert.deepStrictEqual(parseSeed(`${host}:1`), { host, port: 1 })
-    for (const host of [`${longest}aa`, `${longest}a.`, `${label(64)}.example`]) {
+    for (const host of [`${longest}a`, `${longest}aa`, `${longest}a.`, `${longest}..`, `${label(64)}.example`]) {
       assert.isUndefined(parseSeed(`${host}:1`), host)
     }
   })

@@ -179,6 +179,57 @@ describe("a part of the internet", () => {
       }).pipe(Effect.provide(world()))
   )
 
+  it.effect(
+    "has a second one where places are left over: of eight, six are for the first of each part that answered, however many are known",
+    () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        /** Three hosts in each of five parts. */
+        const met = range(5).map((part) => range(3).map((n) => host(part, n + 1)))
+        const everybody = met.flat()
+        const isMet = (text: string) => everybody.includes(text)
+        for (const hosts of met) yield* tell(hosts, host(200))
+        // Where nobody is.
+        for (const n of range(20)) yield* tell([host(20 + n)], host(201))
+        const first = (yield* takeAll).filter(isMet)
+        assert.lengthOf(first, 5)
+        yield* Effect.forEach(first, connects)
+        const open = [...first]
+        /** 100 seconds with an answer of whoever is connected; whom the book dials then, but for those that are not there. */
+        const pass = Effect.gen(function* () {
+          yield* TestClock.adjust("100 seconds")
+          yield* Effect.forEach(open, answers)
+          const taken = yield* takeAll
+          yield* Effect.forEach(
+            taken.filter((text) => !isMet(text)),
+            fails
+          )
+          return taken.filter(isMet)
+        })
+        // Not before an hour without another part that answered.
+        for (const _ of range(30)) assert.deepStrictEqual(yield* pass, [])
+        const other = host(20)
+        yield* connects(other)
+        open.push(other)
+        for (const _ of range(36)) assert.deepStrictEqual(yield* pass, [])
+        const beside = everybody.find((text) => !first.includes(text))!
+        assert.strictEqual((yield* why(beside)).against, "group-full")
+        assert.isFalse(yield* book.hasRoom(address(beside)))
+        const second = yield* pass
+        assert.lengthOf(second, 2)
+        assert.lengthOf(new Set(second.map(networkOf)), 2)
+        yield* Effect.forEach(second, connects)
+        open.push(...second)
+        for (const _ of range(3)) assert.deepStrictEqual(yield* pass, [])
+        // The place of a first one is none that is left over.
+        const alone = first.find((text) => !second.some((other) => networkOf(other) === networkOf(text)))!
+        yield* fails(alone)
+        open.splice(open.indexOf(alone), 1)
+        const next = yield* pass
+        assert.deepStrictEqual(next.map(networkOf), [networkOf(alone)])
+      }).pipe(Effect.provide(world({ targetPeers: 4, outboundMultiplier: 2, groupsForOneEach: 8 })))
+  )
+
   it.effect("is free again when its peer is gone, and 119 seconds after it fell silent", () =>
     Effect.gen(function* () {
       yield* tell([host(1, 1), host(1, 2), host(1, 3)], host(200))
@@ -451,6 +502,249 @@ describe("places", () => {
       assert.strictEqual((yield* why(felt)).table, "tried")
       assert.isDefined(yield* take)
     }).pipe(Effect.provide(world()))
+  )
+})
+
+/** A book so small that hosts of one network have one place among those met, and those of one source one among those heard of. */
+const tight = (policy: Partial<Policy> = {}) => world({ addressBookCapacity: 100, ...policy })
+
+/** It answers now, and is gone six seconds later. */
+const visits = (text: string) =>
+  Effect.gen(function* () {
+    yield* connects(text)
+    yield* TestClock.adjust("6 seconds")
+    yield* fails(text)
+  })
+const sizes = Effect.flatMap(AddressBook, (book) => book.sizes)
+const tableOf = (text: string) => Effect.map(why(text), ({ table }) => table)
+const texts = Effect.flatMap(AddressBook, (book) =>
+  Effect.map(book.entries, (entries) => entries.map((entry) => PeerSocketAddress.format(entry.address)))
+)
+
+describe("a place among those met (E5)", () => {
+  const [first, second] = [host(1, 1), host(1, 2)]
+
+  it.effect("is nobody else's within four hours of an answer, and no test begins", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust(Duration.subtract(Duration.hours(4), Duration.millis(6001)))
+      yield* connects(second)
+      assert.deepInclude(yield* sizes, { tried: 1, tested: 0 })
+      yield* TestClock.adjust("1 millis")
+      yield* connects(host(1, 3))
+      assert.deepInclude(yield* sizes, { tried: 1, tested: 1 })
+    }).pipe(Effect.provide(tight()))
+  )
+
+  it.effect("is the next one's when a test has had no answer for more than 40 minutes, and the test is over", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      yield* TestClock.adjust(Duration.subtract(Duration.minutes(40), Duration.seconds(6)))
+      assert.deepStrictEqual([yield* tableOf(first), yield* tableOf(second)], ["tried", undefined])
+      assert.deepInclude(yield* sizes, { tried: 1, tested: 1 })
+      yield* TestClock.adjust("1 millis")
+      // Whoever loses it is heard of again.
+      assert.deepStrictEqual([yield* tableOf(first), yield* tableOf(second)], ["new", "tried"])
+      assert.deepInclude(yield* sizes, { new: 1, tried: 1, tested: 0 })
+    }).pipe(Effect.provide(tight()))
+  )
+
+  it.effect("is left for none where that is full, too", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      // Of the same network, told by it: the only place that the first one could go to.
+      yield* tell([host(1, 9)], host(1, 7))
+      assert.deepInclude(yield* sizes, { new: 1, tried: 1 })
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      yield* TestClock.adjust("41 minutes")
+      assert.deepStrictEqual([yield* tableOf(first), yield* tableOf(second)], [undefined, "tried"])
+      assert.deepInclude(yield* sizes, { new: 1, tried: 1, tested: 0 })
+      assert.include(yield* texts, first)
+    }).pipe(Effect.provide(tight()))
+  )
+
+  it.effect("goes without a test when it failed ten times and gave no answer for more than seven days", () =>
+    Effect.gen(function* () {
+      /** The tables of both after so many failures, and an answer so long ago. */
+      const after = (failures: number, passed: Duration.Duration) =>
+        Effect.gen(function* () {
+          yield* connects(first)
+          yield* Effect.replicateEffect(Effect.andThen(TestClock.adjust("6 seconds"), fails(first)), failures, {
+            discard: true
+          })
+          yield* TestClock.adjust(Duration.subtract(passed, Duration.seconds(6 * failures)))
+          yield* connects(second)
+          return [yield* tableOf(first), yield* tableOf(second), (yield* sizes).tested]
+        }).pipe(Effect.provide(tight()))
+      const [week, moment] = [Duration.days(7), Duration.seconds(1)]
+      assert.deepStrictEqual(yield* after(10, week), ["tried", undefined, 1])
+      assert.deepStrictEqual(yield* after(9, Duration.sum(week, moment)), ["tried", undefined, 1])
+      assert.deepStrictEqual(yield* after(10, Duration.sum(week, moment)), ["new", "tried", 0])
+    })
+  )
+
+  it.effect("is waited for by ten at most", () =>
+    Effect.gen(function* () {
+      for (const network of range(30)) yield* visits(host(network, 1))
+      // Some networks have the same place.
+      const networks = yield* Effect.filter(range(30), (network) =>
+        Effect.map(tableOf(host(network, 1)), (table) => table === "tried")
+      )
+      yield* TestClock.adjust("5 hours")
+      const tested: Array<number> = []
+      for (const network of networks.slice(0, 11)) {
+        yield* visits(host(network, 2))
+        tested.push((yield* sizes).tested)
+      }
+      assert.deepStrictEqual(tested, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10])
+      // Whoever answers keeps its place.
+      for (const network of networks) yield* connects(host(network, 1))
+      assert.deepInclude(yield* sizes, { tried: networks.length, tested: 0 })
+    }).pipe(Effect.provide(tight({ targetPeers: 100 })))
+  )
+
+  it.effect("of a test is not taken by one that is gone from the book meanwhile", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      yield* (yield* AddressBook).markOwn(address(second))
+      yield* TestClock.adjust("41 minutes")
+      assert.strictEqual(yield* tableOf(first), "tried")
+      assert.deepInclude(yield* sizes, { new: 0, tried: 1, tested: 0 })
+    }).pipe(Effect.provide(tight()))
+  )
+})
+
+describe("a place among those heard of (E5)", () => {
+  const [old, young] = [host(1, 1), host(1, 2)]
+  /** Who is in the one place that two of one network and one source share, once the second was told of. */
+  const after = (failures: number, passed: Duration.Duration) =>
+    Effect.gen(function* () {
+      yield* tell([old], host(200))
+      for (let n = 0; n < failures; n++) {
+        yield* TestClock.adjust("6 seconds")
+        yield* fails(old)
+      }
+      yield* TestClock.adjust(Duration.subtract(passed, Duration.seconds(6 * failures)))
+      yield* tell([young], host(200))
+      return yield* texts
+    }).pipe(Effect.provide(tight()))
+
+  it.effect("is another's after three failures without an answer, once they are 119 seconds ago", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* after(2, Duration.hours(1)), [old])
+      assert.deepStrictEqual(yield* after(3, Duration.seconds(18 + 119)), [old])
+      assert.deepStrictEqual(yield* after(3, Duration.millis(1000 * (18 + 119) + 1)), [young])
+    })
+  )
+
+  it.effect("is another's when nobody has seen it for more than 30 days", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* after(0, Duration.days(30)), [old])
+      assert.deepStrictEqual(yield* after(0, Duration.sum(Duration.days(30), Duration.seconds(1))), [young])
+    })
+  )
+
+  it.effect("is not what the operator named has to give up", () =>
+    Effect.gen(function* () {
+      yield* tell([old], host(200))
+      yield* (yield* AddressBook).record({ _tag: "NewConfigured", address: address(old) })
+      yield* TestClock.adjust("31 days")
+      yield* tell([young], host(200))
+      assert.deepStrictEqual(yield* texts, [old])
+    }).pipe(Effect.provide(tight()))
+  )
+})
+
+describe("how many could be dialled now", () => {
+  const ready = Effect.flatMap(AddressBook, (book) => book.readyCount)
+
+  it.effect("is one for each part, as many as there are places at most, and not who is connected or rests", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* ready, 0)
+      yield* tell([host(1, 1), host(1, 2), host(2, 1), host(2, 2), host(3, 1)], host(200))
+      assert.strictEqual(yield* ready, 3)
+      yield* connects(host(1, 1))
+      assert.strictEqual(yield* ready, 2)
+      yield* fails(host(3, 1))
+      assert.strictEqual(yield* ready, 1)
+      yield* tell(
+        range(6).map((n) => host(n + 10)),
+        host(201)
+      )
+      assert.strictEqual(yield* ready, 7)
+      yield* tell([host(20), host(21), host(22)], host(201))
+      assert.strictEqual(yield* ready, 8)
+    }).pipe(Effect.provide(world({ targetPeers: 4, outboundMultiplier: 2 })))
+  )
+
+  it.effect("is all of those that the operator named, wherever they are, and nobody who cannot be dialled", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      for (const n of [1, 2, 3]) yield* book.record({ _tag: "NewConfigured", address: address(host(1, n)) })
+      assert.strictEqual(yield* ready, 3)
+      // Nobody listens where somebody came from, and who serves no blocks is not dialled.
+      const from = { services: 1n, userAgent: "/x/", negotiatedVersion: 170_190 }
+      yield* book.record({ _tag: "UpdateConnected", address: address(host(5)), isInbound: true, ...from })
+      yield* book.addGossiped([gossiped(host(6), yield* nowSeconds, 0n)], address(host(200)))
+      yield* TestClock.adjust("2 hours")
+      assert.strictEqual(yield* ready, 3)
+      assert.isFalse((yield* takeAll).some((text) => text === host(5) || text === host(6)))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is less by who is gone from the book", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tell([host(1), host(2)], host(200))
+      assert.deepInclude(yield* sizes, { new: 2, groups: 2 })
+      yield* book.markOwn(address(host(1)))
+      assert.strictEqual(yield* ready, 1)
+      assert.deepInclude(yield* sizes, { new: 1, groups: 1 })
+    }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("how long a failure rests, to the millisecond", () => {
+  it.effect("is 119 s, and half as much again for each in a row, while somebody is there (E4)", () =>
+    Effect.gen(function* () {
+      yield* tell([host(1), host(2)], host(200))
+      yield* takeAll
+      yield* connects(host(1))
+      /** Lets so much pass, in which Alice's peer is heard of. */
+      const pass = (millis: number) =>
+        Effect.gen(function* () {
+          for (let left = millis; left > 0; left -= 50_000) {
+            yield* answers(host(1))
+            yield* TestClock.adjust(Duration.millis(Math.min(left, 50_000)))
+          }
+        })
+      for (const rest of [119_000, 178_500, 267_750]) {
+        yield* fails(host(2))
+        yield* pass(rest)
+        assert.isUndefined(yield* take, String(rest))
+        yield* pass(1)
+        assert.strictEqual(yield* take, host(2))
+      }
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is a token less of who told of it, ten seconds for each (E8)", () =>
+    Effect.gen(function* () {
+      const source = host(200)
+      assert.strictEqual(yield* tell([host(1), host(2), host(3)], source), 2)
+      yield* TestClock.adjust("9999 millis")
+      assert.strictEqual(yield* tell([host(4)], source), 0)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* tell([host(5), host(6)], source), 1)
+      // No more than at once, however long it was silent.
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* tell([host(7), host(8), host(9)], source), 2)
+    }).pipe(Effect.provide(world({ sourceBurst: 2 })))
   )
 })
 

@@ -4,15 +4,17 @@ import { edit } from "../support/removal.ts"
 
 const tables = "addresses/Tables"
 const book = "addresses/HardenedBook"
+const known = "addresses/KnownAddresses"
+const places = "addresses/OutboundPlaces"
+const queue = "addresses/DialQueue"
 const pool = "addresses/DialPool"
 const file = "addresses/BookFile"
 const map = "addresses/AsMap"
 const crawler = "network/Crawler"
 const stale = "network/StaleTip"
 
-const onePerPart = (limit: 1 | 2) =>
-  edit(book, "members.size < policy.groupsForOneEach && isSettled ? 2 : 1", String(limit))
-const noPlacesKept = [edit(book, "known > 0 && newcomers >= places - known", "false")]
+const onePerPart = (limit: 1 | 2) => edit(places, "others < (spare > 0 ? 2 : 1)", `others < ${limit}`)
+const noPlacesKept = [edit(places, "known > 0 && newcomers >= places - known", "false")]
 
 export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   B1: [
@@ -23,17 +25,25 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   B4: [
     [
       edit(
-        book,
-        "rules.tables ? tables.newBucket(standing.group, standing.source) : $OPEN",
-        "tables.newBucket(textOf(standing), textOf(standing))"
+        known,
+        "this.#rules.tables ? this.#tables.newBucket(standing.group, standing.source) : $OPEN",
+        "this.#tables.newBucket(textOf(standing), textOf(standing))"
       )
     ]
   ],
-  B5: [[edit(book, "source !== undefined && !hasToken(source, now.monotonicMillis)", "false")]],
-  B6: [
-    [edit(book, "if (tests.size < policy.testCapacity) tests.set(weakest, $TEST)", "replace(weakest, standing, now)")]
+  B5: [
+    [edit(book, "source !== undefined && rules.sourceTokens && !tokens.take(source, now.monotonicMillis)", "false")]
   ],
-  B7: [[edit(book, "remembered?.latestMillis ?? Number.NEGATIVE_INFINITY", "Number.NEGATIVE_INFINITY")]],
+  B6: [
+    [
+      edit(
+        known,
+        "if (this.#tests.size < this.#policy.testCapacity) { this.#tests.set(weakest, $TEST) }",
+        "return this.#replace(weakest, standing)"
+      )
+    ]
+  ],
+  B7: [[edit(queue, "remembered?.latestMillis ?? Number.NEGATIVE_INFINITY", "Number.NEGATIVE_INFINITY")]],
   B8: [
     [
       edit(
@@ -45,13 +55,15 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     ]
   ],
   B9: [[edit(pool, "random() < weight(item) * welcome", "true")]],
-  B10: [[edit(book, "rules.failureWeight && failures > 0 ? $LONGER : delayMillis", "delayMillis")]],
-  B11: [[edit(book, "rules.preferTried && random() < 0.5", "false")]],
+  B10: [
+    [edit(queue, "this.#around.rules.failureWeight && failures > 0 ? $LONGER : this.#delayMillis", "this.#delayMillis")]
+  ],
+  B11: [[edit(queue, "rules.preferTried && random() < 0.5", "false")]],
   B12: [[onePerPart(1)], [onePerPart(2)]],
   B13: [noPlacesKept, noPlacesKept],
   B14: [
     [edit("network/InitialPeers", "[...anchors, ...others]", "[...others, ...anchors]")],
-    [edit(book, "!chosen.has(standing.group)", "false")]
+    [edit(places, "!chosen.has(standing.group)", "false")]
   ],
   B15: [[edit(file, "content?.groups === groups.digest", "true")]],
   B16: [
@@ -79,9 +91,20 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit(stale, "Stream.changesWith(isSame)", "Stream.changesWith(() => false)")],
     [edit("network/Connector", 'why === "stale tip" ? why : "outbound"', '"outbound"')],
     [edit(stale, "yield* leave")],
-    [edit(book, "!busyInGroup.has(group)", "true")]
+    [edit(queue, "this.#around.places.used(group) === 0", "true")]
   ],
   B24: [
-    [edit(book, "rules.failureWeight ? $CHANCE : 1", "((standing.entry?.untrustedLastSeenSeconds ?? 0) % 97) / 97")]
+    [
+      edit(
+        queue,
+        "this.#around.rules.failureWeight ? $CHANCE : 1",
+        "((standing.entry?.untrustedLastSeenSeconds ?? 0) % 97) / 97"
+      )
+    ]
+  ],
+  B25: [
+    [edit(places, "Math.max(0, this.#places - groups - this.#seconds)", "0")],
+    [edit(places, "Math.max(0, this.#places - groups - this.#seconds)", "1")],
+    [edit(places, "groups >= groupsForOneEach || !areMet", "groups >= groupsForOneEach")]
   ]
 }

@@ -40,6 +40,40 @@ describe("a writer", () => {
     assert.deepStrictEqual(writer.failure, { _tag: "Malformed", reason: "things above its limit" })
   })
 
+  it("refuses a number that its field cannot hold, and none that it can", () => {
+    const whole: ReadonlyArray<readonly [(writer: Writer, value: number) => void, number, number]> = [
+      [(writer, value) => writer.u8(value), 0, 0xff],
+      [(writer, value) => writer.u16be(value), 0, 0xffff],
+      [(writer, value) => writer.u32(value), 0, 0xffff_ffff],
+      [(writer, value) => writer.i32(value), -0x8000_0000, 0x7fff_ffff],
+      [(writer, value) => writer.compactSize(value), 0, 0xffff_ffff]
+    ]
+    const failureOf = (write: (writer: Writer) => void) => {
+      const writer = new Writer()
+      write(writer)
+      return writer.failure
+    }
+    for (const [write, least, most] of whole) {
+      for (const value of [least, most]) assert.isUndefined(failureOf((writer) => write(writer, value)))
+      for (const value of [least - 1, most + 1, least + 0.5, Number.NaN, Infinity]) {
+        const failure = failureOf((writer) => write(writer, value))
+        assert.deepStrictEqual(failure, { _tag: "Malformed", reason: `${value} does not fit its field` })
+      }
+    }
+    const long: ReadonlyArray<readonly [(writer: Writer, value: bigint) => void, bigint, bigint]> = [
+      [(writer, value) => writer.u64(value), 0n, 2n ** 64n - 1n],
+      [(writer, value) => writer.i64(value), -(2n ** 63n), 2n ** 63n - 1n],
+      [(writer, value) => writer.compactSize64(value), 0n, 2n ** 64n - 1n]
+    ]
+    for (const [write, least, most] of long) {
+      for (const value of [least, most]) assert.isUndefined(failureOf((writer) => write(writer, value)))
+      for (const value of [least - 1n, most + 1n]) {
+        const failure = failureOf((writer) => write(writer, value))
+        assert.deepStrictEqual(failure, { _tag: "Malformed", reason: `${value} does not fit its field` })
+      }
+    }
+  })
+
   it("takes no hash without its 64 digits: that would be our bug", () => {
     for (const wrong of ["", digits.slice(1), `${digits.slice(0, 63)}g`]) {
       assert.throws(() => new Writer().displayHash(wrong), /64 hexadecimal digits/)

@@ -336,7 +336,7 @@ describe("a census", () => {
   })
 
   it("finds all that listened throughout, nobody else, and an interval that holds the truth, among liars and NAT", () => {
-    const { found, report, throughout, truth, wrong } = twoRuns({
+    const { found, messages, report, throughout, truth, wrong } = twoRuns({
       seed: 1,
       nodes: 500,
       reachable: 0.4,
@@ -355,5 +355,10 @@ describe("a census", () => {
     assert.isAtMost(((high ?? 0) - (low ?? 0)) / truth, 0.1)
     // Liars tell of thousands that are nobody's, and are found out.
     assert.isAbove(report.wrongTellers.length, 5)
+    // version, verack, ping, getaddr; version, verack, pong, addr. Nobody is asked twice.
+    assert.isAtLeast(messages.sent / report.reachable, 3)
+    assert.isAtMost(messages.sent / report.reachable, 4)
+    assert.isAtLeast(messages.received / report.reachable, 3)
+    assert.isAtMost(messages.received / report.reachable, 4)
   })
 })

@@ -291,7 +291,7 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
     [
       "a runner that is no address",
       ["run", "--cluster", "--runner", "here"],
-      'network-effect: Invalid value for flag --runner: "here". Expected host:port, got here. See network-effect census run --help.'
+      'network-effect: --runner has to be host:port, not "here": see network-effect census run --help.'
     ],
     [
       "a database that is not there",
@@ -301,17 +301,17 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
     [
       "a time that is none",
       ["run", "--for", "soon"],
-      'network-effect: Invalid value for flag --for: "soon". Expected a time like 30s or 2h, got soon. See network-effect census run --help.'
+      'network-effect: --for has to be a time like 30s or 2h, not "soon": see network-effect census run --help.'
     ],
     [
       "a number that is none",
       ["run", "--max-rate", "fast"],
-      'network-effect: Invalid value for flag --max-rate: "fast". Expected a number from 0 to 10000. See network-effect census run --help.'
+      'network-effect: --max-rate has to be a number from 0 to 10000, not "fast": see network-effect census run --help.'
     ],
     [
       "a run that there cannot be",
       ["report", "--run", "-1"],
-      'network-effect: Invalid value for flag --run: "-1". Expected a whole number from 1 to 2147483647. See network-effect census report --help.'
+      'network-effect: --run has to be a whole number from 1 to 2147483647, not "-1": see network-effect census report --help.'
     ],
     [
       "a contact that is too long",

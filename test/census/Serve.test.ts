@@ -6,6 +6,7 @@ import { Effect, Layer } from "effect"
 import { SqliteClient } from "network-effect/layers"
 import { CensusStore } from "../../src/census/CensusStore.ts"
 import { fill } from "../support/censusHistory.ts"
+import { runIn } from "../support/inProcess.ts"
 import { makeHome, outcomeOf, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
@@ -45,10 +46,12 @@ describe("network-effect census serve", () => {
       )
       const held = holder.address()
       const taken = typeof held === "object" ? held?.port : undefined
+      const told = ({ code, errors }: { readonly code: number | null; readonly errors: ReadonlyArray<string> }) =>
+        [code, ...errors].join(" ")
       const why = (...args: ReadonlyArray<string>) =>
         Effect.map(
-          Effect.promise(() => outcomeOf(serve(...args))),
-          ({ code, errors }) => [code, ...errors].join(" ")
+          Effect.promise(() => runIn(directory)("census", "serve", ...args)),
+          told
         )
       const missing = join(directory, "none.sqlite")
       assert.strictEqual(
@@ -57,14 +60,14 @@ describe("network-effect census serve", () => {
       )
       assert.match(
         yield* why("--store", store, "--listen", "nowhere"),
-        /^1 network-effect: .*Expected ip:port or \[ip6\]:port, got nowhere/
+        /^1 network-effect: --listen has to be ip:port or \[ip6\]:port, not "nowhere": /
       )
       assert.strictEqual(
         yield* why("--store", store, "--listen", "0.0.0.0:0"),
         "1 network-effect: 0.0.0.0:0 can be reached by others: set NETWORK_EFFECT_STATUS_TOKEN, or choose a loopback address with --listen."
       )
       assert.match(
-        yield* why("--store", store, "--listen", `127.0.0.1:${taken}`),
+        told(yield* Effect.promise(() => outcomeOf(serve("--store", store, "--listen", `127.0.0.1:${taken}`)))),
         /^1 network-effect: 127\.0\.0\.1:\d+ is already in use, .*: choose another with --listen\.$/
       )
     }).pipe(Effect.scoped)

@@ -3,8 +3,8 @@
  * NETWORK_EFFECT_POSTGRES names one in which databases may be made.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
-import { SqlClient } from "effect/sql"
+import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
 import * as SqliteClient from "../../layers/SqliteClient.ts"
 import { CensusPolicy } from "../../src/census/CensusPolicy.ts"
 import { CensusStore } from "../../src/census/CensusStore.ts"
@@ -287,6 +287,223 @@ const contract = (name: string, client: Layer.Layer<SqlClient.SqlClient, unknown
         assert.isTrue(other.isNew)
       }).pipe(Effect.provide(layer))
     )
+
+    it.live("ends for a machine that was away while others gave its run up, and keeps no rows of it", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const sql = yield* SqlClient.SqlClient
+        const one = yield* frontier.open({ ...options, from: [at("20.0.0.1:1")] })
+        assert.isUndefined(yield* frontier.progress(one.id))
+        yield* frontier.tend(one.id)
+        assert.deepInclude(yield* frontier.progress(one.id), { known: 1, end: null })
+        yield* passes(3601)
+        const two = yield* frontier.open({ ...options, from: [at("20.0.0.1:1")] })
+        assert.deepInclude(yield* frontier.progress(one.id), { known: 1, end: "OutOfTime" })
+        const rows = yield* sql<{ readonly id: number }>`SELECT run_id AS id FROM frontier_hosts`
+        assert.deepStrictEqual(
+          rows.map(({ id }) => id),
+          [two.id]
+        )
+        // Nobody has looked at the second one yet.
+        yield* passes(3601)
+        yield* frontier.open({ ...options, from: [] })
+        assert.deepInclude(yield* frontier.progress(two.id), { known: 0, end: "OutOfTime" })
+        yield* sql`DELETE FROM frontier_runs WHERE run_id = ${one.id}`
+        assert.deepInclude(yield* frontier.progress(one.id), { end: "OutOfTime" })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("does not lose a run that others are making when it is older than runs may be", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const store = yield* CensusStore
+        const sql = yield* SqlClient.SqlClient
+        const { id } = yield* frontier.open({ ...options, from: [at("20.0.0.1:1")] })
+        yield* sql`UPDATE runs SET started_at = started_at - 7200`
+        assert.strictEqual(yield* store.prune(Duration.hours(1)), 0)
+        assert.strictEqual((yield* frontier.current("Regtest"))?.id, id)
+        yield* passes(3601)
+        assert.strictEqual(yield* store.prune(Duration.hours(1)), 1)
+      }).pipe(Effect.provide(layer))
+    )
+  })
+}
+
+/**
+ * A client on which `other` happens right after the first statement that has these words in it: to its end, or until it waits
+ * for what this one holds. What others see is committed, so it needs a database in which two transactions are made at a time.
+ */
+const between = Effect.fnUntraced(function* (
+  hooks: ReadonlyArray<{ readonly after: string; readonly other: Effect.Effect<unknown, unknown> }>
+) {
+  const sql = yield* SqlClient.SqlClient
+  const outside = yield* Effect.context<never>()
+  const others: Array<Fiber.Fiber<unknown, unknown>> = []
+  const waitsFor = (fiber: Fiber.Fiber<unknown, unknown>) =>
+    sql<{ readonly waits: number }>`SELECT COUNT(*) AS waits FROM pg_locks
+      WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))`.pipe(
+      Effect.map(([row]) => Number(row?.waits) > 0 || fiber.pollUnsafe() !== undefined),
+      Effect.delay("10 millis"),
+      Effect.repeat({ until: (isSo) => isSo })
+    )
+  const left = [...hooks]
+  const watched = new Proxy(sql, {
+    apply: (target, self, given) => {
+      const statement: Effect.Effect<unknown, SqlError.SqlError> = Reflect.apply(target, self, given)
+      const words: ReadonlyArray<string> = given[0]
+      const [hook] = left
+      if (hook === undefined || !words.join("?").includes(hook.after)) return statement
+      left.shift()
+      return Effect.tap(statement, () => {
+        const fiber = Effect.runForkWith(outside)(hook.other)
+        others.push(fiber)
+        return waitsFor(fiber)
+      })
+    }
+  })
+  const frontier = yield* SharedFrontier.pipe(
+    Effect.provide(Layer.fresh(SharedFrontier.layer)),
+    Effect.provideService(SqlClient.SqlClient, watched)
+  )
+  /** What became of the others. */
+  const ended = Effect.suspend(() => {
+    assert.lengthOf(left, 0)
+    return Effect.forEach(others, Fiber.join)
+  })
+  return { frontier, ended }
+})
+
+const races = (client: Layer.Layer<SqlClient.SqlClient, unknown>) => {
+  const layer = SharedFrontier.layer.pipe(
+    Layer.provideMerge(CensusStore.layer),
+    Layer.provide(CensusPolicy.layer({ groupInterval: Duration.zero })),
+    Layer.provideMerge(client),
+    Layer.orDie
+  )
+  const exploringIsOver = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`UPDATE frontier_runs SET explores_until = 1`)
+  /** A run of ten minutes, of which somebody was reached before, so that it has a second phase. */
+  const opened = Effect.gen(function* () {
+    const store = yield* CensusStore
+    const earlier = yield* store.begin(options)
+    yield* store.record(earlier, "Regtest", [reached("127.5.0.1:1")])
+    const frontier = yield* SharedFrontier
+    const { id } = yield* frontier.open({ ...options, for: Duration.minutes(10), from: [at("127.0.0.1:1")] })
+    yield* frontier.tend(id)
+    return { frontier, id, sql: yield* SqlClient.SqlClient }
+  })
+  const stateOf = Effect.fnUntraced(function* (host: string) {
+    const sql = yield* SqlClient.SqlClient
+    const [row] = yield* sql<{
+      readonly addresses: string
+      readonly state: string
+    }>`SELECT state, addresses FROM frontier_hosts WHERE host = ${host}`
+    return row
+  })
+
+  describe("two machines at once", () => {
+    it.live("begin no dial of a host that is left because exploring is over", () =>
+      Effect.gen(function* () {
+        const { frontier, id, sql } = yield* opened
+        const one = yield* between([
+          {
+            after: "JOIN frontier_runs ON frontier_runs.run_id = hosts.run_id",
+            other: Effect.andThen(exploringIsOver, frontier.tend(id)).pipe(
+              Effect.provideService(SqlClient.SqlClient, sql)
+            )
+          }
+        ])
+        assert.deepStrictEqual(yield* one.frontier.begin(id, "127.0"), { _tag: "Wait", millis: 0 })
+        yield* one.ended
+        assert.strictEqual((yield* stateOf("127.0.0.1:1"))?.state, "Left")
+        assert.strictEqual((yield* one.frontier.begin(id, "127.0"))._tag, "Nothing")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("do not end a dial that another one has begun since", () =>
+      Effect.gen(function* () {
+        const { frontier, id, sql } = yield* opened
+        const late = begun(yield* frontier.begin(id, "127.0"))
+        const next = Effect.gen(function* () {
+          yield* sql`UPDATE frontier_hosts SET begun_at = begun_at - 1801`
+          yield* frontier.tend(id)
+          return (yield* frontier.begin(id, "127.0"))._tag
+        })
+        const one = yield* between([{ after: "state = 'UnderWay' AND begun_at = ", other: next }])
+        yield* one.frontier.unreachable(id, late)
+        assert.deepStrictEqual(yield* one.ended, ["Nothing"])
+        assert.strictEqual((yield* stateOf("127.0.0.1:1"))?.state, "Visited")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("keep both ports when they tell of one host, known or not", () =>
+      Effect.gen(function* () {
+        const { frontier, id } = yield* opened
+        for (const host of ["20.0.0.1", "20.0.0.1", "21.0.0.1"]) {
+          const ports = host === "21.0.0.1" ? [3, 4] : [1, 2]
+          const [mine, theirs] = ports.map((port) => at(`${host}:${port}`))
+          assert(mine !== undefined && theirs !== undefined)
+          const one = yield* between([{ after: "AS tellers", other: frontier.tell(id, "a", [theirs]) }])
+          yield* one.frontier.tell(id, "b", [mine])
+          yield* one.ended
+        }
+        assert.strictEqual((yield* stateOf("20.0.0.1"))?.addresses, "20.0.0.1:2 20.0.0.1:1")
+        assert.strictEqual((yield* stateOf("21.0.0.1"))?.addresses, "21.0.0.1:4 21.0.0.1:3")
+        yield* frontier.tell(id, "a", [at("22.0.0.1:1")])
+        const one = yield* between([{ after: "AS tellers", other: frontier.tell(id, "a", [at("22.0.0.1:2")]) }])
+        yield* one.frontier.tell(id, "b", [at("22.0.0.1:3")])
+        yield* one.ended
+        assert.strictEqual((yield* stateOf("22.0.0.1"))?.addresses, "22.0.0.1:1 22.0.0.1:2 22.0.0.1:3")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("dial nobody who was told of when exploring had just ended", () =>
+      Effect.gen(function* () {
+        const { frontier, id, sql } = yield* opened
+        const other = Effect.andThen(exploringIsOver, frontier.tend(id)).pipe(
+          Effect.provideService(SqlClient.SqlClient, sql)
+        )
+        const one = yield* between([{ after: "SELECT phase, known", other }])
+        yield* one.frontier.tell(id, "teller", [at("127.7.0.1:1")])
+        yield* one.ended
+        assert.strictEqual((yield* frontier.begin(id, "127.7"))._tag, "Nothing")
+        yield* frontier.tend(id)
+        assert.strictEqual((yield* stateOf("127.7.0.1:1"))?.state, "Left")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live(
+      "do not wait longer than fifteen seconds for one that stands still in the middle of a transaction",
+      () =>
+        Effect.gen(function* () {
+          const { frontier, id, sql } = yield* opened
+          const isHeld = yield* Deferred.make<void>()
+          yield* sql`UPDATE frontier_runs SET touched_at = touched_at`.pipe(
+            Effect.andThen(Deferred.succeed(isHeld, undefined)),
+            Effect.andThen(Effect.never),
+            sql.withTransaction,
+            Effect.forkScoped
+          )
+          yield* Deferred.await(isHeld)
+          yield* Effect.timeout(frontier.tend(id), "25 seconds")
+        }).pipe(Effect.scoped, Effect.provide(layer)),
+      60_000
+    )
+
+    it.live("begin another run when the one that was to be joined ends in that moment", () =>
+      Effect.gen(function* () {
+        const frontier = yield* SharedFrontier
+        const sql = yield* SqlClient.SqlClient
+        const one = yield* between([
+          { after: "INSERT INTO runs", other: frontier.open({ ...options, from: [at("20.0.0.1:1")] }) },
+          { after: "DELETE FROM runs", other: sql`UPDATE frontier_runs SET phase = 'Ended'` }
+        ])
+        const run = yield* one.frontier.open({ ...options, from: [at("21.0.0.1:1")] })
+        yield* one.ended
+        assert.isTrue(run.isNew)
+        assert.strictEqual((yield* frontier.current("Regtest"))?.id, run.id)
+        assert.strictEqual((yield* stateOf("21.0.0.1"))?.state, "Waiting")
+      }).pipe(Effect.provide(layer))
+    )
   })
 }
 
@@ -296,4 +513,5 @@ if (postgres === undefined) {
   console.log("NETWORK_EFFECT_POSTGRES is not set: a frontier in PostgreSQL is not tested")
 } else {
   contract("PostgreSQL", layerSchema(postgres))
+  races(layerSchema(postgres))
 }

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { CensusStore } from "../../src/census/CensusStore.ts"
+import { CensusStore, type Run, together } from "../../src/census/CensusStore.ts"
 import { Finding, type How } from "../../src/census/Finding.ts"
 import * as Schema from "../../src/census/Schema.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -269,6 +269,68 @@ export const storeContract = (name: string, client: Layer.Layer<SqlClient.SqlCli
         assert.deepStrictEqual(yield* store.sightings(old), [])
         assert.deepStrictEqual(yield* store.tellers(old, 10), [])
         assert.isUndefined(yield* store.host("Regtest", "192.0.2.1"))
+      }).pipe(Effect.provide(store))
+    )
+
+    it.effect("leaves a run alone that somebody is making, however old it may be", () =>
+      Effect.gen(function* () {
+        const store = yield* CensusStore
+        const long = yield* store.begin(run)
+        const ended = yield* store.begin(run)
+        const killed = yield* store.begin(run)
+        const now = Duration.toMillis(Duration.hours(5))
+        yield* store.record(long, "Regtest", [reached("192.0.2.1:1", { atMillis: now - 60_000 })])
+        yield* store.record(ended, "Regtest", [reached("192.0.2.1:1"), progress("Exhausted", 1)])
+        yield* store.record(killed, "Regtest", [reached("192.0.2.1:1")])
+        yield* TestClock.setTime(now)
+        const begun = yield* store.begin(run)
+        assert.strictEqual(yield* store.prune(Duration.zero), 2)
+        assert.deepStrictEqual(
+          (yield* store.runs()).map(({ id }) => id),
+          [long, begun]
+        )
+        assert.strictEqual((yield* store.sightings(long)).length, 1)
+      }).pipe(Effect.provide(store))
+    )
+
+    it.effect("knows what came first when it is written last", () =>
+      Effect.gen(function* () {
+        const store = yield* CensusStore
+        const id = yield* store.begin(run)
+        const host = Effect.map(store.host("Regtest", "192.0.2.1"), (history) => ({
+          first: history?.firstDialled,
+          last: history?.lastDialled,
+          firstReached: history?.firstReached,
+          lastReached: history?.lastReached,
+          agent: history?.sightings[0]?.userAgent
+        }))
+        yield* store.record(id, "Regtest", [reached("192.0.2.1:1", { atMillis: 400_000, userAgent: "/new/" })])
+        yield* store.record(id, "Regtest", [reached("192.0.2.1:1", { atMillis: 100_000, userAgent: "/old/" })])
+        yield* store.record(id, "Regtest", [unreachable("192.0.2.1:1", 50_000)])
+        const times = { first: 50, last: 400, firstReached: 100, lastReached: 400 }
+        assert.deepStrictEqual(yield* host, { ...times, agent: "/new/" })
+        yield* store.record(id, "Regtest", [reached("192.0.2.1:1", { atMillis: 500_000, userAgent: "/newer/" })])
+        assert.deepStrictEqual(yield* host, { ...times, last: 500, lastReached: 500, agent: "/newer/" })
+      }).pipe(Effect.provide(store))
+    )
+
+    it.effect("is read again when a run is forgotten while one reads", () =>
+      Effect.gen(function* () {
+        const store = yield* CensusStore
+        const old = yield* store.begin(run)
+        yield* store.record(old, "Regtest", [reached("192.0.2.1:1"), progress("Exhausted", 1)])
+        yield* TestClock.setTime(Duration.toMillis(Duration.days(2)))
+        const recent = yield* store.begin(run)
+        const reads: Array<ReadonlyArray<number>> = []
+        const read = yield* together(
+          Effect.fnUntraced(function* (runs: ReadonlyArray<Run>) {
+            reads.push(runs.map(({ id }) => id))
+            yield* store.prune(Duration.days(1))
+            return yield* Effect.forEach(runs, ({ id }) => store.sightings(id))
+          })
+        )
+        assert.deepStrictEqual(reads, [[old, recent], [recent]])
+        assert.deepStrictEqual(read, [[]])
       }).pipe(Effect.provide(store))
     )
 

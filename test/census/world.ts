@@ -16,8 +16,9 @@ import * as ScriptedPeer from "../../src/simulation/ScriptedPeer.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
-import { InboundTransport } from "../../src/transport/Transport.ts"
+import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import * as Frame from "../../src/wire/Frame.ts"
 import { Message } from "../../src/wire/Message.ts"
 import * as SqliteClient from "../../layers/SqliteClient.ts"
 import type { Finding } from "../../src/census/Finding.ts"
@@ -62,9 +63,68 @@ export interface Outcome {
   /** Reached though nobody listened there. */
   readonly wrong: number
   readonly dials: number
+  /** Whole messages that the last run sent, and that it read. */
+  readonly messages: Counted
   readonly seconds: number
   readonly findings: ReadonlyArray<Finding>
 }
+
+/** Messages out and in. */
+interface Counted {
+  sent: number
+  received: number
+}
+
+/** Counts the whole messages in bytes that come in pieces: a header says how long its payload is. */
+const frameCounter = (count: () => void): ((bytes: Uint8Array) => void) => {
+  const header = Buffer.alloc(Frame.headerBytes)
+  let inHeader = 0
+  let inPayload = 0
+  return (bytes) => {
+    for (let at = 0; at < bytes.length;) {
+      if (inPayload > 0) {
+        const taken = Math.min(inPayload, bytes.length - at)
+        at += taken
+        inPayload -= taken
+        if (inPayload === 0) count()
+        continue
+      }
+      header[inHeader++] = bytes[at++]!
+      if (inHeader < header.length) continue
+      inHeader = 0
+      inPayload = header.readUInt32LE(Frame.headerBytes - 8)
+      if (inPayload === 0) count()
+    }
+  }
+}
+
+/** A transport that counts every message of every stream it dials. */
+const countedIn = (counted: Counted): Layer.Layer<OutboundTransport, never, OutboundTransport> =>
+  Layer.effect(
+    OutboundTransport,
+    Effect.map(OutboundTransport, ({ dial }) =>
+      OutboundTransport.of({
+        dial: (address) =>
+          Effect.map(dial(address), (stream) => {
+            const isSent = frameCounter(() => counted.sent++)
+            const isReceived = frameCounter(() => counted.received++)
+            return {
+              remoteAddress: stream.remoteAddress,
+              localAddress: stream.localAddress,
+              proxyAddress: stream.proxyAddress,
+              bytesRead: () => stream.bytesRead(),
+              bytesWritten: () => stream.bytesWritten(),
+              read: Effect.tap(stream.read, (bytes) => Effect.sync(() => isReceived(bytes))),
+              write: (bytes) =>
+                Effect.andThen(
+                  Effect.sync(() => isSent(bytes)),
+                  stream.write(bytes)
+                )
+            }
+          })
+      })
+    )
+  )
 
 /** Two runs in such a world. */
 export const twoRuns = (options: WorldOptions): Outcome => {
@@ -149,6 +209,7 @@ export const twoRuns = (options: WorldOptions): Outcome => {
       }).pipe(Effect.scoped, Effect.provideService(InboundTransport, network.host(member.address)))
     })
 
+  const counted: Counted = { sent: 0, received: 0 }
   const program = Effect.gen(function* () {
     const network = yield* SimNetwork
     const store = yield* CensusStore
@@ -177,6 +238,7 @@ export const twoRuns = (options: WorldOptions): Outcome => {
     const first = yield* once({})
     yield* Effect.sleep(`${options.pauseMinutes} minutes`)
     const startedAt = yield* Clock.currentTimeMillis
+    Object.assign(counted, { sent: 0, received: 0 })
     const second = yield* once({})
     const endedAt = yield* Clock.currentTimeMillis
 
@@ -209,6 +271,7 @@ export const twoRuns = (options: WorldOptions): Outcome => {
         return member === undefined || at < member.from || at > member.until + 30_000
       }).length,
       dials: last?._tag === "Progress" ? last.dials : -1,
+      messages: counted,
       seconds: (endedAt - startedAt) / 1000,
       findings: second.findings
     }
@@ -217,6 +280,7 @@ export const twoRuns = (options: WorldOptions): Outcome => {
   const layers = CensusStore.layer.pipe(
     Layer.provide(SqliteClient.layer(":memory:")),
     Layer.provideMerge(Census.layer),
+    Layer.provide(countedIn(counted)),
     Layer.provideMerge(SimNetwork.layerTransport(censusAddress)),
     Layer.provideMerge(SimNetwork.layer),
     Layer.provideMerge(SeededRandom.layer(options.seed, "census")),

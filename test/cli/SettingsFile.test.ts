@@ -59,10 +59,10 @@ describe("a settings file", () => {
       [format(listenAddress), externalAddress && format(externalAddress)],
       ["127.0.0.2:8233", "192.0.2.1:8233"]
     )
-    const flags = { listen: "::ffff:127.0.0.3", peers: ["[::ffff:192.0.2.2]:18233"] }
+    const flags = { listen: "::ffff:127.0.0.3", peers: ["[::ffff:192.0.2.2]:8233"] }
     const fromFlags = settings("", { ZEBRA_NETWORK__EXTERNAL_ADDR: "[::ffff:192.0.2.3]:1" }, flags)
     assert.strictEqual(format(fromFlags.listenAddress), "127.0.0.3:8233")
-    assert.deepStrictEqual(fromFlags.peers?.map(format), ["192.0.2.2:18233"])
+    assert.deepStrictEqual(fromFlags.peers?.map(format), ["192.0.2.2:8233"])
     assert.strictEqual(fromFlags.externalAddress && format(fromFlags.externalAddress), "192.0.2.3:1")
   })
 

@@ -1,4 +1,4 @@
-/** How a process that runs a node ends when it is told to, and what it makes of standard streams that fail. */
+/** What a process that runs a node makes of standard streams that fail. */
 import { closeSync, openSync } from "node:fs"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { isListening, makeHome, startIn, until } from "../support/process.ts"
@@ -7,21 +7,6 @@ const home = makeHome()
 afterAll(home.remove)
 const start = startIn(home.directory)
 const node = ["start", "--network", "regtest", "--listen", "127.0.0.1:0"] as const
-
-describe.concurrent("a node that is told to stop", () => {
-  for (const [signal, code] of [
-    ["SIGTERM", 0],
-    ["SIGHUP", 0],
-    ["SIGINT", 130]
-  ] as const) {
-    it(`ends in order with ${code} on ${signal}`, async () => {
-      const run = start(...node)
-      await isListening(run)
-      run.child.kill(signal)
-      assert.deepStrictEqual(await run.ended, { code, signal: null })
-    })
-  }
-})
 
 describe.concurrent("a node whose", () => {
   it("stdout is closed by its reader ends in order, as `| head -1` wants it", async () => {

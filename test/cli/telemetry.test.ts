@@ -82,6 +82,8 @@ describe.concurrent("a collector", () => {
   it("has to be a URL", async () => {
     const { code, errors } = await runIn(directory)(...node, "--otlp", "collector")
     assert.strictEqual(code, 1)
-    assert.deepStrictEqual(errors, ["network-effect: --otlp collector is not a URL: say http://host:port"])
+    assert.deepStrictEqual(errors, [
+      'network-effect: --otlp has to be a URL such as http://127.0.0.1:4318, not "collector": see network-effect start --help.'
+    ])
   })
 })

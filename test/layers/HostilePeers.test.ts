@@ -48,7 +48,7 @@ const nodeWithPeer = Effect.gen(function* () {
 })
 
 /** For as long as a busy machine may take. */
-const patience = Duration.seconds(40)
+const patience = Duration.seconds(100)
 
 /** Real sockets need real time. */
 const until = (holds: () => boolean) =>

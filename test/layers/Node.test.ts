@@ -53,7 +53,7 @@ const withPolicy = (overrides: Partial<Policy>) => Layer.succeed(Policy, { ...de
 const until = <E, R>(holds: Effect.Effect<boolean, E, R>) =>
   holds.pipe(
     Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (held) => held }),
-    Effect.timeout("10 seconds")
+    Effect.timeout("100 seconds")
   )
 
 const isListening = (at: PeerSocketAddress.PeerSocketAddress) =>
@@ -180,7 +180,7 @@ describe("a node that starts", () => {
       // Nobody listens there: each is refused at once.
       const peers = Array.from({ length: 200 }, (_, i) => address(`127.1.1.${i}:1`))
       const node = yield* Layer.build(Node.layer({ chain: mainnet, listenAddress: address("0.0.0.0:0"), peers }))
-      yield* Context.get(node, Network).awaitStarted.pipe(Effect.timeout("20 seconds"))
+      yield* Context.get(node, Network).awaitStarted.pipe(Effect.timeout("100 seconds"))
       assert.strictEqual((yield* Context.get(node, AddressBook).entries).length, 200)
     }).pipe(Effect.scoped, Effect.provide(withPolicy({ targetPeers: 2 })), quietly)
   )
@@ -219,7 +219,7 @@ for (const { from, name, test } of kinds) {
         const other = yield* nodeAt("127.0.0.72", { listenAddress: undefined, peers: [bound] })
         const others = Context.get(other, PeerSet).counts
         yield* network.awaitReady({ peers: 1 })
-        yield* network.request({ _tag: "Peers" }).pipe(Effect.timeout("5 seconds"))
+        yield* network.request({ _tag: "Peers" }).pipe(Effect.timeout("100 seconds"))
         // Two reports of one host, neither enough alone.
         yield* network.reportMisbehavior({ address: address("127.0.0.72:1"), score: 50, reason: "an invalid block" })
         yield* network.reportMisbehavior({ address: address("127.0.0.72:2"), score: 50, reason: "another" })
@@ -311,7 +311,7 @@ for (const { from, name, test } of kinds) {
         yield* Scope.close(scope, Exit.void)
         // The port is free: somebody else can have it.
         yield* Effect.scoped((yield* transportFrom("127.0.0.75")).listen(bound))
-        yield* peer.awaitClosed.pipe(Effect.timeout("5 seconds"))
+        yield* peer.awaitClosed.pipe(Effect.timeout("100 seconds"))
         assert.strictEqual((yield* Effect.flip(Fiber.join(waiting)))._tag, "NetworkClosed")
         assert.strictEqual((yield* Effect.flip(network.request({ _tag: "Peers" }))).reason._tag, "NetworkClosed")
       }).pipe(Effect.scoped, Effect.provide(SimNetwork.layer), quietly))

@@ -58,7 +58,7 @@ const connected = (services: Context.Context<PeerSet>) =>
 const until = <E, R>(holds: Effect.Effect<boolean, E, R>) =>
   holds.pipe(
     Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (held) => held }),
-    Effect.timeout("20 seconds")
+    Effect.timeout("100 seconds")
   )
 
 describe("a node that starts again", () => {
@@ -87,7 +87,7 @@ describe("a node that starts again", () => {
         Stream.map((event) => event.address),
         Stream.take(8),
         Stream.runCollect,
-        Effect.timeout("20 seconds")
+        Effect.timeout("100 seconds")
       )
       assert.sameMembers(dialled.slice(0, 4), texts.slice(0, 4))
       // Then others, in any order.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Metric, Option, References, Result, type Scope } from "effect"
+import { Deferred, Effect, Equal, Fiber, Layer, Metric, Option, References, Result, type Scope } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
@@ -56,7 +56,8 @@ const world = Connector.layer.pipe(
         Effect.map(Demand.make<never>(0), ({ demand }) => {
           const partial: Partial<PeerSet["Service"]> = {
             demand,
-            peersUnsafe: () => admitted.filter((peer) => peer.readiness() !== "Failed")
+            hasAddressUnsafe: (address) =>
+              admitted.some((peer) => peer.readiness() !== "Failed" && Equal.equals(peer.transientAddress, address))
           }
           return partial as PeerSet["Service"]
         })

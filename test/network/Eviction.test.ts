@@ -147,6 +147,25 @@ describe("who stays whatever comes", () => {
     assert.deepStrictEqual([...kept].toSorted(), [1000, 1001, 1002, 1003, 1008, 1009])
   })
 
+  it("is kept by the first rule that can keep it, in the order of the rules, and the next one keeps another", () => {
+    const inOrder: ReadonlyArray<
+      readonly [Partial<Eviction.Rules>, Partial<Eviction.Resident>, Partial<Eviction.Resident>]
+    > = [
+      [{ protectedByRoundTrip: 1 }, { roundTripMillis: 10 }, { roundTripMillis: 20 }],
+      [{ protectedByBlocks: 1 }, { blockAtNanos: 2n }, { blockAtNanos: 1n }],
+      [{ protectedByTransactions: 1 }, { transactionAtNanos: 2n }, { transactionAtNanos: 1n }],
+      [{ protectedByAddresses: 1 }, { provenAddresses: 2 }, { provenAddresses: 1 }]
+    ]
+    for (const [index, [earlier, best]] of inOrder.entries()) {
+      for (const [later, alsoBest, lesser] of inOrder.slice(index + 1)) {
+        // One is the best by both rules, another one the second best by the later: the other way round it would be kept by none.
+        const residents = [{ ...first, ...best, ...alsoBest }, { ...second, ...lesser }, third]
+        const kept = Eviction.protectedOf(residents, { ...none, ...earlier, ...later })
+        assert.deepStrictEqual([...kept], [first.id, second.id], JSON.stringify([earlier, later]))
+      }
+    }
+  })
+
   it("is one of a network for each rule at most, however many hosts it has there", () => {
     const useful = { roundTripMillis: 1, blockAtNanos: 9n, transactionAtNanos: 9n, provenAddresses: 9 }
     const residents = [...crowd("1.1", 100, { id: 1, ...useful }), ...alone]

@@ -453,57 +453,61 @@ describe("the pace of the listener", () => {
     )
   })
 
-  it.effect("frees the streams of those who leave before their turn, and hears the others to the end", () =>
-    Effect.gen(function* () {
-      const streams: Array<{ readonly from: string; isOpen: boolean }> = []
-      /** Each knocks and waits; those of 127.0.2 leave a moment later, those of 127.0.3 say something before, and 127.0.4.1 stays and never stops. */
-      const guests = [
-        ...hosts(3),
-        ...hosts(3).map((ip) => ip.replace(".1.", ".2.")),
-        "127.0.3.1",
-        "127.0.3.2",
-        "127.0.4.1"
-      ]
-      const heard: Array<string> = []
-      const stream = (ip: string) =>
-        Effect.gen(function* () {
-          const own = { from: ip, isOpen: true }
-          streams.push(own)
-          yield* Effect.addFinalizer(() => Effect.sync(() => void (own.isOpen = false)))
-          const isTalker = ip.startsWith("127.0.4")
-          // What is let go is not read any more: it could say a megabyte.
-          let said = isTalker ? 1000 : ip.startsWith("127.0.3") ? 1 : 0
-          const leaves = isTalker || ip.startsWith("127.0.1") ? Effect.never : Effect.sleep("50 millis")
-          const address = PeerSocketAddress.fromStringUnsafe(`${ip}:1000`)
-          return {
-            remoteAddress: address,
-            localAddress: address,
-            proxyAddress: undefined,
-            read: Effect.suspend((): Effect.Effect<Uint8Array, StreamClosed> =>
-              said-- > 0
-                ? Effect.succeed(Buffer.from(isTalker ? ip.padEnd(1000) : ip))
-                : Effect.andThen(leaves, Effect.fail(new StreamClosed({ reason: "Eof", code: "" })))
-            ),
-            write: () => Effect.void,
-            bytesRead: () => 0,
-            bytesWritten: () => 0
-          } satisfies ByteStream
-        })
-      const open = () => streams.flatMap(({ from, isOpen }) => (isOpen ? [from] : []))
-      yield* listenerWorld(() => arriving(guests.map(stream)), {
-        outcome: "stays",
-        targetPeers: 25,
-        policy: { acceptInterval: Duration.seconds(1) },
-        onHandshake: (stream) => Effect.ignore(Effect.map(stream.read, (chunk) => void heard.push(chunk.toString())))
-      })(() =>
-        Effect.gen(function* () {
-          yield* elapse("100 millis", "10 millis")
-          assert.sameMembers(open(), [...hosts(3), "127.0.3.1", "127.0.3.2"])
-          yield* elapse("6 seconds", "100 millis")
-          assert.sameMembers(heard, ["127.0.3.1", "127.0.3.2"])
-        })
-      )
-    })
+  it.effect(
+    "frees the streams of those who leave before their turn, whatever they said, and hears the others from the beginning",
+    () =>
+      Effect.gen(function* () {
+        const streams: Array<{ readonly from: string; isOpen: boolean }> = []
+        /** Each knocks and waits; those of 127.0.2 leave a moment later, those of 127.0.3 say something, those of 127.0.5 do both, and 127.0.4.1 stays and never stops. */
+        const guests = [
+          ...hosts(3),
+          ...hosts(3).map((ip) => ip.replace(".1.", ".2.")),
+          "127.0.3.1",
+          "127.0.3.2",
+          "127.0.5.1",
+          "127.0.5.2",
+          "127.0.4.1"
+        ]
+        const heard: Array<string> = []
+        const stream = (ip: string) =>
+          Effect.gen(function* () {
+            const own = { from: ip, isOpen: true }
+            streams.push(own)
+            yield* Effect.addFinalizer(() => Effect.sync(() => void (own.isOpen = false)))
+            const isTalker = ip.startsWith("127.0.4")
+            // What is let go is not read any more: it could say a megabyte.
+            let said = isTalker ? 1000 : /^127\.0\.[35]/.test(ip) ? 1 : 0
+            const leaves = /^127\.0\.[25]/.test(ip) ? Effect.sleep("50 millis") : Effect.never
+            const address = PeerSocketAddress.fromStringUnsafe(`${ip}:1000`)
+            return {
+              remoteAddress: address,
+              localAddress: address,
+              proxyAddress: undefined,
+              read: Effect.suspend((): Effect.Effect<Uint8Array, StreamClosed> =>
+                said-- > 0
+                  ? Effect.succeed(Buffer.from(isTalker ? ip.padEnd(1000) : ip))
+                  : Effect.andThen(leaves, Effect.fail(new StreamClosed({ reason: "Eof", code: "" })))
+              ),
+              write: () => Effect.void,
+              bytesRead: () => 0,
+              bytesWritten: () => 0
+            } satisfies ByteStream
+          })
+        const open = () => streams.flatMap(({ from, isOpen }) => (isOpen ? [from] : []))
+        yield* listenerWorld(() => arriving(guests.map(stream)), {
+          outcome: "stays",
+          targetPeers: 25,
+          policy: { acceptInterval: Duration.seconds(1) },
+          onHandshake: (stream) => Effect.ignore(Effect.map(stream.read, (chunk) => void heard.push(chunk.toString())))
+        })(() =>
+          Effect.gen(function* () {
+            yield* elapse("100 millis", "10 millis")
+            assert.sameMembers(open(), [...hosts(3), "127.0.3.1", "127.0.3.2"])
+            yield* elapse("6 seconds", "100 millis")
+            assert.sameMembers(heard, ["127.0.3.1", "127.0.3.2"])
+          })
+        )
+      })
   )
 
   it.effect("gives everybody else a turn after each connection, let in, refused or banned", () =>

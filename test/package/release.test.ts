@@ -170,45 +170,41 @@ describe("the release of a checkout", () => {
     git("init", "-q")
     git("add", "-A")
     git("commit", "-qm", "as it is")
-  }, 60_000)
+  })
 
-  it(
-    "is ready once it is prepared and has a place, and tags and publishes only when it is told to",
-    { timeout: 60_000 },
-    () => {
-      const early = release(["--dry-run"])
-      assert.deepStrictEqual([early.status, early.calls], [1, [""]])
-      assert.include(early.stderr, "there is no remote origin: git remote add origin https://HOST/PATH.git")
-      assert.strictEqual(release(["--prepare", "9.8.7"]).status, 0)
-      assert.include(release(["--dry-run"]).stderr, "the tree is not clean")
-      execFileSync("git", ["init", "-q", "--bare", bare])
-      git("remote", "add", "origin", bare)
-      git("commit", "-qam", "9.8.7")
-      assert.strictEqual(
-        release(["--dry-run"]).stderr.trim().split("\n").at(-1),
-        `- nobody could be told where the source is, for the remote origin is ${bare}: git remote set-url origin https://HOST/PATH.git`
-      )
-      git("remote", "set-url", "origin", "git@example.org:group/network-effect.git")
-      const dry = release(["--dry-run"])
-      assert.deepStrictEqual(
-        [dry.status, dry.stdout.trim().split("\n").at(-1)],
-        [0, "9.8.7 is ready: nothing was tagged or published"]
-      )
-      assert.deepStrictEqual(dry.calls, ["npm test", "npx vitest run --config test/vitest.config.ts test/package"])
-      assert.strictEqual(git("tag"), "")
+  it("is ready once it is prepared and has a place, and tags and publishes only when it is told to", () => {
+    const early = release(["--dry-run"])
+    assert.deepStrictEqual([early.status, early.calls], [1, [""]])
+    assert.include(early.stderr, "there is no remote origin: git remote add origin https://HOST/PATH.git")
+    assert.strictEqual(release(["--prepare", "9.8.7"]).status, 0)
+    assert.include(release(["--dry-run"]).stderr, "the tree is not clean")
+    execFileSync("git", ["init", "-q", "--bare", bare])
+    git("remote", "add", "origin", bare)
+    git("commit", "-qam", "9.8.7")
+    assert.strictEqual(
+      release(["--dry-run"]).stderr.trim().split("\n").at(-1),
+      `- nobody could be told where the source is, for the remote origin is ${bare}: git remote set-url origin https://HOST/PATH.git`
+    )
+    git("remote", "set-url", "origin", "git@example.org:group/network-effect.git")
+    const dry = release(["--dry-run"])
+    assert.deepStrictEqual(
+      [dry.status, dry.stdout.trim().split("\n").at(-1)],
+      [0, "9.8.7 is ready: nothing was tagged or published"]
+    )
+    assert.deepStrictEqual(dry.calls, ["npm test", "npx vitest run --config test/vitest.config.ts test/package"])
+    assert.strictEqual(git("tag"), "")
 
-      assert.strictEqual(release([], "publish").status, 1)
-      assert.strictEqual(git("tag"), "")
-      const real = release([])
-      assert.strictEqual(real.status, 0, real.stderr)
-      assert.deepStrictEqual(real.calls.slice(2), [
-        "npm pack",
-        "npm publish ./network-effect-9.8.7.tgz --access public --provenance"
-      ])
-      assert.strictEqual(git("tag"), "v9.8.7")
-      assert.include(release(["--dry-run"]).stderr, "the tag v9.8.7 is taken")
-    }
-  )
+    assert.strictEqual(release([], "publish").status, 1)
+    assert.strictEqual(git("tag"), "")
+    const real = release([])
+    assert.strictEqual(real.status, 0, real.stderr)
+    assert.deepStrictEqual(real.calls.slice(2), [
+      "npm pack",
+      "npm publish ./network-effect-9.8.7.tgz --access public --provenance"
+    ])
+    assert.strictEqual(git("tag"), "v9.8.7")
+    assert.include(release(["--dry-run"]).stderr, "the tag v9.8.7 is taken")
+  })
 
   it("needs a version that is one", () => {
     const { status, stderr } = release(["--prepare", "soon"])

@@ -36,6 +36,8 @@ describe("the address cache of a connection", () => {
   it("drops what is new when it is full, so that nobody can flush it (peer 75)", () => {
     const full = gossiped(0, 1000)
     assert.deepStrictEqual(AddressCache.add(full, gossiped(1000, 10), 1000), full)
+    // Nor does one that holds more than it may take anything in, or lose what it has.
+    assert.deepStrictEqual(AddressCache.add(full, gossiped(1000, 10), 998), full)
     const almostFull = gossiped(0, 995)
     assert.deepStrictEqual(
       AddressCache.add(almostFull, gossiped(995, 10), 1000),

@@ -270,6 +270,37 @@ describe("our version message", () => {
     )
   )
 
+  it.effect.each([
+    [0xffff_ffff, 0x7fff_ffff],
+    [0x8000_0000, 0x7fff_ffff],
+    [0x7fff_ffff, 0x7fff_ffff],
+    [-1, 0],
+    [1.5, 1],
+    [Number.NaN, 0]
+  ] as ReadonlyArray<[number, number]>)(
+    "of a program at height %d states %d, for a height is an int32 (ZIP 204)",
+    ([height, expected]) =>
+      Effect.gen(function* () {
+        const { outcome, bob } = yield* shake(outbound, mainnet)
+        const heard = yield* bob.hears
+        assert(heard?._tag === "Version")
+        assert.strictEqual(heard.startHeight, expected)
+        yield* bob.says(bobsVersion({ version: 170_190 }))
+        yield* bob.says(Message.Verack())
+        assert.strictEqual(yield* outcome, "agreed")
+      }).pipe(Effect.provide(node({ chain: mainnet, tip: tipOf(height) })))
+  )
+
+  it.effect("that cannot be written is the failure of that handshake", () =>
+    Effect.gen(function* () {
+      const { outcome } = yield* shake()
+      assert.strictEqual(tagOf(yield* outcome), "Serialization")
+    }).pipe(
+      Effect.provide(node()),
+      Effect.provideService(LocalNode, { userAgent: "/wallet:1.0/", services: 2n ** 64n, relay: false })
+    )
+  )
+
   it.effect("names no port while we do not listen, so that nobody dials it", () =>
     Effect.gen(function* () {
       const version = yield* Effect.flatMap(shake(), hearVersion)

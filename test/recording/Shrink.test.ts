@@ -69,7 +69,7 @@ class Faulty extends ConnectionMachine {
 describe("a record of 10,000 messages", () => {
   const { entries, segment } = longRecord(10_000)
 
-  it("shrinks to the few events that a planted fault needs, and those still show it", { timeout: 120_000 }, () => {
+  it("shrinks to the few events that a planted fault needs, and those still show it", () => {
     const make: Replay.MakeMachine = (options, from) => new Faulty(options, from)
     const shrunk = Shrink.shrink(segment, entries, property("defect"), make)
     assert(shrunk !== undefined)

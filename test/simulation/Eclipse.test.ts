@@ -1,11 +1,15 @@
 /**
- * What part of a node's outbound connections an attacker gets, from five fixed seeds and for as long as it takes to see it.
+ * What part of a node's outbound connections an attacker gets, from three fixed seeds, or five where there is time, and for as long
+ * as it takes to see it.
  * `npm run simulate -- --scenario eclipse --book hardened` plays whole days of any seeds.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Eclipse } from "network-effect/simulation"
+import { isLong } from "../support/long.ts"
 
-const seeds = [1, 2, 3, 4, 5]
+const seeds = isLong ? [1, 2, 3, 4, 5] : [1, 2, 3]
+/** For worlds of many hours. */
+const fewSeeds = isLong ? [1, 2] : [1]
 
 /** Dials in vain make errors, whose stacks cost more than the rest. */
 const play = (options: Omit<Eclipse.Options, "seed">, from = seeds) => {
@@ -17,7 +21,8 @@ const play = (options: Omit<Eclipse.Options, "seed">, from = seeds) => {
     Error.stackTraceLimit = limit
   }
 }
-const shares = (played: ReadonlyArray<Eclipse.Figures>) => played.map(({ share }) => share).toSorted((a, b) => a - b)
+const shares = (played: ReadonlyArray<Eclipse.Figures>) => played.map(({ share }) => share)
+const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[values.length >> 1]!
 
 describe("an attacker that tells of its own hosts only", { timeout: 600_000 }, () => {
   it("gets most of a book in the reference's order, so the harness can see it (G1)", () => {
@@ -28,15 +33,15 @@ describe("an attacker that tells of its own hosts only", { timeout: 600_000 }, (
     }
   })
 
-  for (const [groups, median, most] of [
+  for (const [groups, usual, most] of [
     [1, 2, 0.05],
     [8, 9, 0.25],
     [32, 33, 0.55]
   ] as const) {
     it(`gets ${groups} of 75 places with hosts in ${groups} groups, and one more at most (G2)`, () => {
       const played = play({ book: "hardened", groups, hours: 0.25 })
-      assert.isAtMost(shares(played)[2]!, median / 75)
-      assert.isAtMost(shares(played)[4]!, most)
+      assert.isAtMost(median(shares(played)), usual / 75)
+      assert.isAtMost(Math.max(...shares(played)), most)
       // Nobody is dialled twice within 119 s (G5), and there are others.
       for (const { honest, leastRedialSeconds } of played) {
         assert.isAtLeast(leastRedialSeconds, 119)
@@ -47,7 +52,7 @@ describe("an attacker that tells of its own hosts only", { timeout: 600_000 }, (
 
   it("gets no more with 65,536 IPv6 /64s of one /48 (X3)", () => {
     const played = play({ book: "hardened", groups: 1, rented: "ipv6/48", hours: 0.25 })
-    assert.isAtMost(shares(played)[4]!, 2 / 75)
+    assert.isAtMost(Math.max(...shares(played)), 2 / 75)
   })
 
   it("and every peer gone with it leaves a node its book: two honest ones within a minute of a restart (G4)", () => {
@@ -61,7 +66,7 @@ describe("an attacker with hosts in more groups than there are places", { timeou
   const after = { book: "hardened", groups: 512, cleanHours: 24, hours: 14 } as const
 
   it("leaves a node that had a day without it the 18 places that are kept for those it met then (G3)", () => {
-    for (const { honest } of play(after, [1, 2])) assert.isAtLeast(honest, 18)
+    for (const { honest } of play(after, fewSeeds)) assert.isAtLeast(honest, 18)
   })
 
   it("leaves it fewer when none are kept", () => {
@@ -88,7 +93,7 @@ describe("honest hosts in 45 groups", { timeout: 600_000 }, () => {
 
 describe("half of the honest hosts out of reach for an hour", { timeout: 600_000 }, () => {
   it("are among the outbound peers again within ten minutes (G7)", () => {
-    for (const { secondsToMixed } of play({ book: "hardened", groups: 0, hours: 3, partition: true }, [1, 2])) {
+    for (const { secondsToMixed } of play({ book: "hardened", groups: 0, hours: 3, partition: true }, fewSeeds)) {
       assert.isAtMost(secondsToMixed!, 600)
     }
   })
@@ -96,20 +101,20 @@ describe("half of the honest hosts out of reach for an hour", { timeout: 600_000
 
 describe("a node that nobody attacks", { timeout: 600_000 }, () => {
   it("fills its first eight places as fast with either book (G7)", () => {
-    const median = (book: Eclipse.BookName) =>
-      play({ book, groups: 0, hours: 0.1 })
-        .map(({ honest, secondsTo8 }) => ({ honest, secondsTo8: secondsTo8 ?? Number.POSITIVE_INFINITY }))
-        .toSorted((a, b) => a.secondsTo8 - b.secondsTo8)[2]!
-    const [reference, hardened] = [median("reference"), median("hardened")]
-    assert.isAtMost(hardened.secondsTo8, 1.5 * reference.secondsTo8)
-    assert.isAtLeast(hardened.honest * 1.5, reference.honest)
+    const [reference, hardened] = (["reference", "hardened"] as const).map((book) => {
+      const played = play({ book, groups: 0, hours: 0.1 })
+      return {
+        honest: median(played.map(({ honest }) => honest)),
+        seconds: median(played.map(({ secondsTo8 }) => secondsTo8 ?? Number.POSITIVE_INFINITY))
+      }
+    })
+    assert.isAtMost(hardened!.seconds, 1.5 * reference!.seconds)
+    assert.isAtLeast(hardened!.honest * 1.5, reference!.honest)
   })
 
   it("fills all 75 no more than 1.5 times slower than the reference (G7)", () => {
-    const median = (book: Eclipse.BookName) =>
-      play({ book, groups: 0, hours: 0.8 })
-        .map(({ secondsTo75 }) => secondsTo75 ?? Number.POSITIVE_INFINITY)
-        .toSorted((a, b) => a - b)[2]!
-    assert.isAtMost(median("hardened"), 1.5 * median("reference"))
+    const secondsWith = (book: Eclipse.BookName) =>
+      median(play({ book, groups: 0, hours: 0.8 }).map(({ secondsTo75 }) => secondsTo75 ?? Number.POSITIVE_INFINITY))
+    assert.isAtMost(secondsWith("hardened"), 1.5 * secondsWith("reference"))
   })
 })

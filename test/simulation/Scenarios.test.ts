@@ -6,11 +6,12 @@ import { isLong } from "../support/long.ts"
 
 /** Those of which the full hour, or the full crowd, takes several seconds; its first part is enough but in `.ci/run`. */
 const smaller: Readonly<Record<string, Partial<Scenario["size"]>>> = {
-  bootstrap: { hours: 0.25 },
-  "byzantine-third": { nodes: 13 },
-  churn: { hours: 0.25 },
+  bootstrap: { nodes: 14, hours: 0.25 },
+  "byzantine-third": { nodes: 9 },
+  churn: { nodes: 12, hours: 0.2 },
   "clock-jumps": { hours: 0.25 },
-  eclipse: { hours: 0.25 }
+  "crash-and-restart": { hours: 0.5 },
+  eclipse: { hours: 0.15 }
 }
 
 /** A seed that draws a world of a second, where the first one takes many; `Outage.test.ts` has more of them. */

@@ -257,7 +257,7 @@ describe("zcashd's tools", () => {
       assert.strictEqual((yield* call("help", "addnode")).result, 'addnode "node" "add|remove|onetry"')
       assert.strictEqual((yield* call("help", "getblock")).result, "help: unknown command: getblock\n")
       assert.strictEqual((yield* call("stop")).result, "network-effect stopping")
-      yield* Deferred.await(stopped).pipe(Effect.timeout("10 seconds"))
+      yield* Deferred.await(stopped).pipe(Effect.timeout("100 seconds"))
       const other = yield* withStatus("127.0.12.8")
       assert.deepInclude(yield* caller(other.at)("stop"), { status: 404, result: null })
     }).pipe(Effect.scoped)

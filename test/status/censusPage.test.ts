@@ -207,13 +207,13 @@ describe.skipIf(!hasBrowser)("the page of a census", { shuffle: false }, () => {
     page.on("pageerror", (error) => problems.push(error.message))
     await page.goto(url)
     await page.getByText(/^40 runs, the latest ended/).waitFor()
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await closeBrowser()
     await Effect.runPromise(Scope.close(serverScope, Exit.void))
     await Effect.runPromise(Scope.close(scope, Exit.void))
-  }, 60_000)
+  })
 
   const text = async (selector: string) => (await page.locator(selector).textContent()) ?? ""
 

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { PeerSocketAddress } from "network-effect"
+import { runIn } from "../support/inProcess.ts"
 import { makeHome, outcomeOf, startIn, until } from "../support/process.ts"
 import { answerTo } from "../support/statusWorld.ts"
 
@@ -24,7 +25,7 @@ describe("the status interface of the command", () => {
     })
     // Nor is there a line of log: a node says when it has bound its port.
     assert.lengthOf(run.errors().trim().split("\n"), 1)
-  }, 60_000)
+  })
 
   it("has the names and the login it was told to have, and ends by JSON-RPC", async () => {
     const cookie = join(home.directory, ".cookie")
@@ -45,15 +46,15 @@ describe("the status interface of the command", () => {
     assert.strictEqual(answer.status, 200)
     await run.ended
     assert.isFalse(existsSync(cookie))
-  }, 60_000)
+  })
 
   it("says in a sentence where the login cannot be written", async () => {
     const cookie = join(home.directory, "nowhere", ".cookie")
-    const run = start("--listen", "127.0.13.3:0", "--status", "127.0.13.3:0", "--rpc-cookie", cookie)
-    const { code, errors } = await outcomeOf(run)
+    const args = "start --network regtest --listen 127.0.13.3:0 --status 127.0.13.3:0 --rpc-cookie".split(" ")
+    const { code, errors } = await runIn(home.directory)(...args, cookie)
     assert.strictEqual(code, 1)
     assert.deepStrictEqual(errors, [
       `network-effect: the login for JSON-RPC cannot be written to ${cookie}: choose another file with --rpc-cookie.`
     ])
-  }, 60_000)
+  })
 })

@@ -17,6 +17,7 @@ import {
 } from "network-effect"
 import { ScriptedPeer } from "network-effect/simulation"
 import { listenAddress, node, until, withStatus } from "../support/statusWorld.ts"
+import { ownLoopback } from "../support/addresses.ts"
 
 const lifecycle = ["network", "direction", "address_family"]
 
@@ -88,7 +89,7 @@ const happened: ReadonlyArray<RegExp> = [
   /^zcash_net_peer_set_inventory_queued\{network="testnet"\} [1-9]/m,
   /^zcash_net_peer_set_inventory_refusal\{network="testnet",kind="waited"\} [1-9]/m,
   /^zcash_net_peers_initial\{network="testnet",cache="[^"]+"\} 1$/m,
-  /^zcash_net_peers_initial\{network="testnet",seed="127.0.8.2:18233"\} 1$/m,
+  new RegExp(`^zcash_net_peers_initial\\{network="testnet",seed="${ownLoopback(2)}:18233"\\} 1$`, "m"),
   /^zcash_net_peers_cache\{network="testnet",cache="[^"]+"\} [1-9]/m
 ]
 
@@ -122,36 +123,36 @@ describe("the metrics", () => {
     Effect.gen(function* () {
       mkdirSync(join(directory, "network"))
       // In a network of its own: one connection to each.
-      writeFileSync(join(directory, "network", "testnet.peers"), "127.1.8.3:18233")
-      yield* scripted("127.0.8.2")
-      yield* scripted("127.1.8.3", servesNothing)
-      yield* scripted("127.0.8.4", ScriptedPeer.obsolete())
-      yield* ScriptedPeer.listen(at("127.0.8.5"), ScriptedPeer.selfConnecting).pipe(
+      writeFileSync(join(directory, "network", "testnet.peers"), `${ownLoopback(3, 1)}:18233`)
+      yield* scripted(ownLoopback(2))
+      yield* scripted(ownLoopback(3, 1), servesNothing)
+      yield* scripted(ownLoopback(4), ScriptedPeer.obsolete())
+      yield* ScriptedPeer.listen(at(ownLoopback(5)), ScriptedPeer.selfConnecting).pipe(
         Effect.provide([TcpTransport.layer, Layer.succeed(ChainParams, testnet)])
       )
-      yield* scripted("127.0.8.6", {
+      yield* scripted(ownLoopback(6), {
         begin: ({ sayBytes }) => sayBytes(Buffer.from("GET / HTTP/1.1\r\nHost: zcash\r\n\r\n"))
       })
 
       const tip = yield* SubscriptionRef.make(Option.none<Tip>())
-      const { client, services } = yield* withStatus("127.0.8.1", {
+      const { client, services } = yield* withStatus(ownLoopback(1), {
         chain: testnet,
-        seeds: ["127.0.8.2:18233"],
+        seeds: [`${ownLoopback(2)}:18233`],
         cacheDirectory: directory,
         chainTip: ChainTip.layerRef(tip),
         policy: { cacheFirstWrite: Duration.millis(500), pingInterval: Duration.seconds(59) }
       })
       const peerSet = Context.get(services, PeerSet)
       const dial = (ip: string) => Effect.exit(client.connect({ payload: { address: ip, mode: "onetry" } }))
-      for (const ip of ["127.0.8.4", "127.0.8.5", "127.0.8.6", "127.0.8.99"]) yield* dial(ip)
+      for (const ip of [4, 5, 6, 99].map((n) => ownLoopback(n))) yield* dial(ip)
 
       // Bob asks Alice for addresses, and is banned when he comes again.
-      const bob = yield* Layer.build(node("127.0.8.7", { chain: testnet }))
+      const bob = yield* Layer.build(node(ownLoopback(7), { chain: testnet }))
       const alice = PeerSocketAddress.fromStringUnsafe(listenAddress(services))
       const bobDials = Effect.exit(Context.get(bob, ManualPeers).connect(alice))
       yield* bobDials
       yield* Context.get(bob, PeerSet).request({ _tag: "Peers" })
-      yield* client.ban({ payload: { address: "127.0.8.7", seconds: 60 } })
+      yield* client.ban({ payload: { address: ownLoopback(7), seconds: 60 } })
       yield* until(client.peers(), (peers) => peers.every(({ inbound }) => !inbound))
       yield* bobDials
 
@@ -160,7 +161,7 @@ describe("the metrics", () => {
         tip,
         Option.some({ height: 4_000_000, hash: Hash.zeroBlockHash, blockTimeSeconds: 4e9 })
       )
-      yield* dial("127.1.8.3")
+      yield* dial(ownLoopback(3, 1))
       const peers = yield* until(peerSet.peers, (peers) => peers.length === 2)
       const serving = peers.find(({ info }) => info.remote.services === 1n)
       if (serving === undefined) return assert.fail("nobody serves")

@@ -62,12 +62,12 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
     browser = started.browser
     closeBrowser = started.close
     page = await opened(status.url)
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await closeBrowser()
     await Effect.runPromise(Scope.close(scope, Exit.void))
-  }, 60_000)
+  })
 
   it("says what the node is, and that nobody is there yet", async () => {
     await page.getByText("0 of the 2 peers that make it ready").waitFor()

@@ -108,13 +108,13 @@ describe.skipIf(!hasBrowser)("the page alone", () => {
     await page.clock.install()
     await page.goto(url)
     await page.getByText("ready, 20 peers").waitFor()
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await closeBrowser()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
-  }, 60_000)
+  })
 
   it("shows 200 nodes, and of their 2000 connections those of the one in the middle", async () => {
     assert.strictEqual(await page.locator("#graph .place").count(), nodesCount)

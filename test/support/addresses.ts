@@ -10,6 +10,13 @@ export const mallory = PeerSocketAddress.fromStringUnsafe("203.0.113.3:8233")
 export const peerAddress = (index: number): PeerSocketAddress.PeerSocketAddress =>
   PeerSocketAddress.fromStringUnsafe(`10.${index & 0xff}.${index >> 8}.1:8233`)
 
+/**
+ * A host of 127.0.0.0/8 that no other process of tests has, for a port that has to be a certain one. `network` is for hosts that
+ * are to be in two parts of the internet.
+ */
+export const ownLoopback = (lastByte: number, network: 0 | 1 = 0): string =>
+  `127.${128 + 2 * ((process.pid >> 8) % 60) + network}.${process.pid & 255}.${lastByte}`
+
 /** 127.0.0.`lastByte`, for real sockets. Port 0 asks for a free one. */
 export const loopback = (lastByte = 1, port = 0): PeerSocketAddress.PeerSocketAddress =>
   PeerSocketAddress.fromStringUnsafe(`127.0.0.${lastByte}:${port}`)

@@ -32,6 +32,7 @@ export const open = async (): Promise<{ readonly browser: BrowserContext; readon
     args: flags,
     viewport: { width: 1300, height: 900 }
   })
+  browser.setDefaultTimeout(100_000)
   return {
     browser,
     close: async () => {

@@ -1,5 +1,5 @@
 /** A crawler, or whoever else dials, with a real address book and slots; whom it reaches and what they say is the test's. */
-import { Clock, Effect, Layer, Stream } from "effect"
+import { Clock, Effect, Equal, Layer, Stream } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BackgroundTasks, type NetworkEnd } from "../../src/BackgroundTasks.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
@@ -124,7 +124,8 @@ const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, Request
             return yield* answer
           })) as never,
         peers: Effect.sync(() => [...log.held]),
-        peersUnsafe: () => [...log.held]
+        peersUnsafe: () => [...log.held],
+        hasAddressUnsafe: (address) => [...log.held].some((peer) => Equal.equals(peer.transientAddress, address))
       }
       return PeerSet.of(partial as PeerSet["Service"])
     })

@@ -7,6 +7,7 @@ import { Command } from "effect/cli"
 import { ConfigProvider, Console, Effect, Runtime, Stdio } from "effect"
 import { command } from "../../layers/commands/all.ts"
 import { platform } from "../../layers/main.ts"
+import { withWords } from "../../src/cli/root.ts"
 import { version } from "../../src/version.ts"
 import { withoutLogs } from "./process.ts"
 
@@ -29,6 +30,7 @@ export const runIn =
       const told = (lines: Array<string>) => (text: unknown) => void lines.push(`${String(text)}\n`)
       const console_: Console.Console = { ...console, log: told(output), error: told(errors) }
       const exit = yield* Command.run(command, { version }).pipe(
+        withWords,
         Effect.provide(stdio(args)),
         Effect.provide(platform),
         Effect.provideService(Console.Console, console_),

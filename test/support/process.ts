@@ -73,9 +73,9 @@ export const freePort = (): Promise<number> =>
     next()
   })
 
-export const until = async (holds: () => boolean, what: string) => {
+export const until = async (holds: () => boolean, what: string, seconds = 100) => {
   for (let tries = 0; !holds(); tries++) {
-    if (tries > 4000) throw new Error(`waited 40 s for ${what}`)
+    if (tries > seconds * 100) throw new Error(`waited ${seconds} s for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }

@@ -1,0 +1,44 @@
+/** The page of a census, asked while others write and forget. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import * as SqliteClient from "../../layers/SqliteClient.ts"
+import { CensusStore } from "../../src/census/CensusStore.ts"
+import * as CensusView from "../../src/status/CensusView.ts"
+import { progress, reached } from "./storeContract.ts"
+
+describe("the page of a census", () => {
+  it.effect("shows no run as empty that is forgotten while it is counted, then or later", () =>
+    Effect.gen(function* () {
+      const store = yield* CensusStore
+      const day = Duration.toMillis(Duration.days(1))
+      for (let days = 0; days < 3; days++) {
+        yield* TestClock.setTime(days * day)
+        const id = yield* store.begin({ network: "Regtest", userAgent: "/census/", protocolVersion: 170_190 })
+        const atMillis = days * day + 1000
+        const found = ["192.0.2.1:1", "198.51.100.1:1"].map((address) => reached(address, { atMillis }))
+        yield* store.record(id, "Regtest", [...found, progress("Exhausted", 2, atMillis)])
+      }
+      let reads = 0
+      // The first run is forgotten when the page has read which runs there are, and two of them.
+      const view = yield* CensusView.make.pipe(
+        Effect.provideService(CensusStore, {
+          ...store,
+          sightings: (id) =>
+            Effect.andThen(++reads === 2 ? store.prune(Duration.days(1.5)) : Effect.void, store.sightings(id))
+        })
+      )
+      for (let times = 0; times < 2; times++) {
+        const { runs } = yield* view.overview(undefined)
+        assert.deepStrictEqual(
+          runs.map(({ id, low, reachable }) => [id, reachable, low === null]),
+          [
+            [2, 2, true],
+            [3, 2, false]
+          ]
+        )
+      }
+      assert.isAtLeast(reads, 2)
+    }).pipe(Effect.provide(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(":memory:")))))
+  )
+})
