@@ -166,16 +166,18 @@ const layerSource = (flags: SourceFlags) =>
         )
       )
       const context = yield* Effect.context<never>()
+      // A network without seeds is no news to whoever counts it, as it is to a node.
+      const found = Effect.all(
+        [seeds.length === 0 ? Effect.succeed([]) : seeded, cache === undefined ? Effect.succeed([]) : cache.load],
+        { concurrency: 2 }
+      )
       return CensusSource.of({
         chain,
         userAgent: yield* agentOf(flags.contact),
         from:
           peers !== undefined
             ? Effect.succeed(peers)
-            : Effect.map(
-                Effect.all([seeded, cache === undefined ? Effect.succeed([]) : cache.load], { concurrency: 2 }),
-                (found) => found.flat()
-              ).pipe(Effect.provideContext(context))
+            : Effect.map(found, (found) => found.flat()).pipe(Effect.provideContext(context))
       })
     })
   )
