@@ -91,7 +91,7 @@ describe.skipIf(postgres === undefined)("a census by two machines", () => {
         })
         const reachedBy = (run: Run) => run.output().split('"_tag":"Reached"').length - 1
         // So slow that it is not through when the second one has begun.
-        const first = yield* runner(1)
+        const first = yield* runner(0.5)
         yield* eventually(first, () => reachedBy(first) >= 1, "the first machine to reach somebody")
         const second = yield* runner(4)
         yield* eventually(second, () => reachedBy(second) >= 3, "the second machine to reach somebody")
