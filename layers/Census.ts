@@ -15,7 +15,7 @@ import * as CacheFile from "../src/addresses/CacheFile.ts"
 import { DnsSeeds } from "../src/addresses/DnsSeeds.ts"
 import { Census, defaultUserAgent } from "../src/census/Census.ts"
 import { CensusPolicy } from "../src/census/CensusPolicy.ts"
-import { CensusStore, wordsOf } from "../src/census/CensusStore.ts"
+import { CensusStore, type CensusStoreError, wordsOf } from "../src/census/CensusStore.ts"
 import { KeptCensus } from "../src/census/KeptCensus.ts"
 import { ChainParams } from "../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
@@ -66,17 +66,35 @@ const failing =
     Layer.catch(layer, (error) => Layer.effectContext(Effect.fail(explain(error))))
 
 /** The client of a file or a URL. */
-export const layerSql = (store: string): Layer.Layer<SqlClient.SqlClient, CliError.UserError> =>
-  isUrl(store)
-    ? postgres(store).pipe(failing(cannotOpen(store)))
-    : SqliteClient.layer(store).pipe(failing(cannotOpen(store)))
+export const layerSql = (store: string): Layer.Layer<SqlClient.SqlClient, CliError.UserError> => {
+  const isOther = !isUrl(store) && /^[a-z][a-z0-9+.-]*:\/\//i.test(store)
+  if (isOther || (isUrl(store) && !URL.canParse(store))) {
+    const userMessage = `--store ${shown(store)} is neither a file nor postgres://user:password@host/database.`
+    return Layer.effectContext(Effect.fail(sentence(userMessage)))
+  }
+  return (isUrl(store) ? postgres(store) : SqliteClient.layer(store)).pipe(failing(cannotOpen(store)))
+}
+
+const isMissing = (store: string) =>
+  sentence(`there is no census at ${shown(store)}: network-effect census run --store ${shown(store)} makes one.`)
+
+/** Why a store cannot be had, and what to do. */
+const cannotUse = (store: string) => (error: CensusStoreError | CliError.UserError) => {
+  if (error._tag !== "CensusStoreError") return error
+  switch (error.reason) {
+    case "Missing":
+      return isMissing(store)
+    case "Unreachable":
+    case "Failed":
+      return sentence(`${error.message.replace(/\.$/, "")}: see --store, which is ${shown(store)}.`, error)
+    default:
+      return sentence(error.message, error)
+  }
+}
 
 /** The store of a file or a URL, which is made when it is not there. */
 export const layerStore = (store: string): Layer.Layer<CensusStore, CliError.UserError> =>
-  CensusStore.layer.pipe(
-    Layer.provide(layerSql(store)),
-    failing((error) => (error._tag === "CensusStoreError" ? sentence(error.message, error) : error))
-  )
+  CensusStore.layer.pipe(Layer.provide(layerSql(store)), failing(cannotUse(store)))
 
 /** The same for questions: a file that is not there is a mistake. */
 export const layerExistingStore = ({ store }: { readonly store: string }) =>
@@ -84,9 +102,8 @@ export const layerExistingStore = ({ store }: { readonly store: string }) =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const isThere = isUrl(store) || (yield* Effect.orElseSucceed(files.exists(store), () => true))
-      if (!isThere)
-        return yield* sentence(`there is no census at ${store}: network-effect census run --store ${store} makes one.`)
-      return layerStore(store)
+      if (!isThere) return yield* isMissing(store)
+      return CensusStore.layerExisting.pipe(Layer.provide(layerSql(store)), failing(cannotUse(store)))
     })
   )
 
@@ -152,16 +169,18 @@ const layerSource = (flags: SourceFlags) =>
         )
       )
       const context = yield* Effect.context<never>()
+      // A network without seeds is no news to whoever counts it, as it is to a node.
+      const found = Effect.all(
+        [seeds.length === 0 ? Effect.succeed([]) : seeded, cache === undefined ? Effect.succeed([]) : cache.load],
+        { concurrency: 2 }
+      )
       return CensusSource.of({
         chain,
         userAgent: yield* agentOf(flags.contact),
         from:
           peers !== undefined
             ? Effect.succeed(peers)
-            : Effect.map(
-                Effect.all([seeded, cache === undefined ? Effect.succeed([]) : cache.load], { concurrency: 2 }),
-                (found) => found.flat()
-              ).pipe(Effect.provideContext(context))
+            : Effect.map(found, (found) => found.flat()).pipe(Effect.provideContext(context))
       })
     })
   )

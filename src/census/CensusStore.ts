@@ -19,8 +19,11 @@ import * as Tables from "./Schema.ts"
 
 /** The database did not do what it was asked; `message` is one sentence that says why and what to do. */
 export class CensusStoreError extends Schema.TaggedError<CensusStoreError>()("CensusStoreError", {
-  /** `Newer`: a newer program wrote it. `Unreachable`: it may be back later. `Full`: no room is left. */
-  reason: Schema.Literals(["Newer", "Unreachable", "Full", "Failed"]),
+  /**
+   * `Newer`: a newer program wrote it. `Foreign`: it is another program's. `Missing`: nothing is in it, and something was to
+   * be. `Unreachable`: it may be back later. `Full`: no room is left.
+   */
+  reason: Schema.Literals(["Newer", "Foreign", "Missing", "Unreachable", "Full", "Failed"]),
   message: Schema.String,
   cause: Schema.Defect()
 }) {}
@@ -160,10 +163,16 @@ export class CensusStore extends Context.Service<
     readonly prune: (retention: Duration.Duration) => Effect.Effect<number, CensusStoreError>
   }
 >()("network-effect/census/CensusStore") {
-  /** Brings the database up to date first; fails when a newer program wrote it. */
+  /** Brings the database up to date first; fails when a newer program wrote it, or another one, whose it stays. */
   static readonly layer = Layer.effect(
     CensusStore,
-    Effect.suspend(() => make)
+    Effect.suspend(() => make(true))
+  )
+
+  /** The same for questions: fails where there is no census, and makes none. */
+  static readonly layerExisting = Layer.effect(
+    CensusStore,
+    Effect.suspend(() => make(false))
   )
 }
 
@@ -378,30 +387,40 @@ const tellingsOf = (runId: number, findings: ReadonlyArray<Finding>): ReadonlyAr
 /** Whether there is one at all, which an INSERT needs. */
 export const isFilled = <A>(values: ReadonlyArray<A>): values is readonly [A, ...Array<A>] => values.length > 0
 
-const make = Effect.gen(function* () {
+const make = Effect.fnUntraced(function* (isMade: boolean) {
   const sql = yield* SqlClient.SqlClient
   const explained = <A>(effect: Effect.Effect<A, SqlError.SqlError>) =>
     Effect.mapError(Effect.retry(inTime(effect), whileLocked), failed)
 
-  yield* Tables.migrate.pipe(
-    Effect.provideService(SqlClient.SqlClient, sql),
-    Effect.retry({ ...whileLocked, while: (error) => error._tag === "SqlError" && isLocked(error) }),
-    Effect.mapError((error) =>
-      error._tag === "SqlError"
-        ? failed(error)
-        : new CensusStoreError({
-            reason: "Failed",
-            message: `The census' database cannot be brought up to date: ${wordsOf(error)}.`,
-            cause: error
-          })
+  const before = yield* explained(Effect.provideService(Tables.standing, SqlClient.SqlClient, sql))
+  if (before._tag === "Foreign") {
+    const message = `The census' database is another program's (it has a table ${tidy(before.table)}): choose another --store.`
+    return yield* new CensusStoreError({ reason: "Foreign", message, cause: before.table })
+  }
+  if (before._tag === "Empty" && !isMade) {
+    const message = "There is no census in this database: network-effect census run makes one."
+    return yield* new CensusStoreError({ reason: "Missing", message, cause: before._tag })
+  }
+  // What is up to date is not written to, so that it can be read by whoever may not write.
+  if (before._tag === "Empty" || before.at < Tables.latest) {
+    yield* Tables.migrate.pipe(
+      Effect.provideService(SqlClient.SqlClient, sql),
+      Effect.retry({ ...whileLocked, while: (error) => error._tag === "SqlError" && isLocked(error) }),
+      Effect.mapError((error) =>
+        error._tag === "SqlError"
+          ? failed(error)
+          : new CensusStoreError({
+              reason: "Failed",
+              message: `The census' database cannot be brought up to date: ${wordsOf(error)}.`,
+              cause: error
+            })
+      )
     )
-  )
-  const at = yield* explained(Effect.provideService(Tables.current, SqlClient.SqlClient, sql))
-  if (at > Tables.latest) {
+  } else if (before.at > Tables.latest) {
     return yield* new CensusStoreError({
       reason: "Newer",
-      message: `A newer network-effect wrote this census (schema ${at}, this one knows ${Tables.latest}): use that one, or choose another --store.`,
-      cause: at
+      message: `A newer network-effect wrote this census (schema ${before.at}, this one knows ${Tables.latest}): use that one, or choose another --store.`,
+      cause: before.at
     })
   }
 

@@ -149,6 +149,10 @@ const migrations = {
       height DOUBLE PRECISION,
       PRIMARY KEY (run_id, host)
     )`
+  }),
+  "0005_dial": Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`ALTER TABLE frontier_hosts ADD COLUMN dial TEXT`
   })
 } as const
 
@@ -158,8 +162,37 @@ export const latest = Object.keys(migrations).length
 /** Brings the database up to `latest`. */
 export const migrate = Migrator.make({})({ loader: Migrator.fromRecord(migrations), table: migrationsTable })
 
-/** What the database is at: 0 when it is new. Above `latest` when a newer program wrote it. */
-export const current = Effect.gen(function* () {
+/** What the migrations make, besides `migrationsTable`. */
+const tables = /^(runs|sightings|tellings|hosts|guests|frontier_(runs|groups|hosts|tellers|vouchers))$/
+
+/**
+ * How a database stands before anything is done to it. `Foreign`: no census, and a table that is in the way of one; in SQLite,
+ * where a file is one program's, any table. `at`: the last migration, above `latest` when a newer program wrote it.
+ */
+export const standing = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql.onDialectOrElse({
+    pg: () =>
+      sql<{
+        readonly name: string
+      }>`SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()`,
+    orElse: () =>
+      sql<{
+        readonly name: string
+      }>`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'`
+  })
+  const names = rows.map(({ name }) => name)
+  if (names.includes(migrationsTable)) return { _tag: "Census" as const, at: yield* current }
+  const isInTheWay = sql.onDialectOrElse({
+    pg: () => (name: string) => tables.test(name),
+    orElse: () => () => true
+  })
+  const table = names.find(isInTheWay)
+  return table === undefined ? { _tag: "Empty" as const } : { _tag: "Foreign" as const, table }
+})
+
+/** 0 when nothing was done yet. */
+const current = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* sql<{
     readonly id: number

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { Clock, Context, Duration, Effect, Layer, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Random, Schedule } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { CensusPolicy } from "./CensusPolicy.ts"
@@ -118,6 +118,7 @@ interface HostRow {
   readonly how: How
   readonly trusted: number
   readonly answered: string | null
+  readonly begun_at: number | null
   readonly tellers: number
 }
 
@@ -126,6 +127,12 @@ const parsed = (text: string): ReadonlyArray<Address> =>
     const address = PeerSocketAddress.fromText(one)
     return address === undefined ? [] : [address]
   })
+
+/** The dial that a row says is under way; `Nothing` when it has no address, which no rule makes. */
+const begunOf = ({ addresses, answered, begun_at: at, host, how, tried }: HostRow): Next => {
+  const [address] = parsed(answered ?? addresses).slice(answered === null ? Number(tried) : 0)
+  return address === undefined || at === null ? { _tag: "Nothing" } : { _tag: "Begun", host, address, how, at }
+}
 
 const chunksOf = <A>(values: ReadonlyArray<A>): ReadonlyArray<readonly [A, ...Array<A>]> => {
   const chunks: Array<readonly [A, ...Array<A>]> = []
@@ -414,9 +421,18 @@ const make = Effect.gen(function* () {
 
     current: (network) => kept(openOf(network)),
 
-    begin: (runId, part) =>
-      kept(
+    begin: Effect.fnUntraced(function* (runId, part) {
+      // Says which of all dials this is, whatever becomes of the answer.
+      const dial = `${yield* Random.nextInt} ${yield* Random.nextInt}`
+      let tries = 0
+      return yield* kept<Next>(
         Effect.gen(function* () {
+          if (tries++ > 0) {
+            // It was begun, and the connection broke before that could be said.
+            const [mine] = yield* sql<HostRow>`SELECT * FROM frontier_hosts
+              WHERE run_id = ${runId} AND part = ${part} AND state = 'UnderWay' AND dial = ${dial}`
+            if (mine !== undefined) return begunOf(mine)
+          }
           // Nobody else begins a dial in this group until this transaction is over.
           const [group] = yield* sql<{ readonly ready_at: number; readonly now: number }>`UPDATE frontier_groups
             SET woken_at = 0 WHERE run_id = ${runId} AND part = ${part} RETURNING ready_at, ${clock} AS now`
@@ -439,15 +455,11 @@ const make = Effect.gen(function* () {
           }
 
           const [taken] = yield* sql<HostRow>`UPDATE frontier_hosts SET state = 'UnderWay', begun_at = ${now},
-            dials = dials + 1, voucher = NULL WHERE run_id = ${runId} AND host = ${host.host} AND state = 'Waiting'
+            dials = dials + 1, voucher = NULL, dial = ${dial} WHERE run_id = ${runId} AND host = ${host.host} AND state = 'Waiting'
             RETURNING *`
           // The run has gone on meanwhile, and does not want it dialled.
           if (taken === undefined) return { _tag: "Wait", millis: 0 }
-          const [address] = parsed(taken.answered ?? taken.addresses).slice(
-            taken.answered === null ? Number(taken.tried) : 0
-          )
-          if (address === undefined) return yield* Effect.die(`${host.host} waits, and has no address left`)
-
+          const begun = begunOf(taken)
           const [voucher] =
             Number(taken.trusted) === 1
               ? []
@@ -463,10 +475,11 @@ const make = Effect.gen(function* () {
             yield* sql`UPDATE frontier_hosts SET voucher = ${voucher.teller}
               WHERE run_id = ${runId} AND host = ${host.host}`
           }
-          yield* restsUntil(isLoopback(address) ? now : now + groupSeconds)
-          return { _tag: "Begun", host: host.host, address, how: taken.how, at: now }
+          yield* restsUntil(begun._tag === "Begun" && isLoopback(begun.address) ? now : now + groupSeconds)
+          return begun
         })
-      ),
+      )
+    }),
 
     reached: (runId, { address, at, host }) =>
       kept(

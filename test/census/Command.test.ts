@@ -259,14 +259,34 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
       `network-effect: there is no census at ${file("none.sqlite")}: network-effect census run --store ${file("none.sqlite")} makes one.`
     ],
     [
-      "a store without a run",
+      "an empty store to ask",
       ["report", "--store", file("empty.sqlite")],
-      "network-effect: there is no run in this store: network-effect census run makes one."
+      `network-effect: there is no census at ${file("empty.sqlite")}: network-effect census run --store ${file("empty.sqlite")} makes one.`
+    ],
+    [
+      "another program's store",
+      ["run", "--network", "regtest", "--peer", "127.0.0.1:1", "--store", file("other.sqlite")],
+      "network-effect: The census' database is another program's (it has a table letters): choose another --store."
+    ],
+    [
+      "another program's store to ask",
+      ["report", "--store", file("other.sqlite")],
+      "network-effect: The census' database is another program's (it has a table letters): choose another --store."
+    ],
+    [
+      "a URL of no database",
+      ["report", "--store", "postgres://me:secret@127.0.0.1:99999/census"],
+      "network-effect: --store postgres://127.0.0.1:99999/census is neither a file nor postgres://user:password@host/database."
+    ],
+    [
+      "a URL of a database that is none of ours",
+      ["run", "--network", "regtest", "--peer", "127.0.0.1:1", "--store", "mysql://me:secret@127.0.0.1/census"],
+      "network-effect: --store mysql://127.0.0.1/census is neither a file nor postgres://user:password@host/database."
     ],
     [
       "a store that a newer program wrote",
       ["report", "--store", file("newer.sqlite")],
-      "network-effect: A newer network-effect wrote this census (schema 99, this one knows 4): use that one, or choose another --store."
+      "network-effect: A newer network-effect wrote this census (schema 99, this one knows 5): use that one, or choose another --store."
     ],
     [
       "several machines with a file",
@@ -296,7 +316,7 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
     [
       "a database that is not there",
       ["report", "--store", "postgres://me:secret@127.0.0.1:1/census"],
-      "network-effect: The census' database does not answer: connect ECONNREFUSED 127.0.0.1:1."
+      "network-effect: The census' database does not answer: connect ECONNREFUSED 127.0.0.1:1: see --store, which is postgres://127.0.0.1:1/census."
     ],
     [
       "a time that is none",
@@ -341,6 +361,9 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
       "INSERT INTO census_migrations VALUES (99, 'now', 'later')"
   )
   newer.close()
+  const other = new DatabaseSync(file("other.sqlite"))
+  other.exec("CREATE TABLE letters (text TEXT)")
+  other.close()
 
   for (const [name, args, sentence] of cases) {
     it.live(name, () =>
@@ -351,7 +374,15 @@ describe("a census that can't be done says so in one sentence, and ends with 1:"
     )
   }
 
-  it("makes no file where it was only asked", () => {
+  it("makes no file where it was only asked, and no table in one that is another's", () => {
     assert.isFalse(existsSync(file("none.sqlite")))
+    for (const [name, count] of [
+      ["other.sqlite", 1],
+      ["empty.sqlite", 0]
+    ] as const) {
+      const database = new DatabaseSync(file(name))
+      assert.lengthOf(database.prepare("SELECT name FROM sqlite_master").all(), count)
+      database.close()
+    }
   })
 })

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, SqlError } from "effect/sql"
 import * as SqliteClient from "../../layers/SqliteClient.ts"
 import { CensusPolicy } from "../../src/census/CensusPolicy.ts"
 import { CensusStore } from "../../src/census/CensusStore.ts"
@@ -109,6 +109,34 @@ const contract = (name: string, client: Layer.Layer<SqlClient.SqlClient, unknown
         )
         yield* passes(3601)
         assert.strictEqual((yield* frontier.begin(id, "20.0"))._tag, "Nothing")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live("begins one dial when the connection breaks before it can be told of it", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const { id } = yield* (yield* SharedFrontier).open({ ...options, from: [at("20.0.0.1:1"), at("20.0.0.2:1")] })
+        const broken = new SqlError.SqlError({ reason: new SqlError.ConnectionError({ cause: "it broke" }) })
+        let breaks = 1
+        const watched = new Proxy(sql, {
+          get: (target, key) =>
+            key === "withTransaction"
+              ? <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+                  Effect.filterOrFail(
+                    target.withTransaction(effect),
+                    () => breaks-- <= 0,
+                    () => broken
+                  )
+              : Reflect.get(target, key)
+        })
+        const frontier = yield* SharedFrontier.pipe(
+          Effect.provide(Layer.fresh(SharedFrontier.layer)),
+          Effect.provideService(SqlClient.SqlClient, watched)
+        )
+        const dial = begun(yield* frontier.begin(id, "20.0"))
+        assert.isTrue(yield* frontier.reached(id, dial))
+        yield* frontier.tend(id)
+        assert.deepInclude(yield* frontier.progress(id), { dials: 1, reached: 1, underWay: 0, waiting: 1 })
       }).pipe(Effect.provide(layer))
     )
 
