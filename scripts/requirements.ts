@@ -5,9 +5,9 @@
  *     npm run requirements [-- [--list] [--jobs N] S1 C9 "peer 12"]
  *
  * `--list` says what the requirements are, which tests hold them and where in the source they are, then which scenarios of the
- * acceptance list have no way to take them out yet, and runs nothing. `--jobs`
- * says how many copies are tested at the same time (2 unless given). All of them take some minutes. Needs nothing, and leaves
- * the working tree alone: the copies are in temporary folders, which are removed in the end.
+ * acceptance list have no way to take them out yet, and runs nothing. `--jobs` says how many copies are tested at the same time
+ * (3 unless given, for a few tests wait for what does not come any more). All of them take some minutes. Needs nothing, and
+ * leaves the working tree alone: the copies are in temporary folders, which are removed in the end.
  */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -32,7 +32,7 @@ const readArguments = () => {
 }
 
 const { positionals, values } = readArguments()
-const jobs = Number(values.jobs ?? 2)
+const jobs = Number(values.jobs ?? 3)
 if (!Number.isInteger(jobs) || jobs < 1) fail(`--jobs ${values.jobs} is not a number from 1 on`)
 
 interface Rule {

@@ -606,6 +606,43 @@ describe("a place among those met (E5)", () => {
     }).pipe(Effect.provide(tight({ targetPeers: 100 })))
   )
 
+  const feeler = Effect.flatMap(AddressBook, (book) =>
+    Effect.map(book.takeFeeler, (entry) => PeerSocketAddress.format(Option.getOrThrow(entry).address))
+  )
+
+  it.effect("is asked for of whoever answered longest ago, and of nobody twice", () =>
+    Effect.gen(function* () {
+      // Two places for one network.
+      for (const text of [first, second]) {
+        yield* visits(text)
+        yield* TestClock.adjust("1 minute")
+      }
+      yield* TestClock.adjust("5 hours")
+      const tested: Array<number> = []
+      for (const n of [3, 4, 5]) {
+        yield* visits(host(1, n))
+        tested.push((yield* sizes).tested)
+      }
+      assert.deepStrictEqual(tested, [1, 2, 2])
+      assert.strictEqual(yield* feeler, first)
+      yield* fails(first)
+      assert.deepStrictEqual(yield* Effect.forEach([first, host(1, 3), second], tableOf), ["new", "tried", "tried"])
+      assert.strictEqual(yield* feeler, second)
+    }).pipe(Effect.provide(world({ addressBookCapacity: 500 })))
+  )
+
+  it.effect("is not asked for of whoever is connected", () =>
+    Effect.gen(function* () {
+      yield* connects(first)
+      yield* TestClock.adjust("1 minute")
+      yield* visits(second)
+      yield* TestClock.adjust("5 hours")
+      yield* connects(host(1, 3))
+      assert.strictEqual((yield* sizes).tested, 1)
+      assert.strictEqual(yield* feeler, second)
+    }).pipe(Effect.provide(world({ addressBookCapacity: 500 })))
+  )
+
   it.effect("of a test is not taken by one that is gone from the book meanwhile", () =>
     Effect.gen(function* () {
       yield* visits(first)
@@ -624,6 +661,7 @@ describe("a place among those heard of (E5)", () => {
   /** Who is in the one place that two of one network and one source share, once the second was told of. */
   const after = (failures: number, passed: Duration.Duration) =>
     Effect.gen(function* () {
+      yield* TestClock.setTime(1_800_000_000_000)
       yield* tell([old], host(200))
       for (let n = 0; n < failures; n++) {
         yield* TestClock.adjust("6 seconds")
@@ -647,6 +685,15 @@ describe("a place among those heard of (E5)", () => {
       assert.deepStrictEqual(yield* after(0, Duration.days(30)), [old])
       assert.deepStrictEqual(yield* after(0, Duration.sum(Duration.days(30), Duration.seconds(1))), [young])
     })
+  )
+
+  it.effect("is none for some whom a seed named, and these are kept beside it, so many and no more", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      for (const n of [1, 2, 3, 4]) yield* book.addPeer(address(host(1, n)))
+      assert.sameMembers([...(yield* texts)], [host(1, 1), host(1, 2), host(1, 3)])
+      assert.deepInclude(yield* sizes, { new: 1, groups: 1 })
+    }).pipe(Effect.provide(tight({ addressOverflow: 2 })))
   )
 
   it.effect("is not what the operator named has to give up", () =>
@@ -697,14 +744,49 @@ describe("how many could be dialled now", () => {
     }).pipe(Effect.provide(world()))
   )
 
-  it.effect("is less by who is gone from the book", () =>
+  it.effect("is less by who is gone from the book, and a part is known as long as anybody in it is", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
-      yield* tell([host(1), host(2)], host(200))
+      yield* tell([host(1, 1), host(1, 2), host(2)], host(200))
+      assert.deepInclude(yield* sizes, { new: 3, groups: 2 })
+      yield* book.markOwn(address(host(1, 1)))
+      assert.strictEqual(yield* ready, 2)
       assert.deepInclude(yield* sizes, { new: 2, groups: 2 })
-      yield* book.markOwn(address(host(1)))
+      yield* book.markOwn(address(host(1, 2)))
       assert.strictEqual(yield* ready, 1)
       assert.deepInclude(yield* sizes, { new: 1, groups: 1 })
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("counts a private network on Regtest as no part", () =>
+    Effect.gen(function* () {
+      yield* tell(["10.0.0.1:18233", "10.0.0.2:18233"], "10.0.0.99:18233")
+      assert.strictEqual(yield* ready, 2)
+      assert.deepInclude(yield* sizes, { new: 2, groups: 0 })
+    }).pipe(Effect.provide(world({}, regtest)))
+  )
+
+  it.effect("is settled five minutes after the latest part was heard of, and not after the latest address", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      const [peer, other] = [host(1, 1), address(host(1, 9))]
+      yield* tell([peer, host(2, 1)], host(200))
+      yield* connects(peer)
+      /** Whether a second one of its part may be dialled, so long after the latest part was heard of. */
+      const after = (millis: number) =>
+        Effect.gen(function* () {
+          yield* TestClock.adjust("100 seconds")
+          yield* answers(peer)
+          yield* TestClock.adjust("100 seconds")
+          yield* tell([host(2, 2 + millis)], host(200))
+          yield* answers(peer)
+          yield* TestClock.adjust(Duration.millis(100_000 + millis))
+          return yield* book.hasRoom(other)
+        })
+      assert.isFalse(yield* after(0))
+      yield* tell([host(3)], host(200))
+      yield* answers(peer)
+      assert.isTrue(yield* after(1))
     }).pipe(Effect.provide(world()))
   )
 })
