@@ -51,11 +51,11 @@ const haveAtLeast = (world: World, peers: number) => (): string | undefined => {
 
 const enough = (world: World, nodes: number) => Math.min(world.policy.targetPeers, nodes - 1)
 
-/** Starts nodes 1 to `nodes`, two seconds apart; all know node 1, and nobody else. */
-const bootstrap = (world: World, nodes: number) =>
+/** Starts so many nodes, two seconds apart; all know the first one, and nobody else. */
+const bootstrap = (world: World, nodes: number, indexOf = (n: number) => n) =>
   Effect.gen(function* () {
-    for (let index = 1; index <= nodes; index++) {
-      yield* world.start(index, index === 1 ? [] : [1])
+    for (let n = 1; n <= nodes; n++) {
+      yield* world.start(indexOf(n), n === 1 ? [] : [indexOf(1)])
       yield* Effect.sleep("2 seconds")
     }
   })
@@ -386,15 +386,19 @@ const attackers = 64
 const eclipse: Scenario = {
   name: "eclipse",
   description: "an attacker tells of its own addresses only, to hold every connection a node makes (A8)",
-  size: { nodes: 8, hours: 1 },
+  size: { nodes: 16, hours: 1 },
   chain: testnet,
-  policy,
+  // As many parts of the internet as places, as by default: 24 of both.
+  policy: { ...policy, groupsForOneEach: 24 },
   run: (world, size) =>
     Effect.gen(function* () {
       const oneOf = (choices: ReadonlyArray<number>) =>
         Effect.map(Random.nextIntBetween(0, choices.length - 1), (index) => choices[index] ?? 1)
       const hostile = yield* oneOf([1, 5, 25])
       const networks = yield* oneOf([1, 8, 32, 128])
+      /** Each honest node in a network of its own; the last one is the attacker's aim, and knows the first as all others do. */
+      const honestIndex = (n: number) => (n === size.nodes ? 1 : (n << 8) | 1)
+      const findTarget = () => world.nodes().find(({ index }) => index === 1)
       const indexOf = (n: number) => ((100 + (n % networks)) << 8) | (1 + Math.floor(n / networks))
       const hosts = Array.from({ length: attackers }, (_, n) => world.hostOf(indexOf(n)))
       const isAttacker = (address: PeerSocketAddress.PeerSocketAddress) => {
@@ -422,7 +426,7 @@ const eclipse: Scenario = {
       }
 
       const judge = Effect.fnUntraced(function* (when: string) {
-        const [target] = world.nodes()
+        const target = findTarget()
         if (target === undefined) return
         const entries = yield* Context.get(target.services, AddressBook).entries
         const unusable = entries.find(({ address }) => validForOutbound(address, world.chain) !== undefined)
@@ -435,16 +439,14 @@ const eclipse: Scenario = {
             isInbound !== inbound || transientAddress === undefined ? [] : [transientAddress]
           )
         const outbound = connected(false)
-        // Two to each network, for there are fewer than 75 of them.
         const held = outbound.filter(isAttacker).length
-        if (held > 2 * networks) {
+        const most = networks === 1 ? 2 : networks
+        if (held > most) {
           const found = `${held} in ${networks} networks`
-          return yield* new NotReached({
-            waitedFor: "an attacker with two outbound connections a network at most",
-            found
-          })
+          return yield* new NotReached({ waitedFor: `an attacker with ${most} outbound connections at most`, found })
         }
         const honest = [...outbound, ...connected(true)].filter((address) => !isAttacker(address)).length
+        world.measure(`honest peers, with an attacker in ${networks} networks, ${when}`, honest)
         const share = (addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) =>
           `${addresses.filter(isAttacker).length} of ${addresses.length}`
         world.note(
@@ -453,19 +455,19 @@ const eclipse: Scenario = {
         )
       })
 
-      yield* bootstrap(world, size.nodes)
-      const [target] = world.nodes()
+      yield* bootstrap(world, size.nodes, honestIndex)
+      const target = findTarget()
       const tooMany = target === undefined ? Effect.never : learntTooMany(world, target)
       yield* beside(
         Effect.gen(function* () {
           const until = world.nowMillis() + Duration.toMillis(hoursOf(size))
           // Honest nodes come and go; the attacker's stay.
           for (let turn = 0; world.nowMillis() < until; turn++) {
-            const index = 2 + (turn % Math.max(1, size.nodes - 1))
+            const index = honestIndex(2 + (turn % Math.max(1, size.nodes - 2)))
             yield* Effect.sleep("5 minutes")
             yield* world.stop(index)
             yield* Effect.sleep("5 minutes")
-            yield* world.start(index, [1])
+            yield* world.start(index, [honestIndex(1)])
           }
           yield* judge(`after ${size.hours} h`)
           yield* world.crash(1)

@@ -75,7 +75,7 @@ describe("an attacker with hosts in more groups than there are places", { timeou
 })
 
 describe("honest hosts in 45 groups", { timeout: 600_000 }, () => {
-  it("fill one place each within half an hour, and no more: other groups are known, where nobody is (G7)", () => {
+  it("fill one place each within half an hour, and no more before all that answer are met (G7)", () => {
     for (const { honest } of play({ book: "hardened", groups: 0, world: "crowded", hours: 0.5 })) {
       assert.isAtLeast(honest, 42)
       // One place may change hands at the end.
@@ -83,7 +83,21 @@ describe("honest hosts in 45 groups", { timeout: 600_000 }, () => {
     }
   })
 
-  it("leave an attacker of 8 groups one place for each (G2)", () => {
+  it("fill all 75 within two and a half hours: second connections have the places left over (G7)", () => {
+    for (const { honest, secondsTo75 } of play({ book: "hardened", groups: 0, world: "crowded", hours: 2.5 }, [1, 2])) {
+      assert.isAtMost(secondsTo75!, 7200)
+      assert.isAtLeast(honest, 70)
+    }
+  })
+
+  it("have one place each for sure, whoever has the others (G2)", () => {
+    for (const { attacker, honest } of play({ book: "hardened", groups: 8, world: "crowded", hours: 3 }, [1, 2])) {
+      assert.isAtMost(attacker, 16)
+      assert.isAtLeast(honest, 45)
+    }
+  })
+
+  it("leave an attacker of 8 groups one place for each in the first quarter of an hour (G2)", () => {
     for (const { attacker, honest } of play({ book: "hardened", groups: 8, world: "crowded", hours: 0.25 })) {
       assert.isAtMost(attacker, 9)
       assert.isAtLeast(honest, 25)
