@@ -31,16 +31,35 @@ const sentence = (userMessage: string, cause: unknown = userMessage) => new CliE
 
 const isUrl = (store: string): boolean => /^postgres(ql)?:\/\//i.test(store)
 
+/**
+ * Whether a package has a copy of `effect` that is not ours, as two that were installed globally have: values of one mean nothing
+ * to the other.
+ */
+const hasOtherEffect = (name: string): boolean => {
+  const { createRequire } = process.getBuiltinModule("node:module")
+  const effectOf = (url: string) => createRequire(url).resolve("effect/package.json")
+  return effectOf(import.meta.resolve(name)) !== effectOf(import.meta.url)
+}
+
 /** The client of PostgreSQL is installed only where somebody wants it. */
 const postgres = (url: string) =>
   Layer.unwrap(
-    Effect.map(
-      Effect.tryPromise({
-        try: () => import("@effect/sql-pg"),
-        catch: (cause) =>
-          sentence("a census in PostgreSQL needs one more package: npm install @effect/sql-pg@4.0.5.", cause)
-      }),
-      ({ PgClient }) =>
+    Effect.tryPromise({
+      try: () => import("@effect/sql-pg"),
+      catch: (cause) =>
+        sentence(
+          "a census in PostgreSQL needs one more package in the same folder: npm install network-effect @effect/sql-pg@4.0.5.",
+          cause
+        )
+    }).pipe(
+      Effect.filterOrFail(
+        () => !hasOtherEffect("@effect/sql-pg"),
+        () =>
+          sentence(
+            "@effect/sql-pg has a copy of effect of its own, which this one does not understand: install both in one folder, npm install network-effect @effect/sql-pg@4.0.5."
+          )
+      ),
+      Effect.map(({ PgClient }) =>
         PgClient.layer({
           url: Redacted.make(url),
           applicationName: "network-effect census",
@@ -48,6 +67,7 @@ const postgres = (url: string) =>
           // A machine that stands still in the middle of a transaction: others wait no longer for what it holds.
           startupParameters: { idle_in_transaction_session_timeout: "15s" }
         })
+      )
     )
   )
 

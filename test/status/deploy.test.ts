@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { PeerSocketAddress } from "network-effect"
 import { implementationOf } from "../../src/peer/ConnectionMetrics.ts"
+import { runIn } from "../support/inProcess.ts"
 import { freePort, listenAddress, node, withStatus } from "../support/statusWorld.ts"
 
 const deploy = new URL("../../scripts/deploy/", import.meta.url).pathname
@@ -151,8 +152,78 @@ describe("the files for an operator", () => {
     }).pipe(Effect.scoped)
   )
 
+  const file = (name: string) => readFileSync(join(deploy, name), "utf8")
+
+  /** The instructions of the container file, with what continues a line. */
+  const instructions = file("Containerfile")
+    .replace(/^#.*\n/gm, "")
+    .replaceAll("\\\n", " ")
+    .split("\n")
+    .filter((line) => line !== "")
+  const jsonOf = (name: string): ReadonlyArray<string> => {
+    const line = instructions.find((line) => line.startsWith(`${name} `)) ?? ""
+    return JSON.parse(line.slice(line.indexOf("["))) as ReadonlyArray<string>
+  }
+
+  it("build a container of what there is, and start what is in it", () => {
+    const root = new URL("../../", import.meta.url).pathname
+    const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+      readonly name: string
+      readonly version: string
+      readonly bin: Readonly<Record<string, string>>
+      readonly optionalDependencies: Readonly<Record<string, string>>
+    }
+    const packed = `${manifest.name}-${manifest.version}.tgz`
+    const copies = instructions.filter((line) => line.startsWith("COPY "))
+    assert.lengthOf(copies, 3)
+    for (const copy of copies) {
+      const sources = copy.split(/ +/).slice(1, -1)
+      if (sources[0] === "--from=build") {
+        assert.match(packed, new RegExp(`^${(sources[1] ?? "").replace("/tmp/", "").replace("*", ".*")}$`))
+      } else for (const source of sources) assert.isTrue(existsSync(join(root, source)), source)
+    }
+    assert.deepStrictEqual(jsonOf("ENTRYPOINT"), Object.keys(manifest.bin))
+    // The client that a census asks for, as the package was tested with it.
+    const [, wanted] = /@effect\/sql-pg@(\S+)/.exec(instructions.join("\n")) ?? []
+    assert.strictEqual(wanted, manifest.optionalDependencies["@effect/sql-pg"])
+    assert.strictEqual(/npm install --prefix (\S+)/.exec(instructions.join("\n"))?.[1], "/app")
+    assert.match(instructions.find((line) => line.startsWith("ENV ")) ?? "", / PATH=\/app\/node_modules\/\.bin:\$PATH$/)
+  })
+
+  it.live("give the command words that it takes", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      const census = file("census.yaml")
+      const words = [
+        jsonOf("CMD"),
+        JSON.parse(/^ {4}command: (\[.*\])$/m.exec(file("compose.yaml"))?.[1] ?? "[]") as ReadonlyArray<string>,
+        [...(/^ {4}command:\n((?: {6}- .*\n)+)/m.exec(census)?.[1] ?? "").matchAll(/- (.*)/g)].map(([, word = ""]) =>
+          word.replace(/\$\{[^}]*\}/g, "10.0.0.1")
+        ),
+        /^ExecStart=\/usr\/bin\/env network-effect (.*)$/m.exec(file("network-effect.service"))?.[1]?.split(" ") ?? []
+      ]
+      for (const command of words) {
+        assert.isAbove(command.length, 2)
+        // What follows is all that is wrong with it.
+        const { errors } = yield* Effect.promise(() => runIn(home)(...command, "--nonsense"))
+        assert.match(errors.join(), /^network-effect: --nonsense is no flag of /)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("say of a container that it is well while its node answers", () =>
+    Effect.gen(function* () {
+      const { at } = yield* withStatus("127.0.14.7", {})
+      const [program = "", ...args] = jsonOf("HEALTHCHECK")
+      assert.strictEqual(program, "node")
+      const asked = (address: string) =>
+        run(process.execPath, ...args.map((arg) => arg.replace("127.0.0.1:8234", address)))
+      assert.strictEqual((yield* asked(PeerSocketAddress.format(at))).code, 0)
+      assert.strictEqual((yield* asked(PeerSocketAddress.format(yield* freePort("127.0.14.8")))).code, 1)
+    }).pipe(Effect.scoped)
+  )
+
   it("agree with each other about files and ports", () => {
-    const file = (name: string) => readFileSync(join(deploy, name), "utf8")
     const compose = file("compose.yaml")
     for (const [, name = ""] of compose.matchAll(/^\s+- \.\/([^:]+):/gm)) {
       assert.isTrue(name.startsWith("secrets/") || existsSync(join(deploy, name)), name)
