@@ -2,11 +2,13 @@
  * Handshakes per second through the whole stack on loopback, and in the same run bare connections of node:net that carry the
  * same bytes.
  *
- *     npm run bench -- handshake [--count 2000] [--concurrency 50] [--rounds 5]
+ *     npm run bench -- handshake [--count 2000] [--concurrency 50] [--rounds 5] [--clients 2]
  *
- * The node, and what stands beside it, are processes of their own; their other end is this one, which speaks no more of the
- * protocol than it has to. Rounds alternate. The last two rows have both ends in this process, both of the library, and a byte
- * each way where there is no node. Needs as many open files as handshakes; writes nothing.
+ * The node, and what stands beside it, are processes of their own. Their other ends are `--clients` processes, which count the
+ * bytes they hear and look at none but the length of the first message; so on a machine with as many processors to spare it is
+ * the measured process that has no more time. Where it has, `per CPU second` says what it could do. Rounds alternate. The last
+ * two rows have both ends in this process, both of the library, and a byte each way where there is no node. Needs as many open
+ * files as handshakes; writes nothing.
  */
 import { type ChildProcess, fork } from "node:child_process"
 import * as net from "node:net"
@@ -25,51 +27,55 @@ import {
   TcpTransport
 } from "network-effect"
 import { Node } from "network-effect/layers"
-import { connect, shakeHands, verack, version } from "./support/client.ts"
+import { verack, version } from "./support/client.ts"
 
-/** Dials and accepts as fast as it can, as often from one host as it likes. */
+/** Dials and accepts as fast as it can, as often from one host as it likes. The book never is full: `addresses` has what that costs. */
 const policy = {
   ...defaults,
   targetPeers: 20_000,
   dialInterval: Duration.zero,
   acceptInterval: Duration.zero,
   refuseInterval: Duration.zero,
-  connectionsPerGroup: 1_000_000
+  connectionsPerGroup: 1_000_000,
+  addressBookCapacity: 1_000_000
 }
 
 // -- each end a process of its own -----------------------------------------------------------------
 
 type Which = "node" | "bare"
 
-/** Dials to these ports of 127.0.0.1. */
-interface Order {
-  readonly ports: ReadonlyArray<number>
-  readonly concurrency: number
-}
+/** `ip:port`. */
+type Target = string
 
-/** What became of an order: its seconds, the CPU time of the process so far, and what went wrong first. */
+/** Dials these, or listens in so many places until the next order. */
+type Order = { readonly dial: ReadonlyArray<Target>; readonly concurrency: number } | { readonly listen: number }
+
+/** What became of an order: the CPU time of the process so far, where it listens, and what went wrong first. */
 interface Done {
-  readonly seconds: number
   readonly cpuMicros: number
+  readonly listening: ReadonlyArray<Target>
   readonly failure: string | undefined
 }
 
-const timed = (work: Effect.Effect<void, { readonly message: string }>) =>
-  Effect.gen(function* () {
-    const started = process.hrtime.bigint()
-    const failure = yield* Effect.match(work, { onFailure: ({ message }) => message, onSuccess: () => undefined })
-    const { system, user } = process.cpuUsage()
-    return { seconds: Number(process.hrtime.bigint() - started) / 1e9, cpuMicros: system + user, failure }
-  })
+type Dial = (target: Target) => Effect.Effect<void, { readonly message: string }>
 
-/** Listens, and dials when it is told to. */
-const serve = (port: number, dial: (port: number) => Effect.Effect<void, { readonly message: string }>) =>
+/** Does what it is told, one order at a time, from when it says its first word. */
+const serve = (port: number, dial: Dial, listen?: (count: number) => Promise<ReadonlyArray<Target>>) =>
   Effect.callback<never>(() => {
-    process.on("message", ({ concurrency, ports }: Order) => {
-      void Effect.runPromise(timed(Effect.forEach(ports, dial, { concurrency, discard: true }))).then((done) =>
-        process.send?.(done satisfies Done)
-      )
-    })
+    const follow = async (order: Order): Promise<Done> => {
+      let failure: string | undefined
+      let listening: ReadonlyArray<Target> = []
+      if ("listen" in order) listening = (await listen?.(order.listen)) ?? []
+      else {
+        const dials = Effect.forEach(order.dial, dial, { concurrency: order.concurrency, discard: true })
+        failure = await Effect.runPromise(
+          Effect.match(dials, { onFailure: ({ message }) => message, onSuccess: () => undefined })
+        )
+      }
+      const { system, user } = process.cpuUsage()
+      return { cpuMicros: system + user, listening, failure }
+    }
+    process.on("message", (order: Order) => void follow(order).then((done) => process.send?.(done)))
     process.send?.(port)
   })
 
@@ -79,8 +85,8 @@ const nodeProcess = Effect.gen(function* () {
   )
   const { port } = Option.getOrThrow(Context.get(services, Network).listenAddress)
   const connector = Context.get(services, Connector)
-  return yield* serve(port, (port) =>
-    Effect.asVoid(connector.connect({ whom: PeerSocketAddress.fromStringUnsafe(`127.0.0.1:${port}`), why: "manual" }))
+  return yield* serve(port, (target) =>
+    Effect.asVoid(connector.connect({ whom: PeerSocketAddress.fromStringUnsafe(target), why: "manual" }))
   )
 }).pipe(
   Effect.scoped,
@@ -91,10 +97,10 @@ const nodeProcess = Effect.gen(function* () {
 /** The same bytes, and no look at them: who has its number of bytes has shaken hands. */
 const bareProcess = Effect.suspend(() => {
   const hello = Buffer.concat([version(), verack])
-  const dial = (port: number) =>
+  const dial: Dial = (target) =>
     Effect.callback<void, Error>((resume) => {
       let heard = 0
-      const socket = net.connect({ port, host: "127.0.0.1", noDelay: true }, () => socket.write(hello))
+      const socket = net.connect({ ...placeOf(target), noDelay: true }, () => socket.write(hello))
       socket.on("error", (error) => resume(Effect.fail(error)))
       socket.on("data", (bytes) => {
         heard += bytes.length
@@ -110,12 +116,67 @@ const bareProcess = Effect.suspend(() => {
   }).pipe(Effect.flatMap((port) => serve(port, dial)))
 })
 
+/** The cheapest peer: `version`, then `verack` when it hears something, until as much has come as the other's two take. */
+const greet = (socket: net.Socket, onAgreed: () => void) => {
+  let heard = 0
+  let expected = 0
+  socket.on("data", (bytes: Buffer) => {
+    if (heard === 0) {
+      expected = 2 * verack.length + bytes.readUInt32LE(16)
+      socket.write(verack)
+    }
+    heard += bytes.length
+    if (heard >= expected) onAgreed()
+  })
+  socket.write(hello)
+}
+
+const hello = version()
+
+const placeOf = (target: Target) => {
+  const [host = "", port] = target.split(":")
+  return { host, port: Number(port) }
+}
+
+const clientProcess = Effect.suspend(() => {
+  const dial: Dial = (target) =>
+    Effect.callback<void, Error>((resume) => {
+      const socket = net.connect({ ...placeOf(target), noDelay: true }, () =>
+        greet(socket, () => {
+          socket.destroy()
+          resume(Effect.void)
+        })
+      )
+      socket.on("error", (error) => resume(Effect.fail(error)))
+      socket.on("end", () => resume(Effect.fail(new Error("refused"))))
+    })
+  // A place for each dial, for a node does not dial whom it is still connected with, in many networks.
+  let servers: ReadonlyArray<net.Server> = []
+  const listener = (host: string) =>
+    new Promise<net.Server>((resolve) => {
+      const server = net.createServer({ noDelay: true }, (socket) => {
+        socket.on("error", () => socket.destroy())
+        greet(socket, () => socket.destroy())
+      })
+      server.listen(0, host, () => resolve(server))
+    })
+  const listen = async (count: number) => {
+    for (const server of servers) server.close()
+    servers = await Promise.all(Array.from({ length: count }, (_, n) => listener(`127.${n % 250}.0.1`)))
+    return servers.map((server) => {
+      const { address, port } = server.address() as net.AddressInfo
+      return `${address}:${port}`
+    })
+  }
+  return serve(0, dial, listen)
+})
+
 interface Other {
   readonly child: ChildProcess
   readonly port: number
 }
 
-const start = async (which: Which): Promise<Other> => {
+const start = async (which: Which | "client"): Promise<Other> => {
   const child = fork(import.meta.filename, [which])
   const port = await new Promise<number>((resolve, reject) => {
     child.once("message", resolve)
@@ -132,32 +193,32 @@ const done = ({ child }: Other, order: Order): Promise<Done> =>
     child.send(order)
   })
 
-/** Seconds in which it accepts so many handshakes. */
-const accepted = async (other: Other, count: number, concurrency: number): Promise<number> => {
-  const started = process.hrtime.bigint()
-  let left = count
-  const drive = async () => {
-    while (left-- > 0) (await connect(other.port, "127.0.0.1")).socket.destroy()
-  }
-  await Promise.all(Array.from({ length: concurrency }, drive))
-  return Number(process.hrtime.bigint() - started) / 1e9
-}
+/** How much of `count` each of so many does. */
+const shares = (count: number, among: number): ReadonlyArray<number> =>
+  Array.from({ length: among }, (_, n) => Math.floor((count + n) / among))
 
-/** Seconds in which it dials so many. Each listener once: a node does not dial whom it is still connected with. */
-const dialled = async (other: Other, count: number, concurrency: number): Promise<number> => {
-  const listener = () =>
-    new Promise<net.Server>((resolve) => {
-      const server = net.createServer({ noDelay: true }, (socket) => {
-        const leave = () => socket.destroy()
-        shakeHands(socket, 10_000).then(leave, leave)
+/** Makes so many handshakes ready, and gives what does them. */
+type Way = (
+  other: Other,
+  clients: ReadonlyArray<Other>,
+  count: number,
+  concurrency: number
+) => Promise<() => Promise<unknown>>
+
+const accepted: Way = async (other, clients, count, concurrency) => () =>
+  Promise.all(
+    shares(count, clients.length).map((share, n) =>
+      done(clients[n]!, {
+        dial: Array.from({ length: share }, () => `127.0.0.1:${other.port}`),
+        concurrency: Math.ceil(concurrency / clients.length)
       })
-      server.listen(0, "127.0.0.1", () => resolve(server))
-    })
-  const servers = await Promise.all(Array.from({ length: count }, listener))
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port)
-  const { seconds } = await done(other, { ports, concurrency })
-  for (const server of servers) server.close()
-  return seconds
+    )
+  )
+
+const dialled: Way = async (other, clients, count, concurrency) => {
+  const listening = shares(count, clients.length).map((share, n) => done(clients[n]!, { listen: share }))
+  const targets = (await Promise.all(listening)).flatMap(({ listening }) => listening)
+  return () => done(other, { dial: targets, concurrency })
 }
 
 /** Of each round. */
@@ -167,8 +228,14 @@ interface Figures {
   readonly cpuMicros: Array<number>
 }
 
-const apart = async (count: number, concurrency: number, rounds: number): Promise<ReadonlyArray<object>> => {
+const apart = async (
+  count: number,
+  concurrency: number,
+  rounds: number,
+  clientCount: number
+): Promise<ReadonlyArray<object>> => {
   const others = { bare: await start("bare"), node: await start("node") }
+  const clients = await Promise.all(Array.from({ length: clientCount }, () => start("client")))
   const ways = { accepted, dialled }
   const figures = new Map<string, Figures>()
   const of = (way: string, which: Which): Figures => {
@@ -181,9 +248,12 @@ const apart = async (count: number, concurrency: number, rounds: number): Promis
     for (let round = 0; round <= rounds; round++) {
       for (const [way, measure] of Object.entries(ways)) {
         for (const which of ["bare", "node"] as const) {
-          const before = await done(others[which], { ports: [], concurrency })
-          const seconds = await measure(others[which], count, concurrency)
-          const after = await done(others[which], { ports: [], concurrency })
+          const work = await measure(others[which], clients, count, concurrency)
+          const before = await done(others[which], { dial: [], concurrency })
+          const started = process.hrtime.bigint()
+          await work()
+          const seconds = Number(process.hrtime.bigint() - started) / 1e9
+          const after = await done(others[which], { dial: [], concurrency })
           if (round === 0) continue
           of(way, which).perSecond.push(count / seconds)
           of(way, which).cpuMicros.push((after.cpuMicros - before.cpuMicros) / count)
@@ -191,7 +261,7 @@ const apart = async (count: number, concurrency: number, rounds: number): Promis
       }
     }
   } finally {
-    for (const { child } of Object.values(others)) child.kill()
+    for (const { child } of [...Object.values(others), ...clients]) child.kill()
   }
   return Object.keys(ways).flatMap((way) => {
     const bare = of(way, "bare")
@@ -207,7 +277,8 @@ const row = (what: string, { cpuMicros, perSecond }: Figures, bare: Figures) => 
   least: Math.round(Math.min(...perSecond)),
   most: Math.round(Math.max(...perSecond)),
   share: `${Math.round((100 * median(perSecond)) / median(bare.perSecond))} %`,
-  "µs of CPU each": Math.round(median(cpuMicros))
+  "µs of CPU each": Math.round(median(cpuMicros)),
+  "per CPU second": Math.round(1e6 / median(cpuMicros))
 })
 
 // -- both ends in this process -------------------------------------------------------------------
@@ -269,12 +340,13 @@ export const run = (args: ReadonlyArray<string>): Promise<void> => {
     options: {
       count: { type: "string", default: "2000" },
       concurrency: { type: "string", default: "50" },
-      rounds: { type: "string", default: "5" }
+      rounds: { type: "string", default: "5" },
+      clients: { type: "string", default: "2" }
     }
   })
-  const [count, concurrency] = [Number(values.count), Number(values.concurrency)]
+  const [count, concurrency, clients] = [Number(values.count), Number(values.concurrency), Number(values.clients)]
   const program = Effect.gen(function* () {
-    const rows = yield* Effect.promise(() => apart(count, concurrency, Number(values.rounds)))
+    const rows = yield* Effect.promise(() => apart(count, concurrency, Number(values.rounds), clients))
     // Once each to warm up.
     yield* bare(count, concurrency)
     yield* whole(count, concurrency)
@@ -293,4 +365,4 @@ export const run = (args: ReadonlyArray<string>): Promise<void> => {
 
 const [, script, which] = process.argv
 if (process.send !== undefined && script === import.meta.filename)
-  await Effect.runPromise(which === "node" ? nodeProcess : bareProcess)
+  await Effect.runPromise(which === "node" ? nodeProcess : which === "bare" ? bareProcess : clientProcess)
