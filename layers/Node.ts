@@ -130,7 +130,20 @@ export const diallingFrom = (
   )
 
 /** Who may connect to us. Accepts nobody when there is no port. */
-export const listening: typeof Listener.layer = Listener.layer
+export const listening: Layer.Layer<
+  Listener,
+  TaskNameTaken,
+  | BackgroundTasks
+  | BanList
+  | ChainParams
+  | ConnectionSlots
+  | Evictions
+  | Handshake
+  | ListeningPort
+  | NetworkEvents
+  | OwnAddress
+  | PeerAdmission
+> = Listener.layer
 
 // -- what depends on them ---------------------------------------------------------------------------------------------
 

@@ -172,7 +172,8 @@ function* make() {
           chain,
           ConnectedAddress.inbound(stream),
           ConnectionMetrics.outcomeOf(new Serialization({ cause: reason }))
-        )
+        ),
+      connections
     )
     const arrived = yield* Latch.make()
 
@@ -183,7 +184,7 @@ function* make() {
       const stream = yield* port.accept.pipe(Scope.provide(scope))
       const { remoteAddress } = stream
       yield* ConnectionMetrics.attempted(chain, ConnectedAddress.inbound(stream))
-      const gone = yield* Scope.provide(waiting.offer({ stream, scope, ...originOf(remoteAddress) }), loopScope)
+      const gone = yield* waiting.offer({ stream, scope, ...originOf(remoteAddress) })
       yield* arrived.open
       if (gone === undefined) return
       yield* ConnectionMetrics.ended(chain, ConnectedAddress.inbound(gone.stream), ConnectionMetrics.refused)

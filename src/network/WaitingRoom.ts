@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, FiberSet, Scope } from "effect"
 import { type ByteStream, StreamClosed } from "../transport/Transport.ts"
 import { FairQueue, type Shares, type Waiting } from "./FairQueue.ts"
 
@@ -38,15 +38,24 @@ interface Guest extends Arrival {
 export class WaitingRoom {
   readonly #queue: FairQueue<Guest>
   readonly #left: (arrival: Arrival, reason: StreamClosed) => Effect.Effect<void>
+  readonly #looks: FiberSet.FiberSet<void>
 
-  /** `left` is told of each whose guest has gone, before its stream is closed. */
-  constructor(shares: Shares, left: (arrival: Arrival, reason: StreamClosed) => Effect.Effect<void>) {
+  /**
+   * `left` is told of each whose guest has gone, before its stream is closed. Who looks after guests is one of `looks`, which
+   * somebody has to join: what dies there is a bug of ours.
+   */
+  constructor(
+    shares: Shares,
+    left: (arrival: Arrival, reason: StreamClosed) => Effect.Effect<void>,
+    looks: FiberSet.FiberSet<void>
+  ) {
     this.#queue = new FairQueue(shares)
     this.#left = left
+    this.#looks = looks
   }
 
-  /** As `FairQueue.offer`; what looks after a guest ends with the scope of the caller. */
-  offer(arrival: Arrival): Effect.Effect<Arrival | undefined, never, Scope.Scope> {
+  /** As `FairQueue.offer`. */
+  offer(arrival: Arrival): Effect.Effect<Arrival | undefined> {
     return Effect.suspend(() => {
       const guest: Guest = { ...arrival }
       const gone = this.#queue.offer(guest)
@@ -69,7 +78,7 @@ export class WaitingRoom {
     }))
   }
 
-  #lookAfter(guest: Guest): Effect.Effect<void, never, Scope.Scope> {
+  #lookAfter(guest: Guest): Effect.Effect<void> {
     const look = Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         // A stream has one reader. It was in the queue before this began.
@@ -79,7 +88,7 @@ export class WaitingRoom {
         return this.#listen(guest, restore(guest.stream.read))
       })
     )
-    return Effect.asVoid(Effect.forkScoped(look, { startImmediately: true }))
+    return Effect.asVoid(FiberSet.run(this.#looks, look, { startImmediately: true }))
   }
 
   #listen(guest: Guest, read: ByteStream["read"]): Effect.Effect<void> {
