@@ -5,6 +5,7 @@
  * @module
  */
 import { Duration, Effect, FileSystem, Layer, Option } from "effect"
+import { runBeside } from "../src/BackgroundTasks.ts"
 import { inboundLimit, outboundLimit, Policy } from "../src/Policy.ts"
 
 /** What a process holds besides its peers: standard streams, the event loop, ports, files, some clients of its page. */
@@ -51,6 +52,6 @@ export const layer: Layer.Layer<never, never, FileSystem.FileSystem> = Layer.eff
       }
       isTold = isFull
     })
-    yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, Effect.sleep(interval))))
+    yield* runBeside("counting file descriptors", Effect.forever(Effect.andThen(look, Effect.sleep(interval))))
   })
 )

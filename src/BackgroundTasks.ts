@@ -68,6 +68,25 @@ export const CurrentWait = Context.Reference<string | undefined>("network-effect
   defaultValue: () => undefined
 })
 
+/**
+ * Starts what the network goes on without, a page or a record, for as long as the scope. A bug that ends it is logged with its
+ * name, and ends nothing else.
+ */
+export const runBeside = <E, R>(
+  name: string,
+  loop: Effect.Effect<unknown, E, R>
+): Effect.Effect<void, never, R | Scope.Scope> =>
+  loop.pipe(
+    Effect.onExit((exit) =>
+      Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
+        ? Effect.logError(`${name} has ended, and the rest goes on`, exit.cause)
+        : Effect.void
+    ),
+    Effect.provideService(CurrentTask, name),
+    Effect.forkScoped({ startImmediately: true }),
+    Effect.asVoid
+  )
+
 /** Runs what lives as long as the network, and ends it all together. */
 export class BackgroundTasks extends Context.Service<
   BackgroundTasks,

@@ -1,8 +1,8 @@
 /** What runs as long as the network, and its one end. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, References, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Logger, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { BackgroundTasks, NetworkClosed, NodeOutdated } from "../src/BackgroundTasks.ts"
+import { BackgroundTasks, NetworkClosed, NodeOutdated, runBeside } from "../src/BackgroundTasks.ts"
 
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, References.MinimumLogLevel, "None")
@@ -166,6 +166,23 @@ describe("background tasks", () => {
       const waiting = yield* Effect.forkChild(Effect.flip(tasks.awaitEnd), { startImmediately: true })
       yield* Scope.close(scope, Exit.void)
       assert.strictEqual((yield* Fiber.join(waiting))._tag, "NetworkClosed")
+    })
+  )
+})
+
+describe("what a network goes on without", () => {
+  const saysWhile = (loop: Effect.Effect<unknown>) => {
+    const said: Array<unknown> = []
+    const logger = Logger.make(({ message }) => said.push(message))
+    const world = Effect.andThen(runBeside("a page", loop), Effect.yieldNow)
+    return world.pipe(Effect.scoped, Effect.provide(Logger.layer([logger])), Effect.as(said))
+  }
+
+  it.effect("says by its name that a bug ended it, and nothing when its scope did", () =>
+    Effect.gen(function* () {
+      const [words] = (yield* saysWhile(Effect.die("a bug"))) as ReadonlyArray<ReadonlyArray<unknown>>
+      assert.strictEqual(words?.[0], "a page has ended, and the rest goes on")
+      assert.deepStrictEqual(yield* saysWhile(Effect.never), [])
     })
   )
 })

@@ -14,6 +14,7 @@ import { BanList } from "../addresses/BanList.ts"
 import { Misbehavior } from "../addresses/Misbehavior.ts"
 import {
   BackgroundTasks,
+  runBeside,
   type NetworkEnd,
   NetworkClosed,
   NodeOutdated,
@@ -163,7 +164,8 @@ function* make() {
   yield* tasks.run("ban events", tellBans)
   yield* tasks.run("chain tip", watchTip)
   // Outlives the tasks by a moment: it tells of their end.
-  yield* Effect.forkScoped(
+  yield* runBeside(
+    "telling of the end",
     Effect.catch(tasks.awaitEnd, (end) =>
       end._tag === "BackgroundTaskExited"
         ? events.publish({ _tag: "BackgroundTaskExited", task: end.task, reason: tagOf(end.cause) })

@@ -36,7 +36,7 @@ export class ClientDropped extends Ending("ClientDropped") {}
 export class PeerEvicted extends Ending("PeerEvicted") {}
 /** The connection's fiber ended without saying why. */
 export class ConnectionTaskExited extends Ending("ConnectionTaskExited") {}
-/** The heartbeat was told to stop, for we end the connection. Nobody else hears this. */
+/** The heartbeat was told to stop, for we end the connection: so does a ping that is under way. */
 export class ClientCancelledHeartbeatTask extends Ending("ClientCancelledHeartbeatTask") {}
 /** The heartbeat ended: its exchange took longer than `Policy.pingTimeout`. */
 export class HeartbeatTaskExited extends Data.TaggedError("HeartbeatTaskExited")<{ readonly message: string }> {}

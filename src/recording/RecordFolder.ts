@@ -36,6 +36,7 @@ import {
   type Scope
 } from "effect"
 import { SecureRandom } from "effect/crypto"
+import { runBeside } from "../BackgroundTasks.ts"
 import { ShowAddresses } from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
 import { Recording } from "../peer/Recording.ts"
@@ -281,8 +282,9 @@ export const make = Effect.fnUntraced(function* (
     nowMillis: () => clock.currentTimeMillisUnsafe()
   })
 
-  yield* Effect.forkScoped(Effect.forever(work))
-  yield* Effect.forkScoped(
+  yield* runBeside("writing records", Effect.forever(work))
+  yield* runBeside(
+    "flushing records",
     Effect.repeat(
       Effect.sync(() => {
         recorder.flush()

@@ -8,6 +8,7 @@
  * @module
  */
 import { Clock, Effect, PubSub, Stream } from "effect"
+import { runBeside } from "../BackgroundTasks.ts"
 import { type NetworkEvent, replayedEvents } from "../network/NetworkEvents.ts"
 
 /** Pieces the slowest reader may be behind. */
@@ -86,7 +87,7 @@ export const make = Effect.fnUntraced(function* (events: Stream.Stream<NetworkEv
         return PubSub.publishAll(bus, pieces)
       })
     ),
-    Effect.forkScoped({ startImmediately: true })
+    (reading) => runBeside("telling of events", reading)
   )
 
   return (lastEventId?: string) =>

@@ -7,6 +7,7 @@
  * @module
  */
 import { Clock, Effect, PubSub, Schedule, Semaphore, Stream } from "effect"
+import { runBeside } from "../BackgroundTasks.ts"
 import * as Monotonic from "../Monotonic.ts"
 import type { NetworkEvent } from "../network/NetworkEvents.ts"
 import { EventMemory, type NumberedEvent } from "./EventMemory.ts"
@@ -78,7 +79,7 @@ export const make = Effect.fnUntraced(function* (source: Source) {
         }
       })
     ),
-    Effect.forkScoped({ startImmediately: true })
+    (reading) => runBeside("reading events for the page", reading)
   )
 
   const sampled = Effect.gen(function* () {
@@ -131,7 +132,7 @@ export const make = Effect.fnUntraced(function* (source: Source) {
       // A bug of one second, and a page that goes on with the next one.
       Effect.catchCause((cause) => Effect.logError("the page's stream missed a second", cause)),
       Effect.repeat(Schedule.fixed(interval)),
-      Effect.forkScoped({ startImmediately: true })
+      (beating) => runBeside("the page's stream", beating)
     )
 
   /** The whole state as of the last tick, encoded once in a second however many ask for it. */

@@ -15,6 +15,7 @@ import { Context, Duration, Effect, Layer, Result, Schedule, Scope } from "effec
 import { HttpServer, HttpServerError } from "effect/http"
 import { NetAddress } from "effect/net"
 import * as AddressRules from "../addresses/AddressRules.ts"
+import { runBeside } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { type Client, Clients, type ClientLimits, type Start } from "./Clients.ts"
 import { securityHeaders } from "./Guard.ts"
@@ -98,7 +99,7 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
   })
 
   const looks = 10
-  yield* Effect.sync(() => {
+  const cutStalled = Effect.sync(() => {
     for (const [connection, responses] of unread) {
       for (const [response, seen] of responses) {
         if (!response.writableEnded) continue
@@ -106,7 +107,11 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
         else connection.destroy()
       }
     }
-  }).pipe(Effect.repeat(Schedule.spaced(Duration.times(limits.readTimeout, 1 / looks))), Effect.forkScoped)
+  })
+  yield* runBeside(
+    "looking for clients that do not read",
+    Effect.repeat(cutStalled, Schedule.spaced(Duration.times(limits.readTimeout, 1 / looks)))
+  )
 
   yield* Effect.addFinalizer(() =>
     Effect.callback<void>((resume) => {
