@@ -85,11 +85,12 @@ export const layer: Layer.Layer<
     const freshMillis = Duration.toMillis(numbers.askAgain) / 2
     const intervalMillis = 1000 / numbers.maxRate
     let nextDialAt = 0
-    const paced = Effect.suspend(() => {
-      const at = Math.max(nextDialAt, now())
-      nextDialAt = at + intervalMillis
-      return Effect.sleep(Duration.millis(at - now()))
-    })
+    // One group waits for the next dial at a time, and one that is another machine's meanwhile takes no dial with it.
+    const turn = yield* Semaphore.make(1)
+    const paced = Effect.suspend(() => Effect.sleep(Duration.millis(Math.max(0, nextDialAt - now())))).pipe(
+      Effect.andThen(Effect.sync(() => (nextDialAt = Math.max(nextDialAt, now()) + intervalMillis))),
+      turn.withPermits(1)
+    )
 
     const visit = Effect.fnUntraced(function* (run: OpenRun, dial: Begun) {
       const { address, host, how } = dial

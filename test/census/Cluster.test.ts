@@ -84,16 +84,15 @@ describe.skipIf(postgres === undefined)("a census by two machines", () => {
     () =>
       Effect.gen(function* () {
         const store = yield* database(postgres ?? "")
-        const { addresses, dials } = yield* slowPeers(100)
+        const { addresses, dials } = yield* slowPeers(120)
         const runner = Effect.fnUntraced(function* (rate: number) {
           const port = yield* Effect.promise(freePort)
           return start(...clusterRun(port, store), "--peer", addresses[0]!, "--max-rate", String(rate), "--json")
         })
         const reachedBy = (run: Run) => run.output().split('"_tag":"Reached"').length - 1
-        // So slow that it is not through when the second one has begun.
-        const first = yield* runner(0.5)
+        const first = yield* runner(2)
         yield* eventually(first, () => reachedBy(first) >= 1, "the first machine to reach somebody")
-        const second = yield* runner(4)
+        const second = yield* runner(8)
         yield* eventually(second, () => reachedBy(second) >= 3, "the second machine to reach somebody")
         first.child.kill("SIGKILL")
         yield* Effect.promise(() => first.ended)

@@ -284,6 +284,9 @@ describe.skipIf(!hasBrowser)("the page of a census", { shuffle: false }, () => {
   })
 
   it("fits a phone, a tablet and a screen, and axe-core finds nothing, in both themes", async () => {
+    await page.getByRole("textbox", { name: "Host" }).fill("198.23.0.7")
+    await page.keyboard.press("Enter")
+    await page.getByText(/^198\.23\.0\.7: first reached/).waitFor()
     for (const theme of ["light", "dark"]) {
       if ((await page.evaluate(() => document.documentElement.dataset["theme"])) !== theme) {
         await page.locator("#theme").click()
@@ -292,6 +295,9 @@ describe.skipIf(!hasBrowser)("the page of a census", { shuffle: false }, () => {
         await page.setViewportSize({ width, height: 900 })
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
         assert.isAtMost(overflow, 0, `${width}`)
+        // Why a host did not answer is in one line, and no word of it is broken.
+        const why = page.locator("#sightings td", { hasText: /^no: no connection$/ }).first()
+        assert.isBelow((await why.boundingBox())?.height ?? 100, 45, `${width}`)
         assert.deepStrictEqual(await violations(page), [], `${theme}, ${width}`)
       }
     }

@@ -236,6 +236,11 @@ describe("the files for an operator", () => {
       ["5432", "34431"]
     )
     assert.include(file("prometheus.yml"), '["node:8234"]')
+    // The package leaves it out, and the census of several machines is in it.
+    const manifest: { readonly optionalDependencies: Readonly<Record<string, string>> } = JSON.parse(
+      readFileSync(join(deploy, "../../package.json"), "utf8")
+    )
+    assert.include(file("Containerfile"), ` @effect/sql-pg@${manifest.optionalDependencies["@effect/sql-pg"]} `)
     assert.match(file("Containerfile"), /^STOPSIGNAL SIGTERM$/m)
     assert.match(file("Containerfile"), /^HEALTHCHECK /m)
   })

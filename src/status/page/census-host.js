@@ -5,7 +5,11 @@ import { day, inWords, many, ping } from "./format.js"
 
 const columns = [
   { title: "Run", of: ({ at, runId }) => `${runId}, ${day(at * 1000)}` },
-  { title: "Answered", of: ({ isReached, reason }) => (isReached ? "yes" : `no: ${inWords(reason ?? "unknown")}`) },
+  {
+    title: "Answered",
+    of: ({ isReached, reason }) => (isReached ? "yes" : `no: ${inWords(reason ?? "unknown")}`),
+    kind: "found"
+  },
   { title: "Version", of: ({ version }) => (version === null ? "–" : String(version)) },
   { title: "Agent", of: ({ userAgent }) => userAgent ?? "–", kind: "agent" },
   { title: "Height", of: ({ height }) => (height === null ? "–" : height.toLocaleString("en")), kind: "number" },
