@@ -475,6 +475,7 @@ describe("a place among those met (E5)", () => {
 
   it.effect("is nobody else's within four hours of an answer, and no test begins", () =>
     Effect.gen(function* () {
+      yield* TestClock.setTime(1_800_000_000_000)
       yield* visits(first)
       yield* TestClock.adjust(Duration.subtract(Duration.hours(4), Duration.millis(6001)))
       yield* connects(second)
@@ -497,6 +498,13 @@ describe("a place among those met (E5)", () => {
       // Whoever loses it is heard of again.
       assert.deepStrictEqual([yield* tableOf(first), yield* tableOf(second)], ["new", "tried"])
       assert.deepInclude(yield* sizes, { new: 1, tried: 1, tested: 0 })
+      // And where one who was met is wanted, it is the other one.
+      const { takeElsewhere } = yield* AddressBook
+      const met = yield* Effect.forEach([1, 2], () => takeElsewhere)
+      assert.deepStrictEqual(met.map(Option.map(({ address }) => PeerSocketAddress.format(address))), [
+        Option.some(second),
+        Option.none()
+      ])
     }).pipe(Effect.provide(tight()))
   )
 
@@ -520,6 +528,7 @@ describe("a place among those met (E5)", () => {
       /** The tables of both after so many failures, and an answer so long ago. */
       const after = (failures: number, passed: Duration.Duration) =>
         Effect.gen(function* () {
+          yield* TestClock.setTime(1_800_000_000_000)
           yield* connects(first)
           yield* Effect.replicateEffect(Effect.andThen(TestClock.adjust("6 seconds"), fails(first)), failures, {
             discard: true

@@ -178,4 +178,4 @@ export const answerTo = (
 
 /** Real sockets need real time. */
 export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
-  effect.pipe(Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: holds }), Effect.timeout("10 seconds"))
+  effect.pipe(Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: holds }), Effect.timeout("100 seconds"))
