@@ -142,7 +142,7 @@ export const talk = (
       const closed = Effect.callback<void>((resume) => {
         if (isClosed) resume(Effect.void)
         else socket.once("close", () => resume(Effect.void))
-      }).pipe(Effect.timeout("10 seconds"), Effect.orDie)
+      }).pipe(Effect.timeout("100 seconds"), Effect.orDie)
       socket.on("connect", () => {
         socket.write(bytes)
         resume(Effect.succeed({ socket, text: () => Buffer.concat(pieces).toString(), closed }))
