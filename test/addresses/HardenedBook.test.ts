@@ -589,6 +589,15 @@ describe("a place among those met (E5)", () => {
     }).pipe(Effect.provide(world({ addressBookCapacity: 500 })))
   )
 
+  it.effect("is not asked for on behalf of somebody who has one", () =>
+    Effect.gen(function* () {
+      for (const text of [first, second]) yield* visits(text)
+      yield* TestClock.adjust("5 hours")
+      yield* visits(first)
+      assert.deepInclude(yield* sizes, { tried: 2, tested: 0 })
+    }).pipe(Effect.provide(world({ addressBookCapacity: 500 })))
+  )
+
   it.effect("is not asked for of whoever is connected", () =>
     Effect.gen(function* () {
       yield* connects(first)
@@ -702,6 +711,23 @@ describe("how many could be dialled now", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("is everybody again as soon as the last peer fell silent, however long some would have rested", () =>
+    Effect.gen(function* () {
+      yield* tell([host(1), host(2)], host(200))
+      yield* takeAll
+      // Its third failure in a row, after which it would rest for 267.75 s.
+      for (const wait of [0, 6, 6]) {
+        yield* TestClock.adjust(Duration.seconds(wait))
+        yield* fails(host(2))
+      }
+      yield* connects(host(1))
+      yield* TestClock.adjust("119 seconds")
+      assert.strictEqual(yield* ready, 0)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* ready, 2)
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("is less by who is gone from the book, and a part is known as long as anybody in it is", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
@@ -768,6 +794,24 @@ describe("how long a failure rests, to the millisecond", () => {
         yield* pass(rest)
         assert.isUndefined(yield* take, String(rest))
         yield* pass(1)
+        assert.strictEqual(yield* take, host(2))
+      }
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is 119 s each time of whom the operator named, for ever (Q25)", () =>
+    Effect.gen(function* () {
+      yield* connects(host(1))
+      yield* (yield* AddressBook).record({ _tag: "NewConfigured", address: address(host(2)) })
+      assert.strictEqual(yield* take, host(2))
+      for (let n = 0; n < 4; n++) {
+        yield* fails(host(2))
+        for (const seconds of [60, 59]) {
+          yield* TestClock.adjust(Duration.seconds(seconds))
+          yield* answers(host(1))
+        }
+        assert.isUndefined(yield* take)
+        yield* TestClock.adjust("1 millis")
         assert.strictEqual(yield* take, host(2))
       }
     }).pipe(Effect.provide(world()))
