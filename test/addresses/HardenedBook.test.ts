@@ -636,7 +636,11 @@ describe("a place among those heard of (E5)", () => {
       }
       yield* TestClock.adjust(Duration.subtract(passed, Duration.seconds(6 * failures)))
       yield* tell([young], host(200))
-      return yield* texts
+      // Whoever is kept has the place.
+      assert.deepInclude(yield* sizes, { new: 1, tried: 0, groups: 1 })
+      const kept = yield* texts
+      assert.deepStrictEqual(yield* Effect.forEach(kept, tableOf), ["new"])
+      return kept
     }).pipe(Effect.provide(tight()))
 
   it.effect("is another's after three failures without an answer, once they are 119 seconds ago", () =>
@@ -728,6 +732,36 @@ describe("how many could be dialled now", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("is nobody who failed and was seen by nobody for more than three days", () =>
+    Effect.gen(function* () {
+      yield* tell([host(1), host(2)], host(200))
+      yield* fails(host(1))
+      yield* TestClock.adjust(Duration.days(3))
+      assert.strictEqual(yield* ready, 2)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* ready, 1)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is of those met a day ago, and of whom the operator named, while the places left are kept for these", () =>
+    Effect.gen(function* () {
+      const old = [host(1), host(2), host(3)]
+      for (const text of old) yield* visits(text)
+      yield* TestClock.adjust("24 hours")
+      yield* tell(
+        range(12).map((n) => host(n + 20)),
+        host(200)
+      )
+      // Eight places: six are for anybody, and then two for those met a day ago.
+      for (const n of range(5)) yield* connects(host(n + 40))
+      assert.strictEqual(yield* ready, 8)
+      yield* connects(host(45))
+      assert.strictEqual(yield* ready, 3)
+      yield* (yield* AddressBook).record({ _tag: "NewConfigured", address: address(host(50)) })
+      assert.strictEqual(yield* ready, 4)
+    }).pipe(Effect.provide(world({ targetPeers: 4, outboundMultiplier: 2 })))
+  )
+
   it.effect("is less by who is gone from the book, and a part is known as long as anybody in it is", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
@@ -797,6 +831,17 @@ describe("how long a failure rests, to the millisecond", () => {
         assert.strictEqual(yield* take, host(2))
       }
     }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is remembered of so many sources, the latest (E8)", () =>
+    Effect.gen(function* () {
+      let n = 0
+      /** How many of a source's are believed, of one that is new each time. */
+      const tellsOne = (source: number) => tell([host(++n)], host(source))
+      const told = yield* Effect.forEach([200, 201, 200, 202, 201, 202, 200], tellsOne)
+      // 202 pushes 201 out, which begins anew and pushes 200 out.
+      assert.deepStrictEqual(told, [1, 1, 0, 1, 1, 0, 1])
+    }).pipe(Effect.provide(world({ sourceBurst: 1, sourceCapacity: 2 })))
   )
 
   it.effect("is 119 s each time of whom the operator named, for ever (Q25)", () =>
