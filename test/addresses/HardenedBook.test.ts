@@ -526,6 +526,7 @@ describe("a place among those met (E5)", () => {
 
   it.effect("is nobody else's within four hours of an answer, and no test begins", () =>
     Effect.gen(function* () {
+      yield* TestClock.setTime(1_800_000_000_000)
       yield* visits(first)
       yield* TestClock.adjust(Duration.subtract(Duration.hours(4), Duration.millis(6001)))
       yield* connects(second)
@@ -548,6 +549,13 @@ describe("a place among those met (E5)", () => {
       // Whoever loses it is heard of again.
       assert.deepStrictEqual([yield* tableOf(first), yield* tableOf(second)], ["new", "tried"])
       assert.deepInclude(yield* sizes, { new: 1, tried: 1, tested: 0 })
+      // And where one who was met is wanted, it is the other one.
+      const { takeElsewhere } = yield* AddressBook
+      const met = yield* Effect.forEach([1, 2], () => takeElsewhere)
+      assert.deepStrictEqual(met.map(Option.map(({ address }) => PeerSocketAddress.format(address))), [
+        Option.some(second),
+        Option.none()
+      ])
     }).pipe(Effect.provide(tight()))
   )
 
@@ -571,6 +579,7 @@ describe("a place among those met (E5)", () => {
       /** The tables of both after so many failures, and an answer so long ago. */
       const after = (failures: number, passed: Duration.Duration) =>
         Effect.gen(function* () {
+          yield* TestClock.setTime(1_800_000_000_000)
           yield* connects(first)
           yield* Effect.replicateEffect(Effect.andThen(TestClock.adjust("6 seconds"), fails(first)), failures, {
             discard: true
@@ -631,6 +640,15 @@ describe("a place among those met (E5)", () => {
     }).pipe(Effect.provide(world({ addressBookCapacity: 500 })))
   )
 
+  it.effect("is not asked for on behalf of somebody who has one", () =>
+    Effect.gen(function* () {
+      for (const text of [first, second]) yield* visits(text)
+      yield* TestClock.adjust("5 hours")
+      yield* visits(first)
+      assert.deepInclude(yield* sizes, { tried: 2, tested: 0 })
+    }).pipe(Effect.provide(world({ addressBookCapacity: 500 })))
+  )
+
   it.effect("is not asked for of whoever is connected", () =>
     Effect.gen(function* () {
       yield* connects(first)
@@ -669,7 +687,11 @@ describe("a place among those heard of (E5)", () => {
       }
       yield* TestClock.adjust(Duration.subtract(passed, Duration.seconds(6 * failures)))
       yield* tell([young], host(200))
-      return yield* texts
+      // Whoever is kept has the place.
+      assert.deepInclude(yield* sizes, { new: 1, tried: 0, groups: 1 })
+      const kept = yield* texts
+      assert.deepStrictEqual(yield* Effect.forEach(kept, tableOf), ["new"])
+      return kept
     }).pipe(Effect.provide(tight()))
 
   it.effect("is another's after three failures without an answer, once they are 119 seconds ago", () =>
@@ -744,6 +766,53 @@ describe("how many could be dialled now", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("is everybody again as soon as the last peer fell silent, however long some would have rested", () =>
+    Effect.gen(function* () {
+      yield* tell([host(1), host(2)], host(200))
+      yield* takeAll
+      // Its third failure in a row, after which it would rest for 267.75 s.
+      for (const wait of [0, 6, 6]) {
+        yield* TestClock.adjust(Duration.seconds(wait))
+        yield* fails(host(2))
+      }
+      yield* connects(host(1))
+      yield* TestClock.adjust("119 seconds")
+      assert.strictEqual(yield* ready, 0)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* ready, 2)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is nobody who failed and was seen by nobody for more than three days", () =>
+    Effect.gen(function* () {
+      yield* tell([host(1), host(2)], host(200))
+      yield* fails(host(1))
+      yield* TestClock.adjust(Duration.days(3))
+      assert.strictEqual(yield* ready, 2)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* ready, 1)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is of those met a day ago, and of whom the operator named, while the places left are kept for these", () =>
+    Effect.gen(function* () {
+      const old = [host(1), host(2), host(3)]
+      for (const text of old) yield* visits(text)
+      yield* TestClock.adjust("24 hours")
+      yield* tell(
+        range(12).map((n) => host(n + 20)),
+        host(200)
+      )
+      // Eight places: six are for anybody, and then two for those met a day ago.
+      for (const n of range(5)) yield* connects(host(n + 40))
+      assert.strictEqual(yield* ready, 8)
+      yield* connects(host(45))
+      assert.strictEqual(yield* ready, 3)
+      yield* (yield* AddressBook).record({ _tag: "NewConfigured", address: address(host(50)) })
+      assert.strictEqual(yield* ready, 4)
+    }).pipe(Effect.provide(world({ targetPeers: 4, outboundMultiplier: 2 })))
+  )
+
   it.effect("is less by who is gone from the book, and a part is known as long as anybody in it is", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
@@ -810,6 +879,35 @@ describe("how long a failure rests, to the millisecond", () => {
         yield* pass(rest)
         assert.isUndefined(yield* take, String(rest))
         yield* pass(1)
+        assert.strictEqual(yield* take, host(2))
+      }
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("is remembered of so many sources, the latest (E8)", () =>
+    Effect.gen(function* () {
+      let n = 0
+      /** How many of a source's are believed, of one that is new each time. */
+      const tellsOne = (source: number) => tell([host(++n)], host(source))
+      const told = yield* Effect.forEach([200, 201, 200, 202, 201, 202, 200], tellsOne)
+      // 202 pushes 201 out, which begins anew and pushes 200 out.
+      assert.deepStrictEqual(told, [1, 1, 0, 1, 1, 0, 1])
+    }).pipe(Effect.provide(world({ sourceBurst: 1, sourceCapacity: 2 })))
+  )
+
+  it.effect("is 119 s each time of whom the operator named, for ever (Q25)", () =>
+    Effect.gen(function* () {
+      yield* connects(host(1))
+      yield* (yield* AddressBook).record({ _tag: "NewConfigured", address: address(host(2)) })
+      assert.strictEqual(yield* take, host(2))
+      for (let n = 0; n < 4; n++) {
+        yield* fails(host(2))
+        for (const seconds of [60, 59]) {
+          yield* TestClock.adjust(Duration.seconds(seconds))
+          yield* answers(host(1))
+        }
+        assert.isUndefined(yield* take)
+        yield* TestClock.adjust("1 millis")
         assert.strictEqual(yield* take, host(2))
       }
     }).pipe(Effect.provide(world()))

@@ -45,7 +45,7 @@ const optionsAt = (ip: string) => ({ chain: regtest, listenAddress: address(`${i
 const portOf = (services: Context.Context<Network>) => Option.getOrThrow(Context.get(services, Network).listenAddress)
 
 const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean, every: Duration.Input) =>
-  effect.pipe(Effect.repeat({ schedule: Schedule.spaced(every), until: holds }), Effect.timeout("10 seconds"))
+  effect.pipe(Effect.repeat({ schedule: Schedule.spaced(every), until: holds }), Effect.timeout("100 seconds"))
 
 /** How often each member of a service was asked for, by name. */
 type Calls = Map<string, number>

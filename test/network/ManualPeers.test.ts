@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync, mkdirSync } from "nod
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeEach, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, References } from "effect"
 import { BanList } from "../../src/addresses/BanList.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -114,6 +114,8 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 describe("a list of peers on disk", () => {
   const file = join(directory, "network", "mainnet.added")
+  // In whatever order they run.
+  beforeEach(() => rmSync(file, { recursive: true, force: true }))
   const withFile = (log: DialLog) =>
     ManualPeers.layerFile(directory).pipe(
       Layer.provideMerge(dialWorld(log, { outcome: () => "stays" })),
@@ -140,7 +142,6 @@ describe("a list of peers on disk", () => {
 
   it.live("does not stop a start when it cannot be read or written", () =>
     Effect.gen(function* () {
-      rmSync(file)
       mkdirSync(join(file, "in the way"), { recursive: true })
       const list = yield* Effect.gen(function* () {
         const manual = yield* ManualPeers

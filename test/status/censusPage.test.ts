@@ -202,7 +202,7 @@ describe.skipIf(!hasBrowser)("the page of a census", { shuffle: false }, () => {
     browser = started.browser
     closeBrowser = started.close
     page = await browser.newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(100_000)
     page.on("console", (message) => message.type() === "error" && problems.push(message.text()))
     page.on("pageerror", (error) => problems.push(error.message))
     await page.goto(url)

@@ -25,7 +25,7 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
 
   const opened = async (url: string) => {
     const page = await browser.newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(100_000)
     page.on("console", (message) => {
       if (message.type() === "error" || message.type() === "warning") problems.push(message.text())
     })

@@ -103,7 +103,7 @@ describe.skipIf(!hasBrowser)("the page alone", () => {
     browser = started.browser
     closeBrowser = started.close
     page = await browser.newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(100_000)
     page.on("pageerror", (error) => problems.push(error.message))
     await page.clock.install()
     await page.goto(url)

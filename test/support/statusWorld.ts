@@ -142,7 +142,7 @@ export const talk = (
       const closed = Effect.callback<void>((resume) => {
         if (isClosed) resume(Effect.void)
         else socket.once("close", () => resume(Effect.void))
-      }).pipe(Effect.timeout("10 seconds"), Effect.orDie)
+      }).pipe(Effect.timeout("100 seconds"), Effect.orDie)
       socket.on("connect", () => {
         socket.write(bytes)
         resume(Effect.succeed({ socket, text: () => Buffer.concat(pieces).toString(), closed }))
@@ -178,4 +178,4 @@ export const answerTo = (
 
 /** Real sockets need real time. */
 export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
-  effect.pipe(Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: holds }), Effect.timeout("10 seconds"))
+  effect.pipe(Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: holds }), Effect.timeout("100 seconds"))
