@@ -46,6 +46,12 @@ export const nodeFlag = Flag.String("node").pipe(
 export const isAbsent = (error: unknown): boolean =>
   HttpClientError.isHttpClientError(error) && error.reason._tag === "TransportError"
 
+/** Whether Node was told to ask through a proxy, which it also asks for hosts of this machine. Source: `node --help`, NODE_USE_ENV_PROXY. */
+const isProxied = (): boolean => {
+  const { HTTP_PROXY, NODE_USE_ENV_PROXY, http_proxy } = process.env
+  return NODE_USE_ENV_PROXY === "1" && Boolean(http_proxy || HTTP_PROXY)
+}
+
 /** `127.0.0.1:8234` for its URL, which is what one has said. */
 export const placeOf = (node: string): string => node.replace(/^http:\/\//, "")
 
@@ -56,7 +62,11 @@ const sentenceOf = (node: string, error: unknown): string => {
   const at = placeOf(node)
   if (CliError.isCliError(error)) return error.message
   if (Cause.isTimeoutError(error)) return `what answers at ${at} took longer than ${patience}.`
-  if (isAbsent(error)) return `no node answers at ${at}: start one, or say where it is with --node.`
+  if (isAbsent(error)) {
+    return isProxied()
+      ? `no node answers at ${at} through the proxy of HTTP_PROXY: name its host in NO_PROXY, or say where it is with --node.`
+      : `no node answers at ${at}: start one, or say where it is with --node.`
+  }
   if (Schema.isSchemaError(error) || HttpClientError.isHttpClientError(error)) {
     return `what answers at ${at} is not a node of this version.`
   }
