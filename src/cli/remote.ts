@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Cause, Clock, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Cause, Clock, Config, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { HttpClientError } from "effect/http"
 import * as AddressRules from "../addresses/AddressRules.ts"
@@ -47,10 +47,13 @@ export const isAbsent = (error: unknown): boolean =>
   HttpClientError.isHttpClientError(error) && error.reason._tag === "TransportError"
 
 /** Whether Node was told to ask through a proxy, which it also asks for hosts of this machine. Source: `node --help`, NODE_USE_ENV_PROXY. */
-const isProxied = (): boolean => {
-  const { HTTP_PROXY, NODE_USE_ENV_PROXY, http_proxy } = process.env
-  return NODE_USE_ENV_PROXY === "1" && Boolean(http_proxy || HTTP_PROXY)
-}
+const isProxied = Effect.orDie(
+  Config.all([
+    Config.withDefault(Config.String("NODE_USE_ENV_PROXY"), ""),
+    Config.withDefault(Config.String("http_proxy"), ""),
+    Config.withDefault(Config.String("HTTP_PROXY"), "")
+  ])
+).pipe(Effect.map(([isOn, ...proxies]) => isOn === "1" && proxies.some((proxy) => proxy !== "")))
 
 /** `127.0.0.1:8234` for its URL, which is what one has said. */
 export const placeOf = (node: string): string => node.replace(/^http:\/\//, "")
@@ -58,12 +61,12 @@ export const placeOf = (node: string): string => node.replace(/^http:\/\//, "")
 /** Longest wait for an answer, to its last byte. */
 const patience = "30 seconds"
 
-const sentenceOf = (node: string, error: unknown): string => {
+const sentenceOf = (node: string, error: unknown, isProxied: boolean): string => {
   const at = placeOf(node)
   if (CliError.isCliError(error)) return error.message
   if (Cause.isTimeoutError(error)) return `what answers at ${at} took longer than ${patience}.`
   if (isAbsent(error)) {
-    return isProxied()
+    return isProxied
       ? `no node answers at ${at} through the proxy of HTTP_PROXY: name its host in NO_PROXY, or say where it is with --node.`
       : `no node answers at ${at}: start one, or say where it is with --node.`
   }
@@ -101,7 +104,11 @@ export const ask = <A, E, R>(node: string, question: (client: StatusClient.Statu
   clientOf(node).pipe(
     Effect.flatMap(question),
     Effect.timeout(patience),
-    Effect.mapError((error) => new CliError.UserError({ cause: error, userMessage: sentenceOf(node, error) })),
+    Effect.catch((error) =>
+      Effect.flatMap(isProxied, (isProxied) =>
+        Effect.fail(new CliError.UserError({ cause: error, userMessage: sentenceOf(node, error, isProxied) }))
+      )
+    ),
     whileSaying(`waiting for the node at ${placeOf(node)}`)
   )
 
