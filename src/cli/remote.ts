@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Cause, Clock, Config, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Cause, Clock, Config, Console, Duration, Effect, Option, Schema } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { HttpClientError } from "effect/http"
 import * as AddressRules from "../addresses/AddressRules.ts"
@@ -87,11 +87,8 @@ export const whileSaying =
 /** A client of the node, with the token of `NETWORK_EFFECT_STATUS_TOKEN`. */
 export const clientOf = Effect.fnUntraced(function* (node: string) {
   const token = yield* Effect.orDie(StatusAddress.token)
-  if (Option.isSome(token) && !/^[\x21-\x7e ]*$/.test(Redacted.value(token.value))) {
-    return yield* new CliError.UserError({
-      cause: "token",
-      userMessage: "NETWORK_EFFECT_STATUS_TOKEN holds what no request can carry: use printable ASCII characters."
-    })
+  if (Option.isSome(token) && !StatusAddress.isSayable(token.value)) {
+    return yield* new CliError.UserError({ cause: "token", userMessage: StatusAddress.unsayable })
   }
   return yield* StatusClient.make({
     url: node,

@@ -193,6 +193,21 @@ describe("a command that can't do what it was told says so in one sentence, and 
     }
   })
 
+  it("a token that nobody could say, for the node and for who asks it", async () => {
+    for (const token of [" ", "open sesame\n", "sésame"]) {
+      const outcome = runIn(directory, { NETWORK_EFFECT_STATUS: "127.0.0.1:1", NETWORK_EFFECT_STATUS_TOKEN: token })
+      for (const args of [["start", "--network", "regtest", "--listen", "127.0.0.1:0"], ["peers"], ["devnet"]]) {
+        assert.deepStrictEqual(await outcome(...args), {
+          code: 1,
+          errors: [
+            "network-effect: NETWORK_EFFECT_STATUS_TOKEN holds what no request can carry: use printable ASCII characters, and no blank at an end."
+          ],
+          output: ""
+        })
+      }
+    }
+  })
+
   it("a node that is asked through a proxy", async () => {
     const run = startIn(directory, { NODE_USE_ENV_PROXY: "1", HTTP_PROXY: "http://127.0.0.1:1" })
     const { code, errors } = await outcomeOf(run("peers", "--node", "127.0.0.1:2"))
