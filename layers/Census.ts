@@ -21,6 +21,7 @@ import { ChainParams } from "../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../src/chain/PeerSocketAddress.ts"
 import { CensusSource, rateOf, seedPatience } from "../src/cli/census.ts"
 import { explained } from "../src/cli/root.ts"
+import { unsayable } from "../src/status/StatusAddress.ts"
 import * as TcpTransport from "../src/transport/TcpTransport.ts"
 import { maxUserAgentBytes } from "../src/wire/HandshakeMessages.ts"
 import * as Settings from "./Settings.ts"
@@ -257,11 +258,13 @@ interface ServeFlags {
 /** The page of a store that is there. */
 export const layerServe = (flags: ServeFlags) =>
   StatusServer.layerCensus(flags.listen, { hosts: flags.statusHosts }).pipe(
-    Layer.catchTag("StatusNeedsToken", ({ address }) =>
+    Layer.catchTag("StatusNeedsToken", ({ address, token }) =>
       Layer.effectContext(
         Effect.fail(
           sentence(
-            `${address} can be reached by others: set NETWORK_EFFECT_STATUS_TOKEN, or choose a loopback address with --listen.`
+            token === "unsayable"
+              ? unsayable
+              : `${address} can be reached by others: set NETWORK_EFFECT_STATUS_TOKEN, or choose a loopback address with --listen.`
           )
         )
       )

@@ -180,7 +180,9 @@ export const devnet = Command.make(
             explained(
               Option.exists(statusAddress, (address) => PeerSocketAddress.format(address) === error.address)
                 ? "choose another place for the status page with --status, or --status off"
-                : "stop it, or take free ports with --port 0"
+                : error.code === "EADDRNOTAVAIL"
+                  ? "a local network is on 127.0.0.1, so give that to the loopback interface"
+                  : "stop it, or take free ports with --port 0"
             )(Effect.fail(error))
           ),
           Effect.catchTag(["StatusNeedsToken", "TaskNameTaken"], (error) => explained("")(Effect.fail(error)))

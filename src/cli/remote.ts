@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Cause, Clock, Console, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Cause, Clock, Config, Console, Duration, Effect, Option, Schema } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { HttpClientError } from "effect/http"
 import * as AddressRules from "../addresses/AddressRules.ts"
@@ -46,17 +46,30 @@ export const nodeFlag = Flag.String("node").pipe(
 export const isAbsent = (error: unknown): boolean =>
   HttpClientError.isHttpClientError(error) && error.reason._tag === "TransportError"
 
+/** Whether Node was told to ask through a proxy, which it also asks for hosts of this machine. Source: `node --help`, NODE_USE_ENV_PROXY. */
+const isProxied = Effect.orDie(
+  Config.all([
+    Config.withDefault(Config.String("NODE_USE_ENV_PROXY"), ""),
+    Config.withDefault(Config.String("http_proxy"), ""),
+    Config.withDefault(Config.String("HTTP_PROXY"), "")
+  ])
+).pipe(Effect.map(([isOn, ...proxies]) => isOn === "1" && proxies.some((proxy) => proxy !== "")))
+
 /** `127.0.0.1:8234` for its URL, which is what one has said. */
 export const placeOf = (node: string): string => node.replace(/^http:\/\//, "")
 
 /** Longest wait for an answer, to its last byte. */
 const patience = "30 seconds"
 
-const sentenceOf = (node: string, error: unknown): string => {
+const sentenceOf = (node: string, error: unknown, isProxied: boolean): string => {
   const at = placeOf(node)
   if (CliError.isCliError(error)) return error.message
   if (Cause.isTimeoutError(error)) return `what answers at ${at} took longer than ${patience}.`
-  if (isAbsent(error)) return `no node answers at ${at}: start one, or say where it is with --node.`
+  if (isAbsent(error)) {
+    return isProxied
+      ? `no node answers at ${at} through the proxy of HTTP_PROXY: name its host in NO_PROXY, or say where it is with --node.`
+      : `no node answers at ${at}: start one, or say where it is with --node.`
+  }
   if (Schema.isSchemaError(error) || HttpClientError.isHttpClientError(error)) {
     return `what answers at ${at} is not a node of this version.`
   }
@@ -74,11 +87,8 @@ export const whileSaying =
 /** A client of the node, with the token of `NETWORK_EFFECT_STATUS_TOKEN`. */
 export const clientOf = Effect.fnUntraced(function* (node: string) {
   const token = yield* Effect.orDie(StatusAddress.token)
-  if (Option.isSome(token) && !/^[\x21-\x7e ]*$/.test(Redacted.value(token.value))) {
-    return yield* new CliError.UserError({
-      cause: "token",
-      userMessage: "NETWORK_EFFECT_STATUS_TOKEN holds what no request can carry: use printable ASCII characters."
-    })
+  if (Option.isSome(token) && !StatusAddress.isSayable(token.value)) {
+    return yield* new CliError.UserError({ cause: "token", userMessage: StatusAddress.unsayable })
   }
   return yield* StatusClient.make({
     url: node,
@@ -91,7 +101,11 @@ export const ask = <A, E, R>(node: string, question: (client: StatusClient.Statu
   clientOf(node).pipe(
     Effect.flatMap(question),
     Effect.timeout(patience),
-    Effect.mapError((error) => new CliError.UserError({ cause: error, userMessage: sentenceOf(node, error) })),
+    Effect.catch((error) =>
+      Effect.flatMap(isProxied, (isProxied) =>
+        Effect.fail(new CliError.UserError({ cause: error, userMessage: sentenceOf(node, error, isProxied) }))
+      )
+    ),
     whileSaying(`waiting for the node at ${placeOf(node)}`)
   )
 

@@ -208,6 +208,7 @@ const sentenceOf = (error: Failure, change: string): string => {
     case "SettingsError":
       return error.message
     case "StatusNeedsToken":
+      if (error.token === "unsayable") return StatusAddress.unsayable
       return `${error.address} can be reached by others, who could then rule this node: set NETWORK_EFFECT_STATUS_TOKEN, or choose a loopback address with --status.`
     case "InvalidSetting":
       return `${error.setting} is ${error.value} and has to be ${error.expected}: change it in the settings file.`

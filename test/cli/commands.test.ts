@@ -1,5 +1,5 @@
 /** The command: what it prints, how it ends, and as a process how it is ended. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
@@ -177,6 +177,45 @@ describe("a command that can't do what it was told says so in one sentence, and 
         output: ""
       })
     }
+  })
+
+  it("a file that is far too long for settings, of which none is read", async () => {
+    const file = join(directory, "huge.toml")
+    writeFileSync(file, "")
+    truncateSync(file, 2 ** 40)
+    for (const args of [
+      ["start", "--config", file],
+      ["config", "check", file]
+    ]) {
+      const { code, errors } = await outcome(...args)
+      assert.strictEqual(code, 1)
+      assert.match(errors.join("\n"), /^network-effect: .*huge\.toml has \d+ bytes, so it is no settings file: /)
+    }
+  })
+
+  it("a token that nobody could say, for the node and for who asks it", async () => {
+    for (const token of [" ", "open sesame\n", "sésame"]) {
+      const outcome = runIn(directory, { NETWORK_EFFECT_STATUS: "127.0.0.1:1", NETWORK_EFFECT_STATUS_TOKEN: token })
+      for (const args of [["start", "--network", "regtest", "--listen", "127.0.0.1:0"], ["peers"], ["devnet"]]) {
+        assert.deepStrictEqual(await outcome(...args), {
+          code: 1,
+          errors: [
+            "network-effect: NETWORK_EFFECT_STATUS_TOKEN holds what no request can carry: use printable ASCII characters, and no blank at an end."
+          ],
+          output: ""
+        })
+      }
+    }
+  })
+
+  it("a node that is asked through a proxy", async () => {
+    const run = startIn(directory, { NODE_USE_ENV_PROXY: "1", HTTP_PROXY: "http://127.0.0.1:1" })
+    const { code, errors } = await outcomeOf(run("peers", "--node", "127.0.0.1:2"))
+    assert.strictEqual(code, 1)
+    assert.match(
+      errors.join("\n"),
+      /^network-effect: no node answers at 127\.0\.0\.1:2 through the proxy of HTTP_PROXY: /
+    )
   })
 
   it("a port that is taken", async () => {

@@ -293,7 +293,7 @@ describe("a node with a token", () => {
     ])
     const odd = await runIn(home.directory, { ...env, NETWORK_EFFECT_STATUS_TOKEN: "open\nsesame" })("peers")
     assert.deepStrictEqual(odd.errors, [
-      "network-effect: NETWORK_EFFECT_STATUS_TOKEN holds what no request can carry: use printable ASCII characters."
+      "network-effect: NETWORK_EFFECT_STATUS_TOKEN holds what no request can carry: use printable ASCII characters, and no blank at an end."
     ])
     node.child.kill("SIGTERM")
     await node.ended
