@@ -105,9 +105,9 @@ export class LineBuffer {
     this.#lineStart = 0
   }
 
-  /** A copy of the whole lines, which are gone then. More room than `kept` is given back. */
+  /** The whole lines, which are gone then: as they are until something is put in. More room than `kept` is given back. */
   take(kept: number): Buffer {
-    const lines = Buffer.copyBytesFrom(this.#bytes, 0, this.#lineStart)
+    const lines = this.#bytes.subarray(0, this.#lineStart)
     this.clear()
     if (this.#bytes.length > kept) this.#bytes = none
     return lines

@@ -135,7 +135,7 @@ const lost = (reason: string) =>
 const flushed = Effect.andThen(settle, Effect.andThen(TestClock.adjust("1 second"), settle))
 
 describe("a folder of records writes", () => {
-  it.effect("what waits for a file at once: a second's worth, or a quarter of what may wait", () => {
+  it.effect("what waits for a file at once: a second's worth, or a sixteenth of what may wait", () => {
     let writes = 0
     const { layer, written } = disk(() =>
       Effect.sync(() => {
@@ -144,7 +144,7 @@ describe("a folder of records writes", () => {
     )
     return Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const pendingBytes = 1_000_000
+      const pendingBytes = 4_000_000
       const records = yield* Scope.provide(RecordFolder.make({ directory: "/records", pendingBytes }), scope)
       const { hears } = talk(records.recording(""))
       const bytes = () => [...written.values()].reduce((sum, text) => sum + text.length, 0)
@@ -161,7 +161,7 @@ describe("a folder of records writes", () => {
       for (let i = 0; i < 4000; i++) hears(ping)
       yield* settle
       assert.strictEqual(writes, 2)
-      assert.isAbove(bytes() - before, pendingBytes / 4)
+      assert.isAbove(bytes() - before, pendingBytes / 16)
       yield* Scope.close(scope, Exit.void)
     }).pipe(Effect.provide(layer))
   })
