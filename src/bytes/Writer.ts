@@ -20,7 +20,9 @@ export class Writer {
 
   /** `capacity` is how many bytes are expected; more are taken, with a copy. */
   constructor(capacity: number = defaultCapacity) {
-    this.buffer = Buffer.allocUnsafeSlow(capacity)
+    // Out of Node's pool, if it is short: it is gone as soon as the system has it, and memory of its own would cost more than all
+    // that is written.
+    this.buffer = Buffer.allocUnsafe(capacity)
     this.failure = undefined
   }
 

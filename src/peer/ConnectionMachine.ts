@@ -425,7 +425,7 @@ export class ConnectionMachine {
     if (oldest.isCancelled) return this.#passOver(request._tag)
     this.#current = oldest
     this.#takenNanos = this.#now
-    this.#count({ of: "requestSent", kind: request._tag })
+    this.#count({ _tag: "Count", of: "requestSent", kind: request._tag })
     if (request._tag === "Peers" && this.#addresses.length > 0) {
       this.#respond(oldest, this.#takeAddresses([]))
       return this.#read()
@@ -437,7 +437,7 @@ export class ConnectionMachine {
 
   /** Nobody waits for it any more. */
   #passOver(kind: (Request | Ping)["_tag"] | "AdvertiseBlock"): void {
-    this.#count({ of: "requestCanceled", kind })
+    this.#count({ _tag: "Count", of: "requestCanceled", kind })
     this.#read()
   }
 
@@ -456,7 +456,7 @@ export class ConnectionMachine {
   }
 
   #respond(current: Asked, response: Response): void {
-    this.#count({ of: "responseReceived", kind: response._tag })
+    this.#count({ _tag: "Count", of: "responseReceived", kind: response._tag })
     this.#complete(current, Exit.succeed(response))
   }
 
@@ -494,7 +494,7 @@ export class ConnectionMachine {
     this.#adverts = others.length === 0 ? none : others
     if (oldest.isCancelled) return this.#passOver("AdvertiseBlock")
     this.#advert = oldest
-    this.#count({ of: "requestSent", kind: "AdvertiseBlock" })
+    this.#count({ _tag: "Count", of: "requestSent", kind: "AdvertiseBlock" })
     // Right before the write: it may have waited long, and neither a banned nor an outdated peer may get it.
     this.#phase = "Permitting"
     this.#actions.push({ _tag: "Permit" })
@@ -596,7 +596,7 @@ export class ConnectionMachine {
       case "DuplicateHandshake":
         return this.#fail(new DuplicateHandshake())
       case "Ask":
-        this.#count({ of: "requestReceived", kind: meaning.request._tag })
+        this.#count({ _tag: "Count", of: "requestReceived", kind: meaning.request._tag })
         this.#phase = "Asking"
         this.#actions.push({ _tag: "Ask", request: meaning.request })
     }
@@ -605,17 +605,17 @@ export class ConnectionMachine {
   #answered(outcome: Outcome): void {
     switch (outcome._tag) {
       case "Answered":
-        this.#count({ of: "responseSent", kind: outcome.response._tag })
+        this.#count({ _tag: "Count", of: "responseSent", kind: outcome.response._tag })
         this.#answer = { response: outcome.response, said: 0 }
         this.#answers = messagesOf(outcome.response)
         return this.#sayNext()
       case "Overloaded":
         if (!this.#isDrawn()) return this.#ignore("ignoredForOverload")
-        this.#count({ of: "closedForOverload" })
+        this.#count({ _tag: "Count", of: "closedForOverload" })
         return this.#fail(new PeerOverloaded())
       case "TooSlow":
         if (!this.#isDrawn()) return this.#ignore("ignoredForTimeout")
-        this.#count({ of: "closedForTimeout" })
+        this.#count({ _tag: "Count", of: "closedForTimeout" })
         return this.#fail(new InboundTimeout())
       case "Failed":
         return this.#read()
@@ -625,7 +625,7 @@ export class ConnectionMachine {
   }
 
   #ignore(of: "ignoredForOverload" | "ignoredForTimeout"): void {
-    this.#count({ of })
+    this.#count({ _tag: "Count", of })
     this.#read()
   }
 
@@ -685,8 +685,8 @@ export class ConnectionMachine {
     this.#actions.push({ _tag: "Report", report, waiter })
   }
 
-  #count(count: Count): void {
-    this.#actions.push({ _tag: "Count", ...count })
+  #count(count: Extract<Action, { _tag: "Count" }>): void {
+    this.#actions.push(count)
   }
 }
 

@@ -22,17 +22,17 @@ export const piece = (text: string): Piece => Buffer.from(text, "latin1")
 /** Pieces that begin alike, each made when it is first asked for: names are few. */
 export class Pieces {
   readonly #prefix: string
-  readonly #made = new Map<string, Piece>()
+  readonly #made: Record<string, Piece> = {}
 
   constructor(prefix: string) {
     this.#prefix = prefix
   }
 
   of(name: string): Piece {
-    const made = this.#made.get(name)
+    const made = this.#made[name]
     if (made !== undefined) return made
     const first = piece(this.#prefix + name)
-    this.#made.set(name, first)
+    this.#made[name] = first
     return first
   }
 }
@@ -76,7 +76,7 @@ export class LineBuffer {
   #putDigits(number: number, least: number): void {
     if (this.#length + mostDigits >= this.#bytes.length) this.#grow(this.#length + mostDigits + 1)
     let digits = least
-    for (let rest = (number / 10 ** least) | 0; rest > 0; rest = (rest / 10) | 0) digits++
+    while (digits < mostDigits && number >= powersOfTen[digits]!) digits++
     const end = this.#length + digits
     for (let at = end - 1, rest = number; at >= this.#length; at--) {
       const tenth = (rest / 10) | 0
@@ -105,9 +105,9 @@ export class LineBuffer {
     this.#lineStart = 0
   }
 
-  /** A copy of the whole lines, which are gone then. More room than `kept` is given back. */
+  /** The whole lines, which are gone then: as they are until something is put in. More room than `kept` is given back. */
   take(kept: number): Buffer {
-    const lines = Buffer.copyBytesFrom(this.#bytes, 0, this.#lineStart)
+    const lines = this.#bytes.subarray(0, this.#lineStart)
     this.clear()
     if (this.#bytes.length > kept) this.#bytes = none
     return lines
@@ -123,3 +123,4 @@ export class LineBuffer {
 const none = Buffer.alloc(0)
 const billion = 1_000_000_000
 const mostDigits = 10
+const powersOfTen = Array.from({ length: mostDigits }, (_, power) => 10 ** power)

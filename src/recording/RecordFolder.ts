@@ -85,7 +85,7 @@ const fileBytes = 4096
 /** Time without a new segment after the disk refused one. */
 const pause = Duration.seconds(10)
 
-/** How long what was recorded stays in memory only. More than a quarter of `pendingBytes` is not waited with. */
+/** How long what was recorded stays in memory only. More than a sixteenth of `pendingBytes` is not waited with. */
 const flushInterval = Duration.seconds(1)
 
 /** How long a node that stops waits for what is not yet written. */
@@ -121,15 +121,58 @@ interface Job {
 }
 
 /** The lines of each file, in the order of their first ones. */
-const byFile = (jobs: ReadonlyArray<Job>): ReadonlyMap<SegmentFile, Buffer> => {
+const byFile = (jobs: ReadonlyArray<Job>): ReadonlyMap<SegmentFile, ReadonlyArray<Buffer>> => {
   const pieces = new Map<SegmentFile, Array<Buffer>>()
   for (const { file, lines } of jobs) {
     const earlier = pieces.get(file)
     if (earlier === undefined) pieces.set(file, [lines])
     else earlier.push(lines)
   }
-  return new Map(Array.from(pieces, ([file, lines]) => [file, Buffer.concat(lines)]))
+  return pieces
 }
+
+/** What most connections that say much hand over at a time, and the rest of a line. */
+const blockBytes = 81_920
+
+/** Blocks that are kept for what comes next. */
+const maxSpareBlocks = 32
+
+/**
+ * Memory for lines that wait. That of long pieces is used again: to have the system make room for each of them costs more than
+ * to write it.
+ */
+class Blocks {
+  readonly #spare: Array<Buffer> = []
+  #joined: Buffer = Buffer.alloc(0)
+
+  copyOf(lines: Buffer): Buffer {
+    if (lines.length < blockBytes / 2 || lines.length > blockBytes) return Buffer.from(lines)
+    const block = this.#spare.pop() ?? Buffer.allocUnsafeSlow(blockBytes)
+    lines.copy(block)
+    return block.subarray(0, lines.length)
+  }
+
+  /** Of copies that nobody needs any more. */
+  giveBack(copies: ReadonlyArray<Buffer>): void {
+    for (const { buffer } of copies) {
+      if (buffer.byteLength !== blockBytes) continue
+      if (this.#spare.length < maxSpareBlocks) this.#spare.push(Buffer.from(buffer))
+    }
+  }
+
+  /** One after the other, as they are until the next call. */
+  joined(copies: ReadonlyArray<Buffer>): Buffer {
+    if (copies.length === 1) return copies[0]!
+    const length = lengthOf(copies)
+    if (length > maxSpareBlocks * blockBytes) return Buffer.concat(copies)
+    if (length > this.#joined.length) this.#joined = Buffer.allocUnsafeSlow(length)
+    let at = 0
+    for (const copy of copies) at += copy.copy(this.#joined, at)
+    return this.#joined.subarray(0, length)
+  }
+}
+
+const lengthOf = (copies: ReadonlyArray<Buffer>): number => copies.reduce((sum, { length }) => sum + length, 0)
 
 /** Records to a folder, for as long as the scope; what is not yet written then has five seconds. */
 export const make = Effect.fnUntraced(function* (
@@ -203,6 +246,7 @@ export const make = Effect.fnUntraced(function* (
 
   const jobs = yield* Queue.dropping<Job>(maxJobs)
   const drained = yield* Deferred.make<void>()
+  const blocks = new Blocks()
   let pending = 0
   let isClosing = false
   let pausedUntilNanos: bigint | undefined
@@ -235,20 +279,21 @@ export const make = Effect.fnUntraced(function* (
   const work = Effect.gen(function* () {
     yield* isDue.await
     isDue.closeUnsafe()
-    for (const [file, lines] of byFile(yield* Queue.takeAll(jobs))) {
+    for (const [file, copies] of byFile(yield* Queue.takeAll(jobs))) {
       if (!file.isFailed && !file.isRemoved) {
-        yield* Effect.catch(write(file, lines), (error) => refused(file, error))
+        yield* Effect.catch(write(file, blocks.joined(copies)), (error) => refused(file, error))
       }
-      pending -= lines.length
+      pending -= lengthOf(copies)
+      blocks.giveBack(copies)
     }
     if (isClosing && pending === 0) yield* Deferred.succeed(drained, undefined)
   })
 
   const add = (file: SegmentFile, lines: Buffer, limit: number): boolean => {
     if (file.isFailed || file.isRemoved || pending + lines.length > limit) return false
-    if (!Queue.offerUnsafe(jobs, { file, lines })) return false
+    if (!Queue.offerUnsafe(jobs, { file, lines: blocks.copyOf(lines) })) return false
     pending += lines.length
-    if (isClosing || pending > pendingBytes / 4) isDue.openUnsafe()
+    if (isClosing || pending > pendingBytes / 16) isDue.openUnsafe()
     return true
   }
 

@@ -44,7 +44,10 @@ export interface SegmentName {
 
 /** Where the text of a segment goes. */
 export interface SegmentSink {
-  /** Takes whole lines, and the bytes. `false`: there is no room for them, nor for anything after but the last line. */
+  /**
+   * Takes whole lines; the bytes are somebody else's when it has returned. `false`: there is no room for them, nor for anything
+   * after but the last line.
+   */
   readonly write: (lines: Buffer) => boolean
   /** Takes the last line; nothing follows. */
   readonly end: (line: Buffer) => void

@@ -1,6 +1,6 @@
 /** Lines that become bytes as they are made. */
 import { assert, describe, it } from "@effect/vitest"
-import { LineBuffer } from "../../src/recording/LineBuffer.ts"
+import { LineBuffer, piece, Pieces } from "../../src/recording/LineBuffer.ts"
 
 describe("a line buffer", () => {
   it("writes whole numbers as JSON does", () => {
@@ -11,6 +11,21 @@ describe("a line buffer", () => {
       lines.endLine()
     }
     assert.strictEqual(lines.take(0).toString(), numbers.map((number) => `${JSON.stringify(number)}\n`).join(""))
+  })
+
+  it("takes what is constant as bytes, whatever its length, between what is not", () => {
+    const lines = new LineBuffer()
+    const long = "y".repeat(5000)
+    const numbered = new Pieces("Count ")
+    lines.putPiece(numbered.of("one"))
+    lines.put(" of ")
+    lines.putPiece(piece(long))
+    lines.putWhole(7)
+    lines.endLine()
+    lines.putPiece(numbered.of("two"))
+    lines.putPiece(numbered.of("one"))
+    lines.endLine()
+    assert.strictEqual(lines.take(0).toString(), `Count one of ${long}7\nCount twoCount one\n`)
   })
 
   it("grows, forgets a line that is not ended, and is empty after it was taken", () => {

@@ -134,6 +134,39 @@ const lost = (reason: string) =>
 /** What connections still held is on its way to the disk. */
 const flushed = Effect.andThen(settle, Effect.andThen(TestClock.adjust("1 second"), settle))
 
+describe("a folder of records writes", () => {
+  it.effect("what waits for a file at once: a second's worth, or a sixteenth of what may wait", () => {
+    let writes = 0
+    const { layer, written } = disk(() =>
+      Effect.sync(() => {
+        writes++
+      })
+    )
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const pendingBytes = 4_000_000
+      const records = yield* Scope.provide(RecordFolder.make({ directory: "/records", pendingBytes }), scope)
+      const { hears } = talk(records.recording(""))
+      const bytes = () => [...written.values()].reduce((sum, text) => sum + text.length, 0)
+      yield* settle
+      // Some 130 bytes each, in pieces of 65,536.
+      for (let i = 0; i < 1200; i++) hears(ping)
+      yield* settle
+      assert.deepStrictEqual([writes, bytes()], [0, 0])
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.strictEqual(writes, 1)
+      assert.isAbove(bytes(), 2 * 65_536)
+      const before = bytes()
+      for (let i = 0; i < 4000; i++) hears(ping)
+      yield* settle
+      assert.strictEqual(writes, 2)
+      assert.isAbove(bytes() - before, pendingBytes / 16)
+      yield* Scope.close(scope, Exit.void)
+    }).pipe(Effect.provide(layer))
+  })
+})
+
 describe("a disk that is", () => {
   it.effect("full ends a segment, is counted, and the connection goes on; later there is another segment", () => {
     let isFull = false
