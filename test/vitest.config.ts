@@ -10,8 +10,8 @@ export default defineConfig({
     // For what hangs. Where thirty processes want two processors, what takes three seconds takes two minutes.
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    // Many tests wait for sockets, other processes and a browser: with two more than the two cores there are at least, none is idle.
-    maxWorkers: 4,
+    // Many tests wait for sockets and other processes: with one more than the two cores there are at least, none is idle.
+    maxWorkers: 3,
     // State is in layers, never in modules: files of one worker may share what they import, which saves a quarter of the time.
     isolate: false
   }
