@@ -11,18 +11,22 @@ import { makeHome, outcomeOf, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
 afterAll(remove)
-const store = join(directory, "past.sqlite")
 const serve = (...args: ReadonlyArray<string>) => startIn(directory)("census", "serve", ...args)
 
-const filled = fill("Mainnet", 2).pipe(
-  Effect.provide(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(store)))),
-  Effect.scoped
-)
+/** A store with two runs, for each test its own. */
+const filled = (name: string) => {
+  const store = join(directory, name)
+  return fill("Mainnet", 2).pipe(
+    Effect.provide(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(store)))),
+    Effect.scoped,
+    Effect.as(store)
+  )
+}
 
 describe("network-effect census serve", () => {
   it.live("shows a store on a free port until it is stopped", () =>
     Effect.gen(function* () {
-      yield* filled
+      const store = yield* filled("shown.sqlite")
       const run = serve("--store", store, "--listen", "127.0.0.1:0")
       yield* Effect.promise(() => until(() => run.output().includes("\n"), "the page"))
       const [, url = ""] = /^census page: (http:\/\/127\.0\.0\.1:\d+\/)census$/m.exec(run.output()) ?? []
@@ -37,7 +41,7 @@ describe("network-effect census serve", () => {
 
   it.live("says in one sentence why it cannot be shown", () =>
     Effect.gen(function* () {
-      yield* filled
+      const store = yield* filled("hidden.sqlite")
       const holder = yield* Effect.acquireRelease(
         Effect.callback<Server>((resume) => {
           const server = createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))

@@ -156,6 +156,8 @@ describe("the metrics", () => {
       yield* until(client.peers(), (peers) => peers.every(({ inbound }) => !inbound))
       yield* bobDials
 
+      // Once there is a tip, nobody is refused for the blocks that it lacks.
+      yield* until(client.metrics(), (text) => /^zcash_net_peers_missing_services\{/m.test(text))
       // The one that serves is kept busy, and what waits for it is canceled, or given to the one that does not serve.
       yield* SubscriptionRef.set(
         tip,

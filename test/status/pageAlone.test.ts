@@ -57,7 +57,7 @@ const snapshot = (process: string, events: ReadonlyArray<unknown> = []) => ({
   events
 })
 
-describe.skipIf(!hasBrowser)("the page alone", () => {
+describe.skipIf(!hasBrowser)("the page alone", { shuffle: false }, () => {
   let browser: BrowserContext
   let closeBrowser: () => Promise<void> = () => Promise.resolve()
   let page: Page
