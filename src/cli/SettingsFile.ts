@@ -265,6 +265,11 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
     for (const seed of seeds) {
       const problem = seedProblem(seed, key)
       if (problem !== undefined) problems.add(`${where}: ${problem}`)
+      const address = PeerSocketAddress.fromText(seed)
+      const invalid = address === undefined ? undefined : AddressRules.validForOutbound(address)
+      if (problem === undefined && invalid !== undefined) {
+        warnings.push(`${where}: ${seed} in ${key} cannot be dialled, for ${invalid}`)
+      }
     }
     return [...new Set(seeds)]
   }
@@ -328,6 +333,10 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
     external === undefined ? undefined : PeerSocketAddress.fromText(external.value, chain.defaultPort)
   if (external !== undefined && externalAddress === undefined) {
     problems.add(`${external.where}: external_addr ${external.value} is not an address: ${addressForms}`)
+  }
+  const unreachable = externalAddress === undefined ? undefined : AddressRules.validForOutbound(externalAddress)
+  if (external !== undefined && unreachable !== undefined) {
+    warnings.push(`${external.where}: nobody can dial external_addr ${external.value}, for ${unreachable}`)
   }
 
   const peers: Array<PeerSocketAddress.PeerSocketAddress> = []

@@ -16,7 +16,7 @@ import type { ListenError } from "../transport/Transport.ts"
 import * as Help from "./Help.ts"
 import * as Mistakes from "./Mistakes.ts"
 import type { SettingsError } from "./SettingsFile.ts"
-import { harmless } from "./Text.ts"
+import { fit, harmless } from "./Text.ts"
 
 /** `network-effect`. Shared flags are accepted before and after the subcommand. */
 export const root = Command.make("network-effect").pipe(
@@ -184,11 +184,11 @@ export const layerOutput = Layer.merge(
 export const withWords: <A, E, R>(program: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | Stdio.Stdio> =
   Effect.updateService(Stdio.Stdio, (stdio) => ({ ...stdio, args: Effect.map(stdio.args, Mistakes.joined) }))
 
-/** Each line for itself, as settings have one for each thing that is wrong. */
+/** Each line for itself, as settings have one for each thing that is wrong. A word that nobody would read is cut. */
 const lines = (message: string): string =>
   message
     .split("\n")
-    .map((line) => `network-effect: ${harmless(line)}`)
+    .map((line) => `network-effect: ${harmless(line).replace(/\S{300,}/g, (word) => fit(word, 60))}`)
     .join("\n")
 
 /** One sentence for the operator: what was wrong, and what to change. `change` says what to do about a taken address. */

@@ -66,6 +66,15 @@ describe("a settings file", () => {
     assert.strictEqual(fromFlags.externalAddress && format(fromFlags.externalAddress), "192.0.2.3:1")
   })
 
+  it("says of addresses where nobody can be dialled that they are none of use", () => {
+    const text =
+      '[network]\nexternal_addr = "192.0.2.1:0"\ninitial_mainnet_peers = ["0.0.0.0:8233", "192.0.2.2:8233"]\n'
+    assert.deepStrictEqual(settings(text).warnings, [
+      "zebrad.toml line 3: 0.0.0.0:8233 in initial_mainnet_peers cannot be dialled, for the IP is unspecified",
+      "zebrad.toml line 2: nobody can dial external_addr 192.0.2.1:0, for the port is 0"
+    ])
+  })
+
   it("leaves room for others (CF-2), and listens on [::]:8233 unless it says otherwise (CF-4)", () => {
     assert.isAbove(defaults.inboundMultiplier, defaults.outboundMultiplier)
     assert.isAtLeast(inboundLimit(defaults) - outboundLimit(defaults), 50)

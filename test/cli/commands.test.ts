@@ -179,6 +179,21 @@ describe("a command that can't do what it was told says so in one sentence, and 
     }
   })
 
+  it("a setting that is longer than a page, of which the beginning is said", async () => {
+    const file = join(directory, "long.toml")
+    writeFileSync(file, `[network]\nlisten_addr = "${"x".repeat(5000)}"\n`)
+    const { code, errors } = await outcome("config", "check", file)
+    assert.deepStrictEqual(
+      [code, errors],
+      [
+        1,
+        [
+          `network-effect: ${file} line 2: listen_addr ${"x".repeat(59)}… is not an address: say ip, ip:port or [ip6]:port`
+        ]
+      ]
+    )
+  })
+
   it("a file that is far too long for settings, of which none is read", async () => {
     const file = join(directory, "huge.toml")
     writeFileSync(file, "")
