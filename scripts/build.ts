@@ -156,6 +156,10 @@ export const build = async (): Promise<boolean> => {
   for (const folder of ["src", "layers"]) writeCode(folder, "dist")
   importOnlyWhatIsUsed("dist")
   cpSync("src/status/page", "dist/src/status/page", { recursive: true })
+  for (const name of readdirSync("src/status/page").filter((name) => name.endsWith(".js"))) {
+    const file = join("dist/src/status/page", name)
+    writeFileSync(file, withoutComments(file, readFileSync(file, "utf8")))
+  }
   await bundle(resolve("dist"))
   writeFileSync("dist/llms.txt", llmsText())
   return true

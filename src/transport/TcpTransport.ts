@@ -57,8 +57,6 @@ const makeStream = (socket: net.Socket, closeGrace: Duration.Duration): TcpStrea
     : new TcpStream(socket, closeGrace, remoteAddress, localAddress)
 }
 
-const uncork = (socket: net.Socket) => socket.uncork()
-
 /** A class, and what it waits with is made when it waits: thousands of these are there that do nothing. */
 class TcpStream implements AcceptQueue.OpenStream {
   readonly remoteAddress: PeerSocketAddress.PeerSocketAddress
@@ -154,22 +152,8 @@ class TcpStream implements AcceptQueue.OpenStream {
       // An interrupted write may have left the buffer full; without this each such write would add to it.
       if (this.#socket.writableNeedDrain) return Effect.andThen(this.#drained, this.write(bytes))
       this.#bytesWritten += bytes.length
-      return this.#hand(bytes) ? Effect.void : this.#drained
+      return this.#socket.write(bytes) ? Effect.void : this.#drained
     })
-  }
-
-  /**
-   * Hands them to Node: at once, and what follows in the same turn all together when that ends. Most of what a small message
-   * costs is the call of the system that writes it. `false` when the buffer is above its high-water mark.
-   */
-  #hand(bytes: Uint8Array): boolean {
-    const socket = this.#socket
-    const hasRoom = socket.write(bytes)
-    if (socket.writableCorked === 0) {
-      socket.cork()
-      process.nextTick(uncork, socket)
-    }
-    return hasRoom
   }
 
   get #drained(): Effect.Effect<void, StreamClosed> {

@@ -1,7 +1,6 @@
 /** What every transport keeps to: over real loopback TCP and over the simulated network, the same tests. */
-import * as net from "node:net"
 import { networkInterfaces } from "node:os"
-import { assert, describe, it, vi } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -304,24 +303,6 @@ const linkLocal = Object.entries(networkInterfaces())
 if (linkLocal === undefined) console.log("link-local addresses are not dialled: this machine has none")
 
 describe("a stream over TCP", () => {
-  it.live("hands the system the first message of a turn at once, and the others together", () =>
-    Effect.gen(function* () {
-      const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(loopback(53)))
-      const stream = yield* Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address))
-      const other = yield* listener.accept
-      // What a socket has of Node for one piece, and for several.
-      const one = vi.spyOn(net.Socket.prototype, "_write")
-      const several = vi.spyOn(net.Socket.prototype, "_writev")
-      yield* Effect.addFinalizer(() => Effect.sync(() => vi.restoreAllMocks()))
-      for (const word of ["one ", "two ", "three ", "four"]) yield* stream.write(bytes(word))
-      assert.deepStrictEqual([one.mock.calls.length, several.mock.calls.length], [1, 0])
-      assert.strictEqual(text([yield* readExactly(other, 18)]), "one two three four")
-      assert.deepStrictEqual([one.mock.calls.length, several.mock.calls.map(([pieces]) => pieces.length)], [1, [3]])
-      yield* stream.write(bytes("five"))
-      assert.strictEqual(one.mock.calls.length, 2)
-    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layer))
-  )
-
   it.live.skipIf(linkLocal === undefined)(
     "is listened for and dialled on the interface of a link-local address",
     () => {
