@@ -62,6 +62,16 @@ const keepCompiled = async () => {
   const { HOME, XDG_CACHE_HOME } = process.env
   const caches = XDG_CACHE_HOME || (HOME && `${HOME}/.cache`)
   if (!caches) return
+  // One by one: Node's own way to make all of a path never ends, and lets no signal through, where the system says of a folder
+  // that is there that it is not, as /proc does.
+  const { mkdir } = await import("node:fs/promises")
+  for (const folder of [caches, `${caches}/network-effect`, `${caches}/network-effect/compiled`]) {
+    const isThere = await mkdir(folder).then(
+      () => true,
+      (/** @type {NodeJS.ErrnoException} */ error) => error.code === "EEXIST"
+    )
+    if (!isThere) return
+  }
   const { enableCompileCache } = await import("node:module")
   enableCompileCache(`${caches}/network-effect/compiled`)
 }

@@ -355,6 +355,10 @@ describe("what is compiled", () => {
     assert.isAbove(kept.length, 100)
   })
 
+  it("is not kept where no folder can be made, which Node would try for ever", async () => {
+    assert.strictEqual((await outcomeOf(startWith("/proc/no-caches")("--version"))).code, 0)
+  })
+
   it("is not kept where that can't be written, and nothing is said", async () => {
     const caches = join(directory, "no-folder")
     writeFileSync(caches, "")
