@@ -383,10 +383,12 @@ const receiveError = (error: Format.Error): ReceiveError => {
 const sendError = (error: Format.Error): SendError =>
   error._tag === "ConnectionSendTimeout" ? new Peers.ConnectionSendTimeout() : receiveError(error)
 
-const plainErrors: Readonly<Record<string, () => Peers.PeerError>> = {
+/** Of every one that is told by its tag: the compiler names one that is missing. */
+const plainErrors: Readonly<Record<Exclude<Peers.PeerError["_tag"], "Serialization">, () => Peers.PeerError>> = {
   ConnectionClosed: () => new Peers.ConnectionClosed(),
   ConnectionDropped: () => new Peers.ConnectionDropped(),
   ClientDropped: () => new Peers.ClientDropped(),
+  PeerEvicted: () => new Peers.PeerEvicted(),
   ConnectionTaskExited: () => new Peers.ConnectionTaskExited(),
   ClientCancelledHeartbeatTask: () => new Peers.ClientCancelledHeartbeatTask(),
   HeartbeatTaskExited: () => new Peers.HeartbeatTaskExited({ message: "" }),
@@ -402,6 +404,7 @@ const plainErrors: Readonly<Record<string, () => Peers.PeerError>> = {
 
 const peerError = (error: Format.Error): Peers.PeerError => {
   if (error._tag === "Serialization") return new Peers.Serialization({ cause: causeOf(error) })
-  const make = Object.hasOwn(plainErrors, error._tag) ? plainErrors[error._tag] : undefined
+  const makers: Readonly<Record<string, () => Peers.PeerError>> = plainErrors
+  const make = Object.hasOwn(makers, error._tag) ? makers[error._tag] : undefined
   return make === undefined ? refuse("has an error that is none") : make()
 }

@@ -350,7 +350,7 @@ export class Transcript {
     const lines = new LineBuffer()
     this.putAction(lines, action)
     lines.endLine()
-    return lines.take(0).toString("latin1").trimEnd()
+    return lines.take(0).toString("latin1").slice(0, -1)
   }
 
   /** The same into a line. Nothing in it needs escapes in JSON. */

@@ -1,10 +1,13 @@
 /** Records that are not what they were, and walking through one that is. */
 import { assert, describe, it } from "@effect/vitest"
+import { Exit } from "effect"
 import { type Walk, moved, view } from "../../src/cli/stepper.ts"
 import type * as Format from "../../src/recording/Format.ts"
 import * as Replay from "../../src/recording/Replay.ts"
 import { Unreadable } from "../../src/recording/Reading.ts"
 import { ConnectionMachine } from "../../src/peer/ConnectionMachine.ts"
+import * as Peers from "../../src/peer/Peer.ts"
+import { StreamClosed } from "../../src/transport/Transport.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob } from "../support/addresses.ts"
 import { memoryRecorder, ping, talk } from "./talk.ts"
@@ -23,6 +26,26 @@ const record = (() => {
   )
   return sink.segments()[0]?.text ?? ""
 })()
+
+/** Every one there is. */
+const endings: Readonly<Record<Peers.PeerError["_tag"], Peers.PeerError>> = {
+  ConnectionClosed: new Peers.ConnectionClosed(),
+  ConnectionDropped: new Peers.ConnectionDropped(),
+  ClientDropped: new Peers.ClientDropped(),
+  PeerEvicted: new Peers.PeerEvicted(),
+  ConnectionTaskExited: new Peers.ConnectionTaskExited(),
+  ClientCancelledHeartbeatTask: new Peers.ClientCancelledHeartbeatTask(),
+  HeartbeatTaskExited: new Peers.HeartbeatTaskExited({ message: "late" }),
+  ConnectionSendTimeout: new Peers.ConnectionSendTimeout(),
+  ConnectionReceiveTimeout: new Peers.ConnectionReceiveTimeout(),
+  Serialization: new Peers.Serialization({ cause: new StreamClosed({ reason: "Reset", code: "ECONNRESET" }) }),
+  DuplicateHandshake: new Peers.DuplicateHandshake(),
+  PeerOverloaded: new Peers.PeerOverloaded(),
+  InboundTimeout: new Peers.InboundTimeout(),
+  ServiceShutdown: new Peers.ServiceShutdown(),
+  AdvertAuthorizationRevoked: new Peers.AdvertAuthorizationRevoked(),
+  NotFoundResponse: new Peers.NotFoundResponse({ hashes: [] })
+}
 
 const problemOf = (text: string): string => {
   try {
@@ -72,6 +95,18 @@ describe("a record that is", () => {
   for (const [what, text, problem] of cases) {
     it(`${what} is read with: ${problem}`, () => assert.strictEqual(problemOf(text), problem))
   }
+
+  it.each(Object.entries(endings))("of a connection that this node ended with %s is replayed", (tag, error) => {
+    const { recorder, sink } = memoryRecorder()
+    const { asks, hears, step } = talk(recorder.recording(""))
+    hears(ping)
+    asks(1, { _tag: "MempoolTransactionIds" })
+    step({ _tag: "Close", error, failure: Exit.fail(error) })
+    const text = sink.segments()[0]?.text ?? ""
+    const { difference, end } = Replay.replay(text)
+    assert.deepStrictEqual([difference, end], [undefined, "closed"])
+    assert.include(text, `"Close ${tag}`)
+  })
 
   it("cut is replayed up to there, and has no end", () => {
     for (const at of [record.length - 1, record.length - 200, Math.floor(record.length / 2)]) {
