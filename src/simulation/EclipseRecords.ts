@@ -9,7 +9,6 @@
 import { Result, Schema } from "effect"
 import { type Figures, quantile } from "./Eclipse.ts"
 
-/** What was played. */
 const Played = Schema.Struct({
   /** Of `Eclipse.scripts`. */
   script: Schema.String,
@@ -23,6 +22,7 @@ const Played = Schema.Struct({
   seed: Schema.Int
 })
 
+/** What was played: a world, an attack, the rules that were in force, and the seed. */
 export type Played = typeof Played.Type
 
 const count = Schema.Int
