@@ -29,6 +29,9 @@ interface Test {
 
 const textOf = ({ address }: Standing): string => PeerSocketAddress.format(address)
 
+/** Entries looked at for one to give up. */
+const victimLooks = 256
+
 /** Those whose table is another one by now. */
 export type Moved = ReadonlyArray<Standing>
 
@@ -146,29 +149,35 @@ export class KnownAddresses {
     return true
   }
 
-  /** The entry to give up when there are too many: of nobody that is connected or that the operator named. */
+  /**
+   * The entry to give up when there are too many: of nobody that is connected or that the operator named. The first that was not
+   * updated of late, and among many that were, the first looked at: whoever fills a book does not make it slow.
+   */
   victim(random: () => number, now: Now): Entry | undefined {
-    // Inbound ones and what fitted nowhere, the oldest first; a dial of late is remembered anyway.
     let last: Entry | undefined
-    for (const standing of this.#loose) {
-      const entry = standing.entry
-      if (entry === undefined || entry.isConfigured || this.#isBusy(standing)) continue
+    let looks = victimLooks
+    for (const { entry } of this.#dispensable(random)) {
+      if (entry === undefined) continue
       if (!PeerAddress.isRecentlyUpdated(entry, now, this.#policy)) return entry
       last ??= entry
+      if (--looks === 0) break
     }
+    return last
+  }
+
+  /** Inbound ones and what fitted nowhere, the oldest first; a dial of late is remembered anyway. Then the tables, from anywhere. */
+  *#dispensable(random: () => number): Iterable<Standing> {
+    const isKept = (standing: Standing) => standing.entry?.isConfigured === true || this.#isBusy(standing)
+    for (const standing of this.#loose) if (!isKept(standing)) yield standing
     for (const table of ["new", "tried"] as const) {
       const { buckets } = this.#tables.shapes[table]
       const start = Math.floor(random() * buckets)
       for (let step = 0; step < buckets; step++) {
         for (const standing of this.#tables.inside(table, (start + step) % buckets)) {
-          const entry = standing.entry
-          if (entry === undefined || entry.isConfigured || this.#isBusy(standing)) continue
-          if (!PeerAddress.isRecentlyUpdated(entry, now, this.#policy)) return entry
-          last ??= entry
+          if (!isKept(standing)) yield standing
         }
       }
     }
-    return last
   }
 
   // -- in which table ----------------------------------------------------------------------------
