@@ -660,6 +660,8 @@ for (const book of ["reference", "hardened"] as const) {
         assert.isFalse(yield* isBanned("192.0.2.1:1"))
         yield* ban("[::ffff:192.0.2.10]:1")
         assert.isTrue(yield* isBanned("192.0.2.10:1"))
+        // Nor anybody else's then.
+        assert.isFalse(yield* isBanned("192.0.2.1:1"))
       }).pipe(Effect.provide(bookWorld()))
     )
 
