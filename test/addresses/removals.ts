@@ -174,11 +174,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "addresses/PeerAddress",
     "MA-P2",
-    edit(
-      peer,
-      "untrustedLastSeenSeconds: claimed.untrustedLastSeenSeconds",
-      "untrustedLastSeenSeconds: created.untrustedLastSeenSeconds"
-    )
+    edit(peer, "previous.untrustedLastSeenSeconds === undefined ? created : previous", "created")
   ),
   ...removed("addresses/PeerAddress", "MA-P3, UP-2", edit(peer, "!isRecentlyUpdated(entry, now, policy)", "true")),
   ...removed("addresses/PeerAddress", "MA-P8, MA-P9", edit(peer, "Duration.toMillis(policy.retryAge)", "Infinity")),
