@@ -335,7 +335,8 @@ describe("a local network", () => {
 
   it("sums up for people too", async () => {
     const run = start("devnet", "--nodes", "2", "--port", "0")
-    await until(() => run.output().includes("connected"), "the nodes to connect")
+    await until(() => /node 1 +connected/.test(run.output()), "the first node to connect")
+    await until(() => /node 2 +connected/.test(run.output()), "the second node to connect")
     run.child.kill("SIGINT")
     const { code } = await run.ended
     assert.strictEqual(code, 130)
