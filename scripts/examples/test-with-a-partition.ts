@@ -17,7 +17,7 @@ const outlook = Effect.gen(function* () {
 })
 
 const test = Effect.gen(function* () {
-  const world = yield* World.make({ seed: 1, node: Simulated.worldNode })
+  const world = yield* World.make({ seed: 2, node: Simulated.worldNode })
   for (const index of [1, 2, 3]) yield* world.start(index, index === 1 ? [] : [1])
   const [, , third] = world.nodes()
   if (third === undefined) return yield* Effect.die("node 3 did not start")

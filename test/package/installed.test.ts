@@ -257,7 +257,10 @@ describe.skipIf(!isWanted)("the installed package", () => {
       "postgres://127.0.0.1:1/none"
     ])
     assert.strictEqual(outcome.code, 1)
-    assert.include(outcome.stderr, "a census in PostgreSQL needs one more package: npm install @effect/sql-pg@")
+    assert.include(
+      outcome.stderr,
+      "a census in PostgreSQL needs one more package in the same folder: npm install network-effect @effect/sql-pg@"
+    )
   })
 
   it("says in stack traces which line of which module it was", () => {
