@@ -134,8 +134,8 @@ const inbound: InboundRequests["Service"] = {
 
 const log: LimitedLog = (_kind, line) => line
 
-/** A connection as after a handshake. */
-const connection = Effect.fnUntraced(function* (stream: ByteStream) {
+/** A connection as after a handshake. `sleepers` are those of all of them, as in a node. */
+const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, sleepers: Alarms.Sleepers) {
   const messages = new MessageStream(stream, regtest.magic, defaults, yield* Effect.context<never>())
   messages.agree(ourProtocolVersion)
   return yield* Connection.make({
@@ -162,9 +162,11 @@ const connection = Effect.fnUntraced(function* (stream: ByteStream) {
     policy: defaults,
     nonce: Effect.succeed(1n),
     log,
-    sleepers: yield* Alarms.sleepers
+    sleepers
   })
 })
+
+const connecting = Effect.map(Alarms.sleepers, (sleepers) => (stream: ByteStream) => connectionWith(stream, sleepers))
 
 const listen = Effect.flatMap(InboundTransport, (transport) =>
   transport.listen(PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"))
@@ -176,6 +178,7 @@ const trip = (peer: Peer) => Effect.orDie(peer.request({ _tag: "MempoolTransacti
 const connected = Effect.fnUntraced(function* (count: number) {
   const transport = yield* OutboundTransport
   const listener = yield* listen
+  const connection = yield* connecting
   const peers: Array<Peer> = []
   for (let i = 0; i < count; i++) {
     peers.push(yield* Effect.flatMap(transport.dial(listener.address), connection))
@@ -245,6 +248,7 @@ const recordedBytes = 100 * 1_048_576
 
 /** Memory per idle connection. `open` brings the stream below it. */
 const idleBytes = Effect.fnUntraced(function* <E, R>(count: number, open: Effect.Effect<ByteStream, E, R>) {
+  const connection = yield* connecting
   const before = bytesInUse()
   const peers: Array<Peer> = []
   for (let i = 0; i < count; i++) peers.push(yield* Effect.flatMap(open, connection))

@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { Cause, Clock, Context, Effect, Exit, type Fiber, Option, Result, Scheduler } from "effect"
+import { Cause, Clock, Context, Effect, Exit, type Fiber, Option, Result } from "effect"
 import type { Message } from "../wire/Message.ts"
 import { Alarms } from "./Alarms.ts"
 import * as ConnectionLog from "./ConnectionLog.ts"
@@ -36,7 +36,6 @@ export class ConnectionLoop {
   readonly #options: Options
   readonly #context: Context.Context<never>
   readonly #clock: Clock.Clock
-  readonly #dispatcher: Scheduler.SchedulerDispatcher
   readonly #record: ConnectionRecord | undefined
   #fiber: Fiber.Fiber<void> | undefined
   /** What the gauge of states has this connection as. */
@@ -51,7 +50,6 @@ export class ConnectionLoop {
     this.#options = options
     this.#context = context
     this.#clock = Context.get(context, Clock.Clock)
-    this.#dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
     this.#record = record
     this.alarms = new Alarms(options.sleepers, this.#clock, options.policy.requestTimeout)
     this.waiters = new Waiters(options.policy, this.now())
@@ -157,7 +155,7 @@ export class ConnectionLoop {
     if (wake === undefined) return
     this.#wake = undefined
     // Its turn comes once: a fiber that is woken to give way would begin and end in vain.
-    this.#dispatcher.scheduleTask(() => wake(Effect.void), 0)
+    this.#fiber?.currentDispatcher.scheduleTask(() => wake(Effect.void), 0)
   }
 
   #inputEnds(error: ReceiveError): Effect.Effect<unknown> {
