@@ -343,7 +343,7 @@ function* make() {
   })
 }
 
-/** Somebody who waits for so many peers. */
+/** Somebody who waits for so many peers: told in the step in which they are there, should they be gone a moment later. */
 interface Arrival {
   readonly peers: number
   readonly enough: Deferred.Deferred<void, NetworkEnd>

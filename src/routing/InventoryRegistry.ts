@@ -51,7 +51,8 @@ export class InventoryRegistry extends Context.Service<
     readonly record: (item: InventoryItem) => HashRecord
     /**
      * Calls `listener` with each item whose record changed, or with `undefined` when any may have, until the scope closes. What
-     * it throws is a bug that ends the network, and keeps nothing from the other listeners.
+     * it throws is a bug that ends the network, and keeps nothing from the other listeners. (At once, for what is routed next has
+     * to see it; through a `PubSub` it would come later, and take a hundred times as long.)
      */
     readonly onChange: (listener: (item: InventoryItem | undefined) => void) => Effect.Effect<void, never, Scope.Scope>
     /** Entries in all maps, for status pages and tests. */
