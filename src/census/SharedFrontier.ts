@@ -352,7 +352,8 @@ const make = Effect.gen(function* () {
       doubtful: count("Waiting", 0) + count("Doubtful"),
       end
     })
-    yield* sql`UPDATE frontier_runs SET phase = ${phase}, exhausted = ${exhausted}, known = ${progress.known}, counts = ${JSON.stringify(progress)} WHERE run_id = ${runId}`
+    yield* sql`UPDATE frontier_runs SET phase = ${phase}, exhausted = ${exhausted}, known = ${progress.known},
+      counts = ${JSON.stringify(progress)} WHERE run_id = ${runId}`
     yield* sql`UPDATE runs SET known = ${progress.known}, waiting = ${progress.waiting}, doubtful = ${progress.doubtful},
       ending = ${end}, ended_at = ${end === null ? null : now} WHERE id = ${runId}`
     if (phase === "Ended") {
