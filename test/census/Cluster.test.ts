@@ -86,7 +86,7 @@ describe.skipIf(postgres === undefined)("a census by two machines", () => {
         const store = yield* database(postgres ?? "")
         const { addresses, dials } = yield* slowPeers(120)
         const runner = Effect.fnUntraced(function* (rate: number) {
-          const port = yield* Effect.promise(freePort)
+          const port = yield* Effect.promise(() => freePort())
           return start(...clusterRun(port, store), "--peer", addresses[0]!, "--max-rate", String(rate), "--json")
         })
         const reachedBy = (run: Run) => run.output().split('"_tag":"Reached"').length - 1
@@ -145,7 +145,7 @@ describe.skipIf(postgres === undefined)("a database that goes away and comes bac
     ["one process", () => Effect.succeed([])],
     [
       "a machine of several",
-      () => Effect.map(Effect.promise(freePort), (port) => ["--cluster", "--runner", `127.0.0.1:${port}`])
+      () => Effect.map(Effect.promise(() => freePort()), (port) => ["--cluster", "--runner", `127.0.0.1:${port}`])
     ]
   ] as const
   for (const [name, flagsOf] of runs) {

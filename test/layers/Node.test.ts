@@ -42,6 +42,7 @@ import {
 import { Node, Simulated } from "network-effect/layers"
 import { SimNetwork } from "network-effect/simulation"
 import { kinds } from "../support/kinds.ts"
+import { freeAddress } from "../support/process.ts"
 
 const address = PeerSocketAddress.fromStringUnsafe
 
@@ -60,13 +61,6 @@ const isListening = (at: PeerSocketAddress.PeerSocketAddress) =>
   Effect.flatMap(InboundTransport, (transport) => transport.listen(at)).pipe(
     Effect.scoped,
     Effect.isFailure,
-    Effect.provide(TcpTransport.layer)
-  )
-
-const freePort = (ip: string) =>
-  Effect.flatMap(InboundTransport, (transport) => transport.listen(address(ip))).pipe(
-    Effect.map((listener) => listener.address),
-    Effect.scoped,
     Effect.provide(TcpTransport.layer)
   )
 
@@ -104,7 +98,7 @@ describe("a node listens where it was told to, with the port it really has", () 
     it.live.skipIf(skipsIpv6 && ip.startsWith("["))(`${ip.slice(0, -1)}N (network ${number}, ${name})`, () =>
       Effect.gen(function* () {
         for (const chain of [mainnet, testnet]) {
-          const free = yield* freePort(ip)
+          const free = yield* freeAddress(ip.slice(0, -2))
           assert.strictEqual(
             PeerSocketAddress.format(yield* listenAddressOf(chain, free)),
             PeerSocketAddress.format(free)
@@ -147,7 +141,7 @@ describe("a node that can't start", () => {
   ] as const) {
     it.live(`says which setting is wrong, before it listens: ${chain.name} (network ${number}, ${name})`, () =>
       Effect.gen(function* () {
-        const free = yield* freePort("127.0.0.1:0")
+        const free = yield* freeAddress("127.0.0.1")
         const error = yield* Effect.flip(
           Effect.scoped(Layer.build(Node.layer({ chain, listenAddress: free }))).pipe(
             Effect.provide(withPolicy({ targetPeers: 0 }))
@@ -164,7 +158,7 @@ describe("a node that can't start", () => {
 
   it.live("says that its port is taken", () =>
     Effect.gen(function* () {
-      const free = yield* freePort("127.0.0.1:0")
+      const free = yield* freeAddress("127.0.0.1")
       yield* Layer.build(Node.layer({ chain: regtest, listenAddress: free, peers: [] }))
       const error = yield* Effect.flip(
         Layer.build(Node.layer({ chain: regtest, listenAddress: free, peers: [] })).pipe(Effect.scoped)

@@ -8,7 +8,8 @@ import { Effect, Layer } from "effect"
 import { PeerSocketAddress } from "network-effect"
 import { implementationOf } from "../../src/peer/ConnectionMetrics.ts"
 import { runIn } from "../support/inProcess.ts"
-import { freePort, listenAddress, node, withStatus } from "../support/statusWorld.ts"
+import { freeAddress } from "../support/process.ts"
+import { listenAddress, node, withStatus } from "../support/statusWorld.ts"
 
 const deploy = new URL("../../scripts/deploy/", import.meta.url).pathname
 const has = (program: string) => ["/usr/bin", "/usr/local/bin"].some((folder) => existsSync(join(folder, program)))
@@ -85,7 +86,7 @@ describe("the files for an operator", () => {
           join(path, "prometheus.yml"),
           own.replace("node:8234", target).replace("scrape_interval: 15s", "scrape_interval: 1s")
         )
-        const web = PeerSocketAddress.format(yield* freePort("127.0.14.5"))
+        const web = PeerSocketAddress.format(yield* freeAddress("127.0.14.5"))
         yield* Effect.acquireRelease(
           Effect.sync(() =>
             spawn(
@@ -219,7 +220,7 @@ describe("the files for an operator", () => {
       const asked = (address: string) =>
         run(process.execPath, ...args.map((arg) => arg.replace("127.0.0.1:8234", address)))
       assert.strictEqual((yield* asked(PeerSocketAddress.format(at))).code, 0)
-      assert.strictEqual((yield* asked(PeerSocketAddress.format(yield* freePort("127.0.14.8")))).code, 1)
+      assert.strictEqual((yield* asked(PeerSocketAddress.format(yield* freeAddress("127.0.14.8")))).code, 1)
     }).pipe(Effect.scoped)
   )
 

@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Effect } from "effect"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 
 /** Where everything a test's processes keep goes: nothing is read from or kept in the home of whoever runs the tests. */
 export const makeHome = () => {
@@ -58,13 +60,13 @@ export const startIn =
     )
 
 /**
- * A port of 127.0.0.1 that is free now, for a process that binds it in a moment. Not one that the system gives out by itself, or
- * some connection of another test could have it by then.
+ * A port of an IP that is free now, for whoever binds it in a moment. Not one that the system gives out by itself, or some
+ * connection or listener could have it by then.
  */
-export const freePort = (): Promise<number> =>
+export const freePort = (ip = "127.0.0.1"): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()
-    const next = () => server.listen(randomInt(20_000, 30_000), "127.0.0.1")
+    const next = () => server.listen(randomInt(20_000, 30_000), ip)
     server.on("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? next() : reject(error)))
     server.on("listening", () => {
       const { port } = server.address() as AddressInfo
@@ -72,6 +74,13 @@ export const freePort = (): Promise<number> =>
     })
     next()
   })
+
+/** The same as an address, of `127.0.0.1` or `[::1]` and their like. */
+export const freeAddress = (ip: string) =>
+  Effect.map(
+    Effect.promise(() => freePort(ip.replace(/[[\]]/g, ""))),
+    (port) => PeerSocketAddress.fromStringUnsafe(`${ip}:${port}`)
+  )
 
 export const until = async (holds: () => boolean, what: string, seconds = 100) => {
   for (let tries = 0; !holds(); tries++) {

@@ -16,16 +16,15 @@ import { FetchHttpClient } from "effect/http"
 import {
   ChainTip,
   defaults,
-  InboundTransport,
   Network,
   PeerSocketAddress,
   Policy,
   regtest,
-  StatusClient,
-  TcpTransport
+  StatusClient
 } from "network-effect"
 import { Node, StatusServer } from "network-effect/layers"
 import { StatusLimits } from "../../src/status/StatusListener.ts"
+import { freeAddress } from "./process.ts"
 
 /** As on Mainnet, but for what would make a test wait. Ready with two peers. */
 const quick: Policy = {
@@ -36,14 +35,6 @@ const quick: Policy = {
   reconnectDelay: Duration.millis(1),
   pingInterval: Duration.seconds(1)
 }
-
-/** A port nobody listens on. */
-export const freePort = (ip: string) =>
-  Effect.flatMap(InboundTransport, (transport) => transport.listen(PeerSocketAddress.fromStringUnsafe(`${ip}:0`))).pipe(
-    Effect.map((listener) => listener.address),
-    Effect.scoped,
-    Effect.provide(TcpTransport.layer)
-  )
 
 type NodeSettings = Partial<Node.NodeOptions> & {
   readonly policy?: Partial<Policy>
@@ -80,7 +71,7 @@ export const withStatus = Effect.fnUntraced(function* (
     readonly limits?: Partial<StatusLimits>
   } = {}
 ) {
-  const at = yield* freePort(ip)
+  const at = yield* freeAddress(ip)
   const settings = token === undefined ? {} : { NETWORK_EFFECT_STATUS_TOKEN: token }
   const services = yield* Layer.build(
     StatusServer.layer(at, server).pipe(
