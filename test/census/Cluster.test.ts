@@ -145,7 +145,11 @@ describe.skipIf(postgres === undefined)("a database that goes away and comes bac
     ["one process", () => Effect.succeed([])],
     [
       "a machine of several",
-      () => Effect.map(Effect.promise(() => freePort()), (port) => ["--cluster", "--runner", `127.0.0.1:${port}`])
+      () =>
+        Effect.map(
+          Effect.promise(() => freePort()),
+          (port) => ["--cluster", "--runner", `127.0.0.1:${port}`]
+        )
     ]
   ] as const
   for (const [name, flagsOf] of runs) {

@@ -13,15 +13,7 @@ import {
   type Scope
 } from "effect"
 import { FetchHttpClient } from "effect/http"
-import {
-  ChainTip,
-  defaults,
-  Network,
-  PeerSocketAddress,
-  Policy,
-  regtest,
-  StatusClient
-} from "network-effect"
+import { ChainTip, defaults, Network, PeerSocketAddress, Policy, regtest, StatusClient } from "network-effect"
 import { Node, StatusServer } from "network-effect/layers"
 import { StatusLimits } from "../../src/status/StatusListener.ts"
 import { freeAddress } from "./process.ts"
