@@ -20,8 +20,11 @@ import { explained, jsonFlag, ReplayFailure } from "./root.ts"
 import { walk } from "./stepper.ts"
 import { harmless } from "./Text.ts"
 
-/** Largest file that is taken into memory as a whole, to be walked or shrunk: many times a segment. */
+/** Largest file that is taken into memory as a whole, to be walked, searched or shrunk: many times a segment. */
 const maxWholeBytes = 256 * 1_048_576
+
+/** What the names of shrunk records end in. */
+const shrunkEnding = ".shrunk.ndjson"
 
 const unreadable = (name: string, { reason }: PlatformError.PlatformError) =>
   new ReplayFailure({
@@ -76,7 +79,9 @@ const whole = Effect.fnUntraced(function* (file: string, name: string) {
   const files = yield* FileSystem.FileSystem
   const { size } = yield* Effect.mapError(files.stat(file), (error) => unreadable(name, error))
   if (Number(size) > maxWholeBytes) {
-    return yield* new ReplayFailure({ message: `${name} is too long to be walked or shrunk: ${size} bytes.` })
+    return yield* new ReplayFailure({
+      message: `${name} is too long to be walked, searched or shrunk: ${size} bytes, of ${maxWholeBytes} at most.`
+    })
   }
   const lines = new Replay.SegmentLines()
   const entries: Array<Format.Entry> = []
@@ -85,7 +90,7 @@ const whole = Effect.fnUntraced(function* (file: string, name: string) {
     if (entry !== undefined) entries.push(entry)
   })
   const { segment } = lines
-  if (segment === undefined) return yield* new ReplayFailure({ message: `${name} is no record: it is empty.` })
+  if (segment === undefined) return yield* new ReplayFailure({ message: `${name} is empty.` })
   return { segment, entries } satisfies Whole
 })
 
@@ -113,14 +118,9 @@ const connectionText = ({ connection, segment }: Format.Segment): string => {
   return harmless(`${which}, ${isInbound ? "from" : "to"} ${address}, ${userAgent}, segment ${segment}`)
 }
 
+/** What happened, and what was decided; where that is not what it was, both. */
 const stepLines = (step: Replay.Step): ReadonlyArray<string> => [
   `  ${String(step.number).padStart(6)}  ${seconds(step.entry.at).padStart(12)}  ${harmless(Telling.eventText(step.event))}`,
-  ...step.recorded.map((text) => `${" ".repeat(24)}${harmless(text)}`)
-]
-
-const differenceLines = ({ before, step }: Replay.Difference): ReadonlyArray<string> => [
-  ...before.flatMap(stepLines),
-  ...stepLines({ ...step, recorded: [] }),
   ...sideBySide(step.recorded, step.decided)
 ]
 
@@ -132,6 +132,15 @@ const sideBySide = (recorded: ReadonlyArray<string>, decided: ReadonlyArray<stri
     const then = was === undefined ? [] : [`${" ".repeat(17)}then   ${harmless(was)}`]
     return [...then, ...(is === undefined ? [] : [`${" ".repeat(17)}now    ${harmless(is)}`])]
   })
+}
+
+/** Why a record ends of a connection that goes on. */
+const endings: Readonly<Record<Format.Ending, string>> = {
+  closed: "it ends",
+  full: "it goes on in the next segment",
+  stopped: "it was recorded no longer",
+  lost: "there was no room for more; the next segment says how much is missing",
+  shrunk: "that is all that was kept of it"
 }
 
 /** What was said on a connection, and how it ended. */
@@ -158,8 +167,8 @@ class Account {
     }
   }
 
-  /** `isWhole`: the record has its end. */
-  lines(isWhole: boolean): ReadonlyArray<string> {
+  /** `end`: why the record ends, if it says so. */
+  lines(end: Format.Ending | undefined): ReadonlyArray<string> {
     const counts = (all: Map<string, number>) =>
       [...all]
         .toSorted(([, a], [, b]) => b - a)
@@ -168,7 +177,7 @@ class Account {
     return [
       ...(this.#heard.size === 0 ? [] : [`the peer said: ${counts(this.#heard)}`]),
       ...(this.#asked.size === 0 ? [] : [`this node asked: ${counts(this.#asked)}`]),
-      `after ${seconds(this.#lastAt)}: ${this.#ending ?? (isWhole ? "goes on in the next segment" : "the record is cut")}`
+      `after ${seconds(this.#lastAt)}: ${this.#ending ?? (end === undefined ? "the record is cut" : endings[end])}`
     ]
   }
 }
@@ -194,7 +203,7 @@ const replayOne = Effect.fnUntraced(function* (
     yield* Console.log(
       [
         connectionText(segment),
-        ...(difference === undefined ? account.lines(end !== undefined) : differenceLines(difference))
+        ...(difference === undefined ? account.lines(end) : [...difference.before, difference.step].flatMap(stepLines))
       ].join("\n")
     )
   }
@@ -238,42 +247,81 @@ const replayAll = Effect.fnUntraced(function* (path: string, json: boolean) {
 
 // -- looking for something -------------------------------------------------------------------------
 
-const find = Effect.fnUntraced(function* (path: string, property: Property.Property, text: string, shrinks: boolean) {
-  const files = yield* FileSystem.FileSystem
-  for (const file of yield* recordsAt(path, yield* shortName(path))) {
-    const name = yield* shortName(file)
-    const { entries, segment } = yield* whole(file, name)
-    if (shrinks) {
-      const shortest = yield* reading(name, () => Shrink.shrink(segment, entries, property))
-      if (shortest === undefined) continue
-      const fixture = `${file.replace(/\.ndjson$/, "")}.shrunk.ndjson`
-      const fixtureName = yield* shortName(fixture)
-      yield* files
-        .writeFileString(fixture, Shrink.textOf(segment, shortest), { flag: "wx", mode: 0o600 })
-        .pipe(
-          Effect.mapError(
-            ({ reason }) => new ReplayFailure({ message: `${fixtureName} cannot be written: ${reason._tag}.` })
-          )
-        )
-      const counts = `${shortest.length} of ${entries.length} events`
-      return yield* Console.log(`${name}: ${counts} still show ${harmless(text)}: ${fixtureName}`)
+/** What is looked for, and in which words. */
+interface Wanted {
+  readonly property: Property.Property
+  readonly text: string
+}
+
+/** Prints the first event of a record that shows it, and those before. `undefined` if none does. */
+const findIn = Effect.fnUntraced(function* (file: string, { property }: Wanted, json: boolean) {
+  const name = yield* shortName(file)
+  const { entries, segment } = yield* whole(file, name)
+  const found = yield* reading(name, () => {
+    const replay = new Replay.Replay(segment)
+    const steps: Array<Replay.Step> = []
+    for (const entry of entries) {
+      const step = replay.step(entry)
+      steps.push(step)
+      if (property(step, replay.transcript)) return steps
+      if (steps.length > Replay.shownBefore) steps.shift()
     }
-    const found = yield* reading(name, () => {
-      const replay = new Replay.Replay(segment)
-      const before: Array<Replay.Step> = []
-      for (const entry of entries) {
-        const step = replay.step(entry)
-        if (property(step, replay.transcript)) return { step, before }
-        before.push(step)
-        if (before.length > Replay.shownBefore) before.shift()
-      }
-      return undefined
+    return undefined
+  })
+  if (found === undefined) return undefined
+  if (!json) return Console.log([connectionText(segment), ...found.flatMap(stepLines)].join("\n"))
+  const events = found.map(({ decided, entry, number }) => ({ event: number, ...entry, now: decided }))
+  return Console.log(JSON.stringify({ file: name, connection: segment.connection, events }))
+})
+
+/** Writes the shortest record that still shows it beside the one it is of. `undefined` if nothing does. */
+const shrinkIn = Effect.fnUntraced(function* (file: string, { property, text }: Wanted, json: boolean) {
+  const name = yield* shortName(file)
+  const { entries, segment } = yield* whole(file, name)
+  const shortest = yield* reading(name, () => Shrink.shrink(segment, entries, property))
+  if (shortest === undefined) return undefined
+  const fixture = `${file.replace(/\.ndjson$/, "")}${shrunkEnding}`
+  const fixtureName = yield* shortName(fixture)
+  const counts = { events: shortest.length, of: entries.length }
+  const said = json
+    ? JSON.stringify({ file: name, ...counts, fixture: fixtureName })
+    : `${name}: ${counts.events} of ${counts.of} events still show ${harmless(text)}: ${fixtureName}`
+  return Effect.andThen(writeNew(fixture, fixtureName, Shrink.textOf(segment, shortest)), Console.log(said))
+})
+
+const writeNew = (file: string, name: string, text: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (files) => files.writeFileString(file, text, { flag: "wx", mode: 0o600 })).pipe(
+    Effect.mapError(({ reason }) => {
+      const why =
+        reason._tag === "AlreadyExists" ? "is there already: move or remove it" : `cannot be written: ${reason._tag}`
+      return new ReplayFailure({ message: `${name} ${why}.` })
     })
-    if (found === undefined) continue
-    const lines = [connectionText(segment), ...found.before.flatMap(stepLines), ...stepLines(found.step)]
-    return yield* Console.log(lines.join("\n"))
+  )
+
+/** In the first record that shows it. */
+const find = Effect.fnUntraced(function* (
+  path: string,
+  wanted: Wanted,
+  { json, shrink }: { readonly json: boolean; readonly shrink: boolean }
+) {
+  const name = yield* shortName(path)
+  const records = yield* recordsAt(path, name)
+  const [only = path, ...others] = records
+  // What was kept of a record is no place to look for what is in records.
+  const files = others.length === 0 ? [only] : records.filter((file) => !file.endsWith(shrunkEnding))
+  const unread: Array<ReplayFailure> = []
+  for (const file of files) {
+    const found = yield* Effect.catchTag(
+      shrink ? shrinkIn(file, wanted, json) : findIn(file, wanted, json),
+      "ReplayFailure",
+      (failure) => (files.length === 1 ? Effect.fail(failure) : Effect.sync(() => void unread.push(failure)))
+    )
+    if (found !== undefined) return yield* found
   }
-  return yield* new ReplayFailure({ message: `${yield* shortName(path)} never shows ${harmless(text)}.` })
+  const [first] = unread
+  const but = first === undefined ? "" : `, as far as it can be read: ${first.message.replace(/\.$/, "")}`
+  const more = unread.length > 1 ? `, and ${unread.length - 1} of ${files.length} likewise` : ""
+  return yield* new ReplayFailure({ message: `${name} never shows ${harmless(wanted.text)}${but}${more}.` })
 })
 
 export const replay = Command.make(
@@ -329,7 +377,7 @@ export const replay = Command.make(
           }
           return yield* walk({ title: connectionText(segment), steps, baseNanos: BigInt(segment.nanos), at })
         }
-        if (Option.isSome(until)) return yield* find(record, until.value.property, until.value.text, shrink)
+        if (Option.isSome(until)) return yield* find(record, until.value, { json, shrink })
         return yield* replayAll(record, json)
       })
     )

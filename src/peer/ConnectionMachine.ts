@@ -262,7 +262,8 @@ export class ConnectionMachine {
     if (from.answer !== undefined) {
       this.#answer = from.answer
       this.#answers = messagesOf(from.answer.response)
-      for (let said = 0; said < from.answer.said; said++) this.#answers.next()
+      let said = 0
+      while (said < from.answer.said && this.#answers.next().done !== true) said++
     }
     this.#addresses = from.addresses
     this.#overloadedAtNanos = from.overloadedAtNanos

@@ -212,7 +212,7 @@ export const Entry = Schema.Struct({
   at: Nanos,
   on: Event,
   /** Draws from [0, 1), in order. */
-  chance: Schema.optionalKey(Schema.Array(Schema.Number)),
+  chance: Schema.optionalKey(Schema.Array(Schema.Number.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)))),
   do: Schema.optionalKey(Schema.Array(Schema.String)),
   /** Nothing was decided: it ended in a bug of this node. */
   defect: Schema.optionalKey(Schema.String)

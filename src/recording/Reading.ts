@@ -34,21 +34,20 @@ const refuse = (reason: string): never => {
 
 const checked =
   <A>(schema: Schema.Codec<A, unknown>) =>
-  (value: unknown): A => {
+  (value: unknown, number: number): A => {
     const decoded = Schema.decodeUnknownResult(schema)(value)
-    return Result.isSuccess(decoded) ? decoded.success : refuse("has a line that says something else")
+    return Result.isSuccess(decoded) ? decoded.success : refuse(`has something in line ${number} that no record has`)
   }
 
 const segmentOf = checked(Format.Segment)
 const entryOf = checked(Format.Entry)
 const endOf = checked(Format.End)
 
-/** The JSON of a line. */
-export const parse = (line: string): unknown => {
+const parse = (line: string, number: number): unknown => {
   try {
     return JSON.parse(line)
   } catch {
-    return refuse("has a line that is no JSON")
+    return refuse(`has no JSON in line ${number}`)
   }
 }
 
@@ -57,19 +56,19 @@ const has = (value: unknown, key: string): boolean => typeof value === "object" 
 /** The first line. Throws `Unreadable`, also of another version. */
 export const segment = (line: string): Format.Segment => {
   if (!line.startsWith('{"format":')) return refuse("is no record")
-  const value = parse(line)
+  const value = parse(line, 1)
   const { format, version } = value as { readonly format: unknown; readonly version: unknown }
-  if (format !== Format.name) return refuse("is no record")
+  if (format !== Format.name || typeof version !== "number") return refuse("is no record")
   if (version !== Format.version) {
-    return refuse(`is a record of version ${String(version).slice(0, 20)}, and this program reads ${Format.version}`)
+    return refuse(`is a record of version ${version}, and this program reads ${Format.version}`)
   }
-  return segmentOf(value)
+  return segmentOf(value, 1)
 }
 
-/** Any other line. Throws `Unreadable`. */
-export const entry = (line: string): Format.Entry | Format.End => {
-  const value = parse(line)
-  return has(value, "end") ? endOf(value) : entryOf(value)
+/** Any other line, and which one. Throws `Unreadable`. */
+export const entry = (line: string, number: number): Format.Entry | Format.End => {
+  const value = parse(line, number)
+  return has(value, "end") ? endOf(value, number) : entryOf(value, number)
 }
 
 /** Reads the values of one segment. */

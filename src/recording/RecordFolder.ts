@@ -46,7 +46,7 @@ import { Recorder, type SegmentName, type Sink } from "./Recorder.ts"
 
 /** Where records go, and how much there may be of them. */
 export interface RecordOptions {
-  /** Made if it is not there; otherwise nothing but records may be in it. */
+  /** Made if it is not there; otherwise nothing but records, and what they were shrunk to, may be in it. */
   readonly directory: string
   /** Bodies of any length are kept, and not only those of up to `Format.keptBodyBytes`. Off unless told. */
   readonly keepsBodies?: boolean | undefined
@@ -95,6 +95,9 @@ const closeGrace = Duration.seconds(5)
 const maxJobs = 16_384
 
 const isRecord = (file: string): boolean => /^\d{8}T\d{6}Z-[0-9a-f]{4}-(n\d+-)?c\d+-\d+\.ndjson$/.test(file)
+
+/** A record, or what `replay --shrink` made of one, which stays and counts for nothing. */
+const isOfRecords = (file: string): boolean => isRecord(file.replace(/(\.shrunk)+\.ndjson$/, ".ndjson"))
 
 const lostSegments = (reason: "disk" | "memory") =>
   Metric.counter("network_effect.record.lost_segments", {
@@ -377,7 +380,7 @@ const prepare = Effect.fnUntraced(
   function* (directory: string) {
     const files = yield* FileSystem.FileSystem
     yield* files.makeDirectory(directory, { recursive: true, mode: 0o700 })
-    const others = (yield* files.readDirectory(directory)).filter((file) => !isRecord(file))
+    const others = (yield* files.readDirectory(directory)).filter((file) => !isOfRecords(file))
     if (others.length > 0) {
       return yield* new RecordFolderError({
         message: `--record ${directory} is a folder with other things in it: name a new or an empty one.`

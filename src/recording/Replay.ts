@@ -164,7 +164,8 @@ export class SegmentLines {
       this.#add(line)
       return undefined
     }
-    const entry = Reading.entry(line)
+    // The first event is in the second line.
+    const entry = Reading.entry(line, this.#events + 2)
     if ("end" in entry) {
       if (entry.crc32 !== this.#checksum || entry.events !== this.#events) {
         throw new Reading.Unreadable({ message: "was changed after it was recorded" })

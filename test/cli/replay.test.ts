@@ -69,6 +69,39 @@ describe.concurrent("replay", () => {
     assert.match(shown.output, /the peer says verack\n.*Unasked verack\n.*Close DuplicateHandshake\n$/)
   })
 
+  it("looks for something in a folder past a file that is empty, and not in what was shrunk before", async () => {
+    const folder = join(directory, "searched")
+    mkdirSync(folder)
+    writeFileSync(join(folder, "1.ndjson"), "")
+    writeFileSync(join(folder, "1.shrunk.ndjson"), record)
+    writeFileSync(join(folder, "2.ndjson"), record)
+    const found = await said("replay", folder, "--until", "message:verack", "--json")
+    assert.deepStrictEqual([found.code, found.errors], [0, []])
+    const { events, file } = JSON.parse(found.output)
+    assert.strictEqual(file, join(folder, "2.ndjson"))
+    assert.deepStrictEqual(events.at(-1), {
+      event: 7,
+      at: 0,
+      on: { message: "verack" },
+      do: ["Unasked verack", "Close DuplicateHandshake"],
+      now: ["Unasked verack", "Close DuplicateHandshake"]
+    })
+    const never = await said("replay", folder, "--until", "message:addr")
+    assert.deepStrictEqual(never.errors, [
+      `network-effect: ${folder} never shows message:addr, as far as it can be read: ${join(folder, "1.ndjson")} is empty.`
+    ])
+    assert.strictEqual(never.code, 1)
+  })
+
+  it("leaves a fixture that is there alone", async () => {
+    const again = file("again.ndjson", record)
+    const fixture = file("again.shrunk.ndjson", "mine")
+    const { code, errors } = await said("replay", again, "--until", "ending", "--shrink")
+    assert.deepStrictEqual(errors, [`network-effect: ${fixture} is there already: move or remove it.`])
+    assert.strictEqual(code, 1)
+    assert.strictEqual(readFileSync(fixture, "utf8"), "mine")
+  })
+
   it("says of a record that is cut where it is cut, and ends with 1", async () => {
     const cut = file("cut.ndjson", record.slice(0, record.lastIndexOf('{"end"') - 20))
     const { code, errors } = await said("replay", cut)

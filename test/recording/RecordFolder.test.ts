@@ -88,6 +88,17 @@ describe("a folder of records", () => {
     })
   )
 
+  it.live("is recorded to again with what was shrunk in it, which stays", () =>
+    Effect.gen(function* () {
+      yield* run({}, (records) => talkOn(records, 5))
+      const fixture = (files()[0] ?? "").replace(".ndjson", ".shrunk.ndjson")
+      writeFileSync(join(folder, fixture), "mine")
+      yield* run({ totalBytes: 1 }, (records) => talkOn(records, 5))
+      assert.strictEqual(files().length, 2)
+      assert.strictEqual(readFileSync(join(folder, fixture), "utf8"), "mine")
+    })
+  )
+
   it.live("has nothing else in it: what was there is left alone, and a sentence says what to name", () =>
     Effect.gen(function* () {
       writeFileSync(join(folder, "letters.txt"), "mine")

@@ -69,6 +69,7 @@ const cases: ReadonlyArray<readonly [what: string, text: string, problem: string
     record.replace('"version":1', '"version":2'),
     "is a record of version 2, and this program reads 1"
   ],
+  ["of a version that is none", record.replace('"version":1', '"version":"1"'), "is no record"],
   ["changed in an event", record.replace('"at":1500000000', '"at":1500000001'), "was changed after it was recorded"],
   ["changed at its beginning", record.replace('"services":"1"', '"services":"0"'), "was changed after it was recorded"],
   ["without an event", record.replace(/^.*"Quiet".*\n/m, ""), "was changed after it was recorded"],
@@ -76,14 +77,19 @@ const cases: ReadonlyArray<readonly [what: string, text: string, problem: string
   [
     "with a state that is none",
     record.replace('"phase":"Reading"', '"phase":"Dreaming"'),
-    "has a line that says something else"
+    "has something in line 1 that no record has"
   ],
   [
     "with an event that is none",
     record.replace('"_tag":"Request"', '"_tag":"Prayer"'),
-    "has a line that says something else"
+    "has something in line 5 that no record has"
   ],
-  ["with a line that is none", record.replace('{"at":0', '{"at":'), "has a line that is no JSON"],
+  [
+    "with chance that is none",
+    record.replace('"on":"Quiet"', '"on":"Quiet","chance":[1]'),
+    "has something in line 6 that no record has"
+  ],
+  ["with a line that is none", record.replace('{"at":0', '{"at":'), "has no JSON in line 2"],
   [
     "with a body that is none",
     record.replace('"message":"addr","body":"AQ', '"message":"addr","body":"//'),
@@ -106,6 +112,17 @@ describe("a record that is", () => {
     const { difference, end } = Replay.replay(text)
     assert.deepStrictEqual([difference, end], [undefined, "closed"])
     assert.include(text, `"Close ${tag}`)
+  })
+
+  it("of an answer that was said to its end, and more, begins there", () => {
+    const { recorder, sink } = memoryRecorder()
+    const { step } = talk(recorder.recording(""))
+    step({ _tag: "Message", message: Message.GetAddr() })
+    step({ _tag: "Close", error: new Peers.PeerEvicted(), failure: Exit.fail(new Peers.PeerEvicted()) })
+    const answering = '"phase":"Answering","answer":{"response":{"_tag":"TransactionIds","ids":[]},"said":9e15},'
+    const [first = ""] = (sink.segments()[0]?.text ?? "").replace('"phase":"Reading",', answering).split("\n")
+    const { difference } = Replay.replay(`${first}\n{"at":0,"on":"Written","do":["Yield","Read"]}\n`)
+    assert.isUndefined(difference)
   })
 
   it("cut is replayed up to there, and has no end", () => {
