@@ -188,7 +188,7 @@ export const Segment = Schema.Struct({
   /** Milliseconds since the Unix epoch. */
   startedMillis: Schema.Number,
   nanos: Schema.String.check(Schema.isPattern(/^-?\d{1,20}$/)),
-  /** Events of the connection before this one that are in no segment, for there was no room for them. */
+  /** Events of the connection before this one that are in no segment, for there was no room for them: those not told of before. */
   missed: Count,
   /** Whether bodies of any length are kept, and whether addresses are as they are. */
   bodies: Schema.Boolean,
@@ -219,7 +219,10 @@ export const Entry = Schema.Struct({
 })
 export type Entry = typeof Entry.Type
 
-/** Why a segment ends: with its connection, or before; `lost` when the disk or the memory for it were full. */
+/**
+ * Why a segment ends: with its connection, or before; `lost` when the disk or the memory for it were full. A disk that has no
+ * room for this line either leaves a segment without one.
+ */
 export const endings = ["closed", "full", "stopped", "lost", "shrunk"] as const
 export type Ending = (typeof endings)[number]
 

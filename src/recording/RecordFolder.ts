@@ -7,7 +7,8 @@
  *
  * Whole segments go, oldest first, when those of one connection, or all of them, become too many; those of earlier runs are
  * among them. What is to be written waits in memory up to `pendingBytes`. Beyond that, and when the disk refuses,
- * segments end and are counted; the node notices nothing.
+ * segments end and are counted; the node notices nothing. Such a segment says that it ends for want of room. When the disk has
+ * none for that either, it is without its last line, as that of a node that was killed.
  *
  * **Security**
  *
@@ -42,7 +43,7 @@ import * as LimitedLog from "../LimitedLog.ts"
 import { Recording } from "../peer/Recording.ts"
 import { Policy } from "../Policy.ts"
 import * as Pseudonyms from "./Pseudonyms.ts"
-import { Recorder, type SegmentName, type Sink } from "./Recorder.ts"
+import { type Contents, endLine, Recorder, type SegmentName, type Sink } from "./Recorder.ts"
 
 /** Where records go, and how much there may be of them. */
 export interface RecordOptions {
@@ -113,7 +114,13 @@ interface SegmentFile {
   readonly path: string
   /** Of which connection, unlike any other in the folder. */
   readonly connection: string
+  /** What it is counted as. */
   bytes: number
+  /** Bytes that were written, and what they are of the segment. */
+  length: number
+  contents: Contents
+  /** Hears of events that were not written. */
+  readonly lost: (events: number) => void
   isFailed: boolean
   isRemoved: boolean
 }
@@ -121,17 +128,30 @@ interface SegmentFile {
 interface Job {
   readonly file: SegmentFile
   readonly lines: Buffer
+  /** Of the segment up to their end. */
+  readonly contents: Contents
 }
 
-/** The lines of each file, in the order of their first ones. */
-const byFile = (jobs: ReadonlyArray<Job>): ReadonlyMap<SegmentFile, ReadonlyArray<Buffer>> => {
-  const pieces = new Map<SegmentFile, Array<Buffer>>()
-  for (const { file, lines } of jobs) {
-    const earlier = pieces.get(file)
-    if (earlier === undefined) pieces.set(file, [lines])
-    else earlier.push(lines)
+const nothing: Contents = { events: 0, crc32: 0 }
+
+/** What waits for one file. */
+interface Waiting {
+  readonly copies: Array<Buffer>
+  contents: Contents
+}
+
+/** In the order of their first lines. */
+const byFile = (jobs: ReadonlyArray<Job>): ReadonlyMap<SegmentFile, Waiting> => {
+  const files = new Map<SegmentFile, Waiting>()
+  for (const { contents, file, lines } of jobs) {
+    const earlier = files.get(file)
+    if (earlier === undefined) files.set(file, { copies: [lines], contents })
+    else {
+      earlier.copies.push(lines)
+      earlier.contents = contents
+    }
   }
-  return pieces
+  return files
 }
 
 /** What most connections that say much hand over at a time, and the rest of a line. */
@@ -214,8 +234,8 @@ export const make = Effect.fnUntraced(function* (
     if (bytesOf.get(file.connection) === 0) bytesOf.delete(file.connection)
     bytesOnDisk.updateUnsafe(total, context)
   }
-  const keep = (path: string, connection: string): SegmentFile => {
-    const file = { path, connection, bytes: 0, isFailed: false, isRemoved: false }
+  const keep = (path: string, connection: string, lost: SegmentFile["lost"] = () => {}): SegmentFile => {
+    const file = { path, connection, bytes: 0, length: 0, contents: nothing, lost, isFailed: false, isRemoved: false }
     kept.add(file)
     return file
   }
@@ -257,14 +277,31 @@ export const make = Effect.fnUntraced(function* (
   /** Opens when it is time to write. */
   const isDue = yield* Latch.make(false)
 
-  const write = Effect.fnUntraced(function* (file: SegmentFile, lines: Buffer) {
-    const isFirst = file.bytes === 0
+  const write = Effect.fnUntraced(function* (file: SegmentFile, lines: Buffer, contents: Contents) {
+    const isFirst = file.length === 0
     yield* files.writeFile(file.path, lines, { flag: isFirst ? "wx" : "a", mode: 0o600 })
+    file.length += lines.length
+    file.contents = contents
     const bytes = isFirst ? Math.max(lines.length, fileBytes) : lines.length
     file.bytes += bytes
     change(file, bytes)
     yield* trim(file)
   })
+
+  /** What the disk took of a write that it refused goes, and the segment gets its last line, if there is room for that. */
+  const mark = Effect.fnUntraced(
+    function* (file: SegmentFile, { reason }: PlatformError.PlatformError) {
+      if (file.length === 0) {
+        kept.delete(file)
+        // Somebody else's.
+        if (reason._tag === "AlreadyExists") return
+        return yield* files.remove(file.path)
+      }
+      yield* files.truncate(file.path, file.length)
+      yield* files.writeFile(file.path, endLine("lost", file.contents), { flag: "a" })
+    },
+    (marked) => Effect.ignore(marked)
+  )
 
   const refused = (file: SegmentFile, error: PlatformError.PlatformError) => {
     file.isFailed = true
@@ -282,9 +319,15 @@ export const make = Effect.fnUntraced(function* (
   const work = Effect.gen(function* () {
     yield* isDue.await
     isDue.closeUnsafe()
-    for (const [file, copies] of byFile(yield* Queue.takeAll(jobs))) {
+    for (const [file, { contents, copies }] of byFile(yield* Queue.takeAll(jobs))) {
       if (!file.isFailed && !file.isRemoved) {
-        yield* Effect.catch(write(file, blocks.joined(copies)), (error) => refused(file, error))
+        yield* Effect.catch(write(file, blocks.joined(copies), contents), (error) =>
+          Effect.andThen(refused(file, error), mark(file, error))
+        )
+      }
+      if (file.isFailed) {
+        file.lost(contents.events - file.contents.events)
+        file.contents = contents
       }
       pending -= lengthOf(copies)
       blocks.giveBack(copies)
@@ -292,30 +335,30 @@ export const make = Effect.fnUntraced(function* (
     if (isClosing && pending === 0) yield* Deferred.succeed(drained, undefined)
   })
 
-  const add = (file: SegmentFile, lines: Buffer, limit: number): boolean => {
+  const add = (file: SegmentFile, lines: Buffer, contents: Contents, limit: number): boolean => {
     if (file.isFailed || file.isRemoved || pending + lines.length > limit) return false
-    if (!Queue.offerUnsafe(jobs, { file, lines: blocks.copyOf(lines) })) return false
+    if (!Queue.offerUnsafe(jobs, { file, lines: blocks.copyOf(lines), contents })) return false
     pending += lines.length
     if (isClosing || pending > pendingBytes / 16) isDue.openUnsafe()
     return true
   }
 
   const sink: Sink = {
-    open: (name, nowNanos) => {
+    open: (name, nowNanos, lost) => {
       // Half of the room, so that one that is opened has some.
       if (pending > pendingBytes / 2) return undefined
       if (pausedUntilNanos !== undefined && nowNanos < pausedUntilNanos) return undefined
-      const file = keep(paths.join(options.directory, fileName(run, name)), connectionOf(run, name))
-      let isBegun = false
+      const file = keep(paths.join(options.directory, fileName(run, name)), connectionOf(run, name), lost)
+      let taken: Contents | undefined
       return {
-        write: (lines) => {
-          const isTaken = add(file, lines, pendingBytes)
-          if (isTaken) isBegun = true
+        write: (lines, contents) => {
+          const isTaken = add(file, lines, contents, pendingBytes)
+          if (isTaken) taken = contents
           else if (!file.isFailed && !file.isRemoved) lostSegments("memory").updateUnsafe(1, context)
           return isTaken
         },
         // The last line always finds room: it is short, and there is one for each file.
-        end: (line) => void (isBegun ? add(file, line, pendingBytes * 2) : kept.delete(file))
+        end: (line) => void (taken === undefined ? kept.delete(file) : add(file, line, taken, pendingBytes * 2))
       }
     }
   }

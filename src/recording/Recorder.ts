@@ -7,8 +7,9 @@
  *                                    Sink        RecordFolder, or memory
  *
  * A connection holds up to 64 KiB of lines, which whoever owns the recorder has handed over now and then, and at most twice
- * that of memory for them. Nothing here waits, and nothing here can fail the connection: what there is no room for, and what cannot be written
- * down, ends the segment. The next one says how many events are missing.
+ * that of memory for them. Nothing here waits, and nothing here can fail the connection: what there is no room for, and what
+ * cannot be written down, ends the segment. The next one says how many events are missing, those among them that a sink took
+ * and could not keep.
  *
  * **Security**
  *
@@ -42,21 +43,28 @@ export interface SegmentName {
   readonly segment: number
 }
 
+/** What the last line of a segment says of those before it. */
+export type Contents = Omit<Format.End, "end">
+
+/** The last line of a segment. */
+export const endLine = (end: Format.Ending, { crc32, events }: Contents): Buffer =>
+  Buffer.from(`${JSON.stringify({ end, events, crc32 } satisfies Format.End)}\n`, "latin1")
+
 /** Where the text of a segment goes. */
 export interface SegmentSink {
   /**
-   * Takes whole lines; the bytes are somebody else's when it has returned. `false`: there is no room for them, nor for anything
-   * after but the last line.
+   * Takes whole lines; the bytes are somebody else's when it has returned. `contents`: of the segment up to their end. `false`:
+   * there is no room for them, nor for anything after but the last line.
    */
-  readonly write: (lines: Buffer) => boolean
+  readonly write: (lines: Buffer, contents: Contents) => boolean
   /** Takes the last line; nothing follows. */
   readonly end: (line: Buffer) => void
 }
 
 /** Where segments go. */
 export interface Sink {
-  /** `undefined` while there is no room. */
-  readonly open: (name: SegmentName, nowNanos: bigint) => SegmentSink | undefined
+  /** `undefined` while there is no room. `lost` hears how many of the events that were taken could not be kept, when that is known. */
+  readonly open: (name: SegmentName, nowNanos: bigint, lost: (events: number) => void) => SegmentSink | undefined
 }
 
 /** Where a recorder writes, and what it leaves out. */
@@ -173,6 +181,10 @@ class RecordedConnection implements ConnectionRecord {
     return actions
   }
 
+  readonly #lost = (events: number): void => {
+    this.#missed += events
+  }
+
   flush(): void {
     if (!this.#handOver()) this.#end("lost")
   }
@@ -207,7 +219,7 @@ class RecordedConnection implements ConnectionRecord {
   #open(machine: ConnectionMachine, nowNanos: bigint): void {
     const { address, id, info, machine: options, node, number } = this.#subject
     const name = { node, connection: number, segment: this.#segment + 1 }
-    const sink = this.#recorder.sink.open(name, nowNanos)
+    const sink = this.#recorder.sink.open(name, nowNanos, this.#lost)
     if (sink === undefined) return
     this.#segment++
     this.#sink = sink
@@ -305,8 +317,9 @@ class RecordedConnection implements ConnectionRecord {
   #handOver(): boolean {
     if (this.#lines.length === 0) return true
     const lines = this.#lines.take(2 * chunkBytes)
-    if (this.#sink === undefined || !this.#sink.write(lines)) return false
-    this.#checksum = crc32(lines, this.#checksum)
+    const contents = { events: this.#events, crc32: crc32(lines, this.#checksum) }
+    if (this.#sink === undefined || !this.#sink.write(lines, contents)) return false
+    this.#checksum = contents.crc32
     this.#taken = this.#events
     return true
   }
@@ -317,8 +330,7 @@ class RecordedConnection implements ConnectionRecord {
     const isWhole = this.#handOver()
     this.#sink = undefined
     this.#missed += this.#events - this.#taken
-    const line: Format.End = { end: isWhole ? end : "lost", events: this.#taken, crc32: this.#checksum }
-    sink.end(Buffer.from(`${JSON.stringify(line)}\n`, "latin1"))
+    sink.end(endLine(isWhole ? end : "lost", { events: this.#taken, crc32: this.#checksum }))
   }
 }
 

@@ -118,8 +118,8 @@ describe("a folder of records", () => {
 
 const full = PlatformError.systemError({ _tag: "Unknown", module: "FileSystem", method: "writeFile" })
 
-/** A disk in memory that writes as `write` says. */
-const disk = (write: () => Effect.Effect<void, PlatformError.PlatformError>) => {
+/** A disk in memory that writes as `write` says; what it refuses is there by half. */
+const disk = (write: (bytes: number) => Effect.Effect<void, PlatformError.PlatformError>) => {
   const written = new Map<string, string>()
   const layer = FileSystem.layerNoop({
     makeDirectory: () => Effect.void,
@@ -127,10 +127,17 @@ const disk = (write: () => Effect.Effect<void, PlatformError.PlatformError>) => 
     chmod: () => Effect.void,
     access: () => Effect.void,
     remove: (path) => Effect.sync(() => written.delete(path)),
-    writeFile: (path, data) =>
-      Effect.map(write(), () => {
-        written.set(path, (written.get(path) ?? "") + Buffer.from(data).toString("latin1"))
-      })
+    truncate: (path, length) =>
+      Effect.sync(() => written.set(path, (written.get(path) ?? "").slice(0, Number(length)))),
+    writeFile: (path, data) => {
+      const text = Buffer.from(data).toString("latin1")
+      const add = (more: string) => Effect.sync(() => written.set(path, (written.get(path) ?? "") + more))
+      return write(text.length).pipe(
+        Effect.tapError(() => add(text.slice(0, text.length / 2))),
+        Effect.andThen(add(text)),
+        Effect.asVoid
+      )
+    }
   })
   return { written, layer: Layer.mergeAll(layer, Path.layer, NodeCrypto.layerSecureRandom, counted) }
 }
@@ -179,9 +186,10 @@ describe("a folder of records writes", () => {
 })
 
 describe("a disk that is", () => {
-  it.effect("full ends a segment, is counted, and the connection goes on; later there is another segment", () => {
+  /** A connection whose segment the disk refused to go on with, and the next one. Some 4,000 events. */
+  const refusing = (room: number) => {
     let isFull = false
-    const { layer, written } = disk(() => (isFull ? Effect.fail(full) : Effect.void))
+    const { layer, written } = disk((bytes) => (isFull && bytes > room ? Effect.fail(full) : Effect.void))
     return Effect.gen(function* () {
       const scope = yield* Scope.make()
       const records = yield* Scope.provide(RecordFolder.make({ directory: "/records" }), scope)
@@ -200,19 +208,53 @@ describe("a disk that is", () => {
       for (let i = 0; i < 10; i++) hears(ping)
       step({ _tag: "Message", message: { _tag: "Verack" } })
       yield* Scope.close(scope, Exit.void)
-      const [first, second, ...others] = [...written.values()].map((text) => Replay.replay(text))
-      assert(second !== undefined)
-      assert.deepStrictEqual(others, [])
-      // What was on the disk before is there, and ends where the disk did.
-      assert.strictEqual(first?.difference, undefined)
-      assert.isAbove(first?.events ?? 0, 300)
-      assert.strictEqual(first?.end, undefined)
-      assert.strictEqual(second.difference, undefined)
-      assert.strictEqual(second.end, "closed")
-      assert.strictEqual(second.segment.segment, 2)
-      assert.isAbove(second.segment.missed, 1000)
+      const verdicts = [...written.values()].map((text) => Replay.replay(text))
+      assert.deepStrictEqual(
+        verdicts.map(({ difference, end, segment }) => [difference, segment.segment, end]),
+        [
+          [undefined, 1, verdicts[0]?.end],
+          [undefined, 2, "closed"]
+        ]
+      )
+      const [first, second] = verdicts
+      return { ending: first?.end, events: first?.events, missed: second?.segment.missed, later: second?.events }
     }).pipe(Effect.provide(layer))
-  })
+  }
+
+  it.effect("full ends a segment, is counted, and the connection goes on; later there is another segment", () =>
+    Effect.map(refusing(100), ({ ending, events, later, missed }) => {
+      // What it took of the second 400 is not left.
+      assert.deepStrictEqual([ending, events, later], ["lost", 800, 21])
+      assert.strictEqual(missed, 2 * (400 + 1200))
+    })
+  )
+
+  it.effect("full to the last byte leaves a segment that is cut, and the next one says what is missing", () =>
+    Effect.map(refusing(0), ({ ending, events, later, missed }) => {
+      assert.deepStrictEqual([ending, events, later], [undefined, 800, 21])
+      assert.strictEqual(missed, 2 * (400 + 1200))
+    })
+  )
+
+  it.effect("full from the start leaves no empty files, and nothing of somebody else's goes", () =>
+    Effect.gen(function* () {
+      const exists = PlatformError.systemError({ _tag: "AlreadyExists", module: "FileSystem", method: "writeFile" })
+      for (const [error, left] of [
+        [full, 0],
+        [exists, 1]
+      ] as const) {
+        const { layer, written } = disk(() => Effect.fail(error))
+        const scope = yield* Scope.make()
+        const records = yield* RecordFolder.make({ directory: "/records" }).pipe(
+          Scope.provide(scope),
+          Effect.provide(layer)
+        )
+        talkOn(records, 10)
+        yield* Scope.close(scope, Exit.void)
+        assert.strictEqual(written.size, left)
+      }
+    })
+  )
 
   it.effect("slow costs no more memory than it may: segments end, are counted, and say so", () => {
     let release = () => {}
