@@ -10,7 +10,8 @@
  *
  * **What is kept of a message**
  *
- * `body` is what the peer sent after the header, in base64, addresses replaced by pseudonyms. Of a block, a transaction,
+ * `body` is what the peer sent after the header, in base64, addresses replaced by pseudonyms; words, such as the reason of a
+ * `reject`, are as they were. Of a block, a transaction,
  * headers or a filter of more than `keptBodyBytes` there is the length and the SHA-256 instead, and what a connection
  * decides by: the header of a block, the id of a transaction. Inventories, locators and addresses are kept whatever their
  * length, for it decides by each of them.

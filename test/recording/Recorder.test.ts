@@ -10,8 +10,12 @@ import { bob } from "../support/addresses.ts"
 import { life, type Seen } from "../peer/machineWorld.ts"
 import { hash, block, blockItem, transaction, txItem } from "../peer/items.ts"
 import { rig, settle, start, world } from "../peer/rig.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import * as Pseudonyms from "../../src/recording/Pseudonyms.ts"
+import type { RecorderOptions } from "../../src/recording/Recorder.ts"
+import { NetAddress } from "effect/net"
 import { longBlock, longHeaders, longTransaction } from "./bodies.ts"
-import { memoryRecorder, ping, talk } from "./talk.ts"
+import { info, memoryRecorder, ping, talk } from "./talk.ts"
 
 describe("a recorded connection", () => {
   it.effect("is replayed with the same actions, from the first message to its end", () =>
@@ -80,6 +84,70 @@ describe("a recorded connection", () => {
     const [segment] = sink.segments()
     assert.include(segment?.text, '"on":{"_tag":"Permitted","isAllowed":true},"defect":"Error"}')
     assert.deepStrictEqual(Replay.replay(segment?.text ?? "").difference, undefined)
+  })
+})
+
+describe("addresses", () => {
+  const [first, second] = ["198.51.100.7:8233", "[2001:db8::77:1234]:40001"].map((text) =>
+    PeerSocketAddress.fromStringUnsafe(text)
+  )
+  assert(first !== undefined && second !== undefined)
+  const gossiped = [first, second].map((address) => ({ address, services: 1n, lastSeenSeconds: 5 }))
+
+  /** Everything that has addresses in it, over the ends of segments. */
+  const texts = (options: Partial<RecorderOptions>) => {
+    const { recorder, sink } = memoryRecorder({ segmentBytes: 600, ...options })
+    const source = { connection: 1, address: first }
+    const { asks, hears, step } = talk(recorder.recording(""), { source, addresses: gossiped })
+    hears(Message.Addr({ addresses: gossiped }), ping)
+    // Those that are kept answer it.
+    step({ _tag: "Request", waiter: 1, request: { _tag: "Peers" } })
+    step({ _tag: "Quiet" })
+    asks(2, { _tag: "Peers" })
+    hears(Message.Addr({ addresses: gossiped }))
+    step({ _tag: "Message", message: Message.GetAddr() })
+    step({ _tag: "Answered", outcome: { _tag: "Answered", response: { _tag: "Peers", addresses: gossiped } } })
+    step({ _tag: "Written" })
+    hears(
+      Message.Version({
+        ...info.remote,
+        addressReceiver: { address: first, services: 1n },
+        addressFrom: { address: second, services: 1n }
+      })
+    )
+    return sink.segments().map(({ text }) => text)
+  }
+
+  /** In words, or as bytes in any text that may be base64. */
+  const isIn = (text: string, { address }: PeerSocketAddress.PeerSocketAddress) => {
+    const bytes = NetAddress.isIpv4Address(address)
+      ? NetAddress.ipv4ToOctets(address)
+      : NetAddress.ipv6ToOctets(address)
+    const kept = (text.match(/[A-Za-z0-9+/]{8,}={0,2}/g) ?? []).map((base64) => Buffer.from(base64, "base64"))
+    return text.includes(address.toString()) || kept.some((body) => body.includes(Buffer.from(bytes)))
+  }
+
+  it("are in no event, state or action, but pseudonyms that are the same in all of them", () => {
+    const hidden = texts({})
+    assert.isAtLeast(hidden.length, 5)
+    assert.deepStrictEqual(
+      hidden.filter((text) => isIn(text, first) || isIn(text, second)),
+      []
+    )
+    assert.deepStrictEqual(
+      hidden.map((text) => Replay.replay(text).difference),
+      hidden.map(() => undefined)
+    )
+    const [named = ""] = /198\.51\.\d+\.\d+:8233/.exec(hidden.join("")) ?? []
+    const all = hidden.join("").match(/198\.51\.\d+\.\d+:\d+/g) ?? []
+    assert.isAtLeast(all.length, 8)
+    assert.deepStrictEqual([...new Set(all)], [named])
+  })
+
+  it("are there when they are wanted", () => {
+    const shown = texts({ pseudonym: Pseudonyms.none, showsAddresses: true })
+    assert.isTrue(isIn(shown.join(""), first))
+    assert.isTrue(shown.some((text) => /"message":"addr","body":"[^"]+"/.test(text) && isIn(text, second)))
   })
 })
 
