@@ -144,6 +144,12 @@ interface Asked {
   isCancelled: boolean
 }
 
+/** The one that was taken, and when; and what tells its answer, if it has one. */
+interface Current extends Asked {
+  readonly takenNanos: bigint
+  readonly matcher: Matcher | undefined
+}
+
 /** All that a machine is, as values. One that is made of it, with the same options, goes on as this one does. */
 export interface Snapshot {
   readonly phase: Phase
@@ -164,7 +170,7 @@ export interface Snapshot {
   readonly alarmNanos: bigint | undefined
 }
 
-/** What the answer to the request that is out is told by, and until when. */
+/** Since when and until when the answer to the request that is out is waited for. */
 interface Waiting {
   readonly matcher: Matcher
   readonly sinceNanos: bigint
@@ -177,6 +183,13 @@ interface Advert {
   readonly waiter: Waiter
   readonly hash: BlockHash
   isCancelled: boolean
+}
+
+/** An answer of ours, and what is left to say of it. */
+interface Answering {
+  readonly response: Response
+  readonly messages: Iterator<Message, void>
+  said: number
 }
 
 /** What the connection is at: the answer it needs before anything else. */
@@ -198,17 +211,12 @@ export class ConnectionMachine {
   #requests: ReadonlyArray<Asked> = none
   #adverts: ReadonlyArray<Advert> = none
   /** Taken and not yet over. */
-  #current: Asked | undefined
+  #current: Current | undefined
   /** Set from when the message of `#current` was written. */
   #waiting: Waiting | undefined
-  #matcher: Matcher | undefined
-  /** When `#current` was taken. */
-  #takenNanos = 0n
   /** Taken and not yet written. */
   #advert: Advert | undefined
-  /** What is left to say of an answer of ours, and what it is of. */
-  #answers: Iterator<Message, void> | undefined
-  #answer: { readonly response: Response; readonly said: number } | undefined
+  #answer: Answering | undefined
   #addresses: AddressCache.AddressCache
   #overloadedAtNanos: bigint | undefined
   #alarmNanos: bigint | undefined
@@ -224,19 +232,17 @@ export class ConnectionMachine {
 
   /** What it is now. Later events change nothing of it. */
   get snapshot(): Snapshot {
-    const current = this.#current
-    const waiting = this.#waiting
     return {
       phase: this.#phase,
       requests: this.#requests.map((each) => ({ ...each })),
       adverts: this.#adverts.map((each) => ({ ...each })),
-      current: current === undefined ? undefined : { ...current, takenNanos: this.#takenNanos },
+      current: this.#current === undefined ? undefined : without("matcher", this.#current),
       waiting:
-        waiting === undefined
+        this.#waiting === undefined
           ? undefined
-          : { sinceNanos: waiting.sinceNanos, deadlineNanos: waiting.deadlineNanos, taken: [...waiting.taken] },
+          : { ...without("matcher", this.#waiting), taken: [...this.#waiting.taken] },
       advert: this.#advert === undefined ? undefined : { ...this.#advert },
-      answer: this.#answer,
+      answer: this.#answer === undefined ? undefined : without("messages", this.#answer),
       addresses: this.#addresses,
       overloadedAtNanos: this.#overloadedAtNanos,
       alarmNanos: this.#alarmNanos
@@ -248,22 +254,19 @@ export class ConnectionMachine {
     this.#requests = from.requests.map((each) => ({ ...each }))
     this.#adverts = from.adverts.map((each) => ({ ...each }))
     if (from.current !== undefined) {
-      const { takenNanos, ...current } = from.current
-      this.#current = current
-      this.#takenNanos = takenNanos
-      this.#matcher = ask(current.request, this.#options.source, takenNanos).matcher
-    }
-    if (from.waiting !== undefined && this.#matcher !== undefined) {
-      this.#waiting = { ...from.waiting, taken: [...from.waiting.taken], matcher: this.#matcher }
-      // A part changes what the matcher waits for, and the time has no say in it.
-      for (const message of from.waiting.taken) this.#matcher(message, from.waiting.sinceNanos)
+      const { matcher } = ask(from.current.request, this.#options.source, from.current.takenNanos)
+      this.#current = { ...from.current, matcher }
+      if (from.waiting !== undefined && matcher !== undefined) {
+        this.#waiting = { ...from.waiting, taken: [...from.waiting.taken], matcher }
+        // A part changes what the matcher waits for, and the time has no say in it.
+        for (const message of from.waiting.taken) matcher(message, from.waiting.sinceNanos)
+      }
     }
     this.#advert = from.advert === undefined ? undefined : { ...from.advert }
     if (from.answer !== undefined) {
-      this.#answer = from.answer
-      this.#answers = messagesOf(from.answer.response)
-      let said = 0
-      while (said < from.answer.said && this.#answers.next().done !== true) said++
+      const messages = messagesOf(from.answer.response)
+      this.#answer = { response: from.answer.response, messages, said: 0 }
+      while (this.#answer.said < from.answer.said && messages.next().done !== true) this.#answer.said++
     }
     this.#addresses = from.addresses
     this.#overloadedAtNanos = from.overloadedAtNanos
@@ -298,12 +301,18 @@ export class ConnectionMachine {
     return this.#waiting?.sinceNanos
   }
 
-  /** What is held, for whoever checks that it stays within its bounds. */
-  get held(): { readonly requests: number; readonly adverts: number; readonly addresses: number } {
+  /** What is held, for whoever checks that it stays within its bounds. `parts`: of the answer to the request that is out. */
+  get held(): {
+    readonly requests: number
+    readonly adverts: number
+    readonly addresses: number
+    readonly parts: number
+  } {
     return {
       requests: this.#requests.length + (this.#current === undefined ? 0 : 1),
       adverts: this.#adverts.length + (this.#advert === undefined ? 0 : 1),
-      addresses: this.#addresses.length
+      addresses: this.#addresses.length,
+      parts: this.#waiting?.taken.length ?? 0
     }
   }
 
@@ -352,6 +361,7 @@ export class ConnectionMachine {
         this.#written(event)
         break
       case "WriteFailed":
+        if (!isWriting(this.#phase)) this.#refuse(event)
         this.#fail(event.error)
         break
       case "Answered":
@@ -370,7 +380,11 @@ export class ConnectionMachine {
   }
 
   #expect(phase: Phase, event: Event): void {
-    if (this.#phase !== phase) throw new Error(`${event._tag} in the phase ${this.#phase}`)
+    if (this.#phase !== phase) this.#refuse(event)
+  }
+
+  #refuse(event: Event): never {
+    throw new Error(`${event._tag} in the phase ${this.#phase}`)
   }
 
   // -- what comes first ----------------------------------------------------------------------
@@ -424,15 +438,13 @@ export class ConnectionMachine {
     this.#requests = others.length === 0 ? none : others
     const { request, waiter } = oldest
     if (oldest.isCancelled) return this.#passOver(request._tag)
-    this.#current = oldest
-    this.#takenNanos = this.#now
     this.#count({ _tag: "Count", of: "requestSent", kind: request._tag })
     if (request._tag === "Peers" && this.#addresses.length > 0) {
       this.#respond(oldest, this.#takeAddresses([]))
       return this.#read()
     }
     const { matcher, message } = ask(request, this.#options.source, this.#now)
-    this.#matcher = matcher
+    this.#current = { waiter, request, isCancelled: false, takenNanos: this.#now, matcher }
     this.#send(message, "SendingRequest", waiter)
   }
 
@@ -473,7 +485,6 @@ export class ConnectionMachine {
   #becomeIdle(): void {
     this.#current = undefined
     this.#waiting = undefined
-    this.#matcher = undefined
   }
 
   #takeAddresses(fresh: AddressCache.AddressCache): Response {
@@ -527,14 +538,14 @@ export class ConnectionMachine {
       case "Answering":
         return this.#sayNext()
       default:
-        this.#expect("Replying", event)
+        return this.#refuse(event)
     }
   }
 
   #requestWritten(): void {
     const current = this.#current
-    const matcher = this.#matcher
     if (current === undefined) return
+    const { matcher } = current
     if (matcher === undefined) this.#respond(current, { _tag: "Nil" })
     else if (current.isCancelled) this.#becomeIdle()
     else {
@@ -607,8 +618,7 @@ export class ConnectionMachine {
     switch (outcome._tag) {
       case "Answered":
         this.#count({ _tag: "Count", of: "responseSent", kind: outcome.response._tag })
-        this.#answer = { response: outcome.response, said: 0 }
-        this.#answers = messagesOf(outcome.response)
+        this.#answer = { response: outcome.response, messages: messagesOf(outcome.response), said: 0 }
         return this.#sayNext()
       case "Overloaded":
         if (!this.#isDrawn()) return this.#ignore("ignoredForOverload")
@@ -632,12 +642,12 @@ export class ConnectionMachine {
 
   /** The next message of an answer: not made before the one in front is written. */
   #sayNext(): void {
-    const next = this.#answers?.next()
-    if (next !== undefined && next.done !== true) {
-      if (this.#answer !== undefined) this.#answer = { ...this.#answer, said: this.#answer.said + 1 }
+    const answer = this.#answer
+    const next = answer?.messages.next()
+    if (answer !== undefined && next !== undefined && next.done !== true) {
+      answer.said++
       return this.#send(next.value, "Answering")
     }
-    this.#answers = undefined
     this.#answer = undefined
     this.#actions.push({ _tag: "Yield" })
     this.#read()
@@ -671,7 +681,6 @@ export class ConnectionMachine {
     this.#requests = none
     this.#adverts = none
     this.#advert = undefined
-    this.#answers = undefined
     this.#answer = undefined
     this.#addresses = none
     this.#phase = "Closed"
@@ -695,5 +704,15 @@ const none: ReadonlyArray<never> = []
 const read: Action = { _tag: "Read" }
 const written: Settled = Exit.succeed(undefined)
 const stopped: Settled = Exit.fail(new ClientCancelledHeartbeatTask())
+
+/** Whether a message is being written in this phase. */
+export const isWriting = (phase: Phase): boolean =>
+  phase === "SendingRequest" || phase === "SendingAdvert" || phase === "Replying" || phase === "Answering"
+
+/** A copy that lacks what is made of the rest. */
+const without = <A extends object, K extends keyof A>(key: K, from: A): Omit<A, K> => {
+  const { [key]: _, ...rest } = from
+  return rest
+}
 
 const isWaitedFor = ({ isCancelled }: { readonly isCancelled: boolean }): boolean => !isCancelled

@@ -12,7 +12,7 @@
  * @module
  */
 import { crc32 } from "node:zlib"
-import type { ConnectionMachine, Event } from "../peer/ConnectionMachine.ts"
+import { type ConnectionMachine, type Event, isWriting } from "../peer/ConnectionMachine.ts"
 import type * as Format from "./Format.ts"
 import * as Pseudonyms from "./Pseudonyms.ts"
 import type { Property } from "./Property.ts"
@@ -46,7 +46,7 @@ const isPossible = (machine: ConnectionMachine, event: Event): boolean => {
       return machine.phase === "Asking"
     case "Written":
     case "WriteFailed":
-      return ["SendingRequest", "SendingAdvert", "Replying", "Answering"].includes(machine.phase)
+      return isWriting(machine.phase)
     case "Request":
       return machine.hasRoomFor(event.request._tag)
     default:

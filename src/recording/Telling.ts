@@ -191,10 +191,10 @@ export const ruleOf = (
     case "Quiet":
       if (has("Permit")) return "an advert goes after what the peer said, and only if it still may"
       if (has("Send")) return "a request goes when nothing else is to be done"
-      if (has("SetAlarm")) return "a request that is out is waited for until its time limit"
+      if (has("SetAlarm")) return waitsForAnswer
       if (has("Settle")) return "addresses the peer volunteered answer a request for addresses"
       if (has("Count")) return "what nobody waits for any more is passed over"
-      return "there is nothing to do until something happens"
+      return before.waiting === undefined ? "there is nothing to do until something happens" : waitsForAnswer
     case "Request":
       return has("Read")
         ? "what the peer has said comes before a new request"
@@ -227,6 +227,8 @@ export const ruleOf = (
       return "the first error is the one that everybody hears"
   }
 }
+
+const waitsForAnswer = "a request that is out is waited for until its time limit"
 
 const ruleOfAnswer = (outcome: string, actions: ReadonlyArray<Action>): string => {
   const isClosed = actions.some(({ _tag }) => _tag === "Close")

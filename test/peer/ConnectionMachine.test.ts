@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
 import * as Machine from "../../src/peer/ConnectionMachine.ts"
-import { ClientDropped } from "../../src/peer/Peer.ts"
+import { ClientDropped, ConnectionSendTimeout } from "../../src/peer/Peer.ts"
 import type { Request } from "../../src/peer/Request.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob } from "../support/addresses.ts"
@@ -73,6 +73,21 @@ describe("the order of work", () => {
     assert.deepStrictEqual(alice.step({ _tag: "Alarm" }, 0n), [])
     assert.deepStrictEqual(alice.step({ _tag: "Request", waiter: 1, request: { _tag: "Peers" } }, 0n), [])
     assert.throws(() => alice.step({ _tag: "Message", message: Message.GetAddr() }, 0n), "Message in the phase Asking")
+  })
+})
+
+describe("an answer to what was not asked for", () => {
+  it.each<Machine.Event>([
+    { _tag: "Written" },
+    { _tag: "WriteFailed", error: new ConnectionSendTimeout() },
+    { _tag: "Permitted", isAllowed: true },
+    { _tag: "Answered", outcome: { _tag: "Overloaded" } }
+  ])("is a bug of ours, and no end of the connection by itself: $_tag", (event) => {
+    const alice = machine()
+    assert.throws(() => alice.step(event, 0n), `${event._tag} in the phase Reading`)
+    assert.isFalse(alice.isClosed)
+    alice.step({ _tag: "Message", message: Message.GetAddr() }, 0n)
+    assert.throws(() => alice.step({ _tag: "Quiet" }, 0n), "Quiet in the phase Asking")
   })
 })
 

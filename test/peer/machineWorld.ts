@@ -41,6 +41,9 @@ const requests: ReadonlyArray<Request> = [
   { _tag: "PushTransaction", transaction: transaction(3), source: undefined }
 ]
 
+/** Blocks or transactions that one of them asks for. */
+const mostItems = 2
+
 /** A message of each kind, small: what a peer may say at any time. */
 export const smallMessages: ReadonlyArray<Message> = [
   Message.Inv({ items: [] }),
@@ -211,14 +214,15 @@ export const life = (seed: number, length: number, seen: Seen, recording?: Recor
           break
       }
     })
-    const { addresses, adverts, requests } = machine.held
+    const { addresses, adverts, parts, requests } = machine.held
     assert.ok(addresses <= limits.addressCacheCapacity)
+    assert.ok(parts < mostItems, "an answer that is all there is no longer kept")
     assert.ok(requests <= 3)
     assert.ok(adverts <= limits.advertQueueCapacity + 1)
     assert.strictEqual(machine.isClosed, isClosed)
     if (isClosed) {
       assert.deepStrictEqual(those("Placed", "Sending", "Out"), [], "everybody hears of the end")
-      assert.deepStrictEqual(machine.held, { requests: 0, adverts: 0, addresses: 0 })
+      assert.deepStrictEqual(machine.held, { requests: 0, adverts: 0, addresses: 0, parts: 0 })
       return
     }
     for (const [, { deadlineNanos }] of those("Out")) {

@@ -2,15 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
 import { type Walk, moved, view } from "../../src/cli/stepper.ts"
-import type * as Format from "../../src/recording/Format.ts"
 import * as Replay from "../../src/recording/Replay.ts"
+import * as Telling from "../../src/recording/Telling.ts"
 import { Unreadable } from "../../src/recording/Reading.ts"
 import { ConnectionMachine } from "../../src/peer/ConnectionMachine.ts"
 import * as Peers from "../../src/peer/Peer.ts"
 import { StreamClosed } from "../../src/transport/Transport.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob } from "../support/addresses.ts"
-import { memoryRecorder, ping, talk } from "./talk.ts"
+import { memoryRecorder, ping, talk, wholeOf } from "./talk.ts"
 
 /** The record of a peer that says a few things and then `verack` once more. */
 const record = (() => {
@@ -150,14 +150,8 @@ describe("a record that is", () => {
 })
 
 describe("a walk through a record", () => {
-  const lines = new Replay.SegmentLines()
-  const entries: Array<Format.Entry> = []
-  for (const line of Replay.linesOf(record)) {
-    const entry = lines.read(line)
-    if (entry !== undefined) entries.push(entry)
-  }
-  assert(lines.segment !== undefined)
-  const steps = Replay.walked(lines.segment, entries)
+  const { entries, segment } = wholeOf(record)
+  const steps = Replay.walked(segment, entries)
   const walk = (at: number): Walk => ({ title: "connection 1", steps, baseNanos: 0n, at })
   const lineOf = (at: number, head: string) =>
     view(walk(at))
@@ -178,6 +172,23 @@ describe("a walk through a record", () => {
     const waiting = steps.findIndex(({ event }) => event._tag === "Message" && event.message._tag === "Inv")
     assert.include(lineOf(waiting, "before"), "asks for MempoolTransactionIds until 21.500 s; addresses kept: 1")
     assert.strictEqual(lineOf(waiting, "rule"), "it answers MempoolTransactionIds")
+  })
+
+  it("says of silence what is waited for", () => {
+    const { recorder, sink } = memoryRecorder()
+    const { asks, hears, step } = talk(recorder.recording(""))
+    step({ _tag: "Quiet" })
+    // The alarm of the first is early enough for the second.
+    asks(1, { _tag: "MempoolTransactionIds" })
+    hears(Message.Inv({ items: [] }))
+    asks(2, { _tag: "MempoolTransactionIds" })
+    recorder.stop()
+    const { entries, segment } = wholeOf(sink.segments()[0]?.text ?? "")
+    const silent = Replay.walked(segment, entries).filter(({ actions }) => actions.length === 0)
+    assert.deepStrictEqual(
+      silent.map(({ actions, before, event, thrown }) => Telling.ruleOf(before, event, actions, thrown)),
+      ["there is nothing to do until something happens", "a request that is out is waited for until its time limit"]
+    )
   })
 
   it("goes forward and back, and from message to message, and not beyond its ends", () => {

@@ -1,7 +1,6 @@
 /** What one looks for in a record, and the shortest record that still shows it. */
 import { assert, describe, it } from "@effect/vitest"
 import { type Action, ConnectionMachine, type Event } from "../../src/peer/ConnectionMachine.ts"
-import type * as Format from "../../src/recording/Format.ts"
 import * as Property from "../../src/recording/Property.ts"
 import * as Replay from "../../src/recording/Replay.ts"
 import * as Shrink from "../../src/recording/Shrink.ts"
@@ -9,23 +8,12 @@ import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { bob } from "../support/addresses.ts"
 import { blockItem, hash, txId, txItem } from "../peer/items.ts"
-import { memoryRecorder, ping, talk } from "./talk.ts"
+import { memoryRecorder, ping, talk, wholeOf } from "./talk.ts"
 
 const property = (text: string): Property.Property => {
   const parsed = Property.parse(text)
   assert(parsed !== undefined, text)
   return parsed
-}
-
-const linesOf = (text: string) => {
-  const lines = new Replay.SegmentLines()
-  const entries: Array<Format.Entry> = []
-  for (const line of Replay.linesOf(text)) {
-    const entry = lines.read(line)
-    if (entry !== undefined) entries.push(entry)
-  }
-  assert(lines.segment !== undefined)
-  return { segment: lines.segment, entries }
 }
 
 const addr = Message.Addr({ addresses: [{ address: bob, services: 1n, lastSeenSeconds: 0 }] })
@@ -53,7 +41,7 @@ const longRecord = (count: number) => {
     }
   }
   recorder.stop()
-  return linesOf(sink.segments()[0]?.text ?? "")
+  return wholeOf(sink.segments()[0]?.text ?? "")
 }
 
 /** Goes wrong at the third ping after an `addr`, while a request of ours is out. */

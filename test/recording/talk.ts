@@ -1,12 +1,15 @@
 /** One recorded connection, told event by event; what the peer says is written out. */
+import assert from "node:assert/strict"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import * as Machine from "../../src/peer/ConnectionMachine.ts"
 import type { ConnectionInfo } from "../../src/peer/Peer.ts"
 import type { Recording } from "../../src/peer/Recording.ts"
 import { defaults } from "../../src/Policy.ts"
+import type * as Format from "../../src/recording/Format.ts"
 import { MemorySink } from "../../src/recording/MemorySink.ts"
 import * as Pseudonyms from "../../src/recording/Pseudonyms.ts"
 import { Recorder, type RecorderOptions } from "../../src/recording/Recorder.ts"
+import * as Replay from "../../src/recording/Replay.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { alice, bob } from "../support/addresses.ts"
 
@@ -80,3 +83,15 @@ export const talk = (recording: Recording | undefined, options: Partial<Machine.
 }
 
 export const ping = Message.Ping({ nonce: 5n })
+
+/** A segment with all of its events. */
+export const wholeOf = (text: string) => {
+  const lines = new Replay.SegmentLines()
+  const entries: Array<Format.Entry> = []
+  for (const line of Replay.linesOf(text)) {
+    const entry = lines.read(line)
+    if (entry !== undefined) entries.push(entry)
+  }
+  assert.ok(lines.segment !== undefined)
+  return { segment: lines.segment, entries }
+}
