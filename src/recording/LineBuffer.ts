@@ -86,9 +86,9 @@ export class LineBuffer {
     this.#length = end
   }
 
-  /** Ends the line. Returns its bytes, the end among them. */
-  endLine(): number {
-    this.put("\n")
+  /** Ends the line with what is its end. Returns its bytes, those among them. */
+  endLine(end: Piece = newline): number {
+    this.putPiece(end)
     const length = this.#length - this.#lineStart
     this.#lineStart = this.#length
     return length
@@ -121,6 +121,7 @@ export class LineBuffer {
 }
 
 const none = Buffer.alloc(0)
+const newline = piece("\n")
 const billion = 1_000_000_000
 const mostDigits = 10
 const powersOfTen = Array.from({ length: mostDigits }, (_, power) => 10 ** power)

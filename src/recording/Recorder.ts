@@ -279,26 +279,13 @@ class RecordedConnection implements ConnectionRecord {
     // Half of all lines.
     const isPlain = actions !== undefined && this.#draws.length === 0
     const frequent = isPlain ? frequentLine(event, actions) : undefined
-    if (frequent !== undefined) {
-      lines.putPiece(frequent)
-      this.#added(lines.endLine())
-      return
-    }
-    lines.putPiece(texts.on)
+    if (frequent !== undefined) return this.#added(lines.endLine(frequent))
     transcript.putEvent(lines, event)
     if (this.#draws.length > 0) lines.put(`,"chance":[${this.#draws.join()}]`)
-    if (actions === undefined) lines.put(`,"defect":${ascii(JSON.stringify(nameOf(thrown)))}`)
-    else if (actions.length > 0) {
-      lines.putPiece(texts.do)
-      transcript.putAction(lines, actions[0]!)
-      for (let i = 1; i < actions.length; i++) {
-        lines.putPiece(texts.and)
-        transcript.putAction(lines, actions[i]!)
-      }
-      lines.put('"]')
-    }
-    lines.put("}")
-    this.#added(lines.endLine())
+    if (actions === undefined) {
+      lines.put(`,"defect":${ascii(JSON.stringify(nameOf(thrown)))}}`)
+      this.#added(lines.endLine())
+    } else this.#added(lines.endLine(transcript.putActions(lines, actions)))
     if (actions?.at(-1)?._tag !== "Close") return
     this.#end("closed")
     this.#isStopped = true
@@ -336,15 +323,12 @@ class RecordedConnection implements ConnectionRecord {
 
 const texts = {
   at: piece('{"at":'),
-  on: piece(',"on":'),
-  do: piece(',"do":["'),
-  and: piece('","'),
-  quiet: piece(',"on":"Quiet"}'),
-  quietRead: piece(',"on":"Quiet","do":["Read"]}'),
-  written: piece(',"on":"Written"}'),
-  writtenRead: piece(',"on":"Written","do":["Read"]}'),
-  alarm: piece(',"on":"Alarm"}'),
-  alarmRead: piece(',"on":"Alarm","do":["Read"]}')
+  quiet: piece(',"on":"Quiet"}\n'),
+  quietRead: piece(',"on":"Quiet","do":["Read"]}\n'),
+  written: piece(',"on":"Written"}\n'),
+  writtenRead: piece(',"on":"Written","do":["Read"]}\n'),
+  alarm: piece(',"on":"Alarm"}\n'),
+  alarmRead: piece(',"on":"Alarm","do":["Read"]}\n')
 }
 
 /** What is left to say after the time of an event that has nothing in it, and at most the wish to read. */

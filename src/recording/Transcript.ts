@@ -20,7 +20,7 @@ import type { GossipedAddress } from "../wire/AddressCodec.ts"
 import { commandOf, encodeBody, type Message } from "../wire/Message.ts"
 import type * as Format from "./Format.ts"
 import { keptBodyBytes } from "./Format.ts"
-import { LineBuffer, piece, Pieces } from "./LineBuffer.ts"
+import { LineBuffer, type Piece, piece, Pieces } from "./LineBuffer.ts"
 import type { Pseudonym } from "./Pseudonyms.ts"
 import {
   by,
@@ -72,12 +72,13 @@ export class Transcript {
   }
 
   nanos(at: bigint): number {
-    return Number(at - this.#baseNanos)
+    // Of so many bits, and then the difference is not made in memory only to become a number.
+    return Number(BigInt.asIntN(64, at - this.#baseNanos))
   }
 
   // -- events ----------------------------------------------------------------------------------
 
-  /** An event as JSON, into a line. */
+  /** An event, into a line behind its time. */
   putEvent(lines: LineBuffer, event: Event): void {
     switch (event._tag) {
       case "Quiet":
@@ -89,13 +90,11 @@ export class Transcript {
       case "Request":
         lines.putPiece(requests.begin)
         lines.putWhole(event.waiter)
-        lines.putPiece(requests.middle)
-        this.#putRequested(lines, event.request)
-        return lines.put("}")
+        return this.#putRequested(lines, event.request)
       case "Answered":
         return this.#putOutcome(lines, event.outcome)
       default:
-        return lines.put(JSON.stringify(this.#rareEvent(event)))
+        return putJson(lines, this.#rareEvent(event))
     }
   }
 
@@ -107,9 +106,11 @@ export class Transcript {
       case "Ping":
         lines.putPiece(requests.ping)
         lines.put(String(request.nonce))
-        return lines.put('"}')
+        return lines.put('"}}')
       default:
-        return lines.put(JSON.stringify(this.#request(request)))
+        lines.putPiece(requests.middle)
+        lines.put(JSON.stringify(this.#request(request)))
+        return lines.put("}")
     }
   }
 
@@ -117,7 +118,7 @@ export class Transcript {
     const response = outcome._tag === "Answered" ? outcome.response : undefined
     if (response?._tag === "Nil") return lines.putPiece(answeredNothing)
     if (response?._tag === "TransactionIds" && response.ids.length === 0) return lines.putPiece(answeredNoIds)
-    lines.put(JSON.stringify({ _tag: "Answered", outcome: this.#outcome(outcome) } satisfies Format.Event))
+    putJson(lines, { _tag: "Answered", outcome: this.#outcome(outcome) })
   }
 
   #putMessage(lines: LineBuffer, message: Message): void {
@@ -137,7 +138,7 @@ export class Transcript {
       case "Tx":
       case "Headers":
       case "FilterLoad":
-        return lines.put(JSON.stringify(this.#long(message)))
+        return putJson(lines, this.#long(message))
       default:
         return putBody(lines, message, this.#body(message))
     }
@@ -348,48 +349,69 @@ export class Transcript {
   /** What an action is, and what it is about. */
   action(action: Action): string {
     const lines = new LineBuffer()
-    this.putAction(lines, action)
+    this.#putAction(lines, action, alone)
     lines.endLine()
     return lines.take(0).toString("latin1").slice(0, -1)
   }
 
-  /** The same into a line. Nothing in it needs escapes in JSON. */
-  putAction(lines: LineBuffer, action: Action): void {
+  /** What was decided, into a line behind its event. Returns what ends the line. */
+  putActions(lines: LineBuffer, actions: ReadonlyArray<Action>): Piece {
+    const last = actions.length - 1
+    if (last < 0) return ends.ofLine
+    for (let i = 0; i < last; i++) this.#putAction(lines, actions[i]!, i === 0 ? first : next)
+    const place = last === 0 ? first : next
+    // With this half of all lines end.
+    if (actions[last]!._tag === "Read") return ends.ofRead[place]
+    this.#putAction(lines, actions[last]!, place)
+    return ends.ofActions
+  }
+
+  /** Nothing in it needs escapes in JSON. */
+  #putAction(lines: LineBuffer, action: Action, place: Place): void {
     switch (action._tag) {
       case "Send":
-        lines.putPiece(sends.of(commandOf(action.message)))
+        lines.putPiece(sends[place].of(commandOf(action.message)))
         putContent(lines, this.#said(action.message))
         if (action.waiter === undefined) return
         lines.putPiece(forWaiter)
         return lines.putWhole(action.waiter)
       case "Ask":
-        lines.putPiece(asks.of(action.request._tag))
+        lines.putPiece(asks[place].of(action.request._tag))
         return putContent(lines, this.#asked(action.request))
       case "Settle":
-        lines.putPiece(settle)
+        lines.putPiece(settle[place])
         lines.putWhole(action.waiter)
-        return putContent(lines, this.#settled(action.exit))
+        return this.#putSettled(lines, action.exit)
       case "Unasked":
-        return lines.putPiece(unasked.of(commandOf(action.message)))
+        return lines.putPiece(unasked[place].of(commandOf(action.message)))
       case "Read":
       case "Permit":
       case "Yield":
-        return lines.put(action._tag)
+        return lines.putPiece(plain[place].of(action._tag))
       case "Count":
-        return lines.putPiece(action.kind === undefined ? counts.of(action.of) : countsOf[action.of].of(action.kind))
+        return lines.putPiece(
+          action.kind === undefined ? counts[place].of(action.of) : countsOf[action.of][place].of(action.kind)
+        )
       case "Report":
-        lines.put("Report")
+        lines.putPiece(plain[place].of("Report"))
         putContent(lines, this.#report(action.report))
         if (action.waiter === undefined) return
         lines.putPiece(forWaiter)
         return lines.putWhole(action.waiter)
       case "SetAlarm":
-        return lines.put(`SetAlarm ${this.nanos(action.atNanos)}`)
+        lines.putPiece(plain[place].of("SetAlarm "))
+        return lines.put(String(this.nanos(action.atNanos)))
       case "Close":
-        lines.put("Close")
+        lines.putPiece(plain[place].of("Close"))
         putContent(lines, textOfError(action.error))
         return defectOf(action.failure) === undefined ? undefined : lines.put(" by a defect")
     }
+  }
+
+  #putSettled(lines: LineBuffer, exit: Settled): void {
+    const response = Exit.isSuccess(exit) ? exit.value : undefined
+    if (response?._tag === "TransactionIds" && response.ids.length === 0) return lines.putPiece(settledNoIds)
+    putContent(lines, this.#settled(exit))
   }
 
   /** What a message of ours says. */
@@ -513,47 +535,76 @@ const putBody = (lines: LineBuffer, message: Message, body: Buffer): void => {
   lines.putPiece(bodyEnds)
 }
 
+const putJson = (lines: LineBuffer, event: Format.Event): void => {
+  lines.putPiece(on)
+  lines.put(JSON.stringify(event))
+}
+
 // -- what is written again and again -------------------------------------------------------------
 
-const simple = { Quiet: piece('"Quiet"'), Written: piece('"Written"'), Alarm: piece('"Alarm"') }
+// Each piece as long as it can be: to copy one costs the same whatever its length.
+
+const on = piece(',"on":')
+const onPiece = (json: string): Piece => piece(`,"on":${json}`)
+
+const simple = { Quiet: onPiece('"Quiet"'), Written: onPiece('"Written"'), Alarm: onPiece('"Alarm"') }
 
 /** Messages that have nothing in them. */
 const bare = {
-  Verack: piece('{"message":"verack"}'),
-  GetAddr: piece('{"message":"getaddr"}'),
-  Mempool: piece('{"message":"mempool"}'),
-  FilterClear: piece('{"message":"filterclear"}')
+  Verack: onPiece('{"message":"verack"}'),
+  GetAddr: onPiece('{"message":"getaddr"}'),
+  Mempool: onPiece('{"message":"mempool"}'),
+  FilterClear: onPiece('{"message":"filterclear"}')
 }
-const emptyInv = piece('{"message":"inv","body":"AA=="}')
-const messages = new Pieces('{"message":"')
+const emptyInv = onPiece('{"message":"inv","body":"AA=="}')
+const messages = new Pieces(',"on":{"message":"')
 const bodyBegins = piece('","body":"')
 const bodyEnds = piece('"}')
 const scratch = Buffer.alloc(8)
 
 const requests = {
-  begin: piece('{"_tag":"Request","waiter":'),
+  begin: onPiece('{"_tag":"Request","waiter":'),
   middle: piece(',"request":'),
-  Peers: piece('{"_tag":"Peers"}'),
-  MempoolTransactionIds: piece('{"_tag":"MempoolTransactionIds"}'),
-  ping: piece('{"_tag":"Ping","nonce":"')
+  Peers: piece(',"request":{"_tag":"Peers"}}'),
+  MempoolTransactionIds: piece(',"request":{"_tag":"MempoolTransactionIds"}}'),
+  ping: piece(',"request":{"_tag":"Ping","nonce":"')
 }
-const answeredNothing = piece('{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"Nil"}}}')
-const answeredNoIds = piece(
+const answeredNothing = onPiece('{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"Nil"}}}')
+const answeredNoIds = onPiece(
   '{"_tag":"Answered","outcome":{"_tag":"Answered","response":{"_tag":"TransactionIds","ids":[]}}}'
 )
 
-const sends = new Pieces("Send ")
-const asks = new Pieces("Ask ")
-const unasked = new Pieces("Unasked ")
-const settle = piece("Settle ")
+/** Where an action is: by itself, the first of a line, or behind another one. */
+type Place = 0 | 1 | 2
+const [alone, first, next] = [0, 1, 2] as const
+const before = ["", ',"do":["', '","'] as const
+
+const inPlaces = <A>(make: (before: string) => A): Readonly<Record<Place, A>> => [
+  make(before[alone]),
+  make(before[first]),
+  make(before[next])
+]
+const actions = (name: string) => inPlaces((before) => new Pieces(before + name))
+
+const ends = {
+  ofLine: piece("}\n"),
+  ofActions: piece('"]}\n'),
+  ofRead: inPlaces((before) => piece(`${before}Read"]}\n`))
+}
+const plain = actions("")
+const sends = actions("Send ")
+const asks = actions("Ask ")
+const unasked = actions("Unasked ")
+const settle = inPlaces((before) => piece(`${before}Settle `))
+const settledNoIds = piece(" TransactionIds")
 const forWaiter = piece(" for ")
-const counts = new Pieces("Count ")
+const counts = actions("Count ")
 const countsOf = {
-  requestSent: new Pieces("Count requestSent "),
-  requestCanceled: new Pieces("Count requestCanceled "),
-  requestReceived: new Pieces("Count requestReceived "),
-  responseSent: new Pieces("Count responseSent "),
-  responseReceived: new Pieces("Count responseReceived ")
+  requestSent: actions("Count requestSent "),
+  requestCanceled: actions("Count requestCanceled "),
+  requestReceived: actions("Count requestReceived "),
+  responseSent: actions("Count responseSent "),
+  responseReceived: actions("Count responseReceived ")
 }
 
 const isHeaders = (body: Body): body is ReadonlyArray<BlockHeader> => Array.isArray(body)
