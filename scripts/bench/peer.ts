@@ -4,8 +4,11 @@
  *
  *     npm run bench -- peer [--seconds 3] [--idle 1000,10000] [--record]
  *
- * With --record the round trips are measured in short turns with nobody recording and with both ends recorded to a folder
- * of their own, which is removed afterwards; nothing else is measured then. --seconds is the time of all turns of one kind.
+ * With --record the round trips are measured in short turns with nobody recording, with one end recorded and with both, to a
+ * folder of their own, which is removed afterwards; nothing else is measured then. --seconds is the time of all turns of one
+ * kind. One end is what a request meets between a node that records and a peer that does not, when they share a processor; both
+ * ends are the dearest there can be, for all that the processor does is recorded: what recording adds to a node's own time. Of
+ * each turn the ratio to the one beside it is taken, and of those the middle one.
  *
  * A round trip is `mempool` and the empty `inv` that answers it: both ends are connections of ours and share one process,
  * as both ends of the bare echo do. Idle peers are held by a second process, which needs as many open files as there are
@@ -18,7 +21,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
-import { Deferred, Effect, Exit, Layer, Result } from "effect"
+import { Context, Deferred, Effect, Exit, Layer, Result } from "effect"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
@@ -174,72 +177,83 @@ const listen = Effect.flatMap(InboundTransport, (transport) =>
 
 const trip = (peer: Peer) => Effect.orDie(peer.request({ _tag: "MempoolTransactionIds" }))
 
+/** What an end of a connection is made in: with somebody who records, or without. */
+interface Ends {
+  readonly dials: Context.Context<never>
+  readonly accepts: Context.Context<never>
+}
+
+const neither: Ends = { dials: Context.empty(), accepts: Context.empty() }
+
 /** Connections of ours, that are there as long as the scope. */
-const connected = Effect.fnUntraced(function* (count: number) {
+const connected = Effect.fnUntraced(function* (count: number, { accepts, dials }: Ends) {
   const transport = yield* OutboundTransport
   const listener = yield* listen
   const connection = yield* connecting
   const peers: Array<Peer> = []
   for (let i = 0; i < count; i++) {
-    peers.push(yield* Effect.flatMap(transport.dial(listener.address), connection))
-    yield* Effect.flatMap(listener.accept, connection)
+    const dialled = yield* transport.dial(listener.address)
+    peers.push(yield* Effect.provideContext(connection(dialled), dials))
+    const accepted = yield* listener.accept
+    yield* Effect.provideContext(connection(accepted), accepts)
   }
   return peers
 })
 
 /** Requests through connections of ours; those of the first second, or less, count for nothing. */
 const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
-  const peers = yield* connected(count)
+  const peers = yield* connected(count, neither)
   yield* rate(peers, Math.min(1, seconds / 2), trip)
   return yield* rate(peers, seconds, trip)
 }, Effect.scoped)
 
-/** Turns that are compared, each of both, after some that count for nothing. */
+/** Turns that are compared, each of all kinds, after some that count for nothing. */
 const turns = { warm: 5, counted: 40 }
 
-/** What recording costs: the same round trips without and with, in short turns, so that what else the machine does is of both. */
+/** What recording costs: the same round trips without and with, in short turns, so that what else the machine does is of all. */
 const recordedRates = Effect.fnUntraced(function* (seconds: number) {
   const rows: Array<Record<string, string | number>> = []
   for (const count of peerCounts) {
-    const plain: Array<Trips> = []
-    const recorded: Array<Trips> = []
     const folder = yield* Effect.sync(() => mkdtempSync(join(tmpdir(), "network-effect-bench-")))
     const recording = RecordFolder.layerRecording({ directory: folder, totalBytes: recordedBytes }).pipe(
       Layer.provide([NodeFileSystem.layer, NodePath.layer, NodeCrypto.layerSecureRandom])
     )
-    yield* Effect.scoped(
+    const measured = yield* Effect.scoped(
       Effect.gen(function* () {
-        const withoutRecord = yield* connected(count)
-        const withRecord = yield* Effect.provideContext(connected(count), yield* Layer.build(recording))
-        const turn = seconds / turns.counted
+        const recorded = yield* Layer.build(recording)
+        const kinds = [neither, { dials: recorded, accepts: Context.empty() }, { dials: recorded, accepts: recorded }]
+        const kept = yield* Effect.forEach(kinds, (ends) =>
+          Effect.map(connected(count, ends), (peers) => ({ peers, trips: new Array<Trips>() }))
+        )
         for (let i = -turns.warm; i < turns.counted; i++) {
-          const first = yield* rate(withoutRecord, turn, trip)
-          const second = yield* rate(withRecord, turn, trip)
-          if (i < 0) continue
-          plain.push(first)
-          recorded.push(second)
+          for (const { peers, trips } of kept) {
+            const turn = yield* rate(peers, seconds / turns.counted, trip)
+            if (i >= 0) trips.push(turn)
+          }
         }
+        return kept.map(({ trips }) => trips)
       })
     )
     const bytes = readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0)
     rmSync(folder, { recursive: true })
-    const median = (values: ReadonlyArray<number>) =>
-      values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
-    const ratio = (of: (trips: Trips) => number) =>
-      median(recorded.map((trips, round) => of(trips) / of(plain[round] ?? trips)))
-    const percent = (share: number) => `${Math.round(1000 * share) / 10} %`
+    const [plain = [], one = [], both = []] = measured
+    const shares = (recorded: ReadonlyArray<Trips>, of: (trips: Trips) => number) =>
+      `${Math.round(1000 * median(recorded.map((trips, round) => of(trips) / of(plain[round] ?? trips)))) / 10} %`
     rows.push({
       peers: count,
       "not recorded": perSecond(median(plain.map(({ rate }) => rate))),
-      recorded: perSecond(median(recorded.map(({ rate }) => rate))),
-      share: percent(ratio(({ rate }) => rate)),
+      "one end": shares(one, ({ rate }) => rate),
+      "both ends": shares(both, ({ rate }) => rate),
       "CPU µs each": median(plain.map(({ cpuMicros }) => cpuMicros)).toFixed(1),
-      "CPU recorded": percent(ratio(({ cpuMicros }) => cpuMicros)),
+      "CPU, one end": shares(one, ({ cpuMicros }) => cpuMicros),
+      "CPU, both ends": shares(both, ({ cpuMicros }) => cpuMicros),
       "MB left": Math.round(bytes / 1e6)
     })
   }
   console.table(rows)
 })
+
+const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 
 /** As much as a record may become in a node by default would fill small disks here. */
 const recordedBytes = 100 * 1_048_576
