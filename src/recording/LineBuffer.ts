@@ -20,19 +20,22 @@ export type Piece = Uint8Array
 export const piece = (text: string): Piece => Buffer.from(text, "latin1")
 
 /** Pieces that begin alike, each made when it is first asked for: names are few. */
-export class Pieces {
+export class Pieces<Name extends string> {
   readonly #prefix: string
-  readonly #made: Record<string, Piece> = {}
+  readonly #textOf: (name: Name) => string
+  readonly #made = new Map<Name, Piece>()
 
-  constructor(prefix: string) {
+  /** `textOf` says what stands for a name; the name itself unless told. */
+  constructor(prefix: string, textOf: (name: Name) => string = (name) => name) {
     this.#prefix = prefix
+    this.#textOf = textOf
   }
 
-  of(name: string): Piece {
-    const made = this.#made[name]
+  of(name: Name): Piece {
+    const made = this.#made.get(name)
     if (made !== undefined) return made
-    const first = piece(this.#prefix + name)
-    this.#made[name] = first
+    const first = piece(this.#prefix + this.#textOf(name))
+    this.#made.set(name, first)
     return first
   }
 }

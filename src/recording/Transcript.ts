@@ -17,7 +17,7 @@ import type { Outcome } from "../peer/InboundRequests.ts"
 import type { PeerReport } from "../peer/Peer.ts"
 import type { InboundRequest, Ping, Request, Response } from "../peer/Request.ts"
 import type { GossipedAddress } from "../wire/AddressCodec.ts"
-import { commandOf, encodeBody, type Message } from "../wire/Message.ts"
+import { commandOf, commands, encodeBody, type Message } from "../wire/Message.ts"
 import type * as Format from "./Format.ts"
 import { keptBodyBytes } from "./Format.ts"
 import { LineBuffer, type Piece, piece, Pieces } from "./LineBuffer.ts"
@@ -370,7 +370,7 @@ export class Transcript {
   #putAction(lines: LineBuffer, action: Action, place: Place): void {
     switch (action._tag) {
       case "Send":
-        lines.putPiece(sends[place].of(commandOf(action.message)))
+        lines.putPiece(sends[place].of(action.message._tag))
         putContent(lines, this.#said(action.message))
         if (action.waiter === undefined) return
         lines.putPiece(forWaiter)
@@ -383,7 +383,7 @@ export class Transcript {
         lines.putWhole(action.waiter)
         return this.#putSettled(lines, action.exit)
       case "Unasked":
-        return lines.putPiece(unasked[place].of(commandOf(action.message)))
+        return lines.putPiece(unasked[place].of(action.message._tag))
       case "Read":
       case "Permit":
       case "Yield":
@@ -529,7 +529,7 @@ const putContent = (lines: LineBuffer, content: string): void => {
 }
 
 const putBody = (lines: LineBuffer, message: Message, body: Buffer): void => {
-  lines.putPiece(messages.of(commandOf(message)))
+  lines.putPiece(messages.of(message._tag))
   lines.putPiece(bodyBegins)
   lines.put(body.toString("base64"))
   lines.putPiece(bodyEnds)
@@ -557,7 +557,8 @@ const bare = {
   FilterClear: onPiece('{"message":"filterclear"}')
 }
 const emptyInv = onPiece('{"message":"inv","body":"AA=="}')
-const messages = new Pieces(',"on":{"message":"')
+const commandOfTag = (tag: Message["_tag"]): string => commands[tag]
+const messages = new Pieces(',"on":{"message":"', commandOfTag)
 const bodyBegins = piece('","body":"')
 const bodyEnds = piece('"}')
 const scratch = Buffer.alloc(8)
@@ -584,7 +585,8 @@ const inPlaces = <A>(make: (before: string) => A): Readonly<Record<Place, A>> =>
   make(before[first]),
   make(before[next])
 ]
-const actions = (name: string) => inPlaces((before) => new Pieces(before + name))
+const actions = <Name extends string>(name: string, textOf?: (name: Name) => string) =>
+  inPlaces((before) => new Pieces<Name>(before + name, textOf))
 
 const ends = {
   ofLine: piece("}\n"),
@@ -592,9 +594,9 @@ const ends = {
   ofRead: inPlaces((before) => piece(`${before}Read"]}\n`))
 }
 const plain = actions("")
-const sends = actions("Send ")
+const sends = actions("Send ", commandOfTag)
 const asks = actions("Ask ")
-const unasked = actions("Unasked ")
+const unasked = actions("Unasked ", commandOfTag)
 const settle = inPlaces((before) => piece(`${before}Settle `))
 const settledNoIds = piece(" TransactionIds")
 const forWaiter = piece(" for ")
