@@ -325,27 +325,41 @@ class RecordedConnection implements ConnectionRecord {
 const isEnd = (actions: ReadonlyArray<Action> | undefined): boolean =>
   actions !== undefined && actions.length > 0 && actions[actions.length - 1]!._tag === "Close"
 
+const linesOf = (event: "Quiet" | "Written" | "Alarm") => ({
+  nothing: piece(`,"on":"${event}"}\n`),
+  read: piece(`,"on":"${event}","do":["Read"]}\n`),
+  yieldRead: piece(`,"on":"${event}","do":["Yield","Read"]}\n`)
+})
+
 const texts = {
   at: piece('{"at":'),
-  quiet: piece(',"on":"Quiet"}\n'),
-  quietRead: piece(',"on":"Quiet","do":["Read"]}\n'),
-  written: piece(',"on":"Written"}\n'),
-  writtenRead: piece(',"on":"Written","do":["Read"]}\n'),
-  alarm: piece(',"on":"Alarm"}\n'),
-  alarmRead: piece(',"on":"Alarm","do":["Read"]}\n')
+  quiet: linesOf("Quiet"),
+  written: linesOf("Written"),
+  alarm: linesOf("Alarm")
 }
 
 /** What is left to say after the time of an event that has nothing in it, and at most the wish to read. */
 const frequentLine = (event: Event, actions: ReadonlyArray<Action>): Piece | undefined => {
-  const isNothing = actions.length === 0
-  if (!isNothing && (actions.length > 1 || actions[0]?._tag !== "Read")) return undefined
   switch (event._tag) {
     case "Quiet":
-      return isNothing ? texts.quiet : texts.quietRead
+      return ofActions(texts.quiet, actions)
     case "Written":
-      return isNothing ? texts.written : texts.writtenRead
+      return ofActions(texts.written, actions)
     case "Alarm":
-      return isNothing ? texts.alarm : texts.alarmRead
+      return ofActions(texts.alarm, actions)
+    default:
+      return undefined
+  }
+}
+
+const ofActions = (lines: ReturnType<typeof linesOf>, actions: ReadonlyArray<Action>): Piece | undefined => {
+  switch (actions.length) {
+    case 0:
+      return lines.nothing
+    case 1:
+      return actions[0]!._tag === "Read" ? lines.read : undefined
+    case 2:
+      return actions[0]!._tag === "Yield" && actions[1]!._tag === "Read" ? lines.yieldRead : undefined
     default:
       return undefined
   }
