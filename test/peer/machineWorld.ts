@@ -124,9 +124,10 @@ export const life = (seed: number, length: number, seen: Seen, recording?: Recor
   const fraction = SeededRandom.fractions(SeededRandom.draws(seed, "machine"))
   const below = (count: number) => Math.floor(fraction() * count)
   const pick = <A>(all: ReadonlyArray<A>): A => all[below(all.length)]!
+  const isIsolated = seed % 2 === 0
   const options = (): Machine.Options => ({
     limits,
-    source: seed % 2 === 0 ? undefined : { connection: seed, address: alice },
+    source: isIsolated ? undefined : { connection: seed, address: alice },
     services: 1n,
     addresses: seed % 3 === 0 ? [] : [address],
     random: SeededRandom.fractions(SeededRandom.draws(seed, "chance"))
@@ -202,6 +203,12 @@ export const life = (seed: number, length: number, seen: Seen, recording?: Recor
           waiter.state = "Settled"
           break
         }
+        case "Report":
+          assert.ok(
+            !isIsolated || action.report._tag === "Failed",
+            "an isolated connection says nothing of who has what"
+          )
+          break
         case "SetAlarm":
           assert.ok(action.atNanos >= latestAlarm && action.atNanos >= now, "alarms never go back")
           assert.strictEqual(alarm, undefined, "one alarm is enough")
@@ -223,6 +230,7 @@ export const life = (seed: number, length: number, seen: Seen, recording?: Recor
     if (isClosed) {
       assert.deepStrictEqual(those("Placed", "Sending", "Out"), [], "everybody hears of the end")
       assert.deepStrictEqual(machine.held, { requests: 0, adverts: 0, addresses: 0, parts: 0 })
+      assert.strictEqual(machine.snapshot.answer, undefined, "nor is an answer kept that nobody is to have")
       return
     }
     for (const [, { deadlineNanos }] of those("Out")) {
