@@ -2,7 +2,7 @@
  * What a connection costs: request round trips per second over loopback TCP with 1, 50 and 200 peers, beside a bare echo of
  * frames over node:net in the same run, and bytes of an idle peer at 1,000 and 10,000.
  *
- *     npm run bench -- peer [--seconds 3] [--idle 1000,10000] [--record]
+ *     npm run bench -- peer [--seconds 3] [--peers 1,50,200] [--idle 1000,10000] [--record]
  *
  * With --record the round trips are measured in short turns with nobody recording, with one end recorded and with both, to a
  * folder of their own, which is removed afterwards; nothing else is measured then. --seconds is the time of all turns of one
@@ -37,8 +37,6 @@ import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import { bytesInUse } from "./support/memory.ts"
-
-const peerCounts = [1, 50, 200]
 
 /** Of `mempool` and of an empty `inv`. */
 const question: Frame.Unsealed = { command: "mempool", body: new Uint8Array() }
@@ -211,7 +209,7 @@ const ourRate = Effect.fnUntraced(function* (count: number, seconds: number) {
 const turns = { warm: 5, counted: 40 }
 
 /** What recording costs: the same round trips without and with, in short turns, so that what else the machine does is of all. */
-const recordedRates = Effect.fnUntraced(function* (seconds: number) {
+const recordedRates = Effect.fnUntraced(function* (peerCounts: ReadonlyArray<number>, seconds: number) {
   const rows: Array<Record<string, string | number>> = []
   for (const count of peerCounts) {
     const folder = yield* Effect.sync(() => mkdtempSync(join(tmpdir(), "network-effect-bench-")))
@@ -312,13 +310,15 @@ export const run = (args: ReadonlyArray<string>): Promise<void> => {
     args: [...args],
     options: {
       seconds: { type: "string", default: "3" },
+      peers: { type: "string", default: "1,50,200" },
       idle: { type: "string", default: "1000,10000" },
       record: { type: "boolean", default: false }
     }
   })
   const seconds = Number(values.seconds)
   const program = Effect.gen(function* () {
-    if (values.record) return yield* recordedRates(seconds)
+    const peerCounts = values.peers.split(",").map(Number)
+    if (values.record) return yield* recordedRates(peerCounts, seconds)
     const trips: Array<Record<string, string | number>> = []
     for (const count of peerCounts) {
       const { rate: bare } = yield* bareRate(count, seconds)
