@@ -355,6 +355,11 @@ export const replay = Command.make(
         if (shrink && Option.isNone(until)) {
           return yield* new ReplayFailure({ message: "--shrink needs to know what to keep: say --until PROPERTY." })
         }
+        if (step && (shrink || json)) {
+          return yield* new ReplayFailure({
+            message: `--step draws on the terminal, and does not go with --${shrink ? "shrink" : "json"}: leave one of them out.`
+          })
+        }
         if (step) {
           const [file = record, ...others] = yield* recordsAt(record, yield* shortName(record))
           if (others.length > 0) {

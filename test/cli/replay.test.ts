@@ -143,6 +143,14 @@ describe.concurrent("replay", () => {
     assert.strictEqual(code, 1)
   })
 
+  it.each(["shrink", "json"])("walks, or does what --%s says, and not half of both", async (other) => {
+    const { code, errors } = await said("replay", good, "--step", "--until", "ending", `--${other}`)
+    assert.deepStrictEqual(errors, [
+      `network-effect: --step draws on the terminal, and does not go with --${other}: leave one of them out.`
+    ])
+    assert.strictEqual(code, 1)
+  })
+
   it("says what a property is", async () => {
     assert.deepStrictEqual((await said("replay", good, "--until", "soon")).errors, [
       'network-effect: --until has to be ending, ending:TAG, message:COMMAND, action:TEXT or defect, not "soon": see network-effect replay --help.'
