@@ -246,6 +246,16 @@ describe("a part of the internet", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("is the same for an IPv4 network and for the IPv6 ones that whoever has it has for nothing", () =>
+    Effect.gen(function* () {
+      yield* tell(
+        ["40.1.0.1:18233", "[2002:2801:2::1]:18233", "[64:ff9b::2801:3]:18233", "[2001::d7fe:fffb]:18233"],
+        host(1)
+      )
+      assert.lengthOf(yield* takeAll, 1)
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("is the system of a map, where there is one (E12)", () => {
     const map = Result.getOrThrow(AsMap.decode(program(ipv4Prefix, jump(17), answer(7), answer(9))))
     return Effect.gen(function* () {

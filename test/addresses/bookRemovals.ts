@@ -106,5 +106,14 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit(places, "Math.max(0, this.#places - groups - this.#seconds)", "0")],
     [edit(places, "Math.max(0, this.#places - groups - this.#seconds)", "1")],
     [edit(places, "groups >= groupsForOneEach || !areMet", "groups >= groupsForOneEach")]
+  ],
+  B26: [
+    [
+      edit(
+        "addresses/AddressRules",
+        "const ipv4 = carriedIpv4(of.address)",
+        "const ipv4 = undefined as Octets | undefined"
+      )
+    ]
   ]
 }
