@@ -126,7 +126,8 @@ const parseEntry = (line: string): Result.Result<HardenedBook.SavedEntry, string
 /** What the lines of a file say, or what is wrong with it. */
 export const decode = (chain: ChainParamsShape, lines: ReadonlyArray<string>): Result.Result<Content, string> =>
   Result.gen(function* () {
-    const [first = "", second = "", ...below] = lines
+    // An editor ends the last line.
+    const [first = "", second = "", ...below] = lines.at(-1) === "" ? lines.slice(0, -1) : lines
     if (!first.startsWith(`${title} `)) return yield* Result.fail("it is no address book")
     const given = first.slice(title.length + 1)
     if (given !== String(version)) {

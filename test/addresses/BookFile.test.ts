@@ -158,7 +158,7 @@ describe("the address book on disk", () => {
       )
       const text = yield* read(disk)
       const before = Result.getOrThrow(BookFile.decode(mainnet, text.split("\n")))
-      for (const damaged of [text.replace(/^key .*\n/m, ""), text.replace(/^key .*/m, "key 12")]) {
+      for (const damaged of [`${text.replace(/^key .*\n/m, "")}\n`, text.replace(/^key .*/m, "key 12")]) {
         disk.put(path, damaged)
         let found: ReadonlyArray<string> = []
         const lines = yield* linesOf(Effect.tap(run(disk, known), (texts) => Effect.sync(() => (found = texts))))
