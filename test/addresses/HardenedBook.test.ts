@@ -361,6 +361,27 @@ describe("what failed", () => {
     assert.deepStrictEqual(memory.of("a"), { latestMillis: 4, failures: 0 })
     assert.strictEqual(memory.size, 3)
   })
+
+  it("is what a list in the order of what happened would remember, whatever happens (500 stories)", () => {
+    const draw = SeededRandom.draws(5, "memory")
+    for (let story = 0; story < 500; story++) {
+      const capacity = 1 + (draw() % 4)
+      const memory = new FailureMemory(capacity)
+      const naive: Array<readonly [string, number]> = []
+      for (let step = 0; step < 40; step++) {
+        const key = String(draw() % 6)
+        const at = naive.findIndex(([other]) => other === key)
+        const before = at < 0 ? 0 : naive[at]![1]
+        if (at >= 0) naive.splice(at, 1)
+        const kind = draw() % 3
+        memory[(["attempted", "failed", "answered"] as const)[kind]!](key, step)
+        naive.push([key, [before, before + 1, 0][kind]!])
+        if (naive.length > capacity) naive.shift()
+        assert.strictEqual(memory.size, naive.length)
+        for (const [other, failures] of naive) assert.strictEqual(memory.of(other)?.failures, failures)
+      }
+    }
+  })
 })
 
 describe("whom it dials", () => {
