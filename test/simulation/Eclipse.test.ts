@@ -64,7 +64,8 @@ describe("an attacker that tells of its own hosts only", { timeout: 600_000 }, (
     ["ipv4-24", "with an IPv4 /24 (X3)"],
     ["ipv4-16", "with an IPv4 /16 (X3)"],
     ["seeder", "with half of the first addresses (X6)"],
-    ["trash", "when it tells of nobody but addresses where nobody is (X7, X8)"]
+    ["trash", "when it tells of nobody but addresses where nobody is (X7, X8)"],
+    ["beside", "when these are where honest hosts are (X7)"]
   ] as const) {
     it(`gets no more ${name} (G2, G5)`, () => {
       const options = { book: "hardened", groups: 8, hours: 0.25, ...Eclipse.scripts[script] } as const
