@@ -126,6 +126,26 @@ describe("a source", () => {
   )
 })
 
+describe("an address that was told as seen long ago", () => {
+  it.effect(
+    "is dialled again for two days after a dial in vain: whoever is first to tell of others cannot end them",
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(1_767_225_600_000)
+        // In parts that nobody else is in, by an attacker, and then by others.
+        yield* tell([host(1)], host(200), 29 * 86_400)
+        yield* tell([host(1)], host(201))
+        assert.strictEqual(yield* take, host(1))
+        yield* fails(host(1))
+        yield* TestClock.adjust("47 hours")
+        assert.strictEqual(yield* take, host(1))
+        yield* fails(host(1))
+        yield* TestClock.adjust("2 hours")
+        assert.isUndefined(yield* take)
+      }).pipe(Effect.provide(world()))
+  )
+})
+
 describe("a part of the internet", () => {
   it.effect("is dialled once at a time, and as often as any other, whatever crowd is in it (E1, E4)", () =>
     Effect.gen(function* () {

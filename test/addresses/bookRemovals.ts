@@ -115,5 +115,6 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
         "const ipv4 = undefined as Octets | undefined"
       )
     ]
-  ]
+  ],
+  B27: [[edit(book, "Math.max(claimedSeconds, wallSeconds - oldestSeconds)", "claimedSeconds")]]
 }
