@@ -104,7 +104,7 @@ export const make = Effect.gen(function* () {
   }
 
   const shownPeer = (peer: Peer, nowNanos: bigint) => {
-    const info = peerInfo(peer, nowNanos)
+    const info = peerInfo(peer, null, nowNanos)
     return {
       id: info.id,
       addr: info.addr ?? "",
