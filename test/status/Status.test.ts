@@ -309,6 +309,26 @@ describe("the status interface", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("says why a host that is connected already may not have a second connection, and what to do", () =>
+    Effect.gen(function* () {
+      const { client } = yield* withStatus("127.0.7.43")
+      const quiet = { policy: { outboundMultiplier: 0 } }
+      const [first, second] = [
+        yield* Layer.build(node("127.0.7.44", quiet)),
+        yield* Layer.build(node("127.0.7.44", quiet))
+      ]
+      yield* client.connect({ payload: { address: listenAddress(first), mode: "onetry" } })
+      const refused = yield* Effect.flip(
+        client.connect({ payload: { address: listenAddress(second), mode: "onetry" } })
+      )
+      assert.strictEqual(
+        refused.message,
+        "No connection was made: its host has all the connections it may have: disconnect one of them first."
+      )
+      assert.deepInclude(refused, { _tag: "Conflict", reason: "PeerRefused" })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("changes the level of the logs", () =>
     Effect.gen(function* () {
       const { client } = yield* withStatus("127.0.7.13")
