@@ -49,8 +49,8 @@ const compilerOptions = {
   noEmit: true
 }
 
-const make = (folder: string): void => {
-  if (!build()) throw new Error("no documents are made: it does not compile")
+const make = async (folder: string): Promise<void> => {
+  if (!(await build())) throw new Error("no documents are made: it does not compile")
   writeFileSync(join("dist", options.tsconfig), JSON.stringify({ compilerOptions, files: options.entryPoints }))
   writeFileSync("dist/typedoc.json", JSON.stringify(options))
   run(process.execPath, [join(folder, "node_modules/typedoc/bin/typedoc"), "--options", "dist/typedoc.json"], ".")
@@ -66,7 +66,7 @@ try {
     writeFileSync(join(own, "package.json"), '{ "private": true }')
     run("npm", ["install", "--no-audit", "--no-fund", "--silent", ...tools], own)
   }
-  make(own ?? values.tools ?? "")
+  await make(own ?? values.tools ?? "")
   console.log("made dist/docs/index.html")
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error))

@@ -111,6 +111,7 @@ describe.skipIf(!isWanted)("the installed package", () => {
     symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"))
     const identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     await succeeds(checkout, "git", ["init", "-q"])
+    await succeeds(checkout, "git", ["remote", "add", "origin", "git@example.org:zcash/network-effect.git"])
     await succeeds(checkout, "git", ["add", "-A"])
     await succeeds(checkout, "git", [...identity, "commit", "-qm", "as it is"])
     const { stdout } = await succeeds(checkout, "npm", ["pack", "--json", "--pack-destination", folder])
@@ -130,7 +131,8 @@ describe.skipIf(!isWanted)("the installed package", () => {
   })
 
   it("has what runs and what explains it, and nothing else", () => {
-    const code = /^package\/dist\/((src|layers)\/(?!status\/page\/)[\w/]+\.(js|d\.ts)|program\/[\w-]+\.js(\.map)?)$/
+    const code =
+      /^package\/dist\/((src|layers)\/(?!status\/page\/)[\w/]+\.(js|js\.map|d\.ts)|program\/[\w-]+\.js(\.map)?)$/
     const others = packed.filter((path) => !code.test(path))
     assert.deepStrictEqual(
       others.toSorted(),
@@ -181,12 +183,14 @@ describe.skipIf(!isWanted)("the installed package", () => {
     assert.notInclude(readdirSync(join(app, "node_modules/.bin")), "node")
   })
 
-  it("has code whose lines are those of the sources, and types with comments", () => {
+  it("has code whose lines are those of the sources, maps that lead to those, and types with comments", () => {
     const lines = (text: string) => text.split("\n")
     for (const name of ["wire/Frame", "network/Listener"]) {
       const source = lines(readFileSync(join(root, `src/${name}.ts`), "utf8"))
       const code = lines(readFileSync(join(installed, `dist/src/${name}.js`), "utf8"))
-      assert.strictEqual(code.length, source.length)
+      const base = name.slice(name.indexOf("/") + 1)
+      assert.deepStrictEqual(code.splice(source.length - 1), [`//# sourceMappingURL=${base}.js.map`, ""])
+      code.push("")
       const same = code.flatMap((line, i) =>
         line !== "" && !line.startsWith("import ") && line === source[i] ? [i] : []
       )
@@ -194,6 +198,26 @@ describe.skipIf(!isWanted)("the installed package", () => {
     }
     const types = readFileSync(join(installed, "dist/src/wire/Frame.d.ts"), "utf8")
     assert.include(types, "/**")
+  })
+
+  it("has a map beside each file of the library, and a stack trace that names the source of this version", async () => {
+    const modules = packed.filter((path) => /^package\/dist\/(src|layers)\/(?!status\/page\/).*\.js$/.test(path))
+    assert.isAbove(modules.length, 200)
+    for (const module of modules) {
+      const isGenerated = module === "package/dist/layers/program.js"
+      assert.strictEqual(packed.includes(`${module}.map`), !isGenerated, module)
+    }
+    const refused = readFileSync(join(root, "src/chain/PeerSocketAddress.ts"), "utf8").split("\n")
+    const line = refused.findIndex((text) => text.startsWith("export const fromStringUnsafe")) + 1
+    writeFileSync(
+      join(app, "refused.js"),
+      'import { PeerSocketAddress } from "network-effect"\nPeerSocketAddress.fromStringUnsafe("nobody")\n'
+    )
+    const { stderr } = await run(app, tool("node24/bin/node"), ["--enable-source-maps", "refused.js"])
+    assert.include(
+      stderr,
+      `(https://example.org/zcash/network-effect/raw/v${version}/src/chain/PeerSocketAddress.ts:${line}:`
+    )
   })
 
   // -- the program ---------------------------------------------------------------------------------
