@@ -9,7 +9,7 @@ const run = {
   id: 12,
   startedAt: 1_796_000_000,
   endedAt: 1_796_000_600,
-  ending: "Complete",
+  ending: "Exhausted",
   reachable: 96,
   estimate: 101.5,
   low: 97.2,
@@ -40,7 +40,7 @@ export const words: Words = {
         tip: { height: 3_400_000, tolerance: 3, behind: 5, there: 88, ahead: 1, groups: 66, groupsThere: 63 }
       },
       groups: { count: 66, largest: [{ group: "203.0.0.0/16", hosts: 8 }] },
-      reasons: { ETIMEDOUT: 240, ECONNREFUSED: 76 },
+      reasons: { NoConnection: 240, Refused: 76 },
       latency: { median: 0.11, p90: 0.34 },
       arrived: [{ host: "203.0.113.7", version: 170_190, userAgent: "/Zebra:5.2.0/" }],
       departed: [{ host: "198.51.100.20", version: 170_140, userAgent: "/MagicBean:6.2.0/" }],
