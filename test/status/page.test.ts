@@ -73,7 +73,7 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
     await page.getByText("0 of the 2 peers that make it ready").waitFor()
     assert.strictEqual(await page.locator("#network").textContent(), "Regtest")
     assert.isTrue(await page.getByText("No peer is connected.").isVisible())
-    await page.getByText("starts with 0 addresses").first().waitFor()
+    await page.getByText("has 0 addresses to begin with").first().waitFor()
   })
 
   it("shows peers as they come: in the table, the picture, the feed and by what they run", async () => {
@@ -299,6 +299,16 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
       .locator("#ban .said")
       .getByText(/^"everybody" is not an address/)
       .waitFor()
+    // What the browser says of a field by itself is not said beside what was said of another one.
+    await page.locator("#ban").getByLabel("Hours").fill("0")
+    await page.locator("#ban").getByRole("button", { name: "Ban", exact: true }).click()
+    await page.locator("#ban .said").waitFor({ state: "hidden" })
+    assert.isFalse(await page.locator("#ban").evaluate((form: HTMLFormElement) => form.checkValidity()))
+    await page.locator("#ban").getByLabel("Hours").fill("24")
+    // Nobody can type what only the interface would refuse, in its own words.
+    await page.locator("#ban").getByLabel("Host").fill("")
+    await page.locator("#ban").getByLabel("Host").pressSequentially("9".repeat(70))
+    assert.lengthOf(await page.locator("#ban").getByLabel("Host").inputValue(), 60)
     assert.strictEqual(
       problems
         .splice(0)
