@@ -489,6 +489,11 @@ describe.skipIf(!isWanted)("the installed package", () => {
         moduleResolution: resolution,
         strict: true,
         exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        // What those ask for whose types are only taken away.
+        isolatedModules: true,
+        verbatimModuleSyntax: true,
+        erasableSyntaxOnly: true,
         noEmit: true,
         types: ["node"],
         // Types of the packages are read once with each compiler.
