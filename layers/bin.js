@@ -73,7 +73,8 @@ const keepCompiled = async () => {
     if (!isThere) return
   }
   const { enableCompileCache } = await import("node:module")
-  enableCompileCache(`${caches}/network-effect/compiled`)
+  // Not there in runtimes that only resemble Node.
+  enableCompileCache?.(`${caches}/network-effect/compiled`)
 }
 
 /**

@@ -224,7 +224,7 @@ const sentenceOf = (event: NetworkEvent): string => {
     case "Listening":
       return `listens on ${event.address}`
     case "InitialPeersFound":
-      return `starts with ${count(event.count, "address", "addresses")}`
+      return `has ${count(event.count, "address", "addresses")} to begin with`
     case "DialStarted":
       return `dials ${event.address}`
     case "DialFailed":

@@ -578,6 +578,6 @@ export class StatusApi extends HttpApi.make("network-effect")
       title: "network-effect",
       version: "1",
       description: "What a node does, and what it can be told to do.",
-      transform: ApiExamples.complete
+      transform: (spec) => ApiExamples.complete(spec)
     })
   ) {}

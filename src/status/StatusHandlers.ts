@@ -181,12 +181,13 @@ const conflicts: Readonly<Record<string, string>> = {
   AlreadyConnected: "it is connected already",
   NoFreeSlot: "every outbound place is taken: disconnect another peer first",
   PeerBanned: "it is banned: lift the ban first",
-  PeerRefused: "its peer group has all the connections it may have",
+  GroupFull: `${Reasons.inWords("GroupFull")}: disconnect one of them first`,
   ListFull: `the list holds ${maxListed} addresses: remove another one first`
 }
 
 const notConnected = (address: string, { code, reason }: ConnectError) => {
-  const conflict = conflicts[reason._tag]
+  const refused = reason._tag === "PeerRefused" ? reason.reason : undefined
+  const conflict = refused === undefined ? conflicts[reason._tag] : (conflicts[refused] ?? Reasons.inWords(refused))
   return conflict === undefined
     ? new NotConnected({ detail: `${address} could not be connected: ${Reasons.ofHandshake(code)}.`, reason: code })
     : new Conflict({ detail: `No connection was made: ${conflict}.`, reason: reason._tag })

@@ -5,7 +5,7 @@ import * as net from "node:net"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { isLong } from "../support/long.ts"
-import { isListening, makeHome, type Run, runOf, startIn, until } from "../support/process.ts"
+import { isListening, makeHome, outcomeOf, type Run, runOf, startIn, until } from "../support/process.ts"
 
 const home = makeHome()
 afterAll(home.remove)
@@ -60,6 +60,17 @@ describe("a node", () => {
     next.on("data", (bytes) => (heard += bytes.length))
     await until(() => heard > 0, "the next guest to be spoken to")
     next.destroy()
+    await stop(run)
+  })
+
+  it("says that no folder can be made for its records, and does without one for its cache, where Node would try for ever", async () => {
+    const refused = startIn(home.directory)(...node, "--record", "/proc/no-records")
+    assert.deepStrictEqual((await outcomeOf(refused)).errors, [
+      "network-effect: --record /proc/no-records cannot be written to (NotFound): name a folder of yours."
+    ])
+    const run = startIn(home.directory, { ZEBRA_NETWORK__CACHE_DIR: "/proc/no-cache" })(...node)
+    await isListening(run)
+    assert.include(run.errors(), "nothing can be kept in the cache directory; going on without it")
     await stop(run)
   })
 
