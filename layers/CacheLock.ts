@@ -10,6 +10,7 @@ import { Effect, FileSystem, Layer, Option, Path } from "effect"
 import { fileStem } from "../src/addresses/AddressBookFile.ts"
 import { CacheDirectoryTaken } from "../src/addresses/CacheDirectoryTaken.ts"
 import type { ChainParamsShape } from "../src/chain/ChainParams.ts"
+import * as Folders from "../src/Folders.ts"
 
 /** SQLite's number for a lock that somebody else has. Source: sqlite3.h, `SQLITE_BUSY`. */
 const busy = 5
@@ -41,7 +42,7 @@ export const layer = (
         )
 
       const take = Effect.gen(function* () {
-        yield* files.makeDirectory(paths.dirname(lockFile), { recursive: true, mode: 0o700 })
+        yield* Folders.make(paths.dirname(lockFile))
         yield* files.writeFileString(lockFile, "", { flag: "a", mode: 0o600 })
         // Not before it is wanted: Node 22 says with the import that it is an experiment.
         const { DatabaseSync } = process.getBuiltinModule("node:sqlite")
