@@ -331,8 +331,16 @@ describe("zcashd's tools", () => {
       const long = "x".repeat(20_000)
       const whole = cli(long)
       const pieces = [
-        ...["POST /rpc HTTP/1.1", "Host: 127.0.0.1", "Transfer-Encoding: chunked", "Connection: close", ""],
-        ...[long.length.toString(16), long, "0", "", ""]
+        "POST /rpc HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Transfer-Encoding: chunked",
+        "Connection: close",
+        "",
+        long.length.toString(16),
+        long,
+        "0",
+        "",
+        ""
       ].join("\r\n")
       for (const request of [whole, pieces]) assert.strictEqual((yield* answerTo(at, request)).status, 413)
       // One that never ends is answered all the same.
