@@ -1,6 +1,6 @@
 /** What a node tells on stdout, whoever reads it and whatever peers do. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { LineBudget } from "../../src/cli/LineBudget.ts"
 import { type LineSink, maxWaitingBytes, Output } from "../../src/cli/Output.ts"
@@ -109,9 +109,12 @@ describe("the output", () => {
       for (let i = 0; i < 3; i++) yield* line("peer", "connected")
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(state.lines, [])
+      // Whoever scrapes hears of it meanwhile.
+      const omitted = (yield* Metric.snapshot).find(({ id }) => id === "network_effect.output.omitted")
+      assert.deepInclude(omitted?.state, { count: 3 })
       state.isBroken = false
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(state.lines, ["3 of peer left out"])
-    }).pipe(Effect.provide(Output.layer(sink, counts)))
+    }).pipe(Effect.provide(Output.layer(sink, counts)), Effect.provideService(Metric.MetricRegistry, new Map()))
   })
 })
