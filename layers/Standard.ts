@@ -4,7 +4,7 @@
  * @module
  */
 import { fstatSync, writeSync } from "node:fs"
-import { Layer, Logger } from "effect"
+import { Layer, Logger, Metric } from "effect"
 import { kindInWords } from "../src/cli/DevnetView.ts"
 import { limitsForPeople, type LineSink, maxWaitingBytes, Output } from "../src/cli/Output.ts"
 
@@ -77,8 +77,14 @@ export const layerOutput = (json: boolean): Layer.Layer<Output> =>
     return json ? Output.layer(stdoutSink(), omittedEvent) : Output.layer(stdoutSink(), omittedText, limitsForPeople)
   })
 
-/** The same logger, which leaves out what stderr has no room for. */
+const omittedLogs = Metric.counter("network_effect.logs.omitted", {
+  description: "lines of the log that stderr had no room for",
+  incremental: true
+})
+
+/** The same logger, which leaves out what stderr has no room for, and counts it. */
 export const bounded = <A>(logger: Logger.Logger<unknown, A>): Logger.Logger<unknown, void> =>
   Logger.make((options) => {
     if (process.stderr.writableLength <= maxWaitingBytes) logger.log(options)
+    else omittedLogs.updateUnsafe(1, options.fiber.context)
   })
