@@ -97,8 +97,9 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
   })
   server.on("clientError", (error: NodeJS.ErrnoException, connection: Connection) => {
     // In the middle of another answer it would be taken for a part of that.
-    if (!connection.writable || clients.isBusy(connection)) connection.destroy()
-    else connection.end(answerToNoRequest(error.code))
+    if (connection.writable && !clients.isBusy(connection)) connection.write(answerToNoRequest(error.code))
+    // At once: to end it would wait for the other side to, which may go on sending.
+    connection.destroy()
   })
   // A request goes on without what it expected; Node would refuse it without our headers.
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>

@@ -184,6 +184,15 @@ describe("a client that", () => {
       assert.match(text(), /^HTTP\/1\.1 408 /)
       const silent = yield* talk(at, "")
       yield* silent.closed
+      // Also one that does not listen, and goes on.
+      const { closed: gone, socket } = yield* talk(at, "GET /health HTTP/1.1\r\n", { isHalfOpen: true })
+      yield* Effect.forkScoped(
+        Effect.repeat(
+          Effect.sync(() => socket.write("x")),
+          Schedule.spaced(20)
+        )
+      )
+      yield* gone
     }).pipe(Effect.scoped)
   )
 
