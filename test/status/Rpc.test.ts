@@ -173,7 +173,7 @@ describe("zcashd's tools", () => {
       ] as const) {
         assert.deepStrictEqual(yield* refused(method, ...params), [500, -1, message])
       }
-      // As zcashd since 5.7, which counts parameters before it calls a method.
+      // As zcashd 6.x, which counts parameters before it calls a method.
       for (const [method, params, message] of [
         ["addnode", [address], 'addnode has 1 parameters, which are too few: addnode "node" "add|remove|onetry"'],
         ["disconnectnode", [], 'disconnectnode has 0 parameters, which are too few: disconnectnode "node"|id'],
