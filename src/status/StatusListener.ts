@@ -149,12 +149,10 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
     })
   )
   yield* Effect.callback<void, HttpServerError.ServeError>((resume) => {
-    const failed = (cause: Error) => resume(Effect.fail(new HttpServerError.ServeError({ cause })))
-    server.once("error", failed)
-    server.listen({ host, port }, () => {
-      server.off("error", failed)
-      resume(Effect.void)
-    })
+    // Stays for good: an error without a listener, as where no descriptor is left for who comes, would end the process. Once
+    // bound, resuming again does nothing.
+    server.on("error", (cause) => resume(Effect.fail(new HttpServerError.ServeError({ cause }))))
+    server.listen({ host, port }, () => resume(Effect.void))
   })
   const bound = server.address()
   const address = yield* Effect.orDie(
