@@ -114,20 +114,25 @@ export const refusal = (
     : undefined
 }
 
-/** Lets requests through with the token; all of them, when there is none. */
+/** Lets requests through with the token; all of them, when there is none. A wrong one is told to the operator, once a minute. */
 export const layerAccess = Layer.effect(
   Access,
-  Effect.map(StatusAccess, (access) =>
-    Access.of({
+  Effect.gen(function* () {
+    const access = yield* StatusAccess
+    const log = LimitedLog.make((yield* Policy).statusLogInterval)
+    return Access.of({
       bearer: Effect.fnUntraced(function* (answer) {
         const { headers } = yield* HttpServerRequest.HttpServerRequest
         if (Option.isSome(access.token) && !hasToken(headers, access)) {
+          if (headers["authorization"] !== undefined) {
+            yield* log("token", Effect.logWarning("the status interface was asked with a wrong token"))
+          }
           return yield* new Unauthorized({ detail: "Send the token of this node: Authorization: Bearer TOKEN." })
         }
         return yield* answer
       })
     })
-  )
+  })
 )
 
 /** What a user calls it. */

@@ -33,7 +33,12 @@ export const layer = HttpRouter.use(
     }
     const answer = Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
-      if (!Guard.mayCall(request.headers, access)) return unauthorized
+      if (!Guard.mayCall(request.headers, access)) {
+        if (request.headers["authorization"] !== undefined) {
+          yield* log("login", Effect.logWarning("JSON-RPC was asked with a wrong login"))
+        }
+        return unauthorized
+      }
       const { body, status } = yield* JsonRpc.handle(yield* request.text, methods)
       return HttpServerResponse.text(body, { status, contentType: "application/json" })
     })

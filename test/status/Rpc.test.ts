@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Layer, Scope } from "effect"
 import type { PeerSocketAddress } from "network-effect"
+import { linesOf } from "../support/logs.ts"
 import { answerTo, listenAddress, node, talk, until, withStatus } from "../support/statusWorld.ts"
 
 /** What zcash-cli sends: no type, a newline at the end. Source: zcashd src/bitcoin-cli.cpp, `CallRPC`. */
@@ -323,6 +324,30 @@ describe("zcashd's tools", () => {
       assert.strictEqual(yield* ask("user:shut sesame", "127.0.0.1"), 401)
       assert.strictEqual(yield* ask("", "127.0.0.1"), 401)
     }).pipe(Effect.scoped)
+  )
+
+  it.live("that guess are told of once a minute, and those that send nothing are not", () =>
+    Effect.gen(function* () {
+      const lines = yield* linesOf(
+        Effect.gen(function* () {
+          const { at } = yield* withStatus("127.0.12.14", { token: "open sesame" })
+          const body = JSON.stringify({ method: "getconnectioncount", params: [], id: 1 })
+          const bare = cli(body).replace(/Authorization: .*\r\n/, "")
+          for (const request of [bare, bare.replace("POST /", "POST /bans")]) {
+            assert.strictEqual((yield* answerTo(at, request)).status, 401)
+          }
+          for (let n = 0; n < 5; n++) {
+            assert.strictEqual((yield* answerTo(at, cli(body, { login: `user:${n}` }))).status, 401)
+            const asked = cli(body, { path: "/bans" }).replace(/Basic .*\r/, `Bearer ${n}\r`)
+            assert.strictEqual((yield* answerTo(at, asked)).status, 401)
+          }
+        }).pipe(Effect.scoped)
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.startsWith("Warn")),
+        ["Warn: JSON-RPC was asked with a wrong login", "Warn: the status interface was asked with a wrong token"]
+      )
+    })
   )
 
   it.live("send no more than a request may have, in pieces or whole", () =>
