@@ -1,29 +1,34 @@
 /**
- * Makes folders one by one, each for its owner alone.
+ * A folder to write in, with those above it that are missing.
  *
- * Node's own way to make all of a path never ends, and no signal ends it, where the system says of a folder that is there that it
- * cannot have another: in /proc.
+ * Made one by one: Node's own way to make all of a path never ends, and lets no signal through, where the system says of a
+ * folder that is there that it is not, as Linux does of what is asked for in /proc.
  *
  * @module
  */
-import { Effect, type FileSystem, type Path } from "effect"
+import { Effect, FileSystem, Path, type PlatformError } from "effect"
 
-/** Makes a folder and those that it is in; nothing where it is there. Fails as the system does, also where a file has its name. */
-export const make = Effect.fnUntraced(function* (files: FileSystem.FileSystem, paths: Path.Path, folder: string) {
-  const missing: Array<string> = []
-  for (let at = paths.resolve(folder); !(yield* files.exists(at)); at = paths.dirname(at)) {
-    missing.unshift(at)
-    if (paths.dirname(at) === at) break
-  }
-  for (const one of missing) {
-    // Somebody else may have made it meanwhile.
-    yield* Effect.catchReason(
-      files.makeDirectory(one, { mode: 0o700 }),
-      "PlatformError",
-      "AlreadyExists",
-      () => Effect.void
+/**
+ * Makes a folder and each one above it that is missing, for their owner alone; what is there stays as it is. Fails with
+ * `AlreadyExists` where the path is no folder, and with the system's error otherwise.
+ */
+export const make = (
+  path: string
+): Effect.Effect<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const above = (yield* Path.Path).dirname(path)
+    const one = files.makeDirectory(path, { mode: 0o700 }).pipe(
+      Effect.catchIf(
+        ({ reason }) => reason._tag === "AlreadyExists",
+        (error) =>
+          Effect.flatMap(files.stat(path), ({ type }) => (type === "Directory" ? Effect.void : Effect.fail(error)))
+      )
     )
-  }
-  // What is there may be a file, which the system tells from a folder.
-  if (missing.length === 0) yield* files.makeDirectory(folder, { recursive: true })
-})
+    yield* Effect.catchIf(
+      one,
+      ({ reason }) => reason._tag === "NotFound" && above !== path,
+      // Once more and no oftener.
+      () => Effect.andThen(make(above), one)
+    )
+  })

@@ -49,6 +49,7 @@ const banned: ReadonlyArray<readonly [RegExp, string, ReadonlyArray<string>]> = 
     "return the Effect; only layers/main.ts runs one",
     ["src/simulation/SimRuntime.ts", "layers/main.ts"]
   ],
+  [/\bmakeDirectory\([^)]*recursive/, "Folders.make: of a folder in /proc it never comes back", []],
   [/\bas any\b|: any\b|<any>|any\[\]/, "a type", []],
   [/\basync\b|(?<!\.)\bawait\b/, "Effect.gen", []],
   [/\b(Queue|PubSub)\.unbounded\b/, "a bounded one: a peer decides how fast it fills", []],

@@ -24,7 +24,6 @@ import type { SecureRandom } from "effect/crypto"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import * as LimitedLog from "../LimitedLog.ts"
 import { Policy } from "../Policy.ts"
 import type { OwnAddress } from "../transport/OwnAddress.ts"
 import { AddressBook } from "./AddressBook.ts"
@@ -171,7 +170,6 @@ const make = Effect.fnUntraced(function* (directory: string) {
   const tasks = yield* BackgroundTasks
   const groups = yield* AddressGroups
   const paths = yield* Path.Path
-  const limited = LimitedLog.make(policy.statusLogInterval)
   // As the reference's peer cache: a chain of one laboratory begins anew each time.
   if (chain.kind === "regtest") return yield* HardenedBook.make()
   const file = yield* CacheFile.make({
@@ -208,17 +206,8 @@ const make = Effect.fnUntraced(function* (directory: string) {
     const { anchors, entries } = yield* save
     // An old book is worth more than none.
     if (entries.length === 0) return
-    yield* file.save(encode(chain, { anchors, entries, groups: groups.digest, key }))
-  }).pipe(
-    Effect.catch((error) =>
-      limited(
-        "write",
-        Effect.logWarning("the address book cannot be written").pipe(
-          Effect.annotateLogs({ file: file.path, reason: error.message })
-        )
-      )
-    )
-  )
+    yield* file.saveOrTell(encode(chain, { anchors, entries, groups: groups.digest, key }))
+  })
   // After the task is gone, so two writes never meet.
   yield* Effect.addFinalizer(() => write)
   yield* tasks.run(

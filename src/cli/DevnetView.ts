@@ -238,7 +238,7 @@ const sentenceOf = (event: NetworkEvent): string => {
     case "PeerConnected":
       return `connected ${event.direction === "outbound" ? "to" : "from"} ${event.address}`
     case "PeerEvicted":
-      return `let ${event.address} go for ${event.newcomer}: one of ${event.ofNetwork} of ${event.network}`
+      return `let ${event.address} go for ${event.newcomer}: one of ${event.ofNetwork} of ${event.network === "redacted" ? "its network" : event.network}`
     case "PeerDisconnected":
       return `lost ${event.address} (${event.direction}): ${Reasons.inWords(event.reason)}`
     case "AddressesLearned":

@@ -377,7 +377,7 @@ const fileName = (run: string, name: SegmentName): string =>
 const prepare = Effect.fnUntraced(
   function* (directory: string) {
     const files = yield* FileSystem.FileSystem
-    yield* Folders.make(files, yield* Path.Path, directory)
+    yield* Folders.make(directory)
     const others = (yield* files.readDirectory(directory)).filter((file) => !isRecord(file))
     if (others.length > 0) {
       return yield* new RecordFolderError({

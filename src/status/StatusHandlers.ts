@@ -176,6 +176,9 @@ const nodeInfo = (node: Context.Context<ListedNode>): NodeInfo =>
 const listenText = ({ listenAddress }: Network["Service"]): string | null =>
   Option.getOrNull(Option.map(listenAddress, PeerSocketAddress.format))
 
+/** The reason of a ban for which the operator gave none. */
+export const bannedByOperator = "banned by the operator"
+
 /** Why nothing was dialled, or why the list took nothing: something the operator can change first. */
 const conflicts: Readonly<Record<string, string>> = {
   AlreadyConnected: "it is connected already",
@@ -377,7 +380,7 @@ const writes = HttpApiBuilder.group(
         const address = yield* groupOf(payload.address)
         const ban = yield* book.ban({
           address,
-          reason: payload.reason ?? "banned by the operator",
+          reason: payload.reason ?? bannedByOperator,
           ...(payload.seconds === undefined ? {} : { duration: Duration.seconds(payload.seconds) })
         })
         return banInfo(ban)

@@ -1,6 +1,6 @@
 /** A full book on disk: what comes back, and every file that is none. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Path, Result } from "effect"
+import { Effect, FileSystem, Layer, Metric, Option, Path, PlatformError, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { AddressGroups, byNetwork } from "../../src/addresses/AddressGroups.ts"
@@ -223,4 +223,40 @@ describe("the address book on disk", () => {
       }
     }
   })
+
+  it.effect(
+    "that cannot be written says so once however long that lasts, counts each try, and says when it is over",
+    () =>
+      Effect.gen(function* () {
+        const disk = SimDisk.make()
+        let isFull = true
+        const noRoom = PlatformError.systemError({ _tag: "Unknown", module: "FileSystem", method: "write" })
+        const layer = Layer.effect(
+          FileSystem.FileSystem,
+          Effect.map(FileSystem.FileSystem, (files) => ({
+            ...files,
+            writeFileString: (...args: Parameters<typeof files.writeFileString>) =>
+              Effect.suspend(() => (isFull ? Effect.fail(noRoom) : files.writeFileString(...args)))
+          }))
+        ).pipe(Layer.provide(disk.layer))
+        const lines = yield* linesOf(
+          run(
+            { ...disk, layer },
+            Effect.gen(function* () {
+              yield* fill
+              yield* TestClock.adjust("1 hour")
+              isFull = false
+              yield* TestClock.adjust("10 minutes")
+            })
+          )
+        )
+        assert.deepStrictEqual(lines, [
+          "Warn: the address book cannot be written; it is tried again",
+          "Info: the address book can be written again"
+        ])
+        const failures = (yield* Metric.snapshot).find(({ id }) => id === "network_effect.files.failed_writes")
+        assert.deepInclude(failures, { attributes: { file: "address book" } })
+        assert.isAtLeast(failures !== undefined && "count" in failures.state ? Number(failures.state.count) : 0, 12)
+      }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
 })

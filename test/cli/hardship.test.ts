@@ -144,6 +144,24 @@ describe("a node", () => {
   })
 })
 
+describe("a signal", () => {
+  it("that opens Node's debugger opens none", async () => {
+    const run = startIn(directoryOf("debugger"))(...node)
+    await isListening(run)
+    run.child.kill("SIGUSR1")
+    // A debugger says where it is at once; a guest's turn is later.
+    for (const host of ["127.0.0.3", "127.1.0.3"]) {
+      const guest = await connection(portOf(run), host)
+      let heard = 0
+      guest.on("data", (bytes) => (heard += bytes.length))
+      await until(() => heard > 0, "a guest to be spoken to")
+      guest.destroy()
+    }
+    await stop(run)
+    assert.notInclude(run.errors(), "Debugger")
+  })
+})
+
 describe("a cache directory", () => {
   it("is its owner's, and has one node for each chain: the second says who the first is, before it listens", async () => {
     const start = sharing(directoryOf("shared"))
