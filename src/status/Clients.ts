@@ -7,6 +7,9 @@
  *
  * **Security**
  *
+ * Who was cut comes again at once if it likes, each time with 64 KiB that have to be read. So what a client opens after one of
+ * its connections was cut is read when others of that kind are looked at next (`readOn`), at most once in a second.
+ *
  * On loopback is the operator, who is never turned away. Some places and some requests are for loopback only; where those are
  * taken too, somebody from elsewhere goes for a newcomer from there, else whoever of this machine came first: whoever takes all
  * places there may lose one, and keeps nobody out.
@@ -66,6 +69,9 @@ export class Clients<C> {
   readonly #waiting = { loopback: new Set<C>(), elsewhere: new Set<C>() }
   readonly #connections = new Map<string, Set<C>>()
   readonly #requests = new Map<string, number>()
+  /** Clients that were cut since the last `readOn`, and their connections since then. */
+  readonly #cut = new Set<string>()
+  readonly #later = new Set<C>()
   #elsewhere = 0
   #underWay = 0
   #underWayElsewhere = 0
@@ -107,7 +113,27 @@ export class Clients<C> {
     if (connectionsOfClient === undefined) this.#connections.set(client.key, new Set([connection]))
     else connectionsOfClient.add(connection)
     if (!client.isLoopback) this.#elsewhere++
+    if (this.#cut.has(client.key)) this.#later.add(connection)
     return { _tag: "Admitted", instead }
+  }
+
+  /** The connection is to be cut for what came on it. */
+  cut(connection: C): void {
+    const held = this.#held.get(connection)
+    if (held !== undefined && this.#cut.size < this.#limits.connections) this.#cut.add(held.client.key)
+  }
+
+  /** Whether it is to be read only when `readOn` names it. */
+  isLater(connection: C): boolean {
+    return this.#later.has(connection)
+  }
+
+  /** Connections that may be read from now on. */
+  readOn(): ReadonlyArray<C> {
+    const later = [...this.#later]
+    this.#later.clear()
+    this.#cut.clear()
+    return later
   }
 
   /** The connection is over, with all that was under way on it. Does nothing the second time. */
@@ -116,6 +142,7 @@ export class Clients<C> {
     if (held === undefined) return
     const { client, requests } = held
     this.#held.delete(connection)
+    this.#later.delete(connection)
     this.#waitingOf(client).delete(connection)
     const own = this.#connections.get(client.key)
     own?.delete(connection)

@@ -25,7 +25,7 @@ export interface StatusLimits extends ClientLimits {
   readonly isLoopback: (ip: NetAddress.IpAddress) => boolean
   /** Time to send a request, head and body. It has 16 KiB at most, and most have some hundred bytes. */
   readonly sendTimeout: Duration.Duration
-  /** How often that is looked at. */
+  /** How often that is looked at, and how often who was cut may come again. */
   readonly sendCheck: Duration.Duration
   /** A client that has room for no byte of what waits for it for so long is cut. */
   readonly stallTimeout: Duration.Duration
@@ -95,11 +95,15 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
     // A request without `Host` is refused as one with a foreign name is.
     requireHostHeader: false
   })
+  /** At once: to end it would wait for the other side to, which may go on sending. */
+  const cut = (connection: Connection) => {
+    clients.cut(connection)
+    connection.destroy()
+  }
   server.on("clientError", (error: NodeJS.ErrnoException, connection: Connection) => {
     // In the middle of another answer it would be taken for a part of that.
     if (connection.writable && !clients.isBusy(connection)) connection.write(answerToNoRequest(error.code))
-    // At once: to end it would wait for the other side to, which may go on sending.
-    connection.destroy()
+    cut(connection)
   })
   // A request goes on without what it expected; Node would refuse it without our headers.
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
@@ -113,6 +117,8 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
       return
     }
     entry.instead?.destroy()
+    // Node begins to read it in the next tick.
+    if (clients.isLater(connection)) process.nextTick(() => connection.pause())
     connection.once("close", () => {
       clients.leave(connection)
       // Node does not tell those that still waited for an earlier answer of the connection.
@@ -126,6 +132,14 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
   server.on("timeout", (connection: Connection) => {
     if (!clients.isBusy(connection) || connection.writableLength > 0) connection.destroy()
   })
+
+  yield* runBeside(
+    "reading connections of clients that were cut",
+    Effect.repeat(
+      Effect.sync(() => clients.readOn().forEach((connection) => connection.resume())),
+      Schedule.spaced(limits.sendCheck)
+    )
+  )
 
   const looks = 10
   const cutStalled = Effect.sync(() => {
@@ -174,7 +188,7 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
         if (connection.destroyed) return
         const start = clients.start(connection)
         if (start._tag === "TooMany") {
-          connection.destroy()
+          cut(connection)
           return
         }
         if (start._tag !== "Admitted") {

@@ -94,4 +94,24 @@ describe("the places of a server", () => {
     assert.deepStrictEqual(clients.start("operator 2"), { _tag: "Admitted", instead: "operator" })
     assert.deepStrictEqual([clients.size, clients.underWay], [1, 3])
   })
+
+  it("are not read at once for a client that was cut: what it opens meanwhile waits", () => {
+    const clients = new Clients<string>({ ...limits, connectionsPerClient: 3 })
+    clients.enter("bob 1", bob)
+    clients.enter("bob 2", bob)
+    clients.cut("bob 1")
+    clients.leave("bob 1")
+    clients.enter("bob 3", bob)
+    clients.enter("bob 4", bob)
+    clients.enter("carol", carol)
+    assert.deepStrictEqual(
+      ["bob 2", "bob 3", "bob 4", "carol"].map((name) => clients.isLater(name)),
+      [false, true, true, false]
+    )
+    clients.leave("bob 4")
+    assert.deepStrictEqual(clients.readOn(), ["bob 3"])
+    assert.deepStrictEqual(clients.readOn(), [])
+    clients.enter("bob 5", bob)
+    assert.isFalse(clients.isLater("bob 5"))
+  })
 })

@@ -206,6 +206,30 @@ describe("a client that", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("was cut is read again later, and others meanwhile", () =>
+    Effect.gen(function* () {
+      const { at } = yield* withStatus("127.0.11.26", { limits: { ...onlyFrom("127.0.11.27"), sendCheck: never } })
+      const flood = yield* talk(at, head("/health", local).repeat(3000), { from: "127.0.11.28" })
+      yield* flood.closed
+      const again = yield* talk(at, health, { from: "127.0.11.28" })
+      for (const from of ["127.0.11.27", "127.0.11.29"]) {
+        assert.strictEqual((yield* answerTo(at, health, { from })).status, 200)
+      }
+      assert.strictEqual(again.text(), "")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("was cut is read again", () =>
+    Effect.gen(function* () {
+      const { at } = yield* withStatus("127.0.11.30", { limits: { sendCheck: Duration.millis(50) } })
+      for (const bytes of [head("/health", local).repeat(3000), "no request\r\n\r\n"]) {
+        const cut = yield* talk(at, bytes)
+        yield* cut.closed
+        assert.strictEqual((yield* answerTo(at, health)).status, 200)
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.live("is a stranger has its share, and the operator always has a place", () =>
     Effect.gen(function* () {
       const { at } = yield* withStatus("127.0.11.11", {
