@@ -46,7 +46,8 @@ const hasOtherEffect = (name: string): boolean => {
 const postgres = (url: string) =>
   Layer.unwrap(
     Effect.tryPromise({
-      try: () => import("@effect/sql-pg"),
+      // Bundlers of others' programs pass over a package that is not there only where the failure is handled on the spot.
+      try: () => import("@effect/sql-pg").catch((cause: unknown) => Promise.reject(cause)),
       catch: (cause) =>
         sentence(
           "a census in PostgreSQL needs one more package in the same folder: npm install network-effect @effect/sql-pg@4.0.5.",

@@ -123,7 +123,7 @@ export const layerNode = (flags: StartFlags) => {
         const { asmap, cacheDirectory, chain } = options
         return Node.layer(options).pipe(
           Layer.catchTag(Node.madeByHand, (error) => Layer.effectContext(Effect.die(error))),
-          Layer.provide(asmap === undefined ? Layer.empty : AddressGroups.layerFile(asmap)),
+          Layer.provideMerge(asmap === undefined ? Layer.empty : AddressGroups.layerFile(asmap)),
           Layer.provide(zones),
           Layer.provide(recording),
           Layer.merge(Descriptors.layer),

@@ -4,7 +4,7 @@
  * @module
  */
 import { fstatSync, writeSync } from "node:fs"
-import { Layer, Logger } from "effect"
+import { Layer, Logger, Metric } from "effect"
 import { kindInWords } from "../src/cli/DevnetView.ts"
 import { limitsForPeople, type LineSink, maxWaitingBytes, Output } from "../src/cli/Output.ts"
 
@@ -46,6 +46,18 @@ const streamSink = (stream: NodeJS.WriteStream): LineSink => ({
   waitingBytes: () => stream.writableLength
 })
 
+/**
+ * Has a terminal take what it has room for, and the rest wait here. Node writes to one until all is written, so that one that
+ * stands still (Ctrl-S, a connection that hangs) would stop the process, peers and signals with it. What waits when the process
+ * ends is lost. Node has no name of its own for this; where there is nothing of it the terminal stays as it is.
+ */
+const neverWaitFor = (stream: NodeJS.WriteStream): void => {
+  const handle: unknown = stream.isTTY ? Reflect.get(stream, "_handle") : undefined
+  if (typeof handle !== "object" || handle === null) return
+  const setBlocking: unknown = Reflect.get(handle, "setBlocking")
+  if (typeof setBlocking === "function") Reflect.apply(setBlocking, handle, [false])
+}
+
 const stdoutSink = (): LineSink => {
   const { stdout } = process
   try {
@@ -57,14 +69,22 @@ const stdoutSink = (): LineSink => {
   }
 }
 
-/** Stdout, for `start`; `json` says how omitted lines are told. */
+/** Stdout, for `start`; `json` says how omitted lines are told. From then on no terminal holds the process up. */
 export const layerOutput = (json: boolean): Layer.Layer<Output> =>
-  Layer.suspend(() =>
-    json ? Output.layer(stdoutSink(), omittedEvent) : Output.layer(stdoutSink(), omittedText, limitsForPeople)
-  )
+  Layer.suspend(() => {
+    neverWaitFor(process.stdout)
+    neverWaitFor(process.stderr)
+    return json ? Output.layer(stdoutSink(), omittedEvent) : Output.layer(stdoutSink(), omittedText, limitsForPeople)
+  })
 
-/** The same logger, which leaves out what stderr has no room for. */
+const omittedLogs = Metric.counter("network_effect.logs.omitted", {
+  description: "lines of the log that stderr had no room for",
+  incremental: true
+})
+
+/** The same logger, which leaves out what stderr has no room for, and counts it. */
 export const bounded = <A>(logger: Logger.Logger<unknown, A>): Logger.Logger<unknown, void> =>
   Logger.make((options) => {
     if (process.stderr.writableLength <= maxWaitingBytes) logger.log(options)
+    else omittedLogs.updateUnsafe(1, options.fiber.context)
   })

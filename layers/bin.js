@@ -38,6 +38,9 @@ for (const [signal, code] of Object.entries(codes)) {
   })
 }
 
+// Node opens a debugger by this one, on a port that every user of the machine reaches, and others use it to have logs rotated.
+process.on("SIGUSR1", () => {})
+
 // Whoever read what we print has gone, which is how `| head -1` says that it is enough: end in order.
 process.stdout.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
   if (error.code === "EPIPE") process.kill(process.pid, "SIGTERM")
@@ -73,7 +76,8 @@ const keepCompiled = async () => {
     if (!isThere) return
   }
   const { enableCompileCache } = await import("node:module")
-  enableCompileCache(`${caches}/network-effect/compiled`)
+  // Not there in runtimes that only resemble Node.
+  enableCompileCache?.(`${caches}/network-effect/compiled`)
 }
 
 /**

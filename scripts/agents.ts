@@ -2,7 +2,7 @@
  * The package for readers that write programs with it: `AGENTS.md` and `ai-docs`, in the places where those of Effect's own
  * packages are. Made of the README and of `scripts/examples` when the package is packed, so that there is one text of each.
  */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { examples, llmsText, section } from "./llms.ts"
 
@@ -50,6 +50,16 @@ const readme = (): string =>
     ""
   ].join("\n")
 
+/** The bytes that the examples need, without the many of the tests: what stands before the end of the first value. */
+const genesisBlocks = (): string => {
+  const [, blocks] =
+    /^([^]*?\nexport const genesis = \{[^]*?\n\} as const\n)/.exec(
+      readFileSync(join(root, "test/support/goldens.ts"), "utf8")
+    ) ?? []
+  if (blocks === undefined) throw new Error("test/support/goldens.ts does not begin with the genesis blocks")
+  return blocks
+}
+
 /** Puts them where npm packs them. */
 export const place = (): void => {
   writeFileSync(join(root, "AGENTS.md"), agentsText())
@@ -61,7 +71,7 @@ export const place = (): void => {
     const text = readFileSync(join(source, name), "utf8").replaceAll("../../test/support/goldens.ts", "./goldens.ts")
     writeFileSync(join(root, "ai-docs/src", name), text)
   }
-  copyFileSync(join(root, "test/support/goldens.ts"), join(root, "ai-docs/src/goldens.ts"))
+  writeFileSync(join(root, "ai-docs/src/goldens.ts"), genesisBlocks())
   // There is one, and not in the folder of the code.
   rmSync(join(root, "dist/llms.txt"))
 }

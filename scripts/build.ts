@@ -8,11 +8,12 @@
 import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
-import { dirname, join, resolve } from "node:path"
+import { basename, dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseSync } from "oxc-parser"
 import { bundle } from "./bundle.ts"
 import { llmsText } from "./llms.ts"
+import { lineByLine } from "./mappings.ts"
 
 /** The types name each other as the sources do, `./Frame.ts`: in the package they are named as the JavaScript is. */
 const nameTypesAsCode = (folder: string): void => {
@@ -44,7 +45,7 @@ const withoutComments = (file: string, text: string): string => {
 
 /**
  * The JavaScript of a source: its types are blanked out, as Node does when it runs one, and its imports named as files are here.
- * Lines stay where they are, so a stack trace names the line of the source, and no map is needed.
+ * Lines stay where they are, so a stack trace names the line of the source whether or not anybody reads the map.
  */
 const withoutTypes = (text: string): string =>
   stripTypeScriptTypes(text)
@@ -52,14 +53,17 @@ const withoutTypes = (text: string): string =>
     .replaceAll(/ +$/gm, "")
     .replaceAll(/(\S) {2,}/g, "$1 ")
 
-/** Writes the code of a folder of sources to a folder. */
-const writeCode = (folder: string, to: string): void => {
+/** Writes the code of a folder of sources to a folder, and for each file a map to its source, which is found at `sources`. */
+const writeCode = (folder: string, to: string, sources: string | undefined): void => {
   for (const entry of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     if (!/\.[jt]s$/.test(entry) || entry.startsWith("status/page/")) continue
     const source = join(folder, entry)
     const file = join(to, folder, entry.replace(/\.ts$/, ".js"))
     mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, withoutComments(file, withoutTypes(readFileSync(source, "utf8"))))
+    const code = withoutComments(file, withoutTypes(readFileSync(source, "utf8")))
+    const original = sources === undefined ? relative(dirname(file), source) : `${sources}/${source}`
+    writeFileSync(file, `${code}//# sourceMappingURL=${basename(file)}.map\n`)
+    writeFileSync(`${file}.map`, JSON.stringify(lineByLine(original, code.split("\n").length - 1)))
   }
 }
 
@@ -139,8 +143,11 @@ const thinTypes = (folder: string): void => {
   }
 }
 
-/** `true` when it compiles, and is there. */
-export const build = async (): Promise<boolean> => {
+/**
+ * `true` when it compiles, and is there. `sources` is where the sources of this version are, as source maps tell it; without it
+ * they say where in the package a source would be.
+ */
+export const build = async (sources?: string): Promise<boolean> => {
   process.chdir(new URL("..", import.meta.url).pathname)
   // Node says of `stripTypeScriptTypes` that it may change. It does the same whenever it runs a source of ours.
   process.removeAllListeners("warning")
@@ -153,7 +160,7 @@ export const build = async (): Promise<boolean> => {
   if (status !== 0) return false
   nameTypesAsCode("dist")
   thinTypes("dist")
-  for (const folder of ["src", "layers"]) writeCode(folder, "dist")
+  for (const folder of ["src", "layers"]) writeCode(folder, "dist", sources)
   importOnlyWhatIsUsed("dist")
   cpSync("src/status/page", "dist/src/status/page", { recursive: true })
   for (const name of readdirSync("src/status/page").filter((name) => name.endsWith(".js"))) {

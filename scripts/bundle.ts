@@ -6,13 +6,13 @@
  *                    └─▶ dist/layers/main.js ─▶ dist/src/*.js                                    with PostgreSQL: the Effect beside it
  * ```
  */
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import { type Plugin, rolldown } from "rolldown"
 import { byLine } from "./mappings.ts"
 
 /** Whose code is in the program: `THIRD-PARTY.md` has their licences. */
-export const bundled = ["@effect/platform-node", "@effect/platform-node-shared", "@noble/hashes", "effect", "ws"]
+export const bundled = ["@effect/platform-node", "@effect/platform-node-shared", "@noble/hashes", "effect"]
 
 /** Where it is in `dist`, beside `src` and `layers`. */
 const folder = "program"
@@ -37,10 +37,21 @@ const read = async () => {
 export const { css, javascript } = await read().catch(() => ({ css: "", javascript: missing }))
 `
 
+/**
+ * No command has web sockets, yet Effect's server of HTTP names `ws`, which nobody can leave out as it is CommonJS. What stands
+ * for it is left out, or else a build fails that has come to use it.
+ */
+const webSockets = /\/platform-node-shared\/dist\/NodeWS\.js$/
+const noWebSockets = "the program has no web sockets"
+
 /** Modules that are not in the program as they are. */
 const replaced = (dist: string): Plugin => ({
   name: "replaced",
-  load: (id) => (swagger.test(id) ? swaggerFromPeer : undefined),
+  load: (id) => {
+    if (swagger.test(id)) return swaggerFromPeer
+    if (!webSockets.test(id)) return undefined
+    return ["WebSocket", "WebSocketServer"].map((name) => `export const ${name} = "${noWebSockets}"`).join("\n")
+  },
   // What is found beside a module stays where it is. Lines stay, too.
   transform: (code, id) =>
     id.startsWith(dist) && code.includes("import.meta.url")
@@ -85,6 +96,7 @@ export const bundle = async (dist: string): Promise<void> => {
   mkdirSync(join(dist, folder), { recursive: true })
   for (const piece of output) {
     if (piece.type === "asset") continue
+    if (piece.code.includes(noWebSockets)) throw new Error("a command uses web sockets, which the program leaves out")
     for (const id of piece.moduleIds) {
       const name = packageOf(id)
       if (name !== undefined && !bundled.includes(name)) strangers.add(name)
@@ -97,4 +109,6 @@ export const bundle = async (dist: string): Promise<void> => {
   if (strangers.size > 0)
     throw new Error(`the program has code of ${[...strangers].join(", ")}, whose licence it does not have`)
   writeFileSync(join(dist, "layers/program.js"), `export { run } from "../${folder}/main.js"\n`)
+  // That of the file which had this name.
+  rmSync(join(dist, "layers/program.js.map"), { force: true })
 }

@@ -8,11 +8,12 @@
  * Fails when it does not understand a comment. Replaces `dist`.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { build } from "./build.ts"
+import { entries } from "./exports.ts"
 
 const tools = ["typedoc@0.28.20", "typescript@5.9.3"]
 
@@ -24,7 +25,7 @@ const run = (command: string, args: ReadonlyArray<string>, cwd: string): void =>
 /** Paths are those from `dist`, where the file with these is. */
 const options = {
   name: "network-effect",
-  entryPoints: ["src/index.d.ts", "layers/index.d.ts", "src/simulation/index.d.ts"],
+  entryPoints: Object.values(entries).map((file) => file.replace(/\.ts$/, ".d.ts")),
   tsconfig: "tsconfig.docs.json",
   readme: "../README.md",
   projectDocuments: ["../ARCHITECTURE.md", "../CHANGELOG.md"],
@@ -49,8 +50,13 @@ const compilerOptions = {
   noEmit: true
 }
 
-const make = (folder: string): void => {
-  if (!build()) throw new Error("no documents are made: it does not compile")
+const make = async (folder: string): Promise<void> => {
+  if (!(await build())) throw new Error("no documents are made: it does not compile")
+  // Modules are called as they are imported, and not as their folders.
+  for (const [name, file] of Object.entries(entries)) {
+    const types = join("dist", file.replace(/\.ts$/, ".d.ts"))
+    writeFileSync(types, readFileSync(types, "utf8").replace(/^ \* @module$/m, ` * @module ${name}`))
+  }
   writeFileSync(join("dist", options.tsconfig), JSON.stringify({ compilerOptions, files: options.entryPoints }))
   writeFileSync("dist/typedoc.json", JSON.stringify(options))
   run(process.execPath, [join(folder, "node_modules/typedoc/bin/typedoc"), "--options", "dist/typedoc.json"], ".")
@@ -66,7 +72,7 @@ try {
     writeFileSync(join(own, "package.json"), '{ "private": true }')
     run("npm", ["install", "--no-audit", "--no-fund", "--silent", ...tools], own)
   }
-  make(own ?? values.tools ?? "")
+  await make(own ?? values.tools ?? "")
   console.log("made dist/docs/index.html")
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error))

@@ -9,7 +9,7 @@ import { dirname, join, relative } from "node:path"
 const root = new URL("..", import.meta.url).pathname
 
 /** The files that are the package, by how they are imported. */
-const entries = {
+export const entries = {
   "network-effect": "src/index.ts",
   "network-effect/layers": "layers/index.ts",
   "network-effect/simulation": "src/simulation/index.ts"

@@ -9,7 +9,7 @@
  */
 import { spawnSync } from "node:child_process"
 import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { place, placed } from "./agents.ts"
+import { place as placeTexts, placed } from "./agents.ts"
 import { build } from "./build.ts"
 
 /** What of package.json the package has as it is. `dist` is built from it. */
@@ -90,14 +90,19 @@ export const packedManifest = (checkout: Manifest, repository: unknown) => ({
   publishConfig: { access: "public", provenance: true }
 })
 
+/** Where the files of a repository are read, `https://HOST/PATH`; `undefined` when that is unknown. */
+const placeOf = (repository: unknown): string | undefined => {
+  const stated =
+    typeof repository === "object" && repository !== null && "url" in repository ? repository.url : undefined
+  return /^git\+(https:.+)\.git$/.exec(String(stated))?.[1]
+}
+
 /**
  * The README of the package: its pictures are where the source is, for they are not in the package. Where that is unknown it has
  * none.
  */
 export const packedReadme = (readme: string, repository: unknown): string => {
-  const stated =
-    typeof repository === "object" && repository !== null && "url" in repository ? repository.url : undefined
-  const [, place] = /^git\+(https:.+)\.git$/.exec(String(stated)) ?? []
+  const place = placeOf(repository)
   return place === undefined
     ? readme.replaceAll(/^!\[[^\]]*\]\((?!https:)[^)]*\)\n\n/gm, "")
     : readme.replaceAll(/^(!\[[^\]]*\]\()(?!https:)([^)]*\)\n)/gm, `$1${place}/raw/HEAD/$2`)
@@ -126,10 +131,12 @@ const swap = async (): Promise<void> => {
     console.error("package.json is still that of a pack which was stopped: the checkout's is put back first")
     restore()
   }
-  if (!(await build())) throw new Error("nothing is packed: it does not compile")
   const checkout = JSON.parse(readFileSync(manifest, "utf8")) as Manifest
   const repository = repositoryOf(checkout.repository, originOf())
-  place()
+  const place = placeOf(repository)
+  const sources = place === undefined ? undefined : `${place}/raw/v${checkout.version}`
+  if (!(await build(sources))) throw new Error("nothing is packed: it does not compile")
+  placeTexts()
   replace("README.md", packedReadme(readFileSync("README.md", "utf8"), repository))
   replace(manifest, `${JSON.stringify(packedManifest(checkout, repository), undefined, 2)}\n`)
 }

@@ -43,7 +43,7 @@ const vitest = await createVitest("test", {
   watch: false,
   maxWorkers: 1,
   reporters: [{}],
-  setupFiles: process.argv.slice(2),
+  setupFiles: ["test/support/chance.ts", ...process.argv.slice(2)],
   testTimeout: defaultTimeoutMillis
 })
 

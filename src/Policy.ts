@@ -461,6 +461,12 @@ export interface Policy {
   readonly sourceRate: number
   readonly sourceCapacity: number
 
+  /**
+   * An address counts as seen no longer ago than this when others tell of it: a third of `retryAge`, which leaves it two days of
+   * dials. Nodes tell of nobody they have not seen within `gossipAge`.
+   */
+  readonly oldestClaim: Duration.Duration
+
   /** Addresses that seeds and files name and that are kept though their bucket is full. More than a start dials. */
   readonly addressOverflow: number
 
@@ -713,6 +719,7 @@ export const defaults: Policy = {
   sourceBurst: 256,
   sourceRate: 0.1,
   sourceCapacity: 1024,
+  oldestClaim: Duration.hours(24),
   addressOverflow: 128,
   failureMemory: 20_000,
   feelerInterval: Duration.minutes(2),

@@ -6,6 +6,7 @@ export default defineConfig({
   root: new URL("..", import.meta.url).pathname,
   test: {
     include: ["test/**/*.test.ts"],
+    setupFiles: ["test/support/chance.ts"],
     reporters: ["default", new CountReporter()],
     // For what hangs. Where thirty processes want two processors, what takes three seconds takes two minutes.
     testTimeout: 300_000,

@@ -62,7 +62,7 @@ const fill = Effect.fnUntraced(function* (count: number) {
 /** Microseconds of each, the best of some rounds. */
 const microsOf = Effect.fnUntraced(function* <E>(millis: number, round: Effect.Effect<number, E>) {
   let best = Number.POSITIVE_INFINITY
-  const end = process.hrtime.bigint() + BigInt(millis) * 1_000_000n
+  const end = process.hrtime.bigint() + BigInt(Math.round(millis * 1e6))
   while (process.hrtime.bigint() < end) {
     const started = process.hrtime.bigint()
     const times = yield* round

@@ -79,13 +79,41 @@ export const limitKey = (of: PeerSocketAddress): string =>
 const formatOctets = ([a, b, c, d]: ReturnType<typeof NetAddress.ipv4ToOctets>): string => `${a}.${b}.${c}.${d}`
 
 /**
- * The part of the internet an address is in: IPv4 /16 or IPv6 /32. Spreads the cache file over networks; limits nobody.
+ * The part of the internet an address is in: IPv4 /16 or IPv6 /32. Spreads connections, the cache file and requests over networks;
+ * what counts as one host is `limitKey`. An IPv6 address that carries an IPv4 one is where that is: whoever rents an IPv4 network
+ * has the 6to4 one of the same number for nothing, and would be in two parts.
+ *
+ * Source: Bitcoin Core netgroup.cpp, `GetGroup`.
  */
 export const networkKey = (of: PeerSocketAddress): string => {
-  if (of._tag === "InetAddressV6") return `${prefixOf(of.address, 2)}/32`
-  const [a, b] = NetAddress.ipv4ToOctets(of.address)
-  return `${a}.${b}`
+  if (of._tag === "InetAddressV4") return formatNetwork(NetAddress.ipv4ToOctets(of.address))
+  const ipv4 = carriedIpv4(of.address)
+  return ipv4 === undefined ? `${prefixOf(of.address, 2)}/32` : formatNetwork(ipv4)
 }
+
+type Octets = ReadonlyArray<number>
+
+const formatNetwork = ([a, b]: Octets): string => `${a}.${b}`
+
+/**
+ * The four bytes of the IPv4 address that an IPv6 address carries; `undefined` when it carries none.
+ *
+ * Source: RFC 3056 (6to4), RFC 4380 (Teredo), RFC 6052 and RFC 7915 (translation); Bitcoin Core netaddress.cpp, `HasLinkedIPv4`.
+ */
+export const carriedIpv4 = (address: NetAddress.Ipv6Address): Octets | undefined => {
+  const octets = NetAddress.ipv6ToOctets(address)
+  if (octets[0] === 0x20 && octets[1] === 0x02) return octets.slice(2, 6)
+  if (beginsWith(octets, teredo)) return octets.slice(12).map((byte) => byte ^ 0xff)
+  return translations.some((prefix) => beginsWith(octets, prefix)) ? octets.slice(12) : undefined
+}
+
+const teredo = [0x20, 0x01, 0, 0]
+const translations = [
+  [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0],
+  [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0]
+]
+
+const beginsWith = (octets: Octets, prefix: Octets): boolean => prefix.every((byte, index) => octets[index] === byte)
 
 /** The address with all but the first 16-bit segments set to zero. */
 const prefixOf = (address: NetAddress.Ipv6Address, segments: number): string => {

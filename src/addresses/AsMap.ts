@@ -26,6 +26,7 @@ import { createHash } from "node:crypto"
 import { Data, Effect, FileSystem, Result, Stream } from "effect"
 import { NetAddress } from "effect/net"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
+import { carriedIpv4 } from "./AddressRules.ts"
 
 /**
  * Largest file read, in bytes. A map of the whole internet has less than 2 MiB.
@@ -212,7 +213,7 @@ export const load = (path: string): Effect.Effect<AsMap, InvalidAsMap, FileSyste
  * (6to4, Teredo, translation) are in that one's system.
  */
 export const systemOf = (map: AsMap, { address }: PeerSocketAddress): number | undefined => {
-  const octets = carried(address)
+  const octets = octetsOf(address)
   const bits = new Bits(map.bytes)
   let fallback = 0
   let read = 0
@@ -250,20 +251,11 @@ export const systemOf = (map: AsMap, { address }: PeerSocketAddress): number | u
 
 const mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
 
-/**
- * The sixteen bytes that a map is asked for.
- *
- * Source: RFC 3056 (6to4), RFC 4380 (Teredo), RFC 6052 and RFC 7915 (translation); Bitcoin Core netaddress.cpp, `HasLinkedIPv4`.
- */
-const carried = (address: NetAddress.IpAddress): ReadonlyArray<number> => {
+/** The sixteen bytes that a map is asked for. */
+const octetsOf = (address: NetAddress.IpAddress): ReadonlyArray<number> => {
   if (NetAddress.isIpv4Address(address)) return [...mapped, ...NetAddress.ipv4ToOctets(address)]
-  const octets = NetAddress.ipv6ToOctets(address)
-  const beginsWith = (...bytes: ReadonlyArray<number>) => bytes.every((byte, index) => octets[index] === byte)
-  if (beginsWith(0x20, 0x02)) return [...mapped, ...octets.slice(2, 6)]
-  if (beginsWith(0x20, 0x01, 0, 0)) return [...mapped, ...octets.slice(12).map((byte) => byte ^ 0xff)]
-  if (beginsWith(0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0)) return [...mapped, ...octets.slice(12)]
-  if (beginsWith(0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0)) return [...mapped, ...octets.slice(12)]
-  return octets
+  const ipv4 = carriedIpv4(address)
+  return ipv4 === undefined ? NetAddress.ipv6ToOctets(address) : [...mapped, ...ipv4]
 }
 
 /** How well a map fits some addresses. */

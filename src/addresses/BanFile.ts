@@ -20,6 +20,9 @@ import * as CacheFile from "./CacheFile.ts"
 /** Shortest time between two writes. */
 const writeInterval = Duration.seconds(5)
 
+/** The reason of a ban that was read from the file. */
+export const keptFromEarlier = "kept from an earlier run"
+
 /** A line, or `undefined` for one that is none. An IPv6 address stands for its /64; other prefixes are nobody's group. */
 export const parseLine = (line: string): Ban | undefined => {
   const [, ip = "", prefix, end = ""] = /^([^\s/]+)(\/64)? (\d{1,15})$/.exec(line) ?? []
@@ -27,7 +30,7 @@ export const parseLine = (line: string): Ban | undefined => {
   if (Result.isFailure(address)) return undefined
   const canonical = PeerSocketAddress.fromIp(address.success, 0)
   if (prefix !== undefined && canonical._tag === "InetAddressV4") return undefined
-  return { group: AddressRules.limitKey(canonical), reason: "kept from an earlier run", untilSeconds: Number(end) }
+  return { group: AddressRules.limitKey(canonical), reason: keptFromEarlier, untilSeconds: Number(end) }
 }
 
 /** A ban as a line of the file. */

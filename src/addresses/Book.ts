@@ -58,6 +58,8 @@ export interface Choice {
   readonly elsewhere: (now: PeerAddress.Now) => Entry | undefined
   /** How many could be dialled now. */
   readonly readyCount: (now: PeerAddress.Now) => number
+  /** When an address that others tell of counts as seen, in seconds since the Unix epoch; they claim `claimedSeconds`. */
+  readonly seen: (claimedSeconds: number, now: PeerAddress.Now) => number
   /** An address that was never attempted would become an entry. `from` is who told of it. */
   readonly admit: (
     entry: Entry,
@@ -358,7 +360,11 @@ export const make = (choose: (known: Known) => Choice) =>
         added += yield* step((now, changes) => {
           const before = entries.size
           let evicted = 0
-          for (const { address, lastSeenSeconds, services } of addresses.slice(start, start + policy.gossipChunk)) {
+          for (const { address, lastSeenSeconds: claimed, services } of addresses.slice(
+            start,
+            start + policy.gossipChunk
+          )) {
+            const lastSeenSeconds = choice.seen(claimed, now)
             apply({ _tag: "NewGossiped", address, services, lastSeenSeconds }, now, changes, from)
           }
           for (const change of changes) if (change._tag === "Removed") evicted++

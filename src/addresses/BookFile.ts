@@ -2,7 +2,7 @@
  * Layer: an address book that outlives the process, in a file beside the peer cache.
  *
  *     network-effect address book 1
- *     sha256 <of all lines below, as they are in the file>
+ *     sha256 <of all lines below but the key, as they are in the file>
  *     chain mainnet
  *     groups <SHA-256 of the map they go by, or ->
  *     key <the secret, 64 hexadecimal digits>
@@ -11,7 +11,7 @@
  *
  * An entry says its table, address and source, and then, or `-`: services, when others saw it, when it answered last, when it
  * answered first (seconds since the Unix epoch), and how often in a row it failed. The file holds a secret, so only its owner
- * may read it.
+ * may read it. One from which the secret was taken out, to show it to somebody, is still good: there is a new one then.
  *
  * A file that is damaged, too large, of another chain or of another version is moved aside with one line in the log, and the
  * node goes on with an empty book: seeds and the peer cache are still there.
@@ -24,7 +24,6 @@ import type { SecureRandom } from "effect/crypto"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
-import * as LimitedLog from "../LimitedLog.ts"
 import { Policy } from "../Policy.ts"
 import type { OwnAddress } from "../transport/OwnAddress.ts"
 import { AddressBook } from "./AddressBook.ts"
@@ -45,7 +44,7 @@ const maxLines = maxEntries + 20
 
 /** What a file says. */
 export interface Content extends HardenedBook.Saved {
-  /** Absent in a file from which it was taken out. */
+  /** Absent in a file from which it was taken out, or where it is damaged. */
   readonly key: Uint8Array | undefined
   /** Which map the sources of the entries go by. */
   readonly groups: string
@@ -68,7 +67,13 @@ const formatEntry = (entry: HardenedBook.SavedEntry): string =>
     number(entry.failures)
   ].join(" ")
 
-const checksum = (lines: ReadonlyArray<string>): string => createHash("sha256").update(lines.join("\n")).digest("hex")
+const isKey = (line: string): boolean => line.startsWith("key ")
+
+/** Without the secret, so that a file has the same one when that was taken out. */
+const checksum = (lines: ReadonlyArray<string>): string =>
+  createHash("sha256")
+    .update(lines.filter((line) => !isKey(line)).join("\n"))
+    .digest("hex")
 
 /** The lines of a file. */
 export const encode = (chain: ChainParamsShape, { anchors, entries, groups, key }: Content): ReadonlyArray<string> => {
@@ -120,7 +125,8 @@ const parseEntry = (line: string): Result.Result<HardenedBook.SavedEntry, string
 /** What the lines of a file say, or what is wrong with it. */
 export const decode = (chain: ChainParamsShape, lines: ReadonlyArray<string>): Result.Result<Content, string> =>
   Result.gen(function* () {
-    const [first = "", second = "", ...below] = lines
+    // An editor ends the last line.
+    const [first = "", second = "", ...below] = lines.at(-1) === "" ? lines.slice(0, -1) : lines
     if (!first.startsWith(`${title} `)) return yield* Result.fail("it is no address book")
     const given = first.slice(title.length + 1)
     if (given !== String(version)) {
@@ -136,10 +142,8 @@ export const decode = (chain: ChainParamsShape, lines: ReadonlyArray<string>): R
       if (word === "chain") {
         if (value !== fileStem(chain)) return yield* Result.fail("it is another chain's")
       } else if (word === "groups") groups = value === "-" ? "" : value
-      else if (word === "key") {
-        if (!/^[0-9a-f]{64}$/.test(value)) return yield* Result.fail("its key is none")
-        key = Buffer.from(value, "hex")
-      } else if (word === "anchor") {
+      else if (isKey(line)) key = /^[0-9a-f]{64}$/.test(value) ? Buffer.from(value, "hex") : undefined
+      else if (word === "anchor") {
         anchors.push(yield* Result.mapError(PeerSocketAddress.fromString(value), () => "a line of it is no anchor"))
       } else entries.push(yield* parseEntry(line))
     }
@@ -166,7 +170,6 @@ const make = Effect.fnUntraced(function* (directory: string) {
   const tasks = yield* BackgroundTasks
   const groups = yield* AddressGroups
   const paths = yield* Path.Path
-  const limited = LimitedLog.make(policy.statusLogInterval)
   // As the reference's peer cache: a chain of one laboratory begins anew each time.
   if (chain.kind === "regtest") return yield* HardenedBook.make()
   const file = yield* CacheFile.make({
@@ -203,17 +206,8 @@ const make = Effect.fnUntraced(function* (directory: string) {
     const { anchors, entries } = yield* save
     // An old book is worth more than none.
     if (entries.length === 0) return
-    yield* file.save(encode(chain, { anchors, entries, groups: groups.digest, key }))
-  }).pipe(
-    Effect.catch((error) =>
-      limited(
-        "write",
-        Effect.logWarning("the address book cannot be written").pipe(
-          Effect.annotateLogs({ file: file.path, reason: error.message })
-        )
-      )
-    )
-  )
+    yield* file.saveOrTell(encode(chain, { anchors, entries, groups: groups.digest, key }))
+  })
   // After the task is gone, so two writes never meet.
   yield* Effect.addFinalizer(() => write)
   yield* tasks.run(

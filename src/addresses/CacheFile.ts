@@ -7,6 +7,7 @@
  * @module
  */
 import { Effect, FileSystem, Metric, type PlatformError, Path, Random, Stream } from "effect"
+import * as Folders from "../Folders.ts"
 
 /** Largest file read or written, in bytes: some times more than 20,000 bans need. */
 export const maxFileBytes = 1_048_576
@@ -39,6 +40,10 @@ export interface CacheFileOptions<A> {
 export const make = Effect.fnUntraced(function* <A>({ format, maxLines, name, parse, path }: CacheFileOptions<A>) {
   const files = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
+  const makeFolder = Effect.provideContext(
+    Folders.make(paths.dirname(path)),
+    yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+  )
 
   /** Keeps a damaged file for whoever wants to know, in place of an older one. */
   const setAside = (reason: string) =>
@@ -86,7 +91,7 @@ export const make = Effect.fnUntraced(function* <A>({ format, maxLines, name, pa
   const save = (values: ReadonlyArray<A>) =>
     Effect.gen(function* () {
       // Whom a node knows and bans is its operator's business alone.
-      yield* files.makeDirectory(paths.dirname(path), { recursive: true, mode: 0o700 })
+      yield* makeFolder
       const suffix = Math.abs(yield* Random.nextInt).toString(36)
       const temporary = paths.join(paths.dirname(path), `.tmp.${paths.basename(path)}${suffix}`)
       const content = values.slice(0, maxLines).map(format).join("\n")

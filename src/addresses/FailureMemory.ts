@@ -13,10 +13,30 @@ export interface Remembered {
   readonly failures: number
 }
 
-/** Of at most `capacity` addresses; of more, those are forgotten that nothing happened to for longest. */
+/** Of one address, in a ring by when something happened to each; at first it is the only one. */
+class Note {
+  readonly key: string
+  remembered: Remembered
+  earlier: Note = this
+  later: Note = this
+
+  constructor(key: string, remembered: Remembered) {
+    this.key = key
+    this.remembered = remembered
+  }
+}
+
+/**
+ * Of at most `capacity` addresses; of more, those are forgotten that nothing happened to for longest.
+ *
+ * They are in a ring, for a map that gives up its oldest key again and again looks through all that it gave up before to find
+ * the next.
+ */
 export class FailureMemory {
   readonly #capacity: number
-  readonly #byAddress = new Map<string, Remembered>()
+  readonly #byAddress = new Map<string, Note>()
+  /** Of the latest; `later` of it is the oldest. */
+  #latest: Note | undefined
 
   constructor(capacity: number) {
     this.#capacity = capacity
@@ -27,7 +47,7 @@ export class FailureMemory {
   }
 
   of(key: string): Remembered | undefined {
-    return this.#byAddress.get(key)
+    return this.#byAddress.get(key)?.remembered
   }
 
   attempted(key: string, nowMillis: number): void {
@@ -48,13 +68,36 @@ export class FailureMemory {
   }
 
   #note(key: string, latestMillis: number, failures: number): void {
-    // Put behind all others: a map keeps the order in which keys came.
-    this.#byAddress.delete(key)
-    this.#byAddress.set(key, { latestMillis, failures })
-    if (this.#byAddress.size <= this.#capacity) return
-    for (const oldest of this.#byAddress.keys()) {
-      this.#byAddress.delete(oldest)
-      break
+    const remembered = { latestMillis, failures }
+    const known = this.#byAddress.get(key)
+    if (known !== undefined) {
+      known.remembered = remembered
+      this.#leave(known)
+      this.#join(known)
+      return
     }
+    const note = new Note(key, remembered)
+    this.#byAddress.set(key, note)
+    this.#join(note)
+    const oldest = this.#latest?.later
+    if (this.#byAddress.size <= this.#capacity || oldest === undefined) return
+    this.#leave(oldest)
+    this.#byAddress.delete(oldest.key)
+  }
+
+  /** As the latest. */
+  #join(note: Note): void {
+    note.earlier = this.#latest ?? note
+    note.later = this.#latest?.later ?? note
+    note.earlier.later = note
+    note.later.earlier = note
+    this.#latest = note
+  }
+
+  #leave(note: Note): void {
+    const { earlier, later } = note
+    earlier.later = later
+    later.earlier = earlier
+    if (this.#latest === note) this.#latest = earlier === note ? undefined : earlier
   }
 }

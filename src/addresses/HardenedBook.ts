@@ -14,6 +14,7 @@
  * | addresses of one network | one connection per group, a second where places are left over; a draw takes the group first |
  * | answers | a source fills 1/16 of what is heard of, and each address of it costs a token |
  * | claims of having been seen just now | times that are claimed only make an address older |
+ * | claims that others were seen long ago | nobody counts as seen more than a day before we were told |
  * | fresh addresses that push out others | nobody makes room for who proves useful; those met are tested before they go |
  * | groups | a part of the places is kept for those first met a day ago |
  *
@@ -23,7 +24,7 @@
  *
  * @module
  */
-import { Clock, Effect } from "effect"
+import { Clock, Duration, Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
@@ -84,6 +85,7 @@ export const choose =
   (book: Book.Known): HardenedChoice => {
     const { chain, entries, policy, random } = book
     const memory = new FailureMemory(policy.failureMemory)
+    const oldestSeconds = Duration.toSeconds(policy.oldestClaim)
     const tokens = new SourceTokens(policy)
     const places = new OutboundPlaces(policy, rules)
     const known = new KnownAddresses(policy, rules, secret, (standing) => places.has(standing))
@@ -136,6 +138,10 @@ export const choose =
     }
 
     // -- what happens --------------------------------------------------------------------------
+
+    // Whoever is first to tell of a host could make it so old that one dial in vain, as of any full host, would be the last.
+    const seen = (claimedSeconds: number, { wallSeconds }: Now): number =>
+      Math.max(claimedSeconds, wallSeconds - oldestSeconds)
 
     const admit = (entry: Entry, from: PeerSocketAddress.PeerSocketAddress | undefined, now: Now): Book.Admission => {
       const source = from === undefined ? undefined : groupOf(from)
@@ -312,6 +318,7 @@ export const choose =
       feeler,
       elsewhere,
       readyCount,
+      seen,
       admit,
       changed,
       removed,

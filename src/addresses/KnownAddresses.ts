@@ -140,12 +140,21 @@ export class KnownAddresses {
     return { _tag: "Kept" }
   }
 
-  /** One of an earlier run, which is in that table again; `false` when it fits no longer. */
+  /**
+   * One of an earlier run, which is in that table again; `false` when it fits no longer. With another secret somebody else may have
+   * the place of one that was met: it is then among those heard of, or in no table.
+   */
   restore(standing: Standing, table: Table, now: Now): boolean {
     const bucket = table === "tried" ? this.#triedBucket(standing) : this.#newBucket(standing)
-    if (this.#tables.isFull(table, bucket)) return false
+    if (!this.#tables.isFull(table, bucket)) {
+      this.add(standing, now)
+      this.#enter(standing, table, bucket)
+      return true
+    }
+    if (table === "new") return false
+    if (this.restore(standing, "new", now)) return true
+    if (this.#loose.size >= this.#policy.addressOverflow) return false
     this.add(standing, now)
-    this.#enter(standing, table, bucket)
     return true
   }
 

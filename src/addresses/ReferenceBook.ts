@@ -89,6 +89,7 @@ const choose = ({ chain, entries, isCandidate, policy }: Book.Known): Book.Choic
       for (const entry of dialable) if (isCandidate(entry, now)) ready++
       return ready
     },
+    seen: (claimedSeconds) => claimedSeconds,
     admit: () => ({ _tag: "Kept" }),
     changed: () => undefined,
     removed: () => undefined,

@@ -224,7 +224,7 @@ const sentenceOf = (event: NetworkEvent): string => {
     case "Listening":
       return `listens on ${event.address}`
     case "InitialPeersFound":
-      return `starts with ${count(event.count, "address", "addresses")}`
+      return `has ${count(event.count, "address", "addresses")} to begin with`
     case "DialStarted":
       return `dials ${event.address}`
     case "DialFailed":
@@ -238,7 +238,7 @@ const sentenceOf = (event: NetworkEvent): string => {
     case "PeerConnected":
       return `connected ${event.direction === "outbound" ? "to" : "from"} ${event.address}`
     case "PeerEvicted":
-      return `let ${event.address} go for ${event.newcomer}: one of ${event.ofNetwork} of ${event.network}`
+      return `let ${event.address} go for ${event.newcomer}: one of ${event.ofNetwork} of ${event.network === "redacted" ? "its network" : event.network}`
     case "PeerDisconnected":
       return `lost ${event.address} (${event.direction}): ${Reasons.inWords(event.reason)}`
     case "AddressesLearned":

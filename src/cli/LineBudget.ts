@@ -11,11 +11,11 @@
 
 /** What may be printed. */
 export interface Limits {
-  /** Lines in any one second. */
+  /** Lines in each second; one begins with its first line, as an hour and a minute do. */
   readonly linesPerSecond: number
-  /** Bytes in any one hour. */
+  /** Bytes in each hour. */
   readonly bytesPerHour: number
-  /** Lines of a kind in any one minute; without it as many as the others let through. */
+  /** Lines of a kind in each minute; without it as many as the others let through. */
   readonly linesPerKindAndMinute?: number | undefined
 }
 

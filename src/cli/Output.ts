@@ -51,6 +51,7 @@ export class Output extends Context.Service<
       Output,
       Effect.gen(function* () {
         const clock = yield* Clock.Clock
+        const context = yield* Effect.context<never>()
         const budget = new LineBudget(limits)
         const omittedLines = Metric.counter("network_effect.output.omitted", {
           description: "lines that stdout did not take, or that were too many",
@@ -64,10 +65,14 @@ export class Output extends Context.Service<
         const line = (kind: string, text: string) =>
           Effect.sync(() => {
             const bytes = Buffer.byteLength(text) + 1
-            if (isBroken || sink.waitingBytes() + bytes > maxWaitingBytes) return budget.omit(kind)
-            if (!budget.take(kind, bytes, Monotonic.millisUnsafe(clock))) return
-            isBroken = !sink.write(`${text}\n`)
-            if (isBroken) budget.omit(kind)
+            if (isBroken || sink.waitingBytes() + bytes > maxWaitingBytes) budget.omit(kind)
+            else if (budget.take(kind, bytes, Monotonic.millisUnsafe(clock))) {
+              isBroken = !sink.write(`${text}\n`)
+              if (!isBroken) return
+              budget.omit(kind)
+            }
+            // At once, for there may never be a line that says so.
+            omittedLines.updateUnsafe(1, context)
           })
 
         /** The counts have room of their own: there is at most one line per kind and second. */
@@ -77,14 +82,11 @@ export class Output extends Context.Service<
             yield* Effect.logWarning("stdout cannot be written: what happens is counted until it can")
           }
           if (sink.waitingBytes() > maxWaitingBytes) return
-          let told = 0
           for (const [kind, omitted] of budget.takeOmitted()) {
             isBroken = !sink.write(`${counts(kind, omitted)}\n`)
             if (isBroken) budget.omit(kind, omitted)
-            else told += omitted
           }
           if (!isBroken) isTold = false
-          if (told > 0) yield* Metric.update(omittedLines, told)
         })
         const pause = limits.linesPerKindAndMinute === undefined ? "1 second" : "1 minute"
         yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(pause), tellOmitted)))

@@ -121,6 +121,11 @@ const foreignSections = [
   "tracing",
   "zcashd_compat"
 ]
+/**
+ * Keys of `[network]` that are for a second way to talk to peers, as one version wrote them; accepted here, and not used. Source:
+ * Zebra, zebrad/tests/common/configs/v4.5.0-zakura-p2p.toml.
+ */
+const foreignNetworkKeys = ["legacy_p2p", "v2_p2p", "zakura"]
 /** What Zebra does not know, so a file that has it is none of Zebra's. */
 const ownSection = "network_effect"
 const ownKeys = ["asmap"]
@@ -138,7 +143,8 @@ const networkKeys = [
   "crawl_new_peer_interval",
   "new_peer_interval",
   "max_connections_per_ip",
-  "testnet_parameters"
+  "testnet_parameters",
+  ...foreignNetworkKeys
 ]
 
 const fail = (message: string) => Result.fail(new SettingsError({ message }))
@@ -213,6 +219,12 @@ export const load = ({ environment, file, flags, platform }: Input): Result.Resu
   problems.or(checkSections(fromVariables), undefined)
   const settings = merged(fromFile, fromVariables)
   const warnings: Array<string> = []
+
+  const legacy = settings.find("legacy_p2p")
+  if (legacy?.value === false)
+    warnings.push(
+      `${legacy.where}: legacy_p2p = false is not followed, for this node knows no other way to talk to peers`
+    )
 
   const zones = new Map<string, string>()
   /** The text without its zone, which is kept apart. */
@@ -415,11 +427,13 @@ const notesOf = (source: Source, chain: ChainParamsShape): ReadonlyArray<string>
   const notes = foreignSections
     .filter((name) => name in source.table)
     .map((name) => `${source.whereIs([name])}: [${name}] is for other parts of Zebra, and is not used`)
-  const { network } = source.table
-  const hasParameters = isTable(network) && "testnet_parameters" in network
-  return chain.kind === "mainnet" && hasParameters
-    ? [...notes, `${source.whereIs(["network", "testnet_parameters"])}: testnet_parameters is not used on Mainnet`]
-    : notes
+  const network = isTable(source.table["network"]) ? source.table["network"] : {}
+  const noteOf = (key: string, why: string) => `${source.whereIs(["network", key])}: ${key} ${why}`
+  for (const key of foreignNetworkKeys) if (key in network) notes.push(noteOf(key, "is not used"))
+  if (chain.kind === "mainnet" && "testnet_parameters" in network) {
+    notes.push(noteOf("testnet_parameters", "is not used on Mainnet"))
+  }
+  return notes
 }
 
 /** Zebra's own, so that both find each other's cache. Source: Zebra config/cache_dir.rs. */

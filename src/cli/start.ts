@@ -64,12 +64,31 @@ const flags = {
 /** About peers and the node. What peers advertise and tell is for `--json`, the page and metrics. */
 const isNews = ({ _tag }: NetworkEvent): boolean => _tag !== "InventoryAdvertised" && _tag !== "AddressesLearned"
 
-/** As logs say addresses: the family and the port. Our own is in full. */
-const withoutIps = (event: NetworkEvent): NetworkEvent => {
-  if (event._tag === "PeerBanned" || event._tag === "BanEnded") return { ...event, group: "redacted" }
-  if (event._tag === "Listening" || !("address" in event)) return event
-  const address = PeerSocketAddress.fromText(event.address, 0)
-  return { ...event, address: address === undefined ? "redacted" : PeerSocketAddress.redacted(address) }
+/** As logs say an address: the family and the port. */
+const redacted = (text: string): string => {
+  const address = PeerSocketAddress.fromText(text, 0)
+  return address === undefined ? "redacted" : PeerSocketAddress.redacted(address)
+}
+
+/** An event without the IPs of peers, and the networks they are in. Our own address is in full. */
+export const withoutIps = (event: NetworkEvent): NetworkEvent => {
+  switch (event._tag) {
+    case "Listening":
+      return event
+    case "PeerBanned":
+    case "BanEnded":
+      return { ...event, group: "redacted" }
+    case "PeerEvicted":
+      return {
+        ...event,
+        address: redacted(event.address),
+        newcomer: redacted(event.newcomer),
+        network: "redacted",
+        newcomerNetwork: "redacted"
+      }
+    default:
+      return "address" in event ? { ...event, address: redacted(event.address) } : event
+  }
 }
 
 export const start = Command.make(

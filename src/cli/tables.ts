@@ -138,8 +138,8 @@ export const why = (why: AddressWhy, nowSeconds: number): ReadonlyArray<string> 
   why.entry === null
     ? "not in the book"
     : `${why.entry.state}${why.entry.inbound ? " (inbound)" : ""}, ` +
-      `${why.entry.lastResponse === null ? "never answered" : `answered ${age(nowSeconds - why.entry.lastResponse)} ago`}, ` +
-      `failed ${why.failures} times in a row`,
+      `${why.entry.lastResponse === null ? "never answered" : `answered ${age(nowSeconds - why.entry.lastResponse)} ago`}` +
+      (why.failures === 0 ? "" : `, failed ${why.failures === 1 ? "once" : `${why.failures} times in a row`}`),
   why.against === null ? "may be dialled now" : `is not dialled now: ${reasons[why.against]}`
 ]
 

@@ -31,6 +31,7 @@ import { BanList } from "../addresses/BanList.ts"
 import { BackgroundTasks, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
+import * as LimitedLog from "../LimitedLog.ts"
 import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
@@ -143,6 +144,7 @@ export class Connector extends Context.Service<
     Connector,
     Effect.gen(function* () {
       const policy = yield* Policy
+      const log = LimitedLog.make(policy.statusLogInterval)
       const chain = yield* ChainParams
       const transport = yield* OutboundTransport
       const handshake = yield* Handshake
@@ -272,10 +274,11 @@ export class Connector extends Context.Service<
         outbound: number
       ) =>
         Effect.gen(function* () {
-          const log = outbound <= policy.verboseDials ? Effect.logInfo : Effect.logDebug
-          yield* log("dial failed").pipe(
-            Effect.annotateLogs({ reason: new ConnectError({ reason: error }).code, outbound })
-          )
+          const told = Effect.annotateLogs({ reason: new ConnectError({ reason: error }).code, outbound })
+          // A node that reaches nobody dials several a second, and others decide whom it knows.
+          yield* outbound <= policy.verboseDials
+            ? log("dial failed", told(Effect.logInfo("dial failed")))
+            : told(Effect.logDebug("dial failed"))
           // It agreed, and answers: nothing is wrong with its address.
           if (error._tag === "PeerRefused") return
           // Without services: "no services" would bar the address for good.

@@ -9,6 +9,7 @@
  */
 import { Clock, Context, Duration, Effect, Layer, Metric } from "effect"
 import { SecureRandom } from "effect/crypto"
+import { AddressGroups } from "../addresses/AddressGroups.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { sha256d } from "../bytes/Hashing.ts"
@@ -92,6 +93,7 @@ function* make() {
   const slots = yield* ConnectionSlots
   const peerSet = yield* PeerSet
   const clock = yield* Clock.Clock
+  const groups = yield* AddressGroups
   const secureRandom = yield* SecureRandom.SecureRandom
   const key = yield* secureRandom.randomBytes(32)
   const metrics = metricsOf(chain.kind, yield* Effect.context<never>())
@@ -146,7 +148,7 @@ function* make() {
 
   const verdictFor = (address: PeerSocketAddress.PeerSocketAddress) => {
     const all = residents()
-    return { all, verdict: Eviction.choose(all, originOf(address).network, policy, recent()) }
+    return { all, verdict: Eviction.choose(all, originOf(address, groups).network, policy, recent()) }
   }
 
   const mightMakeRoom = (address: PeerSocketAddress.PeerSocketAddress): boolean => {
@@ -168,7 +170,7 @@ function* make() {
     const leaving = slotOf.get(verdict.id)
     const resident = all.find(({ id }) => id === verdict.id)
     if (leaving === undefined || resident === undefined || !slots.exchange(slot, leaving)) return full
-    const { network } = originOf(address)
+    const { network } = originOf(address, groups)
     const nowNanos = clock.monotonicTimeNanosUnsafe()
     lost.set(verdict.network, nowNanos)
     brought.set(network, nowNanos)
@@ -234,7 +236,7 @@ const metricsOf = (network: string, context: Context.Context<never>) => {
   const share = Metric.withAttributes(
     Metric.gauge("zcash.net.inbound.largest_network.share", {
       description:
-        "share of the public inbound peers that the network (IPv4 /16, IPv6 /32) with most of them has, 0 to 1"
+        "share of the public inbound peers that the network (IPv4 /16, IPv6 /32 or autonomous system) with most of them has, 0 to 1"
     }),
     { network }
   )

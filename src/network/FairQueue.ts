@@ -26,7 +26,7 @@ export interface Shares {
 
 /** Somebody who waits, and where from. */
 export interface Waiting {
-  /** `AddressRules.networkKey`. */
+  /** `Origin.network`. */
   readonly network: string
   /** `AddressRules.limitKey`. */
   readonly group: string

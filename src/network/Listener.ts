@@ -18,6 +18,7 @@
  * @module
  */
 import { Context, Duration, Effect, Exit, FiberSet, Latch, Layer, Option, Scope } from "effect"
+import { AddressGroups } from "../addresses/AddressGroups.ts"
 import { limitKey, validForListening } from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
@@ -85,6 +86,7 @@ function* make() {
   const evictions = yield* Evictions
   const events = yield* NetworkEvents
   const trusted = yield* TrustedPeers
+  const groups = yield* AddressGroups
   const tasks = yield* BackgroundTasks
 
   if (Option.isSome(listening)) {
@@ -184,7 +186,7 @@ function* make() {
       const stream = yield* port.accept.pipe(Scope.provide(scope))
       const { remoteAddress } = stream
       yield* ConnectionMetrics.attempted(chain, ConnectedAddress.inbound(stream))
-      const gone = yield* waiting.offer({ stream, scope, ...originOf(remoteAddress) })
+      const gone = yield* waiting.offer({ stream, scope, ...originOf(remoteAddress, groups) })
       yield* arrived.open
       if (gone === undefined) return
       yield* ConnectionMetrics.ended(chain, ConnectedAddress.inbound(gone.stream), ConnectionMetrics.refused)

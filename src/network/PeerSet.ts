@@ -13,6 +13,7 @@
  * @module
  */
 import { Clock, Context, Deferred, Effect, FiberSet, Layer, Random, Scope, Stream, Tracer } from "effect"
+import { AddressGroups } from "../addresses/AddressGroups.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { BackgroundTasks, CurrentWait, NetworkClosed, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -182,6 +183,7 @@ function* make() {
     chooser: selection.make(policy),
     draw,
     trusted: yield* TrustedPeers,
+    groups: yield* AddressGroups,
     tip: tip.getUnsafe,
     bans: bans.getUnsafe,
     recordOf: registry.record,

@@ -100,6 +100,9 @@ export const implementationOf = (userAgent: string): "zakura" | "zebra" | "legac
 /** A version as a label: one that some upgrade demands, or `other`. */
 const versionLabel = (version: number): string => (knownVersions.includes(version) ? String(version) : "other")
 
+/** Services as a label: a peer may state any of their 64 bits. */
+const servicesLabel = (services: bigint): string => (services === 0n ? "0" : "other")
+
 /** Labels of a connection; `undefined` for an isolated one. */
 const labelsOf = (chain: ChainParamsShape, connected: ConnectedAddress.ConnectedAddress) => {
   const address = ConnectedAddress.transientAddress(connected)
@@ -225,7 +228,7 @@ export const handshake = (
           yield* Metric.update(latestObsolete, version)
         }
         if (error.value._tag === "MissingRequiredServices") {
-          yield* count("zcash.net.peers.missing_services", { remote_services: String(error.value.services) })
+          yield* count("zcash.net.peers.missing_services", { remote_services: servicesLabel(error.value.services) })
         }
       })
     }

@@ -39,6 +39,7 @@ import {
 import { SecureRandom } from "effect/crypto"
 import { runBeside } from "../BackgroundTasks.ts"
 import { ShowAddresses } from "../chain/PeerSocketAddress.ts"
+import * as Folders from "../Folders.ts"
 import * as LimitedLog from "../LimitedLog.ts"
 import { Recording } from "../peer/Recording.ts"
 import { Policy } from "../Policy.ts"
@@ -422,7 +423,7 @@ const fileName = (run: string, name: SegmentName): string =>
 const prepare = Effect.fnUntraced(
   function* (directory: string) {
     const files = yield* FileSystem.FileSystem
-    yield* files.makeDirectory(directory, { recursive: true, mode: 0o700 })
+    yield* Folders.make(directory)
     const others = (yield* files.readDirectory(directory)).filter((file) => !isOfRecords(file))
     if (others.length > 0) {
       return yield* new RecordFolderError({

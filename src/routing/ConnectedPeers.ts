@@ -11,6 +11,7 @@ import type { ConnectionId } from "../peer/Request.ts"
 import { NODE_NETWORK } from "../wire/AddressCodec.ts"
 import { FindRotation } from "./FindRotation.ts"
 import { Merit } from "./Merit.ts"
+import type { AddressGroups } from "../addresses/AddressGroups.ts"
 import { originOf } from "./Origin.ts"
 import * as PeerChoice from "./PeerChoice.ts"
 import type { PeerCandidate } from "./PeerSelection.ts"
@@ -35,7 +36,7 @@ export class Member implements PeerCandidate {
   readonly merit = new Merit()
 
   /** What is known of a peer as it joins. */
-  constructor(peer: Peer, trusted: TrustedIps, nowNanos: bigint) {
+  constructor(peer: Peer, trusted: TrustedIps, groups: AddressGroups, nowNanos: bigint) {
     const address = peer.transientAddress
     this.peer = peer
     this.id = peer.id
@@ -43,7 +44,7 @@ export class Member implements PeerCandidate {
     this.serving = (peer.info.remote.services & NODE_NETWORK) !== 0n
     this.trusted = peer.info.connectedAddress._tag === "InboundDirect" && address !== undefined && trusted.has(address)
     this.address = address === undefined ? undefined : PeerSocketAddress.format(address)
-    const origin = address === undefined ? undefined : originOf(address)
+    const origin = address === undefined ? undefined : originOf(address, groups)
     this.group = origin?.group
     this.network = origin?.network
     this.joinedAtNanos = nowNanos

@@ -17,6 +17,7 @@
  * @module
  */
 import { type Clock, Effect, Exit, type Fiber, Option, Schema } from "effect"
+import type { AddressGroups } from "../addresses/AddressGroups.ts"
 import { type Bans, isBannedIn } from "../addresses/BanList.ts"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import type { Tip } from "../chain/ChainTip.ts"
@@ -53,6 +54,8 @@ export interface Options {
   readonly chain: ChainParamsShape
   readonly clock: Clock.Clock
   readonly trusted: TrustedIps
+  /** Which part of the internet a peer is in. */
+  readonly groups: AddressGroups
   readonly tip: () => Option.Option<Tip>
   readonly bans: () => Bans
   readonly steps: Steps
@@ -109,8 +112,8 @@ export class Membership {
    * so that nobody goes for somebody who may not join.
    */
   add(peer: Peer, makeRoom?: () => Room): PeerRefused["reason"] | undefined {
-    const { clock, policy, run, steps, trusted } = this.#options
-    const member = new Member(peer, trusted, clock.monotonicTimeNanosUnsafe())
+    const { clock, groups, policy, run, steps, trusted } = this.#options
+    const member = new Member(peer, trusted, groups, clock.monotonicTimeNanosUnsafe())
     const refusal = this.#refusalOf(member)
     if (refusal !== undefined) return refusal
     const room = makeRoom?.()

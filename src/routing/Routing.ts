@@ -13,6 +13,7 @@
  * @module
  */
 import type { Clock, Effect, Fiber, Option } from "effect"
+import type { AddressGroups } from "../addresses/AddressGroups.ts"
 import type { Bans } from "../addresses/BanList.ts"
 import type { NetworkEnd } from "../BackgroundTasks.ts"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
@@ -46,6 +47,7 @@ export interface Options {
   readonly chooser: PeerChooser
   readonly draw: DrawBelow
   readonly trusted: TrustedIps
+  readonly groups: AddressGroups
   readonly tip: () => Option.Option<Tip>
   readonly bans: () => Bans
   readonly recordOf: (item: InventoryItem) => HashRecord

@@ -72,8 +72,8 @@ export interface Options {
   readonly hostileSeeds?: number
   /** Where its hosts are: in `groups` IPv4 /16s unless given, or all in one network that is as large. */
   readonly rented?: "ipv6/48" | "ipv4/24" | "ipv4/16"
-  /** What it tells: its own hosts, or addresses where nobody is, in all parts of the internet. */
-  readonly tells?: "itself" | "trash"
+  /** What it tells: its own hosts, or addresses where nobody is, in all parts of the internet or in those of honest hosts. */
+  readonly tells?: "itself" | "trash" | "beside"
   /** Whether the node restarts at the end, without names: with its book and cache file, and a quarter of an hour. */
   readonly restarts?: boolean
   /** Whether half of the honest hosts are out of reach for an hour, from half of the time on. */
@@ -250,6 +250,8 @@ export const scripts: Readonly<Record<string, Partial<Options>>> = {
   seeder: { hostileSeeds: 0.5 },
   /** X7 and X8: addresses where nobody is, without end. */
   trash: { tells: "trash" },
+  /** The same in the parts of honest hosts, so that a draw of such a part finds nobody. */
+  beside: { tells: "beside" },
   /** X10: weeks, with one hostile peer among those that dialled us. */
   slow: { hostileInbound: 1, hours: 21 * 24 },
   /** X11: no attacker, and half of the network gone for an hour. */
@@ -351,7 +353,13 @@ const play = (options: Options) =>
       lastSeenSeconds
     })
     const trash = (): Host => hostAt("dead", `${20 + below(180)}.${below(256)}.${below(256)}.${below(256)}`)
-    const hostileHost = () => (options.tells === "trash" ? trash() : oneOf(hosts.attackers))
+    /** In the /16 of an honest host. */
+    const beside = (): Host =>
+      hostAt("dead", oneOf(hosts.honest).text.replace(/\d+\.\d+:\d+$/, `${below(256)}.${1 + below(255)}`))
+    const hostileHost = () => {
+      if (options.tells === "trash") return trash()
+      return options.tells === "beside" ? beside() : oneOf(hosts.attackers)
+    }
     const answerOf = (peer: Peer): ReadonlyArray<GossipedAddress> => {
       const among = isAttacked() ? all.attacked : all.clean
       return Array.from({ length: policy.addressesPerAnswer }, () =>

@@ -41,6 +41,8 @@ export const make = (): SimDisk => {
       isFrozen = false
     },
     layer: FileSystem.layerNoop({
+      // What is no file is a folder.
+      exists: () => Effect.succeed(true),
       makeDirectory: () => Effect.void,
       stat: (path) =>
         Effect.suspend((): Effect.Effect<FileSystem.File.Info, PlatformError.PlatformError> => {

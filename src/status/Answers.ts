@@ -13,6 +13,8 @@ import {
   ProblemDetails
 } from "effect/http"
 import type { OpenApi } from "effect/http-api"
+import * as LimitedLog from "../LimitedLog.ts"
+import { Policy } from "../Policy.ts"
 import * as Guard from "./Guard.ts"
 
 /** Longest body of a request, in bytes: the longest that makes sense has some hundred. */
@@ -62,14 +64,15 @@ const wrongMethodOf = (paths: Paths) => {
 /** What the server refuses by itself, such as a path nobody knows or a body that is too long, is told like all the rest. */
 const told = <E, R>(
   answer: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
-  ifUnknown: () => HttpServerResponse.HttpServerResponse | undefined
+  ifUnknown: () => HttpServerResponse.HttpServerResponse | undefined,
+  log: LimitedLog.LimitedLog
 ) =>
   answer.pipe(
     Effect.catchCauseIf(
       (cause) => !Cause.hasInterruptsOnly(cause),
       (cause) =>
         Effect.andThen(
-          isNews(cause) ? Effect.logError("a status request ended in a defect", cause) : Effect.void,
+          isNews(cause) ? log("defect", Effect.logError("a status request ended in a defect", cause)) : Effect.void,
           HttpServerRespondable.toResponseOrElse(Cause.squash(cause), HttpServerResponse.empty({ status: 500 }))
         )
     ),
@@ -83,19 +86,25 @@ const told = <E, R>(
     })
   )
 
+/** Whatever reads the body, it is given this much of it at most. */
+const limited = Effect.provideService(HttpIncomingMessage.MaxBodySize, maxBody)
+
 /** What holds for every route, and for what is none: who may ask at all, and the headers of every answer. */
 const everywhere = (paths: Paths) => {
   const wrongMethod = wrongMethodOf(paths)
   return HttpRouter.middleware(
     Effect.map(
-      Guard.StatusAccess,
-      (access) =>
+      Effect.all([
+        Guard.StatusAccess,
+        Effect.map(Policy, ({ statusLogInterval }) => LimitedLog.make(statusLogInterval))
+      ]),
+      ([access, log]) =>
         <E, R>(answer: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
           Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
             const refusal = Guard.refusal(request, access)
             return Effect.map(
               refusal === undefined
-                ? told(answer, () => wrongMethod(request))
+                ? told(limited(answer), () => wrongMethod(request), log)
                 : Effect.succeed(problem(403, "Forbidden", refusal)),
               (response) => HttpServerResponse.setHeaders(response, { ...Guard.securityHeaders, ...response.headers })
             )
@@ -109,4 +118,4 @@ const everywhere = (paths: Paths) => {
 export const layerEverywhere =
   (paths: Paths) =>
   <A, E, R>(routes: Layer.Layer<A, E, R>) =>
-    Layer.merge(routes, everywhere(paths)).pipe(Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, maxBody)))
+    Layer.merge(routes, everywhere(paths))

@@ -1,5 +1,6 @@
 /**
- * The description of the interface, made complete: an example of every request and answer, and words for every operation. Pure.
+ * The description of the interface, made complete: an example of every parameter, request and answer, and words for every
+ * operation. Pure.
  *
  * Examples are made of the schemas, so there is one of whatever is added, and none that does not fit; what a field usually
  * says is looked up by its name.
@@ -78,14 +79,41 @@ const details: Readonly<Record<string, string>> = {
   503: "3 of the 13 peers that make this node ready are connected."
 }
 
+/** What a parameter of a path or a query is, and one that makes sense, by its name. */
+const parameters: Readonly<Record<string, readonly [description: string, example: string]>> = {
+  address: ["An address, `ip:port` or `[ip6]:port`; the port of the chain unless given.", "203.0.113.7:8233"],
+  group: ["An IPv4 address or an IPv6 /64, as `/bans` tells it.", "203.0.113.7"],
+  host: ["An IP; on loopback an ip:port.", "203.0.113.7"],
+  id: ["Number of a connection, as `/peers` tells it.", "7"],
+  limit: ["Most entries of the answer, up to 1000.", "20"],
+  network: ["A chain that the store has runs of.", "Mainnet"],
+  offset: ["How many entries are passed over.", "0"],
+  search: ["What an entry has in its address, state, user agent, group or table.", "Responded"]
+}
+
 /** Deepest nesting of an example: beyond it a list is empty. */
 const maxDepth = 8
 
+/** What an interface says in its own way: whole answers by the name of their schema, and sentences by status. */
+export interface Words {
+  readonly answers?: Readonly<Record<string, Json>>
+  readonly details?: Readonly<Record<string, string>>
+}
+
+/** What examples are made of. */
+interface Known {
+  readonly schemas: Node
+  readonly answers: Readonly<Record<string, Json>>
+  readonly details: Readonly<Record<string, string>>
+}
+
 /** A value that the schema takes, or `undefined` where there is none to be made. */
-const exampleOf = (given: unknown, schemas: Node, name = "", depth = 0): Json | undefined => {
+const exampleOf = (given: unknown, all: Known, name = "", depth = 0): Json | undefined => {
   const schema = nodeOf(given)
   const [, reference] = /^#\/components\/schemas\/(.+)$/.exec(String(schema["$ref"] ?? "")) ?? []
-  if (reference !== undefined) return exampleOf(schemas[reference], schemas, name, depth + 1)
+  const answer = reference === undefined ? undefined : all.answers[reference]
+  if (answer !== undefined) return answer
+  if (reference !== undefined) return exampleOf(all.schemas[reference], all, name, depth + 1)
   if ("const" in schema) return schema["const"] as Json
   const { type } = schema
   const known = values[name]
@@ -100,7 +128,7 @@ const exampleOf = (given: unknown, schemas: Node, name = "", depth = 0): Json | 
   if (first !== undefined) return first as Json
   const branches = [...listOf(schema["anyOf"]), ...listOf(schema["oneOf"])]
   if (branches.length > 0) {
-    const examples = branches.map((branch) => exampleOf(branch, schemas, name, depth + 1))
+    const examples = branches.map((branch) => exampleOf(branch, all, name, depth + 1))
     return examples.find((example) => example !== null && example !== undefined) ?? examples[0]
   }
   const parts = listOf(schema["allOf"])
@@ -114,9 +142,8 @@ const exampleOf = (given: unknown, schemas: Node, name = "", depth = 0): Json | 
       return Number(schema["minimum"] ?? 0)
     case "array": {
       const prefix = listOf(schema["prefixItems"])
-      if (prefix.length > 0) return prefix.map((item) => exampleOf(item, schemas, name, depth + 1) ?? null)
-      const items =
-        depth < maxDepth ? exampleOf(schema["items"], schemas, name.replace(/s$/, ""), depth + 1) : undefined
+      if (prefix.length > 0) return prefix.map((item) => exampleOf(item, all, name, depth + 1) ?? null)
+      const items = depth < maxDepth ? exampleOf(schema["items"], all, name.replace(/s$/, ""), depth + 1) : undefined
       return items === undefined ? [] : [items]
     }
     case "object": {
@@ -124,14 +151,14 @@ const exampleOf = (given: unknown, schemas: Node, name = "", depth = 0): Json | 
       const required = listOf(schema["required"])
       return Object.fromEntries(
         properties.flatMap(([key, property]) => {
-          const example = exampleOf(property, schemas, key, depth + 1)
+          const example = exampleOf(property, all, key, depth + 1)
           return example === undefined || (!required.includes(key) && depth > 1) ? [] : [[key, example]]
         })
       )
     }
     default:
       return parts.length > 0
-        ? exampleOf({ ...schema, ...nodeOf(parts[0]), allOf: parts.slice(1) }, schemas, name, depth)
+        ? exampleOf({ ...schema, ...nodeOf(parts[0]), allOf: parts.slice(1) }, all, name, depth)
         : type === "string"
           ? "text"
           : undefined
@@ -158,32 +185,43 @@ const descriptions: Readonly<Record<string, string>> = {
   connect: "Dials an address once and says why it failed, or puts it on the list that is kept connected."
 }
 
-const withContent = (part: Node, schemas: Node, status: string): Node => ({
+const withContent = (part: Node, all: Known, status: string): Node => ({
   ...part,
   content: Object.fromEntries(
     Object.entries(nodeOf(part["content"])).map(([type, media]) => {
       const text = texts.find(([prefix]) => type.startsWith(prefix))?.[1]
-      const made = text ?? exampleOf(nodeOf(media)["schema"], schemas)
-      const detail = details[status]
+      const made = text ?? exampleOf(nodeOf(media)["schema"], all)
+      const detail = all.details[status]
       const example = isNode(made) && "detail" in made && detail !== undefined ? { ...made, detail } : made
       return [type, example === undefined ? media : { example, ...nodeOf(media) }]
     })
   )
 })
 
-/** The description with examples; what has one already keeps it. */
-export const complete = (spec: Readonly<Record<string, unknown>>): Record<string, unknown> => {
-  const schemas = nodeOf(nodeOf(spec["components"])["schemas"])
+const withWords = (given: unknown): Node => {
+  const parameter = nodeOf(given)
+  const [description, example] = parameters[String(parameter["name"])] ?? []
+  return description === undefined ? parameter : { description, example, ...parameter }
+}
+
+/** The description with examples; what has one already keeps it. `own` is what this interface says in another way. */
+export const complete = (spec: Readonly<Record<string, unknown>>, own: Words = {}): Record<string, unknown> => {
+  const all: Known = {
+    schemas: nodeOf(nodeOf(spec["components"])["schemas"]),
+    answers: own.answers ?? {},
+    details: { ...details, ...own.details }
+  }
   const operation = (given: Node): Node => {
-    const { description = descriptions[String(given["operationId"])], requestBody } = given
+    const { description = descriptions[String(given["operationId"])], parameters: named, requestBody } = given
     const responses = Object.entries(nodeOf(given["responses"])).map(([status, response]) => [
       status,
-      isNode(response) && "content" in response ? withContent(response, schemas, status) : response
+      isNode(response) && "content" in response ? withContent(response, all, status) : response
     ])
     return {
       ...given,
       ...(description === undefined ? {} : { description }),
-      ...(isNode(requestBody) ? { requestBody: withContent(requestBody, schemas, "") } : {}),
+      ...(Array.isArray(named) ? { parameters: named.map(withWords) } : {}),
+      ...(isNode(requestBody) ? { requestBody: withContent(requestBody, all, "") } : {}),
       responses: Object.fromEntries(responses) as Node
     }
   }

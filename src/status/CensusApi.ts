@@ -5,6 +5,8 @@
  */
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiError, HttpApiGroup, OpenApi } from "effect/http-api"
+import * as ApiExamples from "./ApiExamples.ts"
+import { words } from "./CensusExamples.ts"
 import { Access, BadRequest, NotFound, Problems } from "./StatusApi.ts"
 
 /** The store does not answer, or cannot be read. */
@@ -141,5 +143,10 @@ export class CensusApi extends HttpApi.make("network-effect census")
   .annotate(HttpApi.ParseOptions, { onExcessProperty: "error" })
   .annotate(HttpApi.HeadersParseOptions, {})
   .annotateMerge(
-    OpenApi.annotations({ title: "network-effect census", version: "1", description: "What censuses have found." })
+    OpenApi.annotations({
+      title: "network-effect census",
+      version: "1",
+      description: "What censuses have found.",
+      transform: (spec) => ApiExamples.complete(spec, words)
+    })
   ) {}

@@ -7,8 +7,12 @@
  *
  * **Security**
  *
- * On loopback is the operator. Some places are for loopback only, and a newcomer from there is never turned away while
- * anybody waits, or while anybody from elsewhere is there at all.
+ * Who was cut comes again at once if it likes, each time with 64 KiB that have to be read. So what a client opens after one of
+ * its connections was cut is read when others of that kind are looked at next (`readOn`), at most once in a second.
+ *
+ * On loopback is the operator, who is never turned away. Some places and some requests are for loopback only; where those are
+ * taken too, somebody from elsewhere goes for a newcomer from there, else whoever of this machine came first: whoever takes all
+ * places there may lose one, and keeps nobody out.
  *
  * @module
  */
@@ -17,7 +21,7 @@
 export interface ClientLimits {
   /** Connections in all. */
   readonly connections: number
-  /** Of these, how many only loopback may have. */
+  /** Of these, how many only loopback may have; of the requests as many. */
   readonly keptForLoopback: number
   /** Connections of one client that is not on loopback. */
   readonly connectionsPerClient: number
@@ -47,15 +51,15 @@ export type Entry<C> =
   /** It is turned away. */
   | { readonly _tag: "Full" }
 
-/** What happens to a request. */
-export type Start =
-  | "Admitted"
+/** What happens to a request, and to whom it costs the place. */
+export type Start<C> =
+  | { readonly _tag: "Admitted"; readonly instead: C | undefined }
   /** The client has as many under way as it may have. */
-  | "ClientBusy"
+  | { readonly _tag: "ClientBusy" }
   /** All clients together have. */
-  | "ServerBusy"
+  | { readonly _tag: "ServerBusy" }
   /** The connection has: nobody who means well sends so many without reading. */
-  | "TooMany"
+  | { readonly _tag: "TooMany" }
 
 /** Connections of type `C`, each with its client and the requests it has under way. */
 export class Clients<C> {
@@ -65,8 +69,12 @@ export class Clients<C> {
   readonly #waiting = { loopback: new Set<C>(), elsewhere: new Set<C>() }
   readonly #connections = new Map<string, Set<C>>()
   readonly #requests = new Map<string, number>()
+  /** Clients that were cut since the last `readOn`, and their connections since then. */
+  readonly #cut = new Set<string>()
+  readonly #later = new Set<C>()
   #elsewhere = 0
   #underWay = 0
+  #underWayElsewhere = 0
 
   constructor(limits: ClientLimits) {
     this.#limits = limits
@@ -92,9 +100,7 @@ export class Clients<C> {
       if (instead === undefined) return { _tag: "Full" }
     } else if (this.#held.size >= connections) {
       instead = first(this.#waiting.elsewhere)
-      if (instead === undefined && client.isLoopback) {
-        instead = first(this.#waiting.loopback) ?? first(this.#held.keys(), (other) => this.#isElsewhere(other))
-      }
+      if (client.isLoopback) instead ??= first(this.#waiting.loopback) ?? this.#firstToGo(() => true)
       if (instead === undefined) return { _tag: "Full" }
     } else if (!client.isLoopback && this.#elsewhere >= connections - keptForLoopback) {
       instead = first(this.#waiting.elsewhere)
@@ -107,7 +113,27 @@ export class Clients<C> {
     if (connectionsOfClient === undefined) this.#connections.set(client.key, new Set([connection]))
     else connectionsOfClient.add(connection)
     if (!client.isLoopback) this.#elsewhere++
+    if (this.#cut.has(client.key)) this.#later.add(connection)
     return { _tag: "Admitted", instead }
+  }
+
+  /** The connection is to be cut for what came on it. */
+  cut(connection: C): void {
+    const held = this.#held.get(connection)
+    if (held !== undefined && this.#cut.size < this.#limits.connections) this.#cut.add(held.client.key)
+  }
+
+  /** Whether it is to be read only when `readOn` names it. */
+  isLater(connection: C): boolean {
+    return this.#later.has(connection)
+  }
+
+  /** Connections that may be read from now on. */
+  readOn(): ReadonlyArray<C> {
+    const later = [...this.#later]
+    this.#later.clear()
+    this.#cut.clear()
+    return later
   }
 
   /** The connection is over, with all that was under way on it. Does nothing the second time. */
@@ -116,6 +142,7 @@ export class Clients<C> {
     if (held === undefined) return
     const { client, requests } = held
     this.#held.delete(connection)
+    this.#later.delete(connection)
     this.#waitingOf(client).delete(connection)
     const own = this.#connections.get(client.key)
     own?.delete(connection)
@@ -124,18 +151,27 @@ export class Clients<C> {
     this.#count(client, -requests)
   }
 
-  /** A request has come in. When it is admitted, `end` is to be called once. */
-  start(connection: C): Start {
+  /** A request has come in. When it is admitted, `end` is to be called once; the one that is to go `instead` has left already. */
+  start(connection: C): Start<C> {
     const held = this.#held.get(connection)
-    if (held === undefined) return "TooMany"
-    const { requests, requestsPerClient, requestsPerConnection } = this.#limits
-    if (held.requests >= requestsPerConnection) return "TooMany"
-    if (!held.client.isLoopback && (this.#requests.get(held.client.key) ?? 0) >= requestsPerClient) return "ClientBusy"
-    if (this.#underWay >= requests) return "ServerBusy"
+    if (held === undefined) return { _tag: "TooMany" }
+    const { client } = held
+    const { keptForLoopback, requests, requestsPerClient, requestsPerConnection } = this.#limits
+    if (held.requests >= requestsPerConnection) return { _tag: "TooMany" }
+    let instead: C | undefined
+    if (!client.isLoopback) {
+      if ((this.#requests.get(client.key) ?? 0) >= requestsPerClient) return { _tag: "ClientBusy" }
+      if (this.#underWayElsewhere >= requests - keptForLoopback) return { _tag: "ServerBusy" }
+    }
+    if (this.#underWay >= requests) {
+      if (client.isLoopback) instead = this.#firstToGo((other) => other !== connection && this.isBusy(other))
+      if (instead === undefined) return { _tag: "ServerBusy" }
+      this.leave(instead)
+    }
     held.requests++
-    this.#waitingOf(held.client).delete(connection)
-    this.#count(held.client, 1)
-    return "Admitted"
+    this.#waitingOf(client).delete(connection)
+    this.#count(client, 1)
+    return { _tag: "Admitted", instead }
   }
 
   /** An admitted request has been answered, or given up. */
@@ -152,6 +188,14 @@ export class Clients<C> {
     return (this.#held.get(connection)?.requests ?? 0) > 0
   }
 
+  /** Whom it costs its place when somebody on loopback comes: from elsewhere, else who came first. */
+  #firstToGo(mayGo: (connection: C) => boolean): C | undefined {
+    return (
+      first(this.#held.keys(), (connection) => mayGo(connection) && this.#isElsewhere(connection)) ??
+      first(this.#held.keys(), mayGo)
+    )
+  }
+
   #isElsewhere(connection: C): boolean {
     return this.#held.get(connection)?.client.isLoopback === false
   }
@@ -160,8 +204,9 @@ export class Clients<C> {
     return isLoopback ? this.#waiting.loopback : this.#waiting.elsewhere
   }
 
-  #count({ key }: Client, change: number): void {
+  #count({ isLoopback, key }: Client, change: number): void {
     this.#underWay += change
+    if (!isLoopback) this.#underWayElsewhere += change
     const requests = (this.#requests.get(key) ?? 0) + change
     if (requests === 0) this.#requests.delete(key)
     else this.#requests.set(key, requests)

@@ -10,8 +10,8 @@
  */
 import { hash } from "node:crypto"
 import { gzip } from "node:zlib"
-import { Context, Effect, FileSystem, Layer, Path } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Context, Data, Effect, FileSystem, Layer, Path } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
 import { HttpApiSwagger, OpenApi } from "effect/http-api"
 import { sha256d } from "../bytes/Hashing.ts"
 import { contentPolicy } from "./Guard.ts"
@@ -26,8 +26,14 @@ interface Text {
   readonly policy?: string
 }
 
+/** The files of a page are not where they belong: a program that was bundled into one file has left them behind. */
+class PageMissing extends Data.TaggedError("PageMissing")<{ readonly folder: string }> {}
+
 /** Where a text is found, and how it is made. */
-export type Route = readonly [path: `/${string}`, text: Effect.Effect<Text, never, FileSystem.FileSystem | Path.Path>]
+export type Route = readonly [
+  path: `/${string}`,
+  text: Effect.Effect<Text, PageMissing, FileSystem.FileSystem | Path.Path>
+]
 
 interface Document {
   readonly contentType: string
@@ -63,6 +69,15 @@ const isKnown = (etag: string, ifNoneMatch: string | undefined): boolean =>
 const takesGzip = (acceptEncoding: string | undefined): boolean =>
   acceptEncoding?.split(",").some((part) => /^\s*(gzip|x-gzip|\*)\s*(;\s*q=(?!0(\.0*)?\s*$).*)?$/i.test(part)) ?? false
 
+/** What is missing, and what to do. */
+const withoutPage = ({ folder }: PageMissing) =>
+  ProblemDetails.toResponse({
+    type: ProblemDetails.blankType,
+    status: 404,
+    title: "Not Found",
+    detail: `The files of this page are not at ${folder}: copy the folder dist/src/status/page of network-effect there.`
+  })
+
 const answer = (document: Document) =>
   Effect.map(HttpServerRequest.HttpServerRequest, ({ headers: asked }) => {
     const { compressed, contentType, etag, plain, policy } = document
@@ -91,9 +106,12 @@ export const page = (name: string) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const folder = yield* path.fromFileUrl(new URL("./page/", import.meta.url))
+    const folder = yield* Effect.orDie(path.fromFileUrl(new URL("./page/", import.meta.url)))
     const texts = new Map<string, string>()
-    for (const file of yield* files.readDirectory(folder)) {
+    const names = yield* Effect.catchReason(files.readDirectory(folder), "PlatformError", "NotFound", () =>
+      Effect.fail(new PageMissing({ folder }))
+    )
+    for (const file of names) {
       texts.set(file, yield* files.readFileString(path.join(folder, file)))
     }
     const made = assemble(name, (file) => {
@@ -102,7 +120,7 @@ export const page = (name: string) =>
       return text
     })
     return { text: made.html, contentType: html, policy: contentPolicy(hashes(made.scripts), hashes(made.styles)) }
-  }).pipe(Effect.orDie)
+  }).pipe(Effect.catchTag("PlatformError", (error) => Effect.die(error)))
 
 /** Swagger's page, which Effect hands out only as a route: asked for once, of a router that has no other. */
 const documentation = Effect.gen(function* () {
@@ -129,7 +147,12 @@ export const layerOf = (routes: ReadonlyArray<Route>) =>
           Effect.uninterruptible,
           Effect.cached
         )
-        yield* router.add("GET", path, Effect.flatMap(encoded, answer))
+        const told = Effect.flatMap(encoded, answer)
+        yield* router.add(
+          "GET",
+          path,
+          Effect.catchTag(told, "PageMissing", (error) => Effect.succeed(withoutPage(error)))
+        )
       }
     })
   )

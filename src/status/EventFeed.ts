@@ -47,16 +47,17 @@ export const make = Effect.fnUntraced(function* (events: Stream.Stream<NetworkEv
   // An id is of this feed only: numbers begin anew with each process.
   const feed = (yield* Clock.currentTimeMillis).toString(36)
   const bus = yield* PubSub.sliding<Piece>(waitingPieces)
-  let recent: ReadonlyArray<string> = []
+  /** The bytes of the latest ones, which all readers share: 32 of a thousand ids are two megabytes. */
+  let recent: ReadonlyArray<Uint8Array> = []
   let next = 0
   let latestAt = 0
 
-  /** What a reader gets at once that had events before number `from`. */
-  const since = (from: number): string => {
+  /** What a reader gets at once that had events before number `from`; the first piece is empty when it missed none. */
+  const since = (from: number): ReadonlyArray<Uint8Array> => {
     const kept = next - recent.length
     const lost = Math.max(0, kept - from)
     const missed = lost === 0 ? "" : encode({ _tag: "EventsLost", at: latestAt, count: lost })
-    return missed + recent.slice(Math.max(0, from - kept)).join("")
+    return [Buffer.from(missed), ...recent.slice(Math.max(0, from - kept))]
   }
 
   /** Number of the event after the one with this id, when that has been. */
@@ -70,7 +71,8 @@ export const make = Effect.fnUntraced(function* (events: Stream.Stream<NetworkEv
     Stream.runForEach((group) =>
       Effect.suspend(() => {
         const texts = group.map((event, index) => `id: ${feed}-${next + index}\n${encode(event)}`)
-        recent = [...recent, ...texts].slice(-replayedEvents)
+        const latest = texts.slice(-replayedEvents).map((text) => Buffer.from(text))
+        recent = [...recent, ...latest].slice(-replayedEvents)
         latestAt = group.at(-1)?.at ?? latestAt
         const pieces: Array<Piece> = []
         let open: Array<string> = []
@@ -95,7 +97,7 @@ export const make = Effect.fnUntraced(function* (events: Stream.Stream<NetworkEv
       Effect.gen(function* () {
         const subscription = yield* PubSub.subscribe(bus)
         let expected = next
-        const start = Buffer.from(since(after(lastEventId) ?? next - recent.length))
+        const start = since(after(lastEventId) ?? next - recent.length)
         // One at a time: what a reader holds by itself is a piece and what its socket has room for.
         const rest = Stream.fromEffectRepeat(PubSub.take(subscription)).pipe(
           Stream.map(({ at, bytes, count, first }) => {
@@ -105,7 +107,7 @@ export const make = Effect.fnUntraced(function* (events: Stream.Stream<NetworkEv
             return Buffer.concat([Buffer.from(encode({ _tag: "EventsLost", at, count: lost })), bytes])
           })
         )
-        return Stream.concat(Stream.succeed<Uint8Array>(start), rest)
+        return Stream.concat(Stream.fromIterable(start), rest)
       })
     )
 })

@@ -16,6 +16,8 @@ import { type Headers, HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import { NetAddress } from "effect/net"
 import { sha256d } from "../bytes/Hashing.ts"
+import * as LimitedLog from "../LimitedLog.ts"
+import { Policy } from "../Policy.ts"
 import { Access, BadRequest, Problems, ServerError, Unauthorized } from "./StatusApi.ts"
 
 /** What is shown may load nothing but itself, and no other site can show it in a frame. */
@@ -112,20 +114,25 @@ export const refusal = (
     : undefined
 }
 
-/** Lets requests through with the token; all of them, when there is none. */
+/** Lets requests through with the token; all of them, when there is none. A wrong one is told to the operator, once a minute. */
 export const layerAccess = Layer.effect(
   Access,
-  Effect.map(StatusAccess, (access) =>
-    Access.of({
+  Effect.gen(function* () {
+    const access = yield* StatusAccess
+    const log = LimitedLog.make((yield* Policy).statusLogInterval)
+    return Access.of({
       bearer: Effect.fnUntraced(function* (answer) {
         const { headers } = yield* HttpServerRequest.HttpServerRequest
         if (Option.isSome(access.token) && !hasToken(headers, access)) {
+          if (headers["authorization"] !== undefined) {
+            yield* log("token", Effect.logWarning("the status interface was asked with a wrong token"))
+          }
           return yield* new Unauthorized({ detail: "Send the token of this node: Authorization: Bearer TOKEN." })
         }
         return yield* answer
       })
     })
-  )
+  })
 )
 
 /** What a user calls it. */
@@ -133,17 +140,29 @@ const parts = { Params: "path", Query: "query", Headers: "header", Payload: "bod
 
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Says in one sentence what a request has wrong. */
-export const layerProblems = HttpApiMiddleware.layerSchemaErrorTransform(Problems, (error) => {
-  const [first] = formatIssues(error.cause.issue).issues
-  const where = (first?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".")
-  const what = first === undefined ? "it cannot be read" : first.message.split("\n")[0]
-  if (error.kind === "Body" || error.kind === "ResponseHeaders") {
-    return Effect.logError("an answer of the status interface does not fit its schema").pipe(
-      Effect.annotateLogs({ where, what }),
-      Effect.andThen(Effect.fail(new ServerError({ detail: "The answer could not be written, which is a bug." })))
+/** An answer that does not fit is a bug, and whoever asks can repeat it. */
+const problemsWith = (log: LimitedLog.LimitedLog) =>
+  HttpApiMiddleware.layerSchemaErrorTransform(Problems, (error) => {
+    const [first] = formatIssues(error.cause.issue).issues
+    const where = (first?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".")
+    const what = first === undefined ? "it cannot be read" : first.message.split("\n")[0]
+    if (error.kind === "Body" || error.kind === "ResponseHeaders") {
+      return log(
+        "answer",
+        Effect.logError("an answer of the status interface does not fit its schema").pipe(
+          Effect.annotateLogs({ where, what })
+        )
+      ).pipe(
+        Effect.andThen(Effect.fail(new ServerError({ detail: "The answer could not be written, which is a bug." })))
+      )
+    }
+    const part = parts[error.kind]
+    return Effect.fail(
+      new BadRequest({ detail: `The ${part} is wrong${where === "" ? "" : ` at ${where}`}: ${what}.` })
     )
-  }
-  const part = parts[error.kind]
-  return Effect.fail(new BadRequest({ detail: `The ${part} is wrong${where === "" ? "" : ` at ${where}`}: ${what}.` }))
-})
+  })
+
+/** Says in one sentence what a request has wrong. */
+export const layerProblems = Layer.unwrap(
+  Effect.map(Policy, ({ statusLogInterval }) => problemsWith(LimitedLog.make(statusLogInterval)))
+)

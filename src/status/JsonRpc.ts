@@ -19,6 +19,7 @@ export const codes = {
   nodeNotConnected: -29,
   invalidRequest: -32600,
   methodNotFound: -32601,
+  invalidParams: -32602,
   internal: -32603,
   parse: -32700
 } as const
@@ -42,6 +43,9 @@ export interface Reply {
  */
 export const maxBatch = 50
 
+/** Arrays and objects within each other. Source: UniValue's `MAX_JSON_DEPTH`, by which zcashd reads. */
+const maxDepth = 512
+
 interface Answer {
   readonly result: unknown
   readonly error: { readonly code: number; readonly message: string } | null
@@ -57,8 +61,24 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 const isArray = (value: unknown): value is ReadonlyArray<unknown> => Array.isArray(value)
 
+/** Whether what is to be read stays within `maxDepth`; whatever answers it could not be written. */
+const isShallow = (json: string): boolean => {
+  let depth = 0
+  for (const [sign] of json.replaceAll(/"(?:[^"\\]|\\.)*"/g, "").matchAll(/[[\]{}]/g)) {
+    depth += sign === "[" || sign === "{" ? 1 : -1
+    if (depth > maxDepth) return false
+  }
+  return true
+}
+
+/** Methods by name, and where a bug of one is told. */
+export interface Methods {
+  readonly methods: ReadonlyMap<string, Method>
+  readonly onDefect: (defect: unknown) => Effect.Effect<void>
+}
+
 /** Any request, also one that is none. Never fails: what goes wrong is in the answer. */
-const answerTo = (request: unknown, methods: ReadonlyMap<string, Method>): Effect.Effect<Answer> => {
+const answerTo = (request: unknown, { methods, onDefect }: Methods): Effect.Effect<Answer> => {
   if (!isObject(request)) return Effect.succeed(failed(invalid("Invalid Request object"), null))
   const { id = null, method, params = [] } = request
   const refused = (error: RpcError) => Effect.succeed(failed(error, id))
@@ -72,7 +92,7 @@ const answerTo = (request: unknown, methods: ReadonlyMap<string, Method>): Effec
     Effect.catchTag("RpcError", refused),
     Effect.catchDefect((defect) =>
       Effect.andThen(
-        Effect.logError("a JSON-RPC request ended in a defect", defect),
+        onDefect(defect),
         refused(new RpcError({ code: codes.internal, message: "The request could not be answered, which is a bug." }))
       )
     )
@@ -89,11 +109,11 @@ const statusOf = ({ error }: Answer): number => {
 const single = (answer: Answer): Reply => ({ status: statusOf(answer), body: `${JSON.stringify(answer)}\n` })
 
 /** Answers the body of a request. Those of a batch are run one after the other, and each has its answer. */
-export const handle = (body: string, methods: ReadonlyMap<string, Method>): Effect.Effect<Reply> => {
+export const handle = (body: string, methods: Methods): Effect.Effect<Reply> => {
   const parseError = (message: string) =>
     Effect.succeed(single(failed(new RpcError({ code: codes.parse, message }), null)))
   const parsed = Result.try((): unknown => JSON.parse(body))
-  if (Result.isFailure(parsed)) return parseError("Parse error")
+  if (!isShallow(body) || Result.isFailure(parsed)) return parseError("Parse error")
   const request = parsed.success
   if (isArray(request)) {
     if (request.length > maxBatch) {

@@ -8,8 +8,10 @@
  */
 import { Clock, Effect, PubSub, Schedule, Semaphore, Stream } from "effect"
 import { runBeside } from "../BackgroundTasks.ts"
+import * as LimitedLog from "../LimitedLog.ts"
 import * as Monotonic from "../Monotonic.ts"
 import type { NetworkEvent } from "../network/NetworkEvents.ts"
+import { Policy } from "../Policy.ts"
 import { EventMemory, type NumberedEvent } from "./EventMemory.ts"
 import { History, type Sample } from "./History.ts"
 import * as Live from "./Live.ts"
@@ -52,6 +54,7 @@ const encode = (name: "snapshot" | "tick", data: LiveSnapshot | LiveTick): Uint8
 
 /** Takes a sample each second until the scope closes. */
 export const make = Effect.fnUntraced(function* (source: Source) {
+  const log = LimitedLog.make((yield* Policy).statusLogInterval)
   const process = (yield* Clock.currentTimeMillis).toString(36)
   const history = new History()
   const memory = new EventMemory()
@@ -130,7 +133,7 @@ export const make = Effect.fnUntraced(function* (source: Source) {
     .withPermits(1)(beat)
     .pipe(
       // A bug of one second, and a page that goes on with the next one.
-      Effect.catchCause((cause) => Effect.logError("the page's stream missed a second", cause)),
+      Effect.catchCause((cause) => log("missed", Effect.logError("the page's stream missed a second", cause))),
       Effect.repeat(Schedule.fixed(interval)),
       (beating) => runBeside("the page's stream", beating)
     )

@@ -4,6 +4,7 @@
  * @module
  */
 import { Clock, Context, Duration, Effect, HashMap, Option } from "effect"
+import { AddressGroups } from "../addresses/AddressGroups.ts"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
@@ -49,6 +50,7 @@ export const make = Effect.gen(function* () {
   const network = yield* Network
   const peerSet = yield* PeerSet
   const policy = yield* Policy
+  const groups = yield* AddressGroups
   const otherNodes = yield* OtherNodes
   const thisNode = yield* Effect.context<ListedNode>()
 
@@ -97,7 +99,7 @@ export const make = Effect.gen(function* () {
       id: peer.id,
       addr: addressOf(peer),
       inbound: peer.isInbound,
-      network: peer.transientAddress === undefined ? null : originOf(peer.transientAddress).network,
+      network: peer.transientAddress === undefined ? null : originOf(peer.transientAddress, groups).network,
       agent: peer.info.remote.userAgent,
       version: peer.info.remote.version,
       since: Math.floor(peer.connectedAtMillis / 1000),

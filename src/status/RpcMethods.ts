@@ -11,6 +11,7 @@ import { Clock, Context, Duration, Effect, HashMap, Option } from "effect"
 import { NetAddress } from "effect/net"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
+import { keptFromEarlier } from "../addresses/BanFile.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -24,7 +25,7 @@ import { version } from "../version.ts"
 import { codes, type Method, RpcError } from "./JsonRpc.ts"
 import { maxBanSeconds } from "./StatusApi.ts"
 import { totals } from "./NodeView.ts"
-import { peerInfo } from "./StatusHandlers.ts"
+import { bannedByOperator, peerInfo } from "./StatusHandlers.ts"
 
 /** Ends the process in order, for `stop`. Unless it is provided there is no such method. */
 export const StopNode = Context.Reference<Option.Option<Effect.Effect<void>>>("network-effect/status/StopNode", {
@@ -36,6 +37,22 @@ const stopDelay = Duration.millis(100)
 
 /** Seconds of a ban for which nobody said how long, as zcashd's `-bantime`. */
 const defaultBanSeconds = 86_400
+
+/** What zcashd says of its `-maxuploadtarget` where there is none; the frame is a day. Source: zcashd src/net.h. */
+const unlimitedUpload = {
+  timeframe: 86_400,
+  target: 0,
+  target_reached: false,
+  serve_historical_blocks: true,
+  bytes_left_in_cycle: 0,
+  time_left_in_cycle: 0
+}
+
+/** zcashd's words for why somebody is banned; any other reason is what a peer did. Source: zcashd src/net.h, `banReasonToString`. */
+const banReasons: Readonly<Record<string, string>> = {
+  [bannedByOperator]: "manually added",
+  [keptFromEarlier]: "unknown"
+}
 
 const fail = (code: number, message: string) => Effect.fail(new RpcError({ code, message }))
 
@@ -104,7 +121,7 @@ export const make = Effect.gen(function* () {
   }
 
   const shownPeer = (peer: Peer, nowNanos: bigint) => {
-    const info = peerInfo(peer, nowNanos)
+    const info = peerInfo(peer, null, nowNanos)
     return {
       id: info.id,
       addr: info.addr ?? "",
@@ -191,7 +208,12 @@ export const make = Effect.gen(function* () {
       0,
       Effect.fnUntraced(function* () {
         const { bytesReceived, bytesSent } = yield* totals
-        return { totalbytesrecv: bytesReceived, totalbytessent: bytesSent, timemillis: yield* Clock.currentTimeMillis }
+        return {
+          totalbytesrecv: bytesReceived,
+          totalbytessent: bytesSent,
+          timemillis: yield* Clock.currentTimeMillis,
+          uploadtarget: unlimitedUpload
+        }
       })
     ],
 
@@ -214,7 +236,8 @@ export const make = Effect.gen(function* () {
             port,
             score: 1
           })),
-          warnings: ""
+          warnings: "",
+          warningstimestamp: 0
         }))
     ],
 
@@ -300,7 +323,7 @@ export const make = Effect.gen(function* () {
         if (seconds < 1 || seconds > maxBanSeconds) {
           return yield* fail(codes.invalidParameter, `Error: a ban lasts from 1 to ${maxBanSeconds} seconds`)
         }
-        yield* book.ban({ address, reason: "banned by the operator", duration: Duration.seconds(seconds) })
+        yield* book.ban({ address, reason: bannedByOperator, duration: Duration.seconds(seconds) })
         return null
       })
     ],
@@ -312,7 +335,12 @@ export const make = Effect.gen(function* () {
       () =>
         Effect.map(bans.bans.get, (bans) =>
           [...HashMap.values(bans)]
-            .map(({ group, untilSeconds }) => ({ address: subnetOf(group), banned_until: untilSeconds }))
+            .map(({ group, reason, untilSeconds }) => ({
+              address: subnetOf(group),
+              banned_until: untilSeconds,
+              ban_created: 0,
+              ban_reason: banReasons[reason] ?? "node misbehaving"
+            }))
             .toSorted((a, b) => (a.address < b.address ? -1 : 1))
         )
     ],
@@ -330,10 +358,11 @@ export const make = Effect.gen(function* () {
     ...Option.match(stop, {
       onNone: () => ({}),
       onSome: (stop) => ({
+        // The parameter is an old one, which zcashd takes and ignores.
         stop: [
           "",
           0,
-          0,
+          1,
           () =>
             Effect.as(Effect.forkIn(Effect.andThen(Effect.sleep(stopDelay), stop), scope), "network-effect stopping")
         ] as const
@@ -347,7 +376,7 @@ export const make = Effect.gen(function* () {
       Effect.fnUntraced(function* ([command]) {
         const wanted = command === undefined ? undefined : yield* text(command)
         if (wanted === undefined) return `== Network ==\n${Object.keys(methods).toSorted().map(usageOf).join("\n")}`
-        return Object.hasOwn(methods, wanted) ? usageOf(wanted) : `help: unknown command: ${wanted.slice(0, 100)}\n`
+        return Object.hasOwn(methods, wanted) ? usageOf(wanted) : `help: unknown command: ${wanted.slice(0, 100)}`
       })
     ]
   }
@@ -358,7 +387,13 @@ export const make = Effect.gen(function* () {
   return new Map(
     Object.entries(methods).map(([name, [, fewest, most, method]]): readonly [string, Method] => [
       name,
-      (params) => (params.length < fewest || params.length > most ? usage(name) : method(params))
+      (params) =>
+        params.length < fewest || params.length > most
+          ? fail(
+              codes.invalidParams,
+              `${name} has ${params.length} parameters, which are too ${params.length < fewest ? "few" : "many"}: ${usageOf(name)}`
+            )
+          : method(params)
     ])
   )
 })

@@ -9,6 +9,8 @@
  */
 import { Effect } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as LimitedLog from "../LimitedLog.ts"
+import { Policy } from "../Policy.ts"
 import * as Guard from "./Guard.ts"
 import * as JsonRpc from "./JsonRpc.ts"
 import * as RpcMethods from "./RpcMethods.ts"
@@ -23,10 +25,20 @@ const unauthorized = HttpServerResponse.text("", {
 export const layer = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const access = yield* Guard.StatusAccess
-    const methods = yield* RpcMethods.make
+    const { statusLogInterval } = yield* Policy
+    const log = LimitedLog.make(statusLogInterval)
+    const methods: JsonRpc.Methods = {
+      methods: yield* RpcMethods.make,
+      onDefect: (defect) => log("defect", Effect.logError("a JSON-RPC request ended in a defect", defect))
+    }
     const answer = Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
-      if (!Guard.mayCall(request.headers, access)) return unauthorized
+      if (!Guard.mayCall(request.headers, access)) {
+        if (request.headers["authorization"] !== undefined) {
+          yield* log("login", Effect.logWarning("JSON-RPC was asked with a wrong login"))
+        }
+        return unauthorized
+      }
       const { body, status } = yield* JsonRpc.handle(yield* request.text, methods)
       return HttpServerResponse.text(body, { status, contentType: "application/json" })
     })

@@ -94,7 +94,7 @@ export class PeerInfo extends Schema.Class<PeerInfo>("PeerInfo")({
   addr: documented(Schema.NullOr(Schema.String), "`ip:port` of the other end"),
   network: documented(
     Schema.NullOr(Schema.String),
-    "Its part of the internet: an IPv4 /16, an IPv6 /32; of a near host itself"
+    "Its part of the internet: an IPv4 /16, an IPv6 /32 or an autonomous system; of a near host itself"
   ),
   addrlocal: documented(Schema.String, "Where the peer sees us, by its `version` message"),
   services: documented(Schema.String, "Service bits as 16 hexadecimal digits"),
@@ -208,7 +208,7 @@ export class EvictionsInfo extends Schema.Class<EvictionsInfo>("EvictionsInfo")(
   handshakePlaces: documented(Schema.Int, "Places beside these for newcomers that shake hands while all are taken"),
   networks: documented(
     Schema.Array(Schema.Struct({ network: Schema.String, peers: Schema.Int })),
-    "Public inbound peers by network (IPv4 /16, IPv6 /32; a near host is one of its own), the largest first"
+    "Public inbound peers by network (IPv4 /16, IPv6 /32, autonomous system; a near host is one of its own), the largest first"
   ),
   evictions: documented(
     Schema.Array(
@@ -326,7 +326,7 @@ const facts = {
   id: Schema.Int,
   addr: Schema.NullOr(Schema.String),
   inbound: Schema.Boolean,
-  /** Its part of the internet: an IPv4 /16, an IPv6 /32; of a near host itself. */
+  /** Its part of the internet: an IPv4 /16, an IPv6 /32 or an autonomous system; of a near host itself. */
   network: Schema.NullOr(Schema.String),
   agent: Schema.String,
   version: Schema.Int,
@@ -578,6 +578,6 @@ export class StatusApi extends HttpApi.make("network-effect")
       title: "network-effect",
       version: "1",
       description: "What a node does, and what it can be told to do.",
-      transform: ApiExamples.complete
+      transform: (spec) => ApiExamples.complete(spec)
     })
   ) {}

@@ -8,6 +8,7 @@ import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { AddressBook } from "../addresses/AddressBook.ts"
+import { AddressGroups } from "../addresses/AddressGroups.ts"
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { type Ban, BanList } from "../addresses/BanList.ts"
 import type { Standing, Why } from "../addresses/Book.ts"
@@ -67,14 +68,18 @@ const durationOf = (duration: Duration.Duration | undefined): number | null =>
 const addressOf = ({ transientAddress }: Peer): string | null =>
   transientAddress === undefined ? null : PeerSocketAddress.format(transientAddress)
 
-/** A peer as `getpeerinfo` shows it. */
-export const peerInfo = (peer: Peer, nowNanos: bigint): PeerInfo => {
+/** The part of the internet a peer is in. */
+const networkOf = ({ transientAddress }: Peer, groups: AddressGroups): string | null =>
+  transientAddress === undefined ? null : originOf(transientAddress, groups).network
+
+/** A peer as `getpeerinfo` shows it; `network` is its part of the internet. */
+export const peerInfo = (peer: Peer, network: string | null, nowNanos: bigint): PeerInfo => {
   const { negotiatedVersion, remote } = peer.info
   const traffic = peer.traffic()
   return new PeerInfo({
     id: peer.id,
     addr: addressOf(peer),
-    network: peer.transientAddress === undefined ? null : originOf(peer.transientAddress).network,
+    network,
     addrlocal: PeerSocketAddress.format(remote.addressReceiver.address),
     services: remote.services.toString(16).padStart(16, "0"),
     relaytxes: remote.relay,
@@ -171,17 +176,21 @@ const nodeInfo = (node: Context.Context<ListedNode>): NodeInfo =>
 const listenText = ({ listenAddress }: Network["Service"]): string | null =>
   Option.getOrNull(Option.map(listenAddress, PeerSocketAddress.format))
 
+/** The reason of a ban for which the operator gave none. */
+export const bannedByOperator = "banned by the operator"
+
 /** Why nothing was dialled, or why the list took nothing: something the operator can change first. */
 const conflicts: Readonly<Record<string, string>> = {
   AlreadyConnected: "it is connected already",
   NoFreeSlot: "every outbound place is taken: disconnect another peer first",
   PeerBanned: "it is banned: lift the ban first",
-  PeerRefused: "its peer group has all the connections it may have",
+  GroupFull: `${Reasons.inWords("GroupFull")}: disconnect one of them first`,
   ListFull: `the list holds ${maxListed} addresses: remove another one first`
 }
 
 const notConnected = (address: string, { code, reason }: ConnectError) => {
-  const conflict = conflicts[reason._tag]
+  const refused = reason._tag === "PeerRefused" ? reason.reason : undefined
+  const conflict = refused === undefined ? conflicts[reason._tag] : (conflicts[refused] ?? Reasons.inWords(refused))
   return conflict === undefined
     ? new NotConnected({ detail: `${address} could not be connected: ${Reasons.ofHandshake(code)}.`, reason: code })
     : new Conflict({ detail: `No connection was made: ${conflict}.`, reason: reason._tag })
@@ -258,6 +267,7 @@ const reads = HttpApiBuilder.group(
     const book = yield* AddressBook
     const bans = yield* BanList
     const evictions = yield* Evictions
+    const groups = yield* AddressGroups
     const slots = yield* ConnectionSlots
     const manual = yield* ManualPeers
     const network = yield* Network
@@ -291,14 +301,14 @@ const reads = HttpApiBuilder.group(
             ("address" in event && event.address === address) ||
             ("group" in event && event.group === group)
           return new PeerDetail({
-            peer: peerInfo(found, yield* Clock.monotonicTimeNanos),
+            peer: peerInfo(found, networkOf(found, groups), yield* Clock.monotonicTimeNanos),
             pings: pings.of(found.id),
             events: live.events.latest(eventsOfPeer, isAbout).map(([, event]) => event)
           })
         }),
         peers: Effect.fnUntraced(function* () {
           const nowNanos = yield* Clock.monotonicTimeNanos
-          return (yield* peerSet.peers).map((peer) => peerInfo(peer, nowNanos))
+          return (yield* peerSet.peers).map((peer) => peerInfo(peer, networkOf(peer, groups), nowNanos))
         }),
         addresses: Effect.fnUntraced(function* ({ query }) {
           const { limit = defaultEntries, offset = 0, search = "" } = query
@@ -357,6 +367,7 @@ const writes = HttpApiBuilder.group(
     const book = yield* AddressBook
     const bans = yield* BanList
     const manual = yield* ManualPeers
+    const groups = yield* AddressGroups
     const logLevel = yield* LogLevelControl
 
     return handlers.handleAll({
@@ -369,7 +380,7 @@ const writes = HttpApiBuilder.group(
         const address = yield* groupOf(payload.address)
         const ban = yield* book.ban({
           address,
-          reason: payload.reason ?? "banned by the operator",
+          reason: payload.reason ?? bannedByOperator,
           ...(payload.seconds === undefined ? {} : { duration: Duration.seconds(payload.seconds) })
         })
         return banInfo(ban)
@@ -391,7 +402,7 @@ const writes = HttpApiBuilder.group(
             const connected = yield* manual
               .connect(address)
               .pipe(Effect.mapError((error) => notConnected(payload.address, error)))
-            peer = peerInfo(connected, yield* Clock.monotonicTimeNanos)
+            peer = peerInfo(connected, networkOf(connected, groups), yield* Clock.monotonicTimeNanos)
             break
           }
           case "add":

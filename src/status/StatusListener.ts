@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Context, Duration, Effect, Layer, Result, Schedule, Scope } from "effect"
 import { HttpServer, HttpServerError } from "effect/http"
@@ -25,7 +25,7 @@ export interface StatusLimits extends ClientLimits {
   readonly isLoopback: (ip: NetAddress.IpAddress) => boolean
   /** Time to send a request, head and body. It has 16 KiB at most, and most have some hundred bytes. */
   readonly sendTimeout: Duration.Duration
-  /** How often that is looked at. */
+  /** How often that is looked at, and how often who was cut may come again. */
   readonly sendCheck: Duration.Duration
   /** A client that has room for no byte of what waits for it for so long is cut. */
   readonly stallTimeout: Duration.Duration
@@ -57,7 +57,24 @@ export const StatusLimits = Context.Reference<StatusLimits>("network-effect/stat
 type Connection = IncomingMessage["socket"]
 
 /** Answered without a body: it costs next to nothing, and says enough. */
-const refusals: Readonly<Record<Exclude<Start, "Admitted" | "TooMany">, number>> = { ClientBusy: 429, ServerBusy: 503 }
+const refusals: Readonly<Record<Exclude<Start<Connection>["_tag"], "Admitted" | "TooMany">, number>> = {
+  ClientBusy: 429,
+  ServerBusy: 503
+}
+
+/** What Node found wrong with bytes that were to be a request; for anything else it is 400. Source: Node's lib/_http_server.js. */
+const unreadable: Readonly<Record<string, number>> = {
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408
+}
+
+/** The answer to those, which Node would give without the headers that all have. */
+const answerToNoRequest = (code: string | undefined): string => {
+  const status = unreadable[code ?? ""] ?? 400
+  const headers = Object.entries({ ...securityHeaders, connection: "close", "content-length": "0" })
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`
+}
 
 const clientOf = (connection: Connection, { isLoopback }: StatusLimits): Client => {
   const ip = NetAddress.ipFromString(connection.remoteAddress ?? "")
@@ -74,8 +91,24 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
   const server = createServer({
     requestTimeout: Duration.toMillis(limits.sendTimeout),
     headersTimeout: Duration.toMillis(limits.sendTimeout),
-    connectionsCheckingInterval: Duration.toMillis(limits.sendCheck)
+    connectionsCheckingInterval: Duration.toMillis(limits.sendCheck),
+    // A request without `Host` is refused as one with a foreign name is.
+    requireHostHeader: false
   })
+  /** At once: to end it would wait for the other side to, which may go on sending. */
+  const cut = (connection: Connection) => {
+    clients.cut(connection)
+    connection.destroy()
+  }
+  server.on("clientError", (error: NodeJS.ErrnoException, connection: Connection) => {
+    // In the middle of another answer it would be taken for a part of that.
+    if (connection.writable && !clients.isBusy(connection)) connection.write(answerToNoRequest(error.code))
+    cut(connection)
+  })
+  // A request goes on without what it expected; Node would refuse it without our headers.
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
+    server.emit("request", request, response)
+  )
 
   server.on("connection", (connection: Connection) => {
     const entry = clients.enter(connection, clientOf(connection, limits))
@@ -84,6 +117,8 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
       return
     }
     entry.instead?.destroy()
+    // Node begins to read it in the next tick.
+    if (clients.isLater(connection)) process.nextTick(() => connection.pause())
     connection.once("close", () => {
       clients.leave(connection)
       // Node does not tell those that still waited for an earlier answer of the connection.
@@ -97,6 +132,14 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
   server.on("timeout", (connection: Connection) => {
     if (!clients.isBusy(connection) || connection.writableLength > 0) connection.destroy()
   })
+
+  yield* runBeside(
+    "reading connections of clients that were cut",
+    Effect.repeat(
+      Effect.sync(() => clients.readOn().forEach((connection) => connection.resume())),
+      Schedule.spaced(limits.sendCheck)
+    )
+  )
 
   const looks = 10
   const cutStalled = Effect.sync(() => {
@@ -120,12 +163,10 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
     })
   )
   yield* Effect.callback<void, HttpServerError.ServeError>((resume) => {
-    const failed = (cause: Error) => resume(Effect.fail(new HttpServerError.ServeError({ cause })))
-    server.once("error", failed)
-    server.listen({ host, port }, () => {
-      server.off("error", failed)
-      resume(Effect.void)
-    })
+    // Stays for good: an error without a listener, as where no descriptor is left for who comes, would end the process. Once
+    // bound, resuming again does nothing.
+    server.on("error", (cause) => resume(Effect.fail(new HttpServerError.ServeError({ cause }))))
+    server.listen({ host, port }, () => resume(Effect.void))
   })
   const bound = server.address()
   const address = yield* Effect.orDie(
@@ -146,14 +187,17 @@ const make = Effect.fnUntraced(function* (host: string, port: number) {
         // What was sent after it is read with it, and is not answered.
         if (connection.destroyed) return
         const start = clients.start(connection)
-        if (start === "TooMany") {
-          connection.destroy()
+        if (start._tag === "TooMany") {
+          cut(connection)
           return
         }
-        if (start !== "Admitted") {
-          response.writeHead(refusals[start], { ...securityHeaders, "retry-after": "1", connection: "close" }).end()
+        if (start._tag !== "Admitted") {
+          response
+            .writeHead(refusals[start._tag], { ...securityHeaders, "retry-after": "1", connection: "close" })
+            .end()
           return
         }
+        start.instead?.destroy()
         const responses = unread.get(connection) ?? new Map<ServerResponse, number>()
         unread.set(connection, responses.set(response, 0))
         response.once("close", () => {

@@ -1,6 +1,6 @@
 /** A full book on disk: what comes back, and every file that is none. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Path, Result } from "effect"
+import { Effect, FileSystem, Layer, Metric, Option, Path, PlatformError, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { AddressGroups, byNetwork } from "../../src/addresses/AddressGroups.ts"
@@ -146,19 +146,34 @@ describe("the address book on disk", () => {
     })
   )
 
-  it.effect("keeps everybody when the secret was taken out, and says so in one line", () =>
+  it.effect("keeps whom it met when somebody took the secret out, or it is damaged, and says so in one line", () =>
     Effect.gen(function* () {
       const disk = SimDisk.make()
       yield* run(disk, fill)
-      const content = Result.getOrThrow(BookFile.decode(mainnet, (yield* read(disk)).split("\n")))
-      disk.put(path, BookFile.encode(mainnet, { ...content, key: undefined }).join("\n"))
-      let found: ReadonlyArray<string> = []
-      const lines = yield* linesOf(Effect.tap(run(disk, known), (texts) => Effect.sync(() => (found = texts))))
-      assert.lengthOf(found, 4)
-      assert.deepStrictEqual(lines, ["Warn: the address book has lost its secret; it goes on with a new one"])
-      const again = Result.getOrThrow(BookFile.decode(mainnet, (yield* read(disk)).split("\n")))
-      assert.isDefined(again.key)
-      assert.notDeepEqual(again.key, content.key)
+      // As many of one part of the internet as its buckets hold, which are others with another secret.
+      const crowd = Array.from({ length: 200 }, (_, n) => `40.9.0.${n + 1}:8233`)
+      yield* run(
+        disk,
+        Effect.forEach(crowd, (text) => Effect.andThen(connects(text), fails(text)), { discard: true })
+      )
+      const text = yield* read(disk)
+      const before = Result.getOrThrow(BookFile.decode(mainnet, text.split("\n")))
+      for (const damaged of [`${text.replace(/^key .*\n/m, "")}\n`, text.replace(/^key .*/m, "key 12")]) {
+        disk.put(path, damaged)
+        let found: ReadonlyArray<string> = []
+        const lines = yield* linesOf(Effect.tap(run(disk, known), (texts) => Effect.sync(() => (found = texts))))
+        const met = before.entries.filter(({ table }) => table === "tried")
+        assert.isAbove(met.length, 20)
+        assert.includeMembers(
+          [...found],
+          met.map((entry) => PeerSocketAddress.format(entry.address))
+        )
+        assert.includeMembers([...found], ["50.1.0.1:8233", "[2a0e::1]:8233"])
+        assert.deepStrictEqual(lines, ["Warn: the address book has lost its secret; it goes on with a new one"])
+        const again = Result.getOrThrow(BookFile.decode(mainnet, (yield* read(disk)).split("\n")))
+        assert.isDefined(again.key)
+        assert.notDeepEqual(again.key, before.key)
+      }
     })
   )
 
@@ -202,9 +217,46 @@ describe("the address book on disk", () => {
     for (let line = 2; line < lines.length; line++) {
       for (const damage of ["", "x", " 1", lines[line]!.slice(0, -1), `${lines[line]!} `]) {
         const damaged = lines.with(line, damage === " 1" ? lines[line]! + damage : damage)
-        if (damaged[line] === lines[line]) continue
+        // The secret is in no checksum.
+        if (damaged[line] === lines[line] || damaged[line]!.startsWith("key ")) continue
         assert.deepStrictEqual(BookFile.decode(mainnet, damaged), Result.fail("its checksum is wrong"))
       }
     }
   })
+
+  it.effect(
+    "that cannot be written says so once however long that lasts, counts each try, and says when it is over",
+    () =>
+      Effect.gen(function* () {
+        const disk = SimDisk.make()
+        let isFull = true
+        const noRoom = PlatformError.systemError({ _tag: "Unknown", module: "FileSystem", method: "write" })
+        const layer = Layer.effect(
+          FileSystem.FileSystem,
+          Effect.map(FileSystem.FileSystem, (files) => ({
+            ...files,
+            writeFileString: (...args: Parameters<typeof files.writeFileString>) =>
+              Effect.suspend(() => (isFull ? Effect.fail(noRoom) : files.writeFileString(...args)))
+          }))
+        ).pipe(Layer.provide(disk.layer))
+        const lines = yield* linesOf(
+          run(
+            { ...disk, layer },
+            Effect.gen(function* () {
+              yield* fill
+              yield* TestClock.adjust("1 hour")
+              isFull = false
+              yield* TestClock.adjust("10 minutes")
+            })
+          )
+        )
+        assert.deepStrictEqual(lines, [
+          "Warn: the address book cannot be written; it is tried again",
+          "Info: the address book can be written again"
+        ])
+        const failures = (yield* Metric.snapshot).find(({ id }) => id === "network_effect.files.failed_writes")
+        assert.deepInclude(failures, { attributes: { file: "address book" } })
+        assert.isAtLeast(failures !== undefined && "count" in failures.state ? Number(failures.state.count) : 0, 12)
+      }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
 })

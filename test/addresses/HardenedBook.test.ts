@@ -126,6 +126,26 @@ describe("a source", () => {
   )
 })
 
+describe("an address that was told as seen long ago", () => {
+  it.effect(
+    "is dialled again for two days after a dial in vain: whoever is first to tell of others cannot end them",
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(1_767_225_600_000)
+        // In parts that nobody else is in, by an attacker, and then by others.
+        yield* tell([host(1)], host(200), 29 * 86_400)
+        yield* tell([host(1)], host(201))
+        assert.strictEqual(yield* take, host(1))
+        yield* fails(host(1))
+        yield* TestClock.adjust("47 hours")
+        assert.strictEqual(yield* take, host(1))
+        yield* fails(host(1))
+        yield* TestClock.adjust("2 hours")
+        assert.isUndefined(yield* take)
+      }).pipe(Effect.provide(world()))
+  )
+})
+
 describe("a part of the internet", () => {
   it.effect("is dialled once at a time, and as often as any other, whatever crowd is in it (E1, E4)", () =>
     Effect.gen(function* () {
@@ -246,6 +266,16 @@ describe("a part of the internet", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("is the same for an IPv4 network and for the IPv6 ones that whoever has it has for nothing", () =>
+    Effect.gen(function* () {
+      yield* tell(
+        ["40.1.0.1:18233", "[2002:2801:2::1]:18233", "[64:ff9b::2801:3]:18233", "[2001::d7fe:fffb]:18233"],
+        host(1)
+      )
+      assert.lengthOf(yield* takeAll, 1)
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("is the system of a map, where there is one (E12)", () => {
     const map = Result.getOrThrow(AsMap.decode(program(ipv4Prefix, jump(17), answer(7), answer(9))))
     return Effect.gen(function* () {
@@ -350,6 +380,27 @@ describe("what failed", () => {
     memory.answered("a", 4)
     assert.deepStrictEqual(memory.of("a"), { latestMillis: 4, failures: 0 })
     assert.strictEqual(memory.size, 3)
+  })
+
+  it("is what a list in the order of what happened would remember, whatever happens (500 stories)", () => {
+    const draw = SeededRandom.draws(5, "memory")
+    for (let story = 0; story < 500; story++) {
+      const capacity = 1 + (draw() % 4)
+      const memory = new FailureMemory(capacity)
+      const naive: Array<readonly [string, number]> = []
+      for (let step = 0; step < 40; step++) {
+        const key = String(draw() % 6)
+        const at = naive.findIndex(([other]) => other === key)
+        const before = at < 0 ? 0 : naive[at]![1]
+        if (at >= 0) naive.splice(at, 1)
+        const kind = draw() % 3
+        memory[(["attempted", "failed", "answered"] as const)[kind]!](key, step)
+        naive.push([key, [before, before + 1, 0][kind]!])
+        if (naive.length > capacity) naive.shift()
+        assert.strictEqual(memory.size, naive.length)
+        for (const [other, failures] of naive) assert.strictEqual(memory.of(other)?.failures, failures)
+      }
+    }
   })
 })
 

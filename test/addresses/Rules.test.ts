@@ -56,6 +56,26 @@ describe("a peer group", () => {
   })
 })
 
+describe("a part of the internet", () => {
+  it("is an IPv4 /16 or an IPv6 /32, and of an IPv6 address that carries an IPv4 one where that is", () => {
+    const parts = [
+      ["203.0.113.9:1", "203.0"],
+      ["[::ffff:203.0.113.9]:1", "203.0"],
+      ["[2001:db8:ffff::1]:1", "2001:db8::/32"],
+      ["[2003:cb00:7109::1]:1", "2003:cb00::/32"],
+      // 6to4, Teredo, and two kinds of translation.
+      ["[2002:cb00:7109::1]:1", "203.0"],
+      ["[2001::34ff:8ef6]:1", "203.0"],
+      ["[64:ff9b::cb00:7109]:1", "203.0"],
+      ["[::ffff:0:cb00:7109]:1", "203.0"],
+      // Beside them.
+      ["[2001:1::34ff:8ef6]:1", "2001:1::/32"],
+      ["[64:ff9b:1::cb00:7109]:1", "64:ff9b::/32"]
+    ] as const
+    for (const [text, part] of parts) assert.strictEqual(AddressRules.networkKey(address(text)), part, text)
+  })
+})
+
 describe("times that others claim", () => {
   const now = 10_000_000
   const minutes = 60

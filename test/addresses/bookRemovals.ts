@@ -106,5 +106,15 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit(places, "Math.max(0, this.#places - groups - this.#seconds)", "0")],
     [edit(places, "Math.max(0, this.#places - groups - this.#seconds)", "1")],
     [edit(places, "groups >= groupsForOneEach || !areMet", "groups >= groupsForOneEach")]
-  ]
+  ],
+  B26: [
+    [
+      edit(
+        "addresses/AddressRules",
+        "const ipv4 = carriedIpv4(of.address)",
+        "const ipv4 = undefined as Octets | undefined"
+      )
+    ]
+  ],
+  B27: [[edit(book, "Math.max(claimedSeconds, wallSeconds - oldestSeconds)", "claimedSeconds")]]
 }

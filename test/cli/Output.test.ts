@@ -1,7 +1,8 @@
 /** What a node tells on stdout, whoever reads it and whatever peers do. */
-import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { assert, describe, it, vi } from "@effect/vitest"
+import { Effect, Logger, Metric } from "effect"
 import { TestClock } from "effect/testing"
+import { bounded } from "../../layers/Standard.ts"
 import { LineBudget } from "../../src/cli/LineBudget.ts"
 import { type LineSink, maxWaitingBytes, Output } from "../../src/cli/Output.ts"
 
@@ -109,9 +110,30 @@ describe("the output", () => {
       for (let i = 0; i < 3; i++) yield* line("peer", "connected")
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(state.lines, [])
+      // Whoever scrapes hears of it meanwhile.
+      const omitted = (yield* Metric.snapshot).find(({ id }) => id === "network_effect.output.omitted")
+      assert.deepInclude(omitted?.state, { count: 3 })
       state.isBroken = false
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(state.lines, ["3 of peer left out"])
-    }).pipe(Effect.provide(Output.layer(sink, counts)))
+    }).pipe(Effect.provide(Output.layer(sink, counts)), Effect.provideService(Metric.MetricRegistry, new Map()))
   })
+})
+
+describe("a log", () => {
+  it.effect("that stderr has no room for is left out and counted", () =>
+    Effect.gen(function* () {
+      const lines: Array<unknown> = []
+      const logger = bounded(Logger.make(({ message }) => void lines.push(message)))
+      const log = (message: string) => Effect.logInfo(message).pipe(Effect.provide(Logger.layer([logger])))
+      const waiting = vi.spyOn(process.stderr, "writableLength", "get").mockReturnValue(maxWaitingBytes + 1)
+      for (const message of ["a", "b"]) yield* log(message)
+      waiting.mockReturnValue(maxWaitingBytes)
+      yield* log("c")
+      waiting.mockRestore()
+      assert.deepStrictEqual(lines, [["c"]])
+      const omitted = (yield* Metric.snapshot).find(({ id }) => id === "network_effect.logs.omitted")
+      assert.deepInclude(omitted?.state, { count: 2 })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
 })

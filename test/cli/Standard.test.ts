@@ -1,7 +1,8 @@
 /** What a process that runs a node makes of standard streams that fail. */
-import { closeSync, openSync } from "node:fs"
+import { spawn } from "node:child_process"
+import { closeSync, existsSync, openSync } from "node:fs"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { isListening, makeHome, startIn, until } from "../support/process.ts"
+import { freePort, isListening, makeHome, startIn, until } from "../support/process.ts"
 
 const home = makeHome()
 afterAll(home.remove)
@@ -35,5 +36,44 @@ describe.concurrent("a node whose", () => {
     await until(() => run.output().includes("starts with"), "the next event")
     run.child.kill("SIGTERM")
     assert.deepStrictEqual(await run.ended, { code: 0, signal: null })
+  })
+
+  // util-linux's, which gives a command a terminal and waits for whoever reads its own output.
+  const script = "/usr/bin/script"
+  const hasScript = process.platform === "linux" && existsSync(script)
+  if (!hasScript) console.log(`a terminal that stands still is not tried: there is no ${script} to make one with`)
+
+  it.skipIf(!hasScript)("terminal stands still goes on, answers, and ends in order", async () => {
+    const port = await freePort()
+    const command = [process.execPath, "layers/bin.js", ...node, "--json", "--status", `127.0.0.1:${port}`].join(" ")
+    const child = spawn(script, ["--quiet", "--return", "--flush", "--command", `exec ${command}`, "/dev/null"], {
+      env: { PATH: process.env["PATH"] ?? "", HOME: home.directory, XDG_CACHE_HOME: `${home.directory}/terminal` },
+      stdio: ["ignore", "pipe", "ignore"]
+    })
+    try {
+      const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
+      const ask = (path: string, init: RequestInit = {}) =>
+        fetch(`http://127.0.0.1:${port}${path}`, init).then((answer) => answer.text())
+      const waits = () => new Promise((resolve) => setTimeout(resolve, 50))
+      while ((await ask("/health").catch(() => "")) === "") await waits()
+      // Nobody takes anything out of the terminal, which has room for 64 KiB: 400 lines of 300 bytes come.
+      child.kill("SIGSTOP")
+      const headers = { "content-type": "application/json" }
+      for (let n = 0; n < 400; n++) {
+        const body = JSON.stringify({ address: `10.0.${n >> 8}.${n & 255}`, reason: "x".repeat(200) })
+        assert.include(await ask("/bans", { method: "POST", headers, body }), '"reason"')
+      }
+      assert.isNotEmpty(await ask("/health"))
+      await ask("/rpc", { method: "POST", body: JSON.stringify({ method: "stop" }) })
+      // It has ended before anybody reads.
+      while ((await ask("/health").catch(() => "")) !== "") await waits()
+      let bytes = 0
+      child.stdout.on("data", (piece: Buffer) => (bytes += piece.length))
+      child.kill("SIGCONT")
+      assert.strictEqual(await ended, 0)
+      assert.isBelow(bytes, 100_000)
+    } finally {
+      child.kill("SIGKILL")
+    }
   })
 })

@@ -360,6 +360,17 @@ describe("what is compiled", () => {
     assert.strictEqual((await outcomeOf(startWith("/proc/no-caches")("--version"))).code, 0)
   })
 
+  it("is not kept by a runtime that cannot, such as Deno, and nothing is said", async () => {
+    const without = join(directory, "without.mjs")
+    writeFileSync(
+      without,
+      'import module from "node:module"\nmodule.enableCompileCache = undefined\nmodule.syncBuiltinESMExports()\n'
+    )
+    const start = startIn(directory, { NODE_OPTIONS: `--import ${without}` })
+    const { code, errors } = await outcomeOf(start("--version"))
+    assert.deepStrictEqual({ code, errors }, { code: 0, errors: [] })
+  })
+
   it("is not kept where that can't be written, and nothing is said", async () => {
     const caches = join(directory, "no-folder")
     writeFileSync(caches, "")

@@ -5,7 +5,7 @@ import * as net from "node:net"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { isLong } from "../support/long.ts"
-import { isListening, makeHome, type Run, runOf, startIn, until } from "../support/process.ts"
+import { isListening, makeHome, outcomeOf, type Run, runOf, startIn, until } from "../support/process.ts"
 
 const home = makeHome()
 afterAll(home.remove)
@@ -60,6 +60,17 @@ describe("a node", () => {
     next.on("data", (bytes) => (heard += bytes.length))
     await until(() => heard > 0, "the next guest to be spoken to")
     next.destroy()
+    await stop(run)
+  })
+
+  it("says that no folder can be made for its records, and does without one for its cache, where Node would try for ever", async () => {
+    const refused = startIn(home.directory)(...node, "--record", "/proc/no-records")
+    assert.deepStrictEqual((await outcomeOf(refused)).errors, [
+      "network-effect: --record /proc/no-records cannot be written to (NotFound): name a folder of yours."
+    ])
+    const run = startIn(home.directory, { ZEBRA_NETWORK__CACHE_DIR: "/proc/no-cache" })(...node)
+    await isListening(run)
+    assert.include(run.errors(), "nothing can be kept in the cache directory; going on without it")
     await stop(run)
   })
 
@@ -130,6 +141,24 @@ describe("a node", () => {
     assert.lengthOf(run.errors().match(/this machine has no IPv6/g) ?? [], 1)
     ;(await connection(portOf(run))).destroy()
     await stop(run)
+  })
+})
+
+describe("a signal", () => {
+  it("that opens Node's debugger opens none", async () => {
+    const run = startIn(directoryOf("debugger"))(...node)
+    await isListening(run)
+    run.child.kill("SIGUSR1")
+    // A debugger says where it is at once; a guest's turn is later.
+    for (const host of ["127.0.0.3", "127.1.0.3"]) {
+      const guest = await connection(portOf(run), host)
+      let heard = 0
+      guest.on("data", (bytes) => (heard += bytes.length))
+      await until(() => heard > 0, "a guest to be spoken to")
+      guest.destroy()
+    }
+    await stop(run)
+    assert.notInclude(run.errors(), "Debugger")
   })
 })
 

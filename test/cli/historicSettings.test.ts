@@ -114,6 +114,8 @@ const around = {
   two: '[rpc]\ncookie_dir = "cache_dir"\nenable_cookie_auth = true\n\n[tracing]\nbuffer_limit = 128000\nuse_journald = false\n',
   health:
     '[health]\nenforce_on_test_networks = false\nmin_connected_peers = 1\nready_max_tip_age = "5m"\n\n[state]\ncache_dir = "cache_dir"\nephemeral = false\n',
+  second:
+    "[network.zakura]\nbootstrap_peers = []\nmax_connections = 32\n\n[network.zakura.block_sync.peer_limits]\ninbound_queue_depth = 128\n",
   six: '[notify]\n\n[zcashd_compat]\nblock_gossip_peer_ips = []\nenabled = false\nrestart_backoff = "2s"\nzcashd_extra_args = []\n'
 } as const
 
@@ -200,6 +202,11 @@ const cases: ReadonlyArray<readonly [since: string, text: string, expected: Retu
     { ...common, chain: "Mainnet", listen: "[::]:8233", seeds: seeds.oldMainnet.slice(0, 3) }
   ],
   [
+    "4.5.0, with a second way to talk to peers",
+    `${around.health}\n${network({ keys: [...withCache, "legacy_p2p = true", "v2_p2p = true", ...onMainnet("[::]:8233")], mainnet: seeds.mainnet.slice(0, 4), testnet: seeds.oldTestnet.slice(0, 2) })}\n\n${around.second}`,
+    { ...common, chain: "Mainnet", listen: "[::]:8233", seeds: seeds.mainnet.slice(0, 4) }
+  ],
+  [
     "5.2.0",
     `${around.health}\n${network({ keys: [...withCache, ...onMainnet("[::]:8233")], mainnet: seeds.mainnet.slice(0, 4), testnet: seeds.oldTestnet.slice(0, 2) })}\n\n${around.two}`,
     { ...common, chain: "Mainnet", listen: "[::]:8233", seeds: seeds.mainnet.slice(0, 4) }
@@ -217,4 +224,18 @@ describe("a settings file of an older zebrad still loads (NB-10)", () => {
       assert.deepStrictEqual(shown(loaded(text)), expected)
     })
   }
+
+  it("and says what is not used of it", () => {
+    const { notes, warnings } = loaded(
+      "[network]\nlegacy_p2p = false\nv2_p2p = true\n\n[network.zakura]\nmax_connections = 32\n"
+    )
+    assert.deepStrictEqual(notes, [
+      "zebrad.toml line 2: legacy_p2p is not used",
+      "zebrad.toml line 3: v2_p2p is not used",
+      "zebrad.toml line 5: zakura is not used"
+    ])
+    assert.deepStrictEqual(warnings, [
+      "zebrad.toml line 2: legacy_p2p = false is not followed, for this node knows no other way to talk to peers"
+    ])
+  })
 })

@@ -1,7 +1,7 @@
 /**
  * Every file that is written: killed at any write, the next start finds the old or the new one; full at any write, it goes on.
  *
- * Those of a node, the records of its connections, and the store of a census.
+ * Those of a node, its login, its lock, the records of its connections, and the store of a census.
  */
 import {
   cpSync,
@@ -12,18 +12,21 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  truncateSync
+  truncateSync,
+  utimesSync,
+  writeFileSync
 } from "node:fs"
 import { StatementSync } from "node:sqlite"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
 import { afterEach, assert, beforeEach, describe, it, vi } from "@effect/vitest"
-import { Deferred, Duration, Effect, FileSystem, HashMap, Layer, Path, PlatformError } from "effect"
+import { Clock, Deferred, Duration, Effect, FileSystem, HashMap, Layer, Path, PlatformError } from "effect"
 import { TestClock } from "effect/testing"
 import { AddressBook, BanList, ManualPeers, PeerSocketAddress, testnet } from "network-effect"
 import { Simulated } from "network-effect/layers"
 import { SeededRandom, SimDisk, SimNetwork, SimRuntime } from "network-effect/simulation"
+import * as CacheLock from "../../layers/CacheLock.ts"
 import * as SqliteClient from "../../layers/SqliteClient.ts"
 import * as BookFile from "../../src/addresses/BookFile.ts"
 import { CensusStore } from "../../src/census/CensusStore.ts"
@@ -255,6 +258,61 @@ beforeEach(() => {
 afterEach(() => {
   vi.restoreAllMocks()
   rmSync(folder, { recursive: true, force: true })
+})
+
+describe("a lock of a cache directory", () => {
+  const network = () => join(folder, "network")
+  const locked = () => Layer.fresh(CacheLock.layer(folder, testnet))
+  const lock = () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        yield* Layer.build(locked())
+        // Whoever comes now is told who has it.
+        const { pid } = yield* Effect.flip(Layer.build(locked()))
+        assert.strictEqual(pid, process.pid)
+      })
+    ).pipe(Effect.provide([NodeFileSystem.layer, NodePath.layer]))
+
+  it.live.each([
+    ["its folder was made", {}],
+    ["its file was", { "testnet.lock": "" }],
+    ["it was said who has it", { "testnet.lock": "", "testnet.pid": "" }],
+    ["half of that was said", { "testnet.lock": "", "testnet.pid": "12" }],
+    ["it was held", { "testnet.lock": "", "testnet.pid": "123456789" }]
+  ] as const)("whose process was killed when %s is taken by the next", ([, left]) =>
+    Effect.gen(function* () {
+      mkdirSync(network(), { mode: 0o700 })
+      for (const [name, content] of Object.entries(left)) writeFileSync(join(network(), name), content)
+      yield* lock()
+      assert.deepStrictEqual(readdirSync(network()), ["testnet.lock"])
+      yield* lock()
+    })
+  )
+
+  it.live("takes away what was being written when a process was killed, and nothing that is written now", () =>
+    Effect.gen(function* () {
+      mkdirSync(network(), { mode: 0o700 })
+      const [old, own, others] = [".tmp.testnet.peers1a", ".tmp.testnet.bans2b", ".tmp.mainnet.peers3c"]
+      for (const name of [old, own, others]) writeFileSync(join(network(), name), "x")
+      const seconds = Math.floor((yield* Clock.currentTimeMillis) / 1000) - 3601
+      for (const name of [old, others]) utimesSync(join(network(), name), seconds, seconds)
+      yield* lock()
+      assert.deepStrictEqual(readdirSync(network()).toSorted(), [others, own, "testnet.lock"].toSorted())
+    })
+  )
+
+  it.live("that cannot be had where files can be written is said, and the node goes on", () =>
+    Effect.gen(function* () {
+      mkdirSync(network(), { mode: 0o700 })
+      writeFileSync(join(network(), "testnet.lock"), "no database".repeat(500))
+      const lines = yield* linesOf(
+        Effect.scoped(Layer.build(locked())).pipe(Effect.provide([NodeFileSystem.layer, NodePath.layer]))
+      )
+      assert.deepStrictEqual(lines, [
+        "Warn: the cache directory cannot be locked: see to it that no other node uses it"
+      ])
+    })
+  )
 })
 
 describe("a folder of records", () => {

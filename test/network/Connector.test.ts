@@ -25,6 +25,7 @@ import { bobsVersion, remoteEnd } from "../peer/rig.ts"
 import { alice, bob, mallory } from "../support/addresses.ts"
 import { collectEvents } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
+import { linesOf } from "../support/logs.ts"
 import { elapse, settle } from "../support/time.ts"
 
 const admitted: Array<Peer> = []
@@ -102,6 +103,27 @@ const outcomes = Effect.map(Metric.snapshot, (metrics) =>
 )
 
 describe("a dial", () => {
+  it.effect("that fails is told once a minute, however many do", () =>
+    Effect.gen(function* () {
+      const lines = yield* linesOf(
+        Effect.gen(function* () {
+          const { connect } = yield* Connector
+          for (let host = 1; host <= 600; host++) {
+            const whom = PeerSocketAddress.fromStringUnsafe(`192.0.${host >> 8}.${host & 255}:18233`)
+            const fiber = yield* Effect.forkChild(Effect.flip(connect({ whom, why: "candidate" })))
+            yield* elapse("100 millis", "50 millis")
+            assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "DialError")
+          }
+          yield* elapse("1 second")
+        }).pipe(Effect.scoped, Effect.provide(world))
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.includes("dial failed")),
+        ["Info: dial failed"]
+      )
+    })
+  )
+
   it.effect("and its handshake bring a peer, whose slot is open from then on", () =>
     inWorld(
       Effect.gen(function* () {

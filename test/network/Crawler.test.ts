@@ -20,6 +20,7 @@ import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { type FakePeer, fakePeer } from "../support/fakePeer.ts"
 import { int } from "../support/addressChanges.ts"
+import { type BookName, books } from "../support/bookWorld.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 import { type GossipedAddress, NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { type DialLog, dialWorld, type DialWorldOptions, emptyLog, gossip, type Outcome } from "../support/dialWorld.ts"
@@ -29,7 +30,7 @@ const nobodyAnswers = Effect.fail(new RequestError({ reason: new ConnectionRecei
 const quick: Partial<Policy> = { crawlInterval: Duration.millis(100) }
 
 /** Runs the crawler for 10 seconds with more addresses than it may connect to, and as much demand. */
-const crawlFor10Seconds = (targetPeers: number, outcome: (address: string) => Outcome) => {
+const crawlFor10Seconds = (book: BookName, targetPeers: number, outcome: (address: string) => Outcome) => {
   const log = emptyLog()
   const policy = { ...quick, targetPeers }
   const count = 2 * outboundLimit({ ...defaults, ...policy }) + 1
@@ -48,16 +49,16 @@ const crawlFor10Seconds = (targetPeers: number, outcome: (address: string) => Ou
     assert.strictEqual((yield* ConnectionSlots).used("outbound"), 0)
     assert.strictEqual((yield* (yield* AddressBook).entries).length, count)
     return { connected, held, dials }
-  }).pipe(Effect.scoped, Effect.provide(dialWorld(log, { policy, outcome })), quietly)
+  }).pipe(Effect.scoped, Effect.provide(dialWorld(log, { book, policy, outcome })), quietly)
 }
 
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, References.MinimumLogLevel, "None")
 
-describe("the crawler's limit of connections (NB-7)", () => {
+describe.each(books)("the crawler's limit of connections (NB-7), %s", (book) => {
   it.effect("of zero lets nobody be dialled (network 15, crawler_peer_limit_zero_connect_panic)", () =>
     Effect.gen(function* () {
-      const { connected, dials } = yield* crawlFor10Seconds(0, () => "stays")
+      const { connected, dials } = yield* crawlFor10Seconds(book, 0, () => "stays")
       assert.deepStrictEqual([connected, dials.length], [0, 0])
     })
   )
@@ -70,7 +71,7 @@ describe("the crawler's limit of connections (NB-7)", () => {
       `is no reason to stop when every dial fails, with a target of ${targetPeers} (network ${number}, ${name})`,
       () =>
         Effect.gen(function* () {
-          const { connected, dials, held } = yield* crawlFor10Seconds(targetPeers, () => "fails")
+          const { connected, dials, held } = yield* crawlFor10Seconds(book, targetPeers, () => "fails")
           assert.deepStrictEqual([connected, held], [0, 0])
           assert.isAtLeast(dials.length, targetPeers === 1 ? 7 : 95)
         })
@@ -83,7 +84,7 @@ describe("the crawler's limit of connections (NB-7)", () => {
   ] as const) {
     it.effect(`is free again when peers leave, with a target of ${targetPeers} (network ${number}, ${name})`, () =>
       Effect.gen(function* () {
-        const { connected } = yield* crawlFor10Seconds(targetPeers, () => "leaves")
+        const { connected } = yield* crawlFor10Seconds(book, targetPeers, () => "leaves")
         assert.isAbove(connected, 3 * targetPeers)
       })
     )
@@ -95,7 +96,7 @@ describe("the crawler's limit of connections (NB-7)", () => {
   ] as const) {
     it.effect(`is kept when peers stay, with a target of ${targetPeers} (network ${number}, ${name})`, () =>
       Effect.gen(function* () {
-        const { connected, held } = yield* crawlFor10Seconds(targetPeers, () => "stays")
+        const { connected, held } = yield* crawlFor10Seconds(book, targetPeers, () => "stays")
         assert.strictEqual(held, 3 * targetPeers)
         assert.strictEqual(connected, held)
       })
@@ -117,7 +118,11 @@ describe("the crawler's limit of connections (NB-7)", () => {
       }).pipe(
         Effect.scoped,
         Effect.provide(
-          dialWorld(log, { policy: { targetPeers: 1, crawlInterval: Duration.millis(200) }, outcome: () => "stays" })
+          dialWorld(log, {
+            book,
+            policy: { targetPeers: 1, crawlInterval: Duration.millis(200) },
+            outcome: () => "stays"
+          })
         ),
         quietly
       )
@@ -126,15 +131,19 @@ describe("the crawler's limit of connections (NB-7)", () => {
 })
 
 /** The crawler at work beside the test. */
-const running = <A, E>(
-  options: DialWorldOptions,
-  test: (log: DialLog) => Effect.Effect<A, E, Layer.Success<ReturnType<typeof dialWorld>>>
-) => {
-  const log = emptyLog()
-  return test(log).pipe(Effect.provide(dialWorld(log, options)), quietly)
-}
+const runningWith =
+  (book: BookName) =>
+  <A, E>(
+    options: DialWorldOptions,
+    test: (log: DialLog) => Effect.Effect<A, E, Layer.Success<ReturnType<typeof dialWorld>>>
+  ) => {
+    const log = emptyLog()
+    return test(log).pipe(Effect.provide(dialWorld(log, { book, ...options })), quietly)
+  }
 
-describe("dials", () => {
+describe.each(books)("dials (%s)", (book) => {
+  const running = runningWith(book)
+
   it.effect("start at least 100 ms apart and record their failures, each with one demand (NB-4)", () =>
     running({ policy: { crawlInterval: Duration.hours(10) }, answer: nobodyAnswers }, (log) =>
       Effect.gen(function* () {
@@ -310,10 +319,10 @@ describe("dials", () => {
         "127.0.0.1:8233",
         "[::ffff:127.0.0.1]:8233",
         "10.0.0.1:8233",
-        "10.0.0.2:8233",
-        "10.0.0.3:8233",
-        "10.0.0.4:8233",
-        "10.0.0.5:8233"
+        "10.2.0.1:8233",
+        "10.3.0.1:8233",
+        "10.4.0.1:8233",
+        "10.5.0.1:8233"
       ],
       3,
       3
@@ -321,7 +330,9 @@ describe("dials", () => {
   )
 })
 
-describe("the crawler's loop", () => {
+describe.each(books)("the crawler's loop (%s)", (book) => {
+  const running = runningWith(book)
+
   const rarely = { crawlInterval: Duration.hours(10) }
 
   it.effect("gives everybody else a turn after each demand it looked at", () =>
@@ -413,7 +424,9 @@ describe("the crawler's loop", () => {
   )
 })
 
-describe("crawls", () => {
+describe.each(books)("crawls (%s)", (book) => {
+  const running = runningWith(book)
+
   const crawlLimit = { policy: { crawlInterval: Duration.hours(10) } }
 
   it.effect("ask once in 31 seconds, however often they are wanted (CS-6)", () =>
@@ -493,7 +506,7 @@ describe("crawls", () => {
 
   it.effect("add everything one answer tells to the book, in pieces (CS-10)", () => {
     const addresses = Array.from({ length: 250 }, (_, i) => ({
-      address: PeerSocketAddress.fromStringUnsafe(`0.0.0.${i + 1}:8233`),
+      address: PeerSocketAddress.fromStringUnsafe(`20.${i}.1.1:8233`),
       services: NODE_NETWORK,
       lastSeenSeconds: 0
     }))

@@ -4,6 +4,7 @@ import { Duration, Effect, Layer, Metric, References } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { defaults, inboundLimit, type NetworkEvent, PeerSocketAddress } from "network-effect"
 import { ScriptedPeer, SeededRandom, SimRuntime } from "network-effect/simulation"
+import { AddressGroups, byNetwork } from "../../src/addresses/AddressGroups.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
@@ -49,12 +50,19 @@ const hostOf = (event: NetworkEvent | undefined) =>
 
 const quick = { acceptInterval: Duration.millis(25) }
 
-/** A node whose every inbound place is taken by hosts of one /16. */
-const fullNode = Effect.fnUntraced(function* () {
+/** The nth host of a company that has whole 45.0.0.0/8: one system, and each is in a /16 of its own. */
+const ofOneSystem = (n: number) => at(`45.${n}.1.1`)
+const systems: AddressGroups = {
+  ...byNetwork,
+  groupOf: (address) => (PeerSocketAddress.format(address).startsWith("45.") ? "AS64496" : byNetwork.groupOf(address))
+}
+
+/** A node whose every inbound place is taken by a crowd: hosts of one /16 unless said otherwise. */
+const fullNode = Effect.fnUntraced(function* (ofCrowd = ofOneNetwork) {
   const node = yield* startNode()
   const attackers = yield* Effect.forEach(Array.from({ length: 125 }), (_, n) =>
     // One network may not have more than so many waiting.
-    Effect.tap(peerFrom(ofOneNetwork(n + 1)), () => Effect.sleep("1200 millis"))
+    Effect.tap(peerFrom(ofCrowd(n + 1)), () => Effect.sleep("1200 millis"))
   )
   yield* until("3 minutes")
   assert.strictEqual((yield* node.peerSet.counts).inbound, inboundLimit(defaults))
@@ -105,6 +113,20 @@ describe("a full listener", () => {
         const reasons = events.flatMap((event) => (event._tag === "PeerDisconnected" ? [event.reason] : []))
         assert.deepStrictEqual(new Set(reasons), new Set(["PeerEvicted"]))
       }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+    ))
+
+  it("has one network for each autonomous system, where a map says so (E12)", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const { events, evictions, peerSet } = yield* fullNode(ofOneSystem)
+        assert.deepStrictEqual(evictions.networks(), [["AS64496", 125]])
+        yield* peerFrom(ofItsOwn(1))
+        yield* Effect.sleep("2 seconds")
+        assert.deepInclude(evictedOf(events)[0], { network: "AS64496", ofNetwork: 125, newcomerNetwork: "60.1" })
+        // Requests go by it, too.
+        const networks = new Set(Array.from(peerSet.standingsUnsafe(), ({ network }) => network))
+        assert.sameMembers([...networks], ["AS64496", "60.1"])
+      }).pipe(Effect.provideService(AddressGroups, systems))
     ))
 
   it("refuses those of the crowd that holds it, without a handshake", () =>

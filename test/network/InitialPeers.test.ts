@@ -14,6 +14,7 @@ import { InitialPeers } from "../../src/network/InitialPeers.ts"
 import * as Dialer from "../../src/network/Dialer.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import { type BookName, books } from "../support/bookWorld.ts"
 import { dialWorld, type DialWorldOptions, emptyLog, gossip } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
@@ -24,20 +25,50 @@ const addresses = (count: number, port = 1) =>
 const texts = (addresses: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) =>
   addresses.map(PeerSocketAddress.format).toSorted()
 
-const world = (
-  log: ReturnType<typeof emptyLog>,
-  peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>,
-  options: DialWorldOptions = {}
-) =>
-  InitialPeers.layer.pipe(
-    Layer.provide(Layer.mergeAll(DnsSeeds.layerPeers(peers), PeerCache.layerNone)),
-    Layer.provideMerge(dialWorld(log, options))
-  )
+/** What there is to dial with either book. */
+const worldsOf = (bookName: BookName) => {
+  const dialWorldOf = (log: ReturnType<typeof emptyLog>, options: DialWorldOptions = {}) =>
+    dialWorld(log, { book: bookName, ...options })
+
+  const world = (
+    log: ReturnType<typeof emptyLog>,
+    peers: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>,
+    options: DialWorldOptions = {}
+  ) =>
+    InitialPeers.layer.pipe(
+      Layer.provide(Layer.mergeAll(DnsSeeds.layerPeers(peers), PeerCache.layerNone)),
+      Layer.provideMerge(dialWorldOf(log, options))
+    )
+
+  /** Initial peers whose names and cache file are the test's. */
+  const worldOf = (
+    log: ReturnType<typeof emptyLog>,
+    sources: {
+      readonly resolve: DnsSeeds["Service"]["resolve"]
+      readonly literals?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+      readonly cached?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
+    },
+    options: DialWorldOptions = {}
+  ) =>
+    InitialPeers.layer.pipe(
+      Layer.provide(
+        Layer.mergeAll(
+          Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: sources.resolve, literals: sources.literals ?? [] })),
+          Layer.mock(PeerCache, { load: Effect.succeed(sources.cached ?? []) })
+        )
+      ),
+      Layer.provideMerge(dialWorldOf(log, options))
+    )
+
+  return { dialWorldOf, world, worldOf }
+}
 
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, References.MinimumLogLevel, "None")
 
-describe("the initial peers", () => {
+describe.each(books)("the initial peers (%s)", (bookName) => {
+  const { dialWorldOf, world, worldOf } = worldsOf(bookName)
+
   it.effect(
     "are dialled 100 ms apart, and counted when all have failed (network 36, add_initial_peers_is_rate_limited; NB-4)",
     () => {
@@ -187,7 +218,7 @@ describe("the initial peers", () => {
       Effect.provide(
         InitialPeers.layer.pipe(
           Layer.provide(Layer.mergeAll(DnsSeeds.layerPeers([]), cached)),
-          Layer.provideMerge(dialWorld(log, { chain: regtest }))
+          Layer.provideMerge(dialWorldOf(log, { chain: regtest }))
         )
       ),
       quietly
@@ -212,7 +243,7 @@ describe("the initial peers", () => {
         Effect.provide(
           InitialPeers.layer.pipe(
             Layer.provide(Layer.mergeAll(DnsSeeds.layerPeers([]), PeerCache.layer(directory))),
-            Layer.provideMerge(dialWorld(log, { policy: { dialInterval: Duration.millis(5) } })),
+            Layer.provideMerge(dialWorldOf(log, { policy: { dialInterval: Duration.millis(5) } })),
             Layer.provide([NodeFileSystem.layer, NodePath.layer])
           )
         ),
@@ -222,30 +253,12 @@ describe("the initial peers", () => {
   )
 })
 
-/** Initial peers whose names and cache file are the test's. */
-const worldOf = (
-  log: ReturnType<typeof emptyLog>,
-  sources: {
-    readonly resolve: DnsSeeds["Service"]["resolve"]
-    readonly literals?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
-    readonly cached?: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>
-  },
-  options: DialWorldOptions = {}
-) =>
-  InitialPeers.layer.pipe(
-    Layer.provide(
-      Layer.mergeAll(
-        Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: sources.resolve, literals: sources.literals ?? [] })),
-        Layer.mock(PeerCache, { load: Effect.succeed(sources.cached ?? []) })
-      )
-    ),
-    Layer.provideMerge(dialWorld(log, options))
-  )
-
 const isDone = (effect: Effect.Effect<unknown, unknown>) =>
   Effect.map(Effect.forkChild(effect, { startImmediately: true }), (fiber) => fiber.pollUnsafe() !== undefined)
 
-describe("the start of a node", () => {
+describe.each(books)("the start of a node (%s)", (bookName) => {
+  const { worldOf } = worldsOf(bookName)
+
   it.effect("whose names do not answer dials those of its cache file at once (addresses Q31)", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
@@ -371,7 +384,9 @@ describe("the start of a node", () => {
   })
 })
 
-describe("a node without an outbound connection", () => {
+describe.each(books)("a node without an outbound connection (%s)", (bookName) => {
+  const { worldOf } = worldsOf(bookName)
+
   /** The crawler tried them all, and nobody answered: none is a candidate any more. */
   const haveFailed = Effect.fnUntraced(function* (failed: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) {
     const book = yield* AddressBook

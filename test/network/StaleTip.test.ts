@@ -13,7 +13,7 @@ import * as StaleTip from "../../src/network/StaleTip.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
 import { address, connects, fails, gossiped, nowSeconds } from "../support/bookWorld.ts"
-import { type DialLog, dialWorld, type DialWorldOptions, emptyLog, hardened } from "../support/dialWorld.ts"
+import { type DialLog, dialWorld, type DialWorldOptions, emptyLog } from "../support/dialWorld.ts"
 
 /** A height with 75 seconds between blocks, so that a tip is stale after 450. */
 const height = 1_500_000
@@ -50,7 +50,7 @@ const story = <A, E>(
     )
     yield* test(log, tip)
   }).pipe(
-    Effect.provide(dialWorld(log, { policy: { targetPeers: 1 }, book: hardened, outcome: () => "stays", ...options })),
+    Effect.provide(dialWorld(log, { policy: { targetPeers: 1 }, outcome: () => "stays", ...options })),
     Effect.scoped,
     SimRuntime.within("10 hours")
   )

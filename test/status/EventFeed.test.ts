@@ -42,6 +42,18 @@ describe("the feed of events", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("keeps what has been once, however many begin to read", () =>
+    Effect.gen(function* () {
+      const { feed, happens } = yield* world
+      for (let n = 1; n <= 40; n++) yield* happens(event(n))
+      const first = Effect.flatten(Stream.toPull(feed()))
+      const [one, other] = [yield* first, yield* first]
+      assert.deepStrictEqual(parse(one), counted(9, 40))
+      const memory = (pieces: Iterable<Uint8Array>) => new Set([...pieces].filter(({ length }) => length > 0))
+      assert.strictEqual(memory([...one, ...other]).size, memory(one).size)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("goes on after the event a reader had last, and says how many are lost for good", () =>
     Effect.gen(function* () {
       const { feed, happens } = yield* world

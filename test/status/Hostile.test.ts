@@ -3,7 +3,7 @@ import { gunzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Schedule } from "effect"
 import { NetAddress } from "effect/net"
-import { NetworkEvents } from "network-effect"
+import { NetworkEvents, type PeerSocketAddress } from "network-effect"
 import { securityHeaders } from "../../src/status/Guard.ts"
 import { answerTo, talk, until, withStatus } from "../support/statusWorld.ts"
 
@@ -131,8 +131,8 @@ describe("every route of the status server", () => {
 describe("a client that", () => {
   // Sockets of one machine hold some megabytes between them, and eight documents have sixteen.
   const documents = head("/docs", local).repeat(8)
-  /** One place: while it is taken by who has a request under way, nobody else is answered. */
-  const onePlace = { connections: 1, keptForLoopback: 0 }
+  /** One place, and only strangers: while it is taken by who has a request under way, nobody else is answered. */
+  const onePlace = { connections: 1, keptForLoopback: 0, isLoopback: () => false }
   const isRefused = ({ status }: { readonly status: number }) => status === 0
   const isAnswered = ({ status }: { readonly status: number }) => status === 200
 
@@ -184,6 +184,15 @@ describe("a client that", () => {
       assert.match(text(), /^HTTP\/1\.1 408 /)
       const silent = yield* talk(at, "")
       yield* silent.closed
+      // Also one that does not listen, and goes on.
+      const { closed: gone, socket } = yield* talk(at, "GET /health HTTP/1.1\r\n", { isHalfOpen: true })
+      yield* Effect.forkScoped(
+        Effect.repeat(
+          Effect.sync(() => socket.write("x")),
+          Schedule.spaced(20)
+        )
+      )
+      yield* gone
     }).pipe(Effect.scoped)
   )
 
@@ -194,6 +203,30 @@ describe("a client that", () => {
       yield* closed
       assert.isBelow(text().match(/HTTP\/1\.1 200/g)?.length ?? 0, 9)
       assert.strictEqual((yield* answerTo(at, health)).status, 200)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("was cut is read again later, and others meanwhile", () =>
+    Effect.gen(function* () {
+      const { at } = yield* withStatus("127.0.11.26", { limits: { ...onlyFrom("127.0.11.27"), sendCheck: never } })
+      const flood = yield* talk(at, head("/health", local).repeat(3000), { from: "127.0.11.28" })
+      yield* flood.closed
+      const again = yield* talk(at, health, { from: "127.0.11.28" })
+      for (const from of ["127.0.11.27", "127.0.11.29"]) {
+        assert.strictEqual((yield* answerTo(at, health, { from })).status, 200)
+      }
+      assert.strictEqual(again.text(), "")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("was cut is read again", () =>
+    Effect.gen(function* () {
+      const { at } = yield* withStatus("127.0.11.30", { limits: { sendCheck: Duration.millis(50) } })
+      for (const bytes of [head("/health", local).repeat(3000), "no request\r\n\r\n"]) {
+        const cut = yield* talk(at, bytes)
+        yield* cut.closed
+        assert.strictEqual((yield* answerTo(at, health)).status, 200)
+      }
     }).pipe(Effect.scoped)
   )
 
@@ -228,6 +261,46 @@ describe("a client that", () => {
       yield* refused.closed
       assert.strictEqual(refused.text(), "")
       for (let n = 0; n < 10; n++) assert.strictEqual((yield* answerTo(at, health, operator)).status, 200)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("takes every place and every request, here or elsewhere, leaves one for the operator", () =>
+    Effect.gen(function* () {
+      const events = head("/events", local)
+      const limits = { connections: 8, keptForLoopback: 2, requests: 8, requestsPerClient: 4, requestsPerConnection: 4 }
+      const takeAll = Effect.fnUntraced(function* (at: PeerSocketAddress.PeerSocketAddress, from: string) {
+        for (let n = 0; n < 8; n++) yield* talk(at, events.repeat(4), { from })
+      })
+      const elsewhere = yield* withStatus("127.0.11.18", { limits: { ...limits, ...onlyFrom("127.0.11.19") } })
+      for (const from of ["127.0.11.20", "127.0.11.21"]) yield* takeAll(elsewhere.at, from)
+      yield* until(answerTo(elsewhere.at, health, { from: "127.0.11.22" }), ({ status }) => status !== 200)
+      const here = yield* withStatus("127.0.11.23", { limits })
+      yield* takeAll(here.at, "127.0.11.24")
+      for (const { at } of [elsewhere, here]) {
+        for (let n = 0; n < 20; n++) {
+          assert.strictEqual((yield* answerTo(at, health, { from: "127.0.11.19" })).status, 200)
+        }
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("sends what is no request is told so, with the headers of every answer", () =>
+    Effect.gen(function* () {
+      const { at } = yield* withStatus("127.0.11.25")
+      for (const [status, bytes] of [
+        [400, "\x16\x03\x01\x02\0\x01\0"],
+        [400, "BREW / HTTP/1.1\r\n\r\n"],
+        [400, head("/rpc", local, "Content-Length: 5", "Transfer-Encoding: chunked").replace("GET", "POST")],
+        [431, head("/health", local, `X-Long: ${"x".repeat(20_000)}`)],
+        [403, head("/health", close)],
+        [200, head("/health", local, close, "Expect: soup")],
+        [405, head("/health", local, close).replace("GET", "OPTIONS")]
+      ] as const) {
+        const answer = yield* answerTo(at, bytes)
+        assert.strictEqual(answer.status, status, bytes.slice(0, 40))
+        assert.deepInclude(answer.headers, securityHeaders, bytes.slice(0, 40))
+      }
+      assert.strictEqual((yield* answerTo(at, health)).status, 200)
     }).pipe(Effect.scoped)
   )
 

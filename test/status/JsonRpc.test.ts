@@ -9,9 +9,12 @@ const methods = new Map<string, JsonRpc.Method>([
   ["break", () => Effect.die(new Error("secret"))]
 ])
 
+const handled = (body: string, onDefect: (defect: unknown) => void = () => undefined) =>
+  JsonRpc.handle(body, { methods, onDefect: (defect) => Effect.sync(() => onDefect(defect)) })
+
 const ask = (body: unknown) =>
   Effect.map(
-    JsonRpc.handle(typeof body === "string" ? body : JSON.stringify(body), methods),
+    handled(typeof body === "string" ? body : JSON.stringify(body)),
     ({ body, status }) => [status, JSON.parse(body) as unknown] as const
   )
 const error = (code: number, message: string, id: unknown = null) => ({ result: null, error: { code, message }, id })
@@ -36,7 +39,19 @@ describe("a JSON-RPC request", () => {
     ["that is empty", "", 500, error(-32700, "Parse error")],
     ["that is no object", "5", 500, error(-32700, "Top-level object parse error")],
     ["named as what every object has", { method: "constructor", id: 7 }, 404, error(-32601, "Method not found", 7)],
-    ["in no batch", [], 200, []]
+    ["in no batch", [], 200, []],
+    [
+      "whose id is deeper than any is",
+      `{"id":${"[".repeat(512)}${"]".repeat(512)}}`,
+      500,
+      error(-32700, "Parse error")
+    ],
+    [
+      "whose id has brackets in a text",
+      { method: "echo", id: `"${"[{".repeat(600)}` },
+      200,
+      { result: [], error: null, id: `"${"[{".repeat(600)}` }
+    ]
   ] as const)("%s", ([, request, status, answer]) =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* ask(request), [status, answer])
@@ -62,7 +77,12 @@ describe("a JSON-RPC request", () => {
 
   it.effect("that meets a bug says so and nothing of it", () =>
     Effect.gen(function* () {
-      const [status, answer] = yield* ask({ method: "break", id: 1 })
+      const told: Array<unknown> = []
+      const [status, answer] = yield* Effect.map(
+        handled(JSON.stringify({ method: "break", id: 1 }), (defect) => told.push(defect)),
+        ({ body, status }) => [status, JSON.parse(body) as unknown] as const
+      )
+      assert.deepStrictEqual(told, [new Error("secret")])
       assert.strictEqual(status, 500)
       assert.deepStrictEqual(answer, error(-32603, "The request could not be answered, which is a bug.", 1))
     })

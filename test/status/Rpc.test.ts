@@ -6,7 +6,8 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Layer, Scope } from "effect"
 import type { PeerSocketAddress } from "network-effect"
-import { answerTo, listenAddress, node, until, withStatus } from "../support/statusWorld.ts"
+import { linesOf } from "../support/logs.ts"
+import { answerTo, listenAddress, node, talk, until, withStatus } from "../support/statusWorld.ts"
 
 /** What zcash-cli sends: no type, a newline at the end. Source: zcashd src/bitcoin-cli.cpp, `CallRPC`. */
 const cli = (body: string, { login = "", lines = [] as ReadonlyArray<string>, path = "/" } = {}) =>
@@ -83,7 +84,17 @@ describe("zcashd's tools", () => {
       })
       assert.deepInclude(peer, { addr: listenAddress(bob), inbound: false, synced_headers: -1, inflight: [] })
       const { result: totals } = yield* call("getnettotals")
-      assert.hasAllKeys(totals, ["totalbytesrecv", "totalbytessent", "timemillis"])
+      assert.hasAllKeys(totals, ["totalbytesrecv", "totalbytessent", "timemillis", "uploadtarget"])
+      assert.deepInclude(totals, {
+        uploadtarget: {
+          timeframe: 86_400,
+          target: 0,
+          target_reached: false,
+          serve_historical_blocks: true,
+          bytes_left_in_cycle: 0,
+          time_left_in_cycle: 0
+        }
+      })
       const { result: network } = yield* call("getnetworkinfo")
       const port = Number(listenAddress(services).replace(/.*:/, ""))
       assert.deepStrictEqual(network, {
@@ -102,7 +113,8 @@ describe("zcashd's tools", () => {
         })),
         relayfee: 0,
         localaddresses: [{ address: "127.0.12.1", port, score: 1 }],
-        warnings: ""
+        warnings: "",
+        warningstimestamp: 0
       })
       // The heartbeat's first ping is a minute away.
       assert.strictEqual(peer?.["pingtime"], 0)
@@ -155,14 +167,20 @@ describe("zcashd's tools", () => {
         "Node not found in connected nodes"
       ])
       for (const [method, params, message] of [
-        ["addnode", [address], 'addnode "node" "add|remove|onetry"'],
         ["addnode", [address, "keep"], 'addnode "node" "add|remove|onetry"'],
         ["addnode", [5, "add"], "JSON value is not a string as expected"],
         ["getaddednodeinfo", ["yes"], "JSON value is not a boolean as expected"],
-        ["disconnectnode", [], 'disconnectnode "node"|id'],
-        ["getpeerinfo", [1], "getpeerinfo"]
+        ["setban", ["192.0.2.1", "lift"], 'setban "ip(/netmask)" "add|remove" (bantime) (absolute)']
       ] as const) {
         assert.deepStrictEqual(yield* refused(method, ...params), [500, -1, message])
+      }
+      // As zcashd 6.x, which counts parameters before it calls a method.
+      for (const [method, params, message] of [
+        ["addnode", [address], 'addnode has 1 parameters, which are too few: addnode "node" "add|remove|onetry"'],
+        ["disconnectnode", [], 'disconnectnode has 0 parameters, which are too few: disconnectnode "node"|id'],
+        ["getpeerinfo", [1], "getpeerinfo has 1 parameters, which are too many: getpeerinfo"]
+      ] as const) {
+        assert.deepStrictEqual(yield* refused(method, ...params), [500, -32602, message])
       }
       assert.strictEqual((yield* call("addnode", "nowhere", "add")).error?.code, -8)
       assert.strictEqual((yield* call("addnode", "0.0.0.0:1", "onetry")).error?.code, -8)
@@ -180,7 +198,17 @@ describe("zcashd's tools", () => {
       assert.deepStrictEqual(yield* call("setban", "192.0.2.2/32", "add", before + 500, true), done)
       assert.deepStrictEqual(yield* call("setban", "192.0.2.3/255.255.255.255", "add"), done)
       assert.deepStrictEqual(yield* call("setban", "2001:db8::7/64", "add", 0), done)
-      const listed = (yield* call("listbanned")).result as ReadonlyArray<{ address: string; banned_until: number }>
+      const { result } = yield* call("listbanned")
+      const listed = result as ReadonlyArray<{
+        readonly address: string
+        readonly banned_until: number
+        readonly ban_created: number
+        readonly ban_reason: string
+      }>
+      for (const ban of listed) {
+        assert.hasAllKeys(ban, ["address", "banned_until", "ban_created", "ban_reason"])
+        assert.deepInclude(ban, { ban_created: 0, ban_reason: "manually added" })
+      }
       assert.deepStrictEqual(
         listed.map(({ address }) => address),
         [
@@ -213,7 +241,7 @@ describe("zcashd's tools", () => {
         [["192.0.2.9", "add", 1.5], -1],
         [["192.0.2.9", "add", before - 1, true], -8],
         [["192.0.2.9", "lift"], -1],
-        [["192.0.2.9"], -1]
+        [["192.0.2.9"], -32602]
       ] as const) {
         assert.strictEqual((yield* call("setban", ...params)).error?.code, code, params.join(" "))
       }
@@ -255,7 +283,7 @@ describe("zcashd's tools", () => {
         "stop"
       ])
       assert.strictEqual((yield* call("help", "addnode")).result, 'addnode "node" "add|remove|onetry"')
-      assert.strictEqual((yield* call("help", "getblock")).result, "help: unknown command: getblock\n")
+      assert.strictEqual((yield* call("help", "getblock")).result, "help: unknown command: getblock")
       assert.strictEqual((yield* call("stop")).result, "network-effect stopping")
       yield* Deferred.await(stopped).pipe(Effect.timeout("100 seconds"))
       const other = yield* withStatus("127.0.12.8")
@@ -295,6 +323,54 @@ describe("zcashd's tools", () => {
       assert.strictEqual(yield* ask("user:shut sesame", "zcashd"), 403)
       assert.strictEqual(yield* ask("user:shut sesame", "127.0.0.1"), 401)
       assert.strictEqual(yield* ask("", "127.0.0.1"), 401)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("that guess are told of once a minute, and those that send nothing are not", () =>
+    Effect.gen(function* () {
+      const lines = yield* linesOf(
+        Effect.gen(function* () {
+          const { at } = yield* withStatus("127.0.12.14", { token: "open sesame" })
+          const body = JSON.stringify({ method: "getconnectioncount", params: [], id: 1 })
+          const bare = cli(body).replace(/Authorization: .*\r\n/, "")
+          for (const request of [bare, bare.replace("POST /", "POST /bans")]) {
+            assert.strictEqual((yield* answerTo(at, request)).status, 401)
+          }
+          for (let n = 0; n < 5; n++) {
+            assert.strictEqual((yield* answerTo(at, cli(body, { login: `user:${n}` }))).status, 401)
+            const asked = cli(body, { path: "/bans" }).replace(/Basic .*\r/, `Bearer ${n}\r`)
+            assert.strictEqual((yield* answerTo(at, asked)).status, 401)
+          }
+        }).pipe(Effect.scoped)
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.startsWith("Warn")),
+        ["Warn: JSON-RPC was asked with a wrong login", "Warn: the status interface was asked with a wrong token"]
+      )
+    })
+  )
+
+  it.live("send no more than a request may have, in pieces or whole", () =>
+    Effect.gen(function* () {
+      const { at } = yield* withStatus("127.0.12.13")
+      const long = "x".repeat(20_000)
+      const whole = cli(long)
+      const pieces = [
+        "POST /rpc HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Transfer-Encoding: chunked",
+        "Connection: close",
+        "",
+        long.length.toString(16),
+        long,
+        "0",
+        "",
+        ""
+      ].join("\r\n")
+      for (const request of [whole, pieces]) assert.strictEqual((yield* answerTo(at, request)).status, 413)
+      // One that never ends is answered all the same.
+      const { text } = yield* talk(at, pieces.slice(0, -5))
+      yield* until(Effect.sync(text), (text) => text.startsWith("HTTP/1.1 413 "))
     }).pipe(Effect.scoped)
   )
 

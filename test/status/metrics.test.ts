@@ -68,7 +68,14 @@ const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
   candidate_set_failed: ["network"],
   candidate_set_pending: ["network"],
   candidate_set_recently_live: ["network"],
-  candidate_set_disconnected: ["network"]
+  candidate_set_disconnected: ["network"],
+  zebrad_build_info: ["version"],
+  process_cpu_seconds_total: [],
+  process_resident_memory_bytes: [],
+  // What Linux alone tells.
+  ...(process.platform === "linux"
+    ? { process_virtual_memory_bytes: [], process_open_fds: [], process_max_fds: [] }
+    : {})
 }
 
 /** Those that have to have happened, with what happened. */

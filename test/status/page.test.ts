@@ -73,7 +73,7 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
     await page.getByText("0 of the 2 peers that make it ready").waitFor()
     assert.strictEqual(await page.locator("#network").textContent(), "Regtest")
     assert.isTrue(await page.getByText("No peer is connected.").isVisible())
-    await page.getByText("starts with 0 addresses").first().waitFor()
+    await page.getByText("has 0 addresses to begin with").first().waitFor()
   })
 
   it("shows peers as they come: in the table, the picture, the feed and by what they run", async () => {
@@ -271,7 +271,7 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
   })
 
   it("bans and lifts by the form, and takes that back too", async () => {
-    await page.locator("#ban").getByLabel("Peer group").fill("127.0.10.77")
+    await page.locator("#ban").getByLabel("Host").fill("127.0.10.77")
     await page.locator("#ban").getByRole("button", { name: "Ban", exact: true }).click()
     await page
       .locator("#ban .said")
@@ -279,7 +279,7 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
       .waitFor()
     await page.locator("#ban").getByRole("button", { name: "Undo the ban of 127.0.10.77" }).click()
     await page.locator("#ban .said").getByText("The ban of 127.0.10.77 is lifted.").waitFor()
-    await page.locator("#ban").getByLabel("Peer group").fill("127.0.10.78")
+    await page.locator("#ban").getByLabel("Host").fill("127.0.10.78")
     await page.locator("#ban").getByRole("button", { name: "Ban", exact: true }).click()
     await page.getByRole("button", { name: "Lift the ban of 127.0.10.78" }).click()
     await page.getByText("Nobody is banned.").waitFor()
@@ -293,12 +293,22 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
     const [box, form] = [await said.boundingBox(), await page.locator("#connect").boundingBox()]
     assert.isTrue(box !== null && form !== null && box.y >= form.y && box.y + box.height <= form.y + form.height)
     assert.strictEqual(await page.getByLabel("Peer", { exact: true }).inputValue(), "nowhere")
-    await page.locator("#ban").getByLabel("Peer group").fill("everybody")
+    await page.locator("#ban").getByLabel("Host").fill("everybody")
     await page.locator("#ban").getByRole("button", { name: "Ban", exact: true }).click()
     await page
       .locator("#ban .said")
       .getByText(/^"everybody" is not an address/)
       .waitFor()
+    // What the browser says of a field by itself is not said beside what was said of another one.
+    await page.locator("#ban").getByLabel("Hours").fill("0")
+    await page.locator("#ban").getByRole("button", { name: "Ban", exact: true }).click()
+    await page.locator("#ban .said").waitFor({ state: "hidden" })
+    assert.isFalse(await page.locator("#ban").evaluate((form: HTMLFormElement) => form.checkValidity()))
+    await page.locator("#ban").getByLabel("Hours").fill("24")
+    // Nobody can type what only the interface would refuse, in its own words.
+    await page.locator("#ban").getByLabel("Host").fill("")
+    await page.locator("#ban").getByLabel("Host").pressSequentially("9".repeat(70))
+    assert.lengthOf(await page.locator("#ban").getByLabel("Host").inputValue(), 60)
     assert.strictEqual(
       problems
         .splice(0)
@@ -308,11 +318,15 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
     )
   })
 
-  it("fits a phone with cards, a tablet and a screen", async () => {
-    for (const width of [375, 768, 1280]) {
+  it("fits a phone and a tablet with cards, and a screen, where no button is out of sight", async () => {
+    for (const width of [375, 768, 1000, 1280]) {
       await page.setViewportSize({ width, height: 900 })
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
-      assert.isAtMost(overflow, 0, `${width}`)
+      const overflows = await page.evaluate(() =>
+        [document.documentElement, ...document.querySelectorAll("[role=region]")].map(
+          ({ clientWidth, scrollWidth }) => scrollWidth - clientWidth
+        )
+      )
+      assert.deepStrictEqual(overflows, [0, 0, 0], `${width}`)
     }
     await page.setViewportSize({ width: 375, height: 900 })
     const row = rowOf("127.0.10.10")
@@ -401,6 +415,39 @@ describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
     const found = await violations(other)
     assert.isTrue(found.some((violation) => violation.startsWith("button-name:")))
     await other.close()
+  })
+
+  it("asks for the token of a node that has one, and says at the field what is wrong with another", async () => {
+    const locked = await run(withStatus("127.0.10.60", { token: "open sesame" }))
+    const other = await opened(locked.url)
+    const dialog = other.getByRole("dialog", { name: "This node has a token" })
+    await dialog.waitFor()
+    assert.deepStrictEqual(await violations(other), [])
+    const give = async (token: string) => {
+      await dialog.getByLabel("Token").fill(token)
+      await other.keyboard.press("Enter")
+    }
+    await give("ключ")
+    await dialog
+      .getByRole("alert")
+      .getByText("A token has printable ASCII characters, and no blank at an end.")
+      .waitFor()
+    await give("sesame")
+    await dialog.getByRole("alert").getByText("This is not the token of this node.").waitFor()
+    await give("open sesame")
+    await other.getByText("0 of the 2 peers that make it ready").waitFor()
+    assert.isFalse(await dialog.isVisible())
+    // It is kept for this tab.
+    await other.reload()
+    await other.getByText("0 of the 2 peers that make it ready").waitFor()
+    assert.isFalse(await dialog.isVisible())
+    await other.close()
+    // What was asked of another node is told apart.
+    asked.splice(0, Infinity, ...asked.filter((url) => !url.startsWith(locked.url)))
+    assert.deepStrictEqual(
+      problems.splice(0).filter((problem) => !problem.includes("401")),
+      []
+    )
   })
 
   it("shows a user agent as it is, and never as a part of itself", async () => {

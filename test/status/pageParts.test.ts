@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import { FileSystem, Layer, Path } from "effect"
+import { HttpRouter } from "effect/http"
 import { NetworkEvent } from "network-effect"
 import { add, kindOf, words } from "../../src/status/page/feed-lines.js"
 import * as format from "../../src/status/page/format.js"
@@ -9,6 +11,7 @@ import { place } from "../../src/status/page/graph-layout.js"
 import * as Reasons from "../../src/network/Reasons.ts"
 import * as reasons from "../../src/status/page/reasons.js"
 import { areaPath, linePath } from "../../src/status/page/spark.js"
+import * as Documents from "../../src/status/Documents.ts"
 import { assemble } from "../../src/status/PageFiles.ts"
 
 type PageEvent = Parameters<typeof kindOf>[0]
@@ -265,5 +268,20 @@ describe("a page's files", () => {
         }),
       "no file gone.css"
     )
+  })
+})
+
+describe("a page whose files were left behind", () => {
+  it("says where they belong, as of a program that was bundled into one file", async () => {
+    const nothing = Layer.merge(FileSystem.layerNoop({}), Path.layer)
+    const { dispose, handler } = HttpRouter.toWebHandler(Layer.provide(Documents.layer, nothing), {
+      disableLogger: true
+    })
+    const answer = await handler(new Request("http://localhost/"))
+    await dispose()
+    assert.strictEqual(answer.status, 404)
+    assert.deepInclude(await answer.json(), {
+      detail: `The files of this page are not at ${new URL("../../src/status/page/", import.meta.url).pathname}: copy the folder dist/src/status/page of network-effect there.`
+    })
   })
 })

@@ -40,5 +40,23 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "status/Clients",
     "are taken from who waits longest without a request",
     edit(clients, "if (instead !== undefined) this.leave(instead)")
+  ),
+  ...rule(
+    "status 7",
+    "status/Clients",
+    "are never all taken for a request from loopback: by strangers some are not, and whoever has them gives one up",
+    edit(clients, "this.#underWayElsewhere >= requests - keptForLoopback", "false")
+  ),
+  ...rule(
+    "status 8",
+    "status/Clients",
+    "are never all taken for a request from loopback: by strangers some are not, and whoever has them gives one up",
+    edit(clients, "if (client.isLoopback) instead = $WHO")
+  ),
+  ...rule(
+    "status 9",
+    "status/Rpc",
+    "send no more than a request may have, in pieces or whole",
+    edit("status/Answers", "told(limited(answer), $UNKNOWN, log)", "told(answer, $UNKNOWN, log)")
   )
 ]

@@ -12,9 +12,13 @@ import { type GossipedAddress, NODE_NETWORK } from "../../src/wire/AddressCodec.
 
 export const address = PeerSocketAddress.fromStringUnsafe
 
+/** Both books, for what holds of either. */
+export const books = ["reference", "hardened"] as const
+export type BookName = (typeof books)[number]
+
 /** A book, hardened or with the reference's order, that is told our own address, the bans it knows, and what runs in them. */
 export const bookWorldOf =
-  (book: "hardened" | "reference") =>
+  (book: BookName) =>
   (
     policy: Partial<Policy> = {},
     chain: ChainParamsShape = mainnet,

@@ -20,6 +20,7 @@ import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import { type ByteStream, DialError, OutboundTransport } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
+import type { BookName } from "./bookWorld.ts"
 import { fakePeer } from "./fakePeer.ts"
 
 /** How a dial ends: with a peer that stays, one that leaves at once, or an error. */
@@ -28,8 +29,8 @@ export type Outcome = "stays" | "leaves" | "fails"
 export interface DialWorldOptions {
   readonly policy?: Partial<Policy>
   readonly chain?: ChainParamsShape
-  /** The reference's unless said otherwise. */
-  readonly book?: Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress>
+  /** The hardened one unless said otherwise. */
+  readonly book?: BookName | Layer.Layer<AddressBook, never, BanList | ChainParams | OwnAddress>
   readonly outcome?: (address: string) => Outcome
   /** What peers answer to a crawl; nothing new unless said otherwise. */
   readonly answer?: Effect.Effect<PeersResponse, RequestError>
@@ -131,8 +132,10 @@ const peerSetLayer = (log: DialLog, answer: Effect.Effect<PeersResponse, Request
     })
   )
 
-/** A book that one attacker cannot fill. */
-export const hardened = AddressBook.layer.pipe(Layer.provide(SeededRandom.layer(1, "book")))
+const bookOf = (book: NonNullable<DialWorldOptions["book"]>) => {
+  if (book === "reference") return AddressBook.layerReference
+  return book === "hardened" ? AddressBook.layer.pipe(Layer.provide(SeededRandom.layer(1, "book"))) : book
+}
 
 /** Everything but what dials, and a crawler that nobody uses yet. */
 export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
@@ -141,7 +144,7 @@ export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
       Layer.mergeAll(
         scripted(log, options.outcome ?? (() => "fails")),
         peerSetLayer(log, options.answer ?? nobodyNew),
-        (options.book ?? AddressBook.layerReference).pipe(Layer.provideMerge(BanList.layer))
+        bookOf(options.book ?? "hardened").pipe(Layer.provideMerge(BanList.layer))
       )
     ),
     Layer.provideMerge(
@@ -151,13 +154,13 @@ export const dialWorld = (log: DialLog, options: DialWorldOptions = {}) =>
     Layer.provideMerge(Layer.succeed(Policy, { ...defaults, ...options.policy }))
   )
 
-/** So many addresses that were gossiped and may be dialled: `127.1.n.m`, port 1. */
+/** So many addresses that were gossiped and may be dialled, each in a network of its own: `20.n.1.1` and on, port 1. */
 export const gossip = Effect.fnUntraced(function* (count: number) {
   const book = yield* AddressBook
   const nowSeconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
   yield* book.addGossiped(
     Array.from({ length: count }, (_, i) => ({
-      address: PeerSocketAddress.fromStringUnsafe(`127.1.${i >> 8}.${i & 0xff}:1`),
+      address: PeerSocketAddress.fromStringUnsafe(`${20 + (i >> 8)}.${i & 0xff}.1.1:1`),
       services: NODE_NETWORK,
       lastSeenSeconds: nowSeconds
     }))

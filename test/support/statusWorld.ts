@@ -102,16 +102,28 @@ export interface Talk {
   readonly closed: Effect.Effect<void>
 }
 
-/** Sends bytes as they are over a connection of their own, from an IP of choice, and keeps what comes back: the first of it when it `stops` reading. */
+/**
+ * Sends bytes as they are over a connection of their own, from an IP of choice, and keeps what comes back: the first of it when
+ * it `stops` reading. One that is half open does not end when the server does.
+ */
 export const talk = (
   at: PeerSocketAddress.PeerSocketAddress,
   bytes: string,
-  { from, stops = false }: { readonly from?: string; readonly stops?: boolean } = {}
+  {
+    from,
+    isHalfOpen = false,
+    stops = false
+  }: { readonly from?: string; readonly stops?: boolean; readonly isHalfOpen?: boolean } = {}
 ): Effect.Effect<Talk, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<Talk>((resume) => {
       const { host, port } = hostAndPort(at)
-      const socket = connect({ host, port, ...(from === undefined ? {} : { localAddress: from }) })
+      const socket = connect({
+        host,
+        port,
+        allowHalfOpen: isHalfOpen,
+        ...(from === undefined ? {} : { localAddress: from })
+      })
       const pieces: Array<Buffer> = []
       let isClosed = false
       socket.on("error", () => undefined)

@@ -1,22 +1,21 @@
 /** Asking the node, with its token where it has one. */
-import { $ } from "./dom.js"
+import { givenToken, refuse } from "./login.js"
 
 /** What the node has against it, in its own words. */
 export class Problem extends Error {}
 
-const tokenHeaders = () => {
-  const token = sessionStorage.getItem("token")
-  return token === null ? {} : { authorization: `Bearer ${token}` }
-}
-
 export const ask = async (path, { body, method = "GET", signal } = {}) => {
+  const token = givenToken()
   const response = await fetch(path, {
     method,
     signal,
-    headers: { ...tokenHeaders(), ...(body === undefined ? {} : { "content-type": "application/json" }) },
+    headers: {
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { "content-type": "application/json" })
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) })
   })
-  if (response.status === 401 && !$("login").open) $("login").showModal()
+  if (response.status === 401) refuse(token)
   return response
 }
 
@@ -28,12 +27,3 @@ export const json = async (path, options) => {
 }
 
 export const sentence = (error) => (error instanceof Problem ? error.message : "The node does not answer.")
-
-export const startLogin = (onToken) => {
-  $("token").onsubmit = (event) => {
-    event.preventDefault()
-    sessionStorage.setItem("token", new FormData($("token")).get("token"))
-    $("login").close()
-    onToken()
-  }
-}

@@ -1,9 +1,10 @@
 /** The census' page: a network in numbers, read again each minute. */
-import { json, Problem, startLogin } from "./asking.js"
+import { json, Problem } from "./asking.js"
 import { lookUp, startHost } from "./census-host.js"
 import { showPlots } from "./census-plots.js"
 import { $, button, drawing, element, say, showSome, text } from "./dom.js"
 import { age, day, inWords, many, percent, ping } from "./format.js"
+import { startLogin } from "./login.js"
 import { startTheme } from "./theme.js"
 import { showBars } from "./who.js"
 
@@ -210,7 +211,7 @@ const watch = async () => {
 }
 
 startTheme()
-startLogin(read)
+startLogin("census", read)
 startHost(() => overview)
 for (const { kind, title } of runColumns) {
   $("run-columns").append(element("th", { scope: "col", class: kind }, title))

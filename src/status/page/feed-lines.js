@@ -89,7 +89,7 @@ export const words = (event, count = 1) => {
     case "Listening":
       return `listens on ${event["address"]}`
     case "InitialPeersFound":
-      return `starts with ${many(event["count"], "address", "addresses")}`
+      return `has ${many(event["count"], "address", "addresses")} to begin with`
     case "DialStarted":
       return `dials ${event["address"]}`
     case "DialFailed":

@@ -47,20 +47,9 @@ export const day = (millis) =>
     minute: "2-digit"
   })
 
-/** @type {Record<string, string>} */
-const codes = {
-  ECONNREFUSED: "nobody listens there",
-  ECONNRESET: "it broke the connection",
-  ETIMEDOUT: "no answer in time",
-  EHOSTUNREACH: "there is no way to that host",
-  ENETUNREACH: "there is no way to that network",
-  EPIPE: "it broke the connection"
-}
-
 /** A reason as one says it: `ConnectionClosed` is `connection closed`. @param {string} reason */
 export const inWords = (reason) =>
-  codes[reason] ??
-  (/^[A-Z][a-z]+(?:[A-Z][a-z]+)*$/.test(reason) ? reason.replace(/(?!^)([A-Z])/g, " $1").toLowerCase() : reason)
+  /^[A-Z][a-z]+(?:[A-Z][a-z]+)*$/.test(reason) ? reason.replace(/(?!^)([A-Z])/g, " $1").toLowerCase() : reason
 
 /** Services of a `version` message that have a name. Source: zcashd src/protocol.h. */
 const serviceNames = ["network", "getutxo", "bloom"]

@@ -1,12 +1,12 @@
 /** The node's page: each message of its stream, shown. */
 import { loadAddresses, refreshAddresses, showBook, startAddresses } from "./addresses.js"
-import { startLogin } from "./asking.js"
 import { $, text } from "./dom.js"
 import { addEvents, startFeed } from "./feed.js"
 import { showFigures, startFigures } from "./figures.js"
 import { clock, many } from "./format.js"
 import { showGraph, startGraph } from "./graph.js"
 import { readLive, tryNow } from "./live.js"
+import { startLogin } from "./login.js"
 import { showBans, startOperating } from "./operate.js"
 import { filterPeers, openPeer, showPeers, startPeers } from "./peers.js"
 import { apply, begin } from "./state.js"
@@ -89,6 +89,6 @@ startFeed()
 startPeers()
 startAddresses()
 startOperating()
-startLogin(tryNow)
+startLogin("node", tryNow)
 enable(false)
 void readLive({ onMessage, onAway })

@@ -46,6 +46,8 @@ export const showBans = ({ added, bans }) => {
 /** A form whose answer stands in it. What was typed stays until it was taken. */
 const answering = (id, tell) => {
   const said = $(id).querySelector(".said")
+  // What the browser has against a field it says there, and what was said before is of another value.
+  $(id).addEventListener("invalid", () => say(said, ""), true)
   $(id).onsubmit = async (event) => {
     event.preventDefault()
     say(said, "…")
