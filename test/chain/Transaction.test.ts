@@ -285,7 +285,7 @@ describe("what a transaction is made of", () => {
       transaction
     assert.isFalse(isCoinbase)
     for (const absent of [authDigest, branchId, coinbaseHeight, expiryHeight, ironwood, orchard, sapling, sprout]) {
-      assert.isTrue(Option.isNone(absent))
+      assert.strictEqual(absent._tag, "None")
     }
   })
 
