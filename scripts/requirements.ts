@@ -12,7 +12,13 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { requirementsOf, scenarioRemovals, scenariosWithout, tables } from "../test/support/requirements.ts"
+import {
+  heldOtherwise,
+  requirementsOf,
+  scenarioRemovals,
+  scenariosWithout,
+  tables
+} from "../test/support/requirements.ts"
 import { scenarios, scenariosIn } from "../test/support/scenarios.ts"
 import { applied, type Edit, placeFor, readSources, showPlace } from "../test/support/sourceEdits.ts"
 import { makeCopy, TestProcess } from "./testProcess.ts"
@@ -85,6 +91,7 @@ if (values.list === true) {
   for (const [name, ids] of Map.groupBy(without, (id) => /^\w+/.exec(id)?.[0] ?? "")) {
     console.log(`    ${name}: ${ids.map((id) => id.replace(/^(peer|network|wire|advisory) /, "")).join(", ")}`)
   }
+  for (const [id, why] of Object.entries(heldOtherwise)) console.log(`${id} ${why}`)
   process.exit(0)
 }
 

@@ -78,7 +78,7 @@ describe("the tables", () => {
 })
 
 describe("a source", () => {
-  it.effect("fills an eighth of a book at most, however much it tells and wherever that is (E3, E8)", () =>
+  it.effect("fills an eighth of a book at most, however much it tells and wherever that is (E3, E8; advisory A8)", () =>
     Effect.gen(function* () {
       for (const round of range(40)) {
         yield* tell(
@@ -426,24 +426,26 @@ describe("whom it dials", () => {
     }).pipe(Effect.provide(world()))
   )
 
-  it.effect("is nobody it dialled within 119 seconds, though it gave it up and was told of it again (E9)", () =>
-    Effect.gen(function* () {
-      const book = yield* AddressBook
-      yield* tell([host(1)], host(200))
-      assert.strictEqual(yield* take, host(1))
-      yield* fails(host(1))
-      // Others push it out of a book of three.
-      for (const n of [2, 3, 4, 5]) yield* connects(host(n))
-      assert.isTrue(Option.isNone(yield* book.get(address(host(1)))))
-      for (const n of [2, 3, 4, 5]) yield* fails(host(n))
-      for (const n of [2, 3, 4, 5]) yield* book.markOwn(address(host(n)))
-      assert.strictEqual(yield* tell([host(1)], host(201)), 1)
-      assert.isUndefined(yield* take)
-      yield* TestClock.adjust("119 seconds")
-      assert.isUndefined(yield* take)
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* take, host(1))
-    }).pipe(Effect.provide(world({ addressBookCapacity: 3 })))
+  it.effect(
+    "is nobody it dialled within 119 seconds, though it gave it up and was told of it again (E9; advisory A8)",
+    () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        yield* tell([host(1)], host(200))
+        assert.strictEqual(yield* take, host(1))
+        yield* fails(host(1))
+        // Others push it out of a book of three.
+        for (const n of [2, 3, 4, 5]) yield* connects(host(n))
+        assert.isTrue(Option.isNone(yield* book.get(address(host(1)))))
+        for (const n of [2, 3, 4, 5]) yield* fails(host(n))
+        for (const n of [2, 3, 4, 5]) yield* book.markOwn(address(host(n)))
+        assert.strictEqual(yield* tell([host(1)], host(201)), 1)
+        assert.isUndefined(yield* take)
+        yield* TestClock.adjust("119 seconds")
+        assert.isUndefined(yield* take)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* take, host(1))
+      }).pipe(Effect.provide(world({ addressBookCapacity: 3 })))
   )
 })
 

@@ -220,6 +220,194 @@ describe("a transaction", () => {
   })
 })
 
+/** So many bytes of one value: what a test looks for is told apart from what is beside it. */
+const filled = (length: number, value: number): Buffer => Buffer.alloc(length, value)
+const le32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(value)
+  return bytes
+}
+const le64 = (value: bigint): Buffer => {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigInt64LE(value)
+  return bytes
+}
+const one = Uint8Array.of(1)
+const two = Uint8Array.of(2)
+const nothing = Uint8Array.of(0)
+
+/** Two inputs, the second with a script of 300 bytes, and two outputs. Layout: Bitcoin's, and so the protocol specification 7.1. */
+const transparent = Buffer.concat([
+  two,
+  filled(32, 0x11),
+  le32(7),
+  Buffer.from("03aabbcc", "hex"),
+  le32(0xffff_fffe),
+  filled(32, 0x22),
+  le32(0),
+  Buffer.from("fd2c01", "hex"),
+  filled(300, 0x33),
+  le32(5),
+  two,
+  le64(2_100_000_000_000_000n),
+  Buffer.from("0176", "hex"),
+  le64(1n),
+  nothing
+])
+
+/** As it is said: hexadecimal digits for bytes. */
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+
+describe("what a transaction is made of", () => {
+  it("is its inputs and outputs, and in version 1 no more", () => {
+    const transaction = decoded(Buffer.concat([le32(1), transparent, le32(499_999_999)]))
+    assert.strictEqual(transaction.lockTime, 499_999_999)
+    assert.deepStrictEqual(
+      transaction.inputs.map(({ previousIndex, previousTxId, script, sequence }) => [
+        previousTxId as string,
+        previousIndex,
+        hex(script),
+        sequence
+      ]),
+      [
+        ["11".repeat(32), 7, "aabbcc", 0xffff_fffe],
+        ["22".repeat(32), 0, "33".repeat(300), 5]
+      ]
+    )
+    assert.deepStrictEqual(
+      transaction.outputs.map(({ script, value }) => [value, hex(script)]),
+      [
+        [2_100_000_000_000_000n, "76"],
+        [1n, ""]
+      ]
+    )
+    const { authDigest, branchId, coinbaseHeight, expiryHeight, ironwood, isCoinbase, orchard, sapling, sprout } =
+      transaction
+    assert.isFalse(isCoinbase)
+    for (const absent of [authDigest, branchId, coinbaseHeight, expiryHeight, ironwood, orchard, sapling, sprout]) {
+      assert.strictEqual(absent._tag, "None")
+    }
+  })
+
+  it.each([
+    // The protocol specification, 7.1: `hSigPubKey` and a signature end them; the proof has 296 bytes, in version 4 192.
+    ["2", Buffer.concat([le32(2), transparent, le32(9)]), 296],
+    ["3", Buffer.concat([le32(0x8000_0003), le32(0x03c4_8270), transparent, le32(9), le32(1_000)]), 296],
+    [
+      "4",
+      Buffer.concat([
+        le32(0x8000_0004),
+        le32(0x892f_2085),
+        transparent,
+        le32(9),
+        le32(1_000),
+        le64(0n),
+        nothing,
+        nothing
+      ]),
+      192
+    ]
+  ])("is JoinSplits with two nullifiers each, in version %s", (version, before, proofBytes) => {
+    const joinSplit = (nullifiers: number) =>
+      Buffer.concat([
+        le64(0n),
+        le64(2n),
+        filled(32, 0xaa),
+        filled(32, nullifiers),
+        filled(32, nullifiers + 1),
+        filled(64, 0xbb),
+        filled(32 + 32 + 64 + proofBytes + 2 * 601, 0xcc)
+      ])
+    const transaction = decoded(Buffer.concat([before, two, joinSplit(0x41), joinSplit(0x51), filled(96, 0xdd)]))
+    assert.strictEqual(String(transaction.version), version)
+    assert.strictEqual(transaction.lockTime, 9)
+    assert.deepStrictEqual(transaction.expiryHeight, version === "2" ? Option.none() : Option.some(1_000))
+    const sprout = Option.getOrThrow(transaction.sprout)
+    assert.strictEqual(sprout.joinSplits, 2)
+    assert.deepStrictEqual(
+      sprout.nullifiers.map(hex),
+      ["41", "42", "51", "52"].map((digits) => digits.repeat(32))
+    )
+  })
+
+  it("is Sapling's spends and outputs, each spend with its anchor in version 4", () => {
+    const spend = (nullifier: number) =>
+      Buffer.concat([filled(32, 0xa1), filled(32, 0xa2), filled(32, nullifier), filled(32 + 192 + 64, 0xa3)])
+    const transaction = decoded(
+      Buffer.concat([
+        le32(0x8000_0004),
+        le32(0x892f_2085),
+        nothing,
+        nothing,
+        le32(9),
+        le32(1_000),
+        le64(-5n),
+        two,
+        spend(0x61),
+        spend(0x62),
+        one,
+        filled(948, 0xa4),
+        nothing,
+        filled(64, 0xa5)
+      ])
+    )
+    const { nullifiers, ...rest } = Option.getOrThrow(transaction.sapling)
+    assert.deepStrictEqual(rest, { spends: 2, outputs: 1, valueBalance: -5n })
+    assert.deepStrictEqual(nullifiers.map(hex), ["61".repeat(32), "62".repeat(32)])
+    assert.isTrue(Option.isNone(transaction.sprout))
+  })
+
+  it("is Sapling's spends and outputs, Orchard's and Ironwood's actions in version 6", () => {
+    const spend = (nullifier: number) => Buffer.concat([filled(32, 0xa1), filled(32, nullifier), filled(32, 0xa2)])
+    const actionsOf = (nullifiers: ReadonlyArray<number>, flags: number, balance: bigint, anchor: number) =>
+      Buffer.concat([
+        Uint8Array.of(nullifiers.length),
+        // Value commitment, nullifier, key, commitment, ephemeral key, two ciphertexts.
+        ...nullifiers.map((value) => Buffer.concat([filled(32, 1), filled(32, value), filled(32 * 3 + 580 + 80, 2)])),
+        Uint8Array.of(flags),
+        le64(balance),
+        filled(32, anchor),
+        Uint8Array.of(0xfd),
+        le32(2720 + 2272 * nullifiers.length).subarray(0, 2),
+        filled(2720 + 2272 * nullifiers.length + 64 * nullifiers.length + 64, 3)
+      ])
+    const transaction = decoded(
+      Buffer.concat([
+        le32(0x8000_0006),
+        le32(0xd884_b698),
+        le32(0x37a5_165b),
+        le32(9),
+        le32(1_000),
+        nothing,
+        nothing,
+        two,
+        spend(0x61),
+        spend(0x62),
+        one,
+        filled(756, 0xa4),
+        le64(7n),
+        filled(32, 0xa5),
+        filled((192 + 64) * 2 + 192 + 64, 0xa6),
+        actionsOf([0x71], 0b01, -8n, 0x72),
+        actionsOf([0x81, 0x82], 0b11, 9n, 0x83)
+      ])
+    )
+    const sapling = Option.getOrThrow(transaction.sapling)
+    assert.deepStrictEqual([sapling.spends, sapling.outputs, sapling.valueBalance], [2, 1, 7n])
+    assert.deepStrictEqual(sapling.nullifiers.map(hex), ["61".repeat(32), "62".repeat(32)])
+    assert.deepStrictEqual(
+      [transaction.orchard, transaction.ironwood].map((part) => {
+        const { actions, anchor, flags, nullifiers, valueBalance } = Option.getOrThrow(part)
+        return [actions, flags, valueBalance, hex(anchor), nullifiers.map(hex)]
+      }),
+      [
+        [1, 0b01, -8n, "72".repeat(32), ["71".repeat(32)]],
+        [2, 0b11, 9n, "83".repeat(32), ["81".repeat(32), "82".repeat(32)]]
+      ]
+    )
+  })
+})
+
 describe("the first block", () => {
   for (const [name, { bytes }] of Object.entries(genesis)) {
     it(`of ${name} is read to its end, and its Merkle root is its transaction's id`, () => {

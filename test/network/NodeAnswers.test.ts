@@ -8,7 +8,7 @@ import { type Answers, NodeAnswers } from "../../src/network/NodeAnswers.ts"
 import { AnswerFailed, InboundRequests } from "../../src/peer/InboundRequests.ts"
 import type { InboundRequest, Source } from "../../src/peer/Request.ts"
 import type { Policy } from "../../src/Policy.ts"
-import { block, hash, transaction } from "../peer/items.ts"
+import { block, hash, transaction, txId } from "../peer/items.ts"
 import { address, bookWorld, gossiped, nowSeconds } from "../support/bookWorld.ts"
 import { settle } from "../support/time.ts"
 import { twoClocks } from "../support/twoClocks.ts"
@@ -128,7 +128,95 @@ describe("a node with a chain", () => {
   })
 })
 
+describe("a node with a chain and a mempool", () => {
+  it.effect("answers with what the program has, as much as fits into one answer", () => {
+    const known = [hash(7), hash(8)]
+    const asked: Array<unknown> = []
+    const answers: Answers = {
+      transaction: (id) => Effect.succeed(id === transaction(1).id ? Option.some(transaction(1)) : Option.none()),
+      findBlocks: (from, stop) =>
+        Effect.sync(() => {
+          asked.push([from, stop])
+          return stop === undefined ? [] : Array.from({ length: 501 }, (_, n) => hash(n))
+        }),
+      findHeaders: (from, stop) =>
+        Effect.sync(() => {
+          asked.push([from, stop])
+          return Array.from({ length: 161 }, () => block(1).header)
+        }),
+      mempool: Effect.succeed(Array.from({ length: 25_001 }, (_, n) => txId(n)))
+    }
+    return Effect.gen(function* () {
+      const ids = new Set([transaction(1).id, transaction(2).id])
+      const found = yield* ask({ _tag: "TransactionsById", ids })
+      if (found._tag !== "Transactions") return assert.fail(found._tag)
+      assert.deepStrictEqual(
+        found.items.map((item) => (item._tag === "Available" ? item.value.id : item.id)),
+        [...ids]
+      )
+      assert.deepStrictEqual(
+        found.items.map(({ _tag }) => _tag),
+        ["Available", "Missing"]
+      )
+      const hashes = yield* ask({ _tag: "FindBlocks", known, stop: hash(9) })
+      assert.strictEqual(hashes._tag === "BlockHashes" ? hashes.hashes.length : 0, 500)
+      assert.strictEqual((yield* ask({ _tag: "FindBlocks", known, stop: undefined }))._tag, "Nil")
+      const headers = yield* ask({ _tag: "FindHeaders", known, stop: undefined })
+      assert.strictEqual(headers._tag === "BlockHeaders" ? headers.headers.length : 0, 160)
+      assert.deepStrictEqual(asked, [
+        [known, hash(9)],
+        [known, undefined],
+        [known, undefined]
+      ])
+      const mempool = yield* ask({ _tag: "MempoolTransactionIds" })
+      assert.strictEqual(mempool._tag === "TransactionIds" ? mempool.ids.length : 0, 25_000)
+    }).pipe(Effect.provide(world(answers)))
+  })
+
+  it.effect("says nothing to whoever asks for nothing", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* ask({ _tag: "BlocksByHash", hashes: new Set() }))._tag, "Nil")
+      assert.strictEqual((yield* ask({ _tag: "TransactionsById", ids: new Set() }))._tag, "Nil")
+    }).pipe(Effect.provide(world()))
+  )
+})
+
 describe("what peers deliver", () => {
+  it.effect("reaches the program with its sender: a transaction, ids, and a block's hash", () => {
+    const heard: Array<unknown> = []
+    const hears = (...what: ReadonlyArray<unknown>) => Effect.sync(() => heard.push(what))
+    const source = from("10.0.0.1:1")
+    const ids = new Set([txId(1), txId(2)])
+    return Effect.gen(function* () {
+      yield* ask({ _tag: "PushTransaction", transaction: transaction(1), source })
+      yield* ask({ _tag: "AdvertiseTransactionIds", ids, source })
+      yield* ask({ _tag: "AdvertiseBlock", hash: hash(1), source })
+      yield* settle
+      assert.deepStrictEqual(heard, [
+        ["transaction", transaction(1).id, source],
+        ["ids", ids, source],
+        ["block", hash(1), source]
+      ])
+    }).pipe(
+      Effect.provide(
+        world({
+          onTransaction: ({ id }, source) => hears("transaction", id, source),
+          onTransactionIds: (ids, source) => hears("ids", ids, source),
+          onBlock: (hash, source) => hears("block", hash, source)
+        })
+      )
+    )
+  })
+
+  it.effect("is nothing to a program that wants blocks only", () => {
+    const source = from("10.0.0.1:1")
+    return Effect.gen(function* () {
+      const pushed = yield* ask({ _tag: "PushTransaction", transaction: transaction(1), source })
+      const listed = yield* ask({ _tag: "AdvertiseTransactionIds", ids: new Set([txId(1)]), source })
+      assert.deepStrictEqual([pushed._tag, listed._tag], ["Nil", "Nil"])
+    }).pipe(Effect.provide(world({ onBlock: () => Effect.never })))
+  })
+
   it.effect("is looked at beside the connection, five of one host at a time, and other hosts have their own", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()

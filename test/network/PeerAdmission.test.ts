@@ -1,6 +1,6 @@
 /** What a connection tells the node, and what of it reaches the address book. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Option, SubscriptionRef } from "effect"
+import { Duration, Effect, Fiber, Layer, Option, Stream, SubscriptionRef } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
@@ -15,6 +15,7 @@ import { PeerSet } from "../../src/network/PeerSet.ts"
 import type { ConnectedAddress, PeerReport } from "../../src/peer/Peer.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
+import { blockItem, hash, txId, txItem, wtxId, wtxItem } from "../peer/items.ts"
 import { alice, bob, mallory } from "../support/addresses.ts"
 import { bookWorld } from "../support/bookWorld.ts"
 import { type FakePeer, fakePeer } from "../support/fakePeer.ts"
@@ -24,7 +25,7 @@ const worldAt = (chainTip: Layer.Layer<ChainTip>) =>
     Layer.provide(Evictions.layerNone),
     Layer.provideMerge(PeerSet.layer),
     Layer.provide(BackgroundTasks.layer),
-    Layer.provide(Layer.mergeAll(InventoryRegistry.layer, NetworkEvents.layer, chainTip, TrustedPeers.layer([]))),
+    Layer.provideMerge(Layer.mergeAll(InventoryRegistry.layer, NetworkEvents.layer, chainTip, TrustedPeers.layer([]))),
     Layer.provideMerge(Layer.mergeAll(bookWorld(), BackgroundTasks.layer))
   )
 
@@ -69,6 +70,31 @@ describe("what a connection reports", () => {
     Effect.gen(function* () {
       yield* tellAll(connected)
       assert.isEmpty(yield* (yield* AddressBook).entries)
+    }).pipe(Effect.provide(world))
+  )
+})
+
+describe("what a connection advertises, or lacks", () => {
+  it.effect("is remembered of it, and what it advertises is told to whoever watches", () =>
+    Effect.gen(function* () {
+      const { report } = (yield* PeerAdmission).hostFor({ _tag: "OutboundDirect", address: bob })
+      const registry = yield* InventoryRegistry
+      const events = yield* NetworkEvents
+      const told = yield* Effect.forkChild(Stream.runHead(events.stream), { startImmediately: true })
+      yield* report(7, {
+        _tag: "InventoryAvailable",
+        items: [blockItem(hash(1)), txItem(txId(2)), wtxItem(wtxId(3)), { _tag: "Error" }]
+      })
+      yield* report(8, { _tag: "InventoryMissing", items: [blockItem(hash(1))] })
+      const { advertised, missing } = registry.record(blockItem(hash(1)))
+      assert.deepStrictEqual([[...advertised], [...missing]], [[7], [8]])
+      assert.deepStrictEqual([...registry.record(txItem(txId(2))).advertised], [7])
+      assert.deepInclude(Option.getOrThrow(yield* Fiber.join(told)), {
+        _tag: "InventoryAdvertised",
+        connection: 7,
+        blocks: [hash(1)],
+        transactions: [txId(2), wtxId(3)]
+      })
     }).pipe(Effect.provide(world))
   )
 })

@@ -10,6 +10,7 @@ import type { Response } from "../../src/peer/Request.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { leastCredit } from "../../src/routing/Merit.ts"
 import { maxTold, ToldAddresses } from "../../src/routing/ToldAddresses.ts"
+import { transaction } from "../peer/items.ts"
 import { bob } from "../support/addresses.ts"
 import type { FakePeer } from "../support/fakePeer.ts"
 import { block, blockHash, join, start, world } from "../support/peerSetWorld.ts"
@@ -37,6 +38,17 @@ const asked = (bob: FakePeer, byte: number, how: PeerError | Response) =>
     if ("hashes" in how && how._tag === "NotFoundResponse") one.fail(how)
     else if (how instanceof ConnectionReceiveTimeout) one.fail(how)
     else one.answer(how as Response)
+    yield* Fiber.await(fiber)
+    yield* TestClock.adjust(0)
+  })
+
+/** Bob is asked for a transaction, and delivers it. */
+const deliversTransaction = (bob: FakePeer, n: number) =>
+  Effect.gen(function* () {
+    const peerSet = yield* PeerSet
+    const one = transaction(n)
+    const fiber = yield* start(peerSet.request({ _tag: "TransactionsById", ids: new Set([one.id]) }))
+    bob.take()!.answer({ _tag: "Transactions", items: [{ _tag: "Available", value: one, source: undefined }] })
     yield* Fiber.await(fiber)
     yield* TestClock.adjust(0)
   })
@@ -133,6 +145,8 @@ describe("a peer's use", () => {
       yield* TestClock.adjust("1 second")
       yield* asked(bob, 2, { _tag: "Blocks", items: [{ _tag: "Missing", id: blockHash(2) }] })
       assert.deepInclude(yield* meritOf(1), { blockAtNanos: 1_000_000_000n, transactionAtNanos: undefined })
+      yield* deliversTransaction(bob, 3)
+      assert.deepInclude(yield* meritOf(1), { blockAtNanos: 1_000_000_000n, transactionAtNanos: 2_000_000_000n })
     }).pipe(Effect.provide(world()))
   )
 

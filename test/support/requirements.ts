@@ -73,6 +73,13 @@ export const requirementsOf = ({ file }: Table): ReadonlyArray<Requirement> =>
       return { id, words, tests: tests.split("<br>").map(holdingTest) }
     })
 
+/** Scenarios that nothing in the source can be changed for so that a test fails, and what holds them instead. */
+export const heldOtherwise: Readonly<Record<string, string>> = {
+  "peer 64":
+    "is about types, which are gone when tests run: the program of `test/layers/UserProgram` does not compile (`npm run typecheck`) without one",
+  "network 78": "is the same as peer 64"
+}
+
 /** Scenarios of which nothing shows yet that a test would notice their loss. */
 export const scenariosWithout = (): ReadonlyArray<string> => {
   const named = tables.flatMap((table) =>
