@@ -33,7 +33,7 @@ describe.concurrent("a node whose", () => {
     run.child.stderr?.destroy()
     await isListening(run)
     // It has logged since, to nobody.
-    await until(() => run.output().includes("starts with"), "the next event")
+    await until(() => run.output().includes("to begin with"), "the next event")
     run.child.kill("SIGTERM")
     assert.deepStrictEqual(await run.ended, { code: 0, signal: null })
   })
