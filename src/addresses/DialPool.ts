@@ -28,7 +28,7 @@ export interface Pooled<Self> {
 interface Group<A> {
   readonly name: string
   /** Those that are ready. */
-  readonly members: Array<A>
+  members: Array<A>
   /** So many are ready or wait. */
   size: number
   /** Its place among the groups in which somebody is ready. */
@@ -168,8 +168,14 @@ export class DialPool<A extends Pooled<A>> {
     const group = item.poolGroup
     if (group === undefined) return
     item.poolState = "ready"
-    item.poolPlace = group.members.push(item) - 1
-    if (group.members.length === 1) group.place = this.#groups.push(group) - 1
+    if (group.members.length > 0) {
+      item.poolPlace = group.members.push(item) - 1
+      return
+    }
+    // Of room for one: most groups have no more, and there are as many as addresses.
+    group.members = [item]
+    item.poolPlace = 0
+    group.place = this.#groups.push(group) - 1
   }
 
   #leave(item: A): void {
