@@ -24,12 +24,12 @@ export interface Pooled<Self> {
   poolGroup: Group<Self> | undefined
 }
 
-/** A part of the internet that somebody in a pool is in. */
+/** A part of the internet that somebody in a pool is in who is or was ready. */
 interface Group<A> {
   readonly name: string
   /** Those that are ready. */
   members: Array<A>
-  /** So many are ready or wait. */
+  /** So many have it as their `poolGroup`. */
   size: number
   /** Its place among the groups in which somebody is ready. */
   place: number
@@ -55,7 +55,6 @@ export class DialPool<A extends Pooled<A>> {
   /** From the next millisecond after `dueMillis` on. It is in no other pool. */
   put(item: A, dueMillis: number): void {
     this.#take(item)
-    this.#enter(item)
     item.poolDueMillis = dueMillis
     item.poolState = "waiting"
     const second = Math.floor(dueMillis / 1000)
@@ -153,8 +152,9 @@ export class DialPool<A extends Pooled<A>> {
     else if (item.poolState === "ready") this.#leave(item)
   }
 
-  #enter(item: A): void {
-    if (item.poolGroup !== undefined) return
+  /** Its group, which it has from the first time it is ready until it is removed. */
+  #groupOf(item: A): Group<A> {
+    if (item.poolGroup !== undefined) return item.poolGroup
     let group = this.#byName.get(item.group)
     if (group === undefined) {
       group = { name: item.group, members: [], size: 0, place: 0 }
@@ -162,11 +162,11 @@ export class DialPool<A extends Pooled<A>> {
     }
     group.size++
     item.poolGroup = group
+    return group
   }
 
   #join(item: A): void {
-    const group = item.poolGroup
-    if (group === undefined) return
+    const group = this.#groupOf(item)
     item.poolState = "ready"
     if (group.members.length > 0) {
       item.poolPlace = group.members.push(item) - 1
