@@ -27,6 +27,7 @@ import { BookEntries } from "./BookEntries.ts"
 import { placeOf } from "./GossipPool.ts"
 import * as Gossip from "./Gossip.ts"
 import * as PeerAddress from "./PeerAddress.ts"
+import { RecentAnswers } from "./RecentAnswers.ts"
 
 type Entry = PeerAddress.PeerAddress
 
@@ -164,8 +165,6 @@ export const make = (choose: (known: Known) => Choice) =>
     const bus = yield* PubSub.sliding<AddressBookChange>(policy.eventBuffer)
 
     const entries = new BookEntries(chain)
-    /** When each group responded last, in monotonic milliseconds; kept only while one connection per group is allowed. */
-    const respondedAt = new Map<string, number>()
     const own = new Set<string>()
     /** What the operator named, by `AddressRules.sortKey`; and of these, what is not in the book: it may be banned. */
     const [configured, missing] = [new Map<string, PeerSocketAddress.PeerSocketAddress>(), new Set<string>()]
@@ -173,7 +172,8 @@ export const make = (choose: (known: Known) => Choice) =>
     let nextLogMillis: number | undefined
 
     const limitsGroups = policy.connectionsPerGroup === 1
-    const delayMillis = Duration.toMillis(policy.reconnectDelay)
+    /** Of each group, by `AddressRules.limitKey`; kept only while one connection per group is allowed. */
+    const answers = new RecentAnswers(Duration.toMillis(policy.reconnectDelay))
 
     /** Now, with every time in the book put right if the wall clock went back. */
     const sample = (): PeerAddress.Now => {
@@ -185,11 +185,8 @@ export const make = (choose: (known: Known) => Choice) =>
 
     // -- who is next ---------------------------------------------------------------------------
 
-    const isGroupFree = (entry: Entry, now: PeerAddress.Now): boolean => {
-      if (!limitsGroups) return true
-      const responded = respondedAt.get(AddressRules.limitKey(entry.address))
-      return responded === undefined || now.monotonicMillis - responded > delayMillis
-    }
+    const isGroupFree = (entry: Entry, now: PeerAddress.Now): boolean =>
+      !limitsGroups || !answers.has(AddressRules.limitKey(entry.address), now.monotonicMillis)
 
     const isBanned = (address: PeerSocketAddress.PeerSocketAddress, now: PeerAddress.Now): boolean =>
       isBannedIn(banList.bans.getUnsafe(), address, now.wallSeconds)
@@ -232,7 +229,7 @@ export const make = (choose: (known: Known) => Choice) =>
       }
       entries.put(updated, key)
       missing.delete(key)
-      noteResponse(updated)
+      noteResponse(updated, now)
       choice.changed(updated, key, change, now)
       changes.push({ _tag: "Updated", entry: updated })
       let kept: Entry | undefined = updated
@@ -264,11 +261,9 @@ export const make = (choose: (known: Known) => Choice) =>
       }
     }
 
-    const noteResponse = (entry: Entry) => {
+    const noteResponse = (entry: Entry, now: PeerAddress.Now) => {
       if (!limitsGroups || entry.state !== "Responded" || entry.lastResponseMillis === undefined) return
-      const group = AddressRules.limitKey(entry.address)
-      const before = respondedAt.get(group)
-      if (before === undefined || before < entry.lastResponseMillis) respondedAt.set(group, entry.lastResponseMillis)
+      answers.note(AddressRules.limitKey(entry.address), entry.lastResponseMillis, now.monotonicMillis)
     }
 
     const forget = (entry: Entry) => {
@@ -277,7 +272,7 @@ export const make = (choose: (known: Known) => Choice) =>
       const key = AddressRules.sortKey(entry.address)
       if (configured.has(key)) missing.add(key)
       const group = AddressRules.limitKey(entry.address)
-      if (respondedAt.has(group) && entries.inGroup(group).length === 0) respondedAt.delete(group)
+      if (answers.knows(group) && entries.inGroup(group).length === 0) answers.forget(group)
     }
 
     // -- what others see of it -----------------------------------------------------------------

@@ -12,7 +12,7 @@ import { compareText } from "./PeerAddress.ts"
 import { SortedList } from "./SortedList.ts"
 
 /** Whoever is in a pool. What begins with `pool` is the pool's. */
-export interface Pooled {
+export interface Pooled<Self> {
   readonly key: string
   readonly group: string
   /** Monotonic milliseconds after which it may be dialled. */
@@ -20,11 +20,18 @@ export interface Pooled {
   /** Its place among those of its group while it is ready, and of its second while it waits. */
   poolPlace: number
   poolState: "absent" | "waiting" | "ready"
+  /** Those of its `group` in this pool: kept with it, for looking a name up costs more the more names there are. */
+  poolGroup: Group<Self> | undefined
 }
 
+/** A part of the internet that somebody in a pool is in who is or was ready. */
 interface Group<A> {
   readonly name: string
-  readonly members: Array<A>
+  /** Those that are ready. */
+  members: Array<A>
+  /** So many have it as their `poolGroup`. */
+  size: number
+  /** Its place among the groups in which somebody is ready. */
   place: number
 }
 
@@ -37,16 +44,17 @@ interface Second<A> {
 /** Groups drawn by chance before they are gone through one by one. */
 const groupDraws = 16
 
-export class DialPool<A extends Pooled> {
+export class DialPool<A extends Pooled<A>> {
   /** By second, so that one that comes or goes is compared with no other. */
   readonly #seconds = new Map<number, Second<A>>()
   readonly #waiting = new SortedList<Second<A>>((a, b) => a.second - b.second)
+  /** In which somebody is ready. */
   readonly #groups: Array<Group<A>> = []
   readonly #byName = new Map<string, Group<A>>()
 
-  /** From the next millisecond after `dueMillis` on. */
+  /** From the next millisecond after `dueMillis` on. It is in no other pool. */
   put(item: A, dueMillis: number): void {
-    this.remove(item)
+    this.#take(item)
     item.poolDueMillis = dueMillis
     item.poolState = "waiting"
     const second = Math.floor(dueMillis / 1000)
@@ -62,9 +70,12 @@ export class DialPool<A extends Pooled> {
   }
 
   remove(item: A): void {
-    if (item.poolState === "waiting") this.#stopWaiting(item)
-    else if (item.poolState === "ready") this.#leave(item)
+    this.#take(item)
     item.poolState = "absent"
+    const group = item.poolGroup
+    if (group === undefined) return
+    item.poolGroup = undefined
+    if (--group.size === 0) this.#byName.delete(group.name)
   }
 
   /** Makes those ready whose time has come, in the order in which it came. */
@@ -135,25 +146,43 @@ export class DialPool<A extends Pooled> {
     this.#waiting.remove(second)
   }
 
+  /** From where it is, and not from its group. */
+  #take(item: A): void {
+    if (item.poolState === "waiting") this.#stopWaiting(item)
+    else if (item.poolState === "ready") this.#leave(item)
+  }
+
+  /** Its group, which it has from the first time it is ready until it is removed. */
+  #groupOf(item: A): Group<A> {
+    if (item.poolGroup !== undefined) return item.poolGroup
+    let group = this.#byName.get(item.group)
+    if (group === undefined) {
+      group = { name: item.group, members: [], size: 0, place: 0 }
+      this.#byName.set(item.group, group)
+    }
+    group.size++
+    item.poolGroup = group
+    return group
+  }
+
   #join(item: A): void {
-    const group = this.#byName.get(item.group)
-    item.poolPlace = group?.members.length ?? 0
+    const group = this.#groupOf(item)
     item.poolState = "ready"
-    if (group !== undefined) {
-      group.members.push(item)
+    if (group.members.length > 0) {
+      item.poolPlace = group.members.push(item) - 1
       return
     }
-    const first = { name: item.group, members: [item], place: this.#groups.length }
-    this.#groups.push(first)
-    this.#byName.set(item.group, first)
+    // Of room for one: most groups have no more, and there are as many as addresses.
+    group.members = [item]
+    item.poolPlace = 0
+    group.place = this.#groups.push(group) - 1
   }
 
   #leave(item: A): void {
-    const group = this.#byName.get(item.group)
+    const group = item.poolGroup
     if (group === undefined) return
     takeOut(group.members, item)
     if (group.members.length > 0) return
-    this.#byName.delete(group.name)
     const lastGroup = this.#groups.pop()
     if (lastGroup === undefined || lastGroup === group) return
     this.#groups[group.place] = lastGroup
@@ -162,7 +191,7 @@ export class DialPool<A extends Pooled> {
 }
 
 /** Takes an item out of those it has its place among; the last one has that place then. */
-const takeOut = <A extends Pooled>(items: Array<A>, item: A): void => {
+const takeOut = <A extends Pooled<A>>(items: Array<A>, item: A): void => {
   const last = items.pop()
   if (last === undefined || last === item) return
   items[item.poolPlace] = last

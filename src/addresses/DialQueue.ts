@@ -56,9 +56,11 @@ export class DialQueue {
   /** From when on it may be dialled, as it stands now; not at all when it cannot be. */
   schedule(standing: Standing, entry: Entry, now: Now): void {
     const { chain, policy } = this.#book
-    this.leave(standing)
-    if (!PeerAddress.isDialable(entry, chain)) return
-    if (!entry.isConfigured && !PeerAddress.isProbablyReachable(entry, now, policy)) return
+    const isReachable = entry.isConfigured || PeerAddress.isProbablyReachable(entry, now, policy)
+    if (!isReachable || !PeerAddress.isDialable(entry, chain)) {
+      this.leave(standing)
+      return
+    }
     const remembered = this.#around.memory.of(standing.key)
     const latest = Math.max(
       entry.lastResponseMillis ?? Number.NEGATIVE_INFINITY,
@@ -69,9 +71,11 @@ export class DialQueue {
     const ready = now.monotonicMillis - 1
     standing.earliestMillis = Math.max(ready, latest + this.#delayMillis)
     const { configured, new: heard, tried } = this.#pools
-    standing.pool = entry.isConfigured ? configured : standing.table === "tried" ? tried : heard
+    const pool = entry.isConfigured ? configured : standing.table === "tried" ? tried : heard
+    if (standing.pool !== pool) this.leave(standing)
+    standing.pool = pool
     const rest = entry.isConfigured ? this.#delayMillis : this.#restMillis(remembered?.failures ?? 0)
-    standing.pool.put(standing, Math.max(ready, latest + rest))
+    pool.put(standing, Math.max(ready, latest + rest))
   }
 
   leave(standing: Standing): void {
@@ -103,7 +107,7 @@ export class DialQueue {
 
   // -- who is next -------------------------------------------------------------------------------
 
-  next(now: Now): Entry | undefined {
+  next(now: Now): Standing | undefined {
     const areKept = this.#around.places.areKept(this.#around.known, now)
     const found = this.#draw(now, areKept, false)
     if (found !== undefined) return found
@@ -116,7 +120,7 @@ export class DialQueue {
     for (const { entry } of this.#around.known.tested()) {
       if (entry !== undefined && this.#book.isCandidate(entry, now)) return entry
     }
-    return this.#draw(now, false, true)
+    return this.#draw(now, false, true)?.entry
   }
 
   /** One that answered once, of a part of the internet where nobody is. */
@@ -156,7 +160,7 @@ export class DialQueue {
     return count
   }
 
-  #draw(now: Now, areKept: boolean, isForFeeler: boolean): Entry | undefined {
+  #draw(now: Now, areKept: boolean, isForFeeler: boolean): Standing | undefined {
     const { known, places, rules } = this.#around
     const { policy, random } = this.#book
     const { configured, new: heard, tried } = this.#pools
@@ -185,7 +189,7 @@ export class DialQueue {
       beside() ??
       from(configured, anybody)
     for (const standing of unreachable) standing.pool?.remove(standing)
-    return found === undefined ? undefined : found.entry
+    return found
   }
 
   /** Every address as likely as any other. For measurements. */

@@ -18,10 +18,12 @@ export interface PooledEntry {
   place: number
   /** Its place among those that are told with the same time. */
   placeOfTime: number
+  /** The time it is told with, while it has a place. */
+  toldSeconds: number
 }
 
 /** An entry that is in no pool yet. */
-export const placeOf = (entry: PeerAddress): PooledEntry => ({ entry, place: -1, placeOfTime: -1 })
+export const placeOf = (entry: PeerAddress): PooledEntry => ({ entry, place: -1, placeOfTime: -1, toldSeconds: 0 })
 
 export class GossipPool {
   readonly #chain: ChainParamsShape
@@ -41,14 +43,12 @@ export class GossipPool {
 
   /** One that is new, or whose entry is another one by now. However old it is: `dropOlder` follows before an answer. */
   put(item: PooledEntry): void {
-    const before = this.#toldAt(item.place)
     const told = Gossip.sanitize(item.entry, this.#chain)
-    if (before !== undefined && before.lastSeenSeconds === told?.lastSeenSeconds) {
-      this.#told[item.place] = told
-      return
-    }
+    // An address is told with one thing that may change: its time.
+    if (told !== undefined && item.place >= 0 && item.toldSeconds === told.lastSeenSeconds) return
     this.remove(item)
     if (told === undefined) return
+    item.toldSeconds = told.lastSeenSeconds
     item.place = this.#all.push(item) - 1
     this.#told.push(told)
     const group = this.#byTime.get(told.lastSeenSeconds)
@@ -60,16 +60,15 @@ export class GossipPool {
 
   /** `false` when it was not here. */
   remove(item: PooledEntry): boolean {
-    const { place, placeOfTime } = item
-    const told = this.#toldAt(place)
-    if (told === undefined) return false
-    const group = this.#byTime.get(told.lastSeenSeconds)
+    const { place, placeOfTime, toldSeconds } = item
+    if (place < 0) return false
+    const group = this.#byTime.get(toldSeconds)
     const lastOfTime = group?.pop()
     if (group !== undefined && lastOfTime !== undefined && lastOfTime !== item) {
       group[placeOfTime] = lastOfTime
       lastOfTime.placeOfTime = placeOfTime
     }
-    if (group?.length === 0) this.#byTime.delete(told.lastSeenSeconds)
+    if (group?.length === 0) this.#byTime.delete(toldSeconds)
     const [last, lastTold] = [this.#all.pop(), this.#told.pop()]
     if (last !== undefined && lastTold !== undefined && last !== item) {
       this.#all[place] = last
@@ -110,10 +109,5 @@ export class GossipPool {
       if (moved !== undefined) drawn.push(moved)
     }
     return drawn
-  }
-
-  /** Asking an array for a negative place is slow. */
-  #toldAt(place: number): GossipedAddress | undefined {
-    return place < 0 ? undefined : this.#told[place]
   }
 }

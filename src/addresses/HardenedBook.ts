@@ -94,6 +94,8 @@ export const choose =
     let anchorsOfBefore = savedAnchors
     /** Whom the next dial is to look at and not to keep. */
     let feeling: string | undefined
+    /** Whom the latest draw found: the change that follows is of it, and need not look for it among all. */
+    let drawn: Standing.Standing | undefined
 
     const groupOf = (address: PeerSocketAddress.PeerSocketAddress): string =>
       AddressGroups.isExempt(address, chain) ? AddressRules.limitKey(address) : groups.groupOf(address)
@@ -116,7 +118,8 @@ export const choose =
     const next = (now: Now): Entry | undefined => {
       advance(now)
       feeling = undefined
-      return queue.next(now)
+      drawn = queue.next(now)
+      return drawn?.entry
     }
 
     const feeler = (now: Now): Entry | undefined => {
@@ -154,7 +157,7 @@ export const choose =
     }
 
     const changed = (entry: Entry, key: string, change: PeerAddress.AddressChange, now: Now) => {
-      let standing = known.at(key)
+      let standing = drawn?.key === key ? drawn : known.at(key)
       if (standing === undefined) {
         standing = make(entry.address, undefined)
         known.add(standing, now)
@@ -215,6 +218,7 @@ export const choose =
     const removed = (entry: Entry) => {
       const standing = known.at(AddressRules.sortKey(entry.address))
       if (standing === undefined) return
+      if (standing === drawn) drawn = undefined
       places.free(standing)
       queue.leave(standing)
       known.remove(standing)

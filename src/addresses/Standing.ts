@@ -12,7 +12,7 @@ import type { DialPool, Pooled } from "./DialPool.ts"
 import * as PeerAddress from "./PeerAddress.ts"
 
 /** One address. Who is said to change a field is the only one that does. */
-export interface Standing extends Pooled {
+export interface Standing extends Pooled<Standing> {
   readonly address: PeerSocketAddress.PeerSocketAddress
   /** It counts in no group. */
   readonly isExempt: boolean
@@ -62,7 +62,8 @@ export const make = (
   failures: 0,
   poolDueMillis: 0,
   poolPlace: 0,
-  poolState: "absent"
+  poolState: "absent",
+  poolGroup: undefined
 })
 
 /** Monotonic milliseconds of its latest answer; before all of them when there was none. */

@@ -3,21 +3,24 @@ import { assert, describe, it } from "@effect/vitest"
 import { DialPool, type Pooled } from "../../src/addresses/DialPool.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 
-const item = (key: string, group: string): Pooled => ({
+interface Item extends Pooled<Item> {}
+
+const item = (key: string, group: string): Item => ({
   key,
   group,
   poolDueMillis: 0,
   poolPlace: 0,
-  poolState: "absent"
+  poolState: "absent",
+  poolGroup: undefined
 })
 
 const random = (seed: string) => SeededRandom.fractions(SeededRandom.draws(seed, "draws"))
 
 /** How often each group is drawn, of so many draws. */
 const drawn = (
-  pool: DialPool<Pooled>,
+  pool: DialPool<Item>,
   times: number,
-  weight: (one: Pooled) => number = () => 1,
+  weight: (one: Item) => number = () => 1,
   isOpen: (group: string) => boolean = () => true
 ) => {
   const chance = random("pool")
@@ -30,7 +33,7 @@ const drawn = (
 }
 
 const filled = (sizes: Readonly<Record<string, number>>) => {
-  const pool = new DialPool<Pooled>()
+  const pool = new DialPool<Item>()
   for (const [group, size] of Object.entries(sizes)) {
     for (let n = 0; n < size; n++) pool.put(item(`${group} ${n}`, group), 0)
   }
@@ -88,7 +91,7 @@ describe("a draw", () => {
 /** Three groups of three, who may be dialled after 10 ms. */
 const pool = () => {
   const items = ["a", "b", "c"].flatMap((group) => [1, 2, 3].map((n) => item(`${group}${n}`, group)))
-  const made = new DialPool<Pooled>()
+  const made = new DialPool<Item>()
   for (const each of items) made.put(each, 10)
   return { made, items }
 }

@@ -77,6 +77,22 @@ describe("the tables", () => {
   })
 })
 
+describe("whoever was dialled", () => {
+  it.effect("and then given up and told of again, answers as who is in the book now", () =>
+    Effect.gen(function* () {
+      yield* tell([host(1)])
+      assert.strictEqual(yield* take, host(1))
+      yield* (yield* AddressBook).ban({ address: address(host(1)), reason: "x", duration: Duration.seconds(1) })
+      assert.strictEqual((yield* why(host(1))).table, undefined)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* tell([host(1)]), 1)
+      assert.strictEqual((yield* why(host(1))).table, "new")
+      yield* connects(host(1))
+      assert.strictEqual((yield* why(host(1))).table, "tried")
+    }).pipe(Effect.provide(world()))
+  )
+})
+
 describe("a source", () => {
   it.effect("fills an eighth of a book at most, however much it tells and wherever that is (E3, E8; advisory A8)", () =>
     Effect.gen(function* () {

@@ -38,7 +38,11 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "addresses/AddressBook",
     "AB-4",
-    edit(book, "responded === undefined || now.monotonicMillis - responded > delayMillis", "true")
+    edit(
+      "src/addresses/RecentAnswers.ts",
+      "atMillis !== undefined && nowMillis - atMillis <= this.#spanMillis",
+      "false"
+    )
   ),
   ...removed("addresses/AddressBook", "EX-7", edit(book, "policy.connectionsPerGroup === 1", "true")),
   ...removed(
