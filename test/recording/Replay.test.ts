@@ -172,7 +172,10 @@ describe("a record that is", () => {
 
   it.each(causes)("of a stream whose end was $_tag has that end", (cause) => {
     const event = { _tag: "InputEnd", error: new Peers.Serialization({ cause }) } as const
-    assert.deepStrictEqual(lastOf([event]), event)
+    const last = lastOf([event])
+    assert(last?._tag === "InputEnd" && last.error._tag === "Serialization")
+    // An error is compared by its name and message alone.
+    assert.deepStrictEqual({ ...last.error.cause }, { ...cause })
   })
 
   it.each(outcomes)("of an answer of the program, %s, has that answer", (_, outcome) => {
