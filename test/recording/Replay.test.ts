@@ -1,14 +1,19 @@
 /** Records that are not what they were, and walking through one that is. */
 import { assert, describe, it } from "@effect/vitest"
-import { Exit } from "effect"
+import { Cause, Duration, Exit } from "effect"
 import { type Walk, moved, view } from "../../src/cli/stepper.ts"
+import * as Pseudonyms from "../../src/recording/Pseudonyms.ts"
 import * as Replay from "../../src/recording/Replay.ts"
 import * as Telling from "../../src/recording/Telling.ts"
 import { Unreadable } from "../../src/recording/Reading.ts"
-import { ConnectionMachine } from "../../src/peer/ConnectionMachine.ts"
+import { ConnectionMachine, type Event } from "../../src/peer/ConnectionMachine.ts"
+import type { Outcome } from "../../src/peer/InboundRequests.ts"
 import * as Peers from "../../src/peer/Peer.ts"
+import type { Response } from "../../src/peer/Request.ts"
 import { StreamClosed } from "../../src/transport/Transport.ts"
-import { Message } from "../../src/wire/Message.ts"
+import { BadChecksum, BodyTooLong, Truncated, WrongMagic } from "../../src/wire/Frame.ts"
+import { Message, WireBalance, WireEof, WireParse } from "../../src/wire/Message.ts"
+import { block, hash, transaction, txId } from "../peer/items.ts"
 import { bob } from "../support/addresses.ts"
 import { memoryRecorder, ping, talk, wholeOf } from "./talk.ts"
 
@@ -45,6 +50,57 @@ const endings: Readonly<Record<Peers.PeerError["_tag"], Peers.PeerError>> = {
   ServiceShutdown: new Peers.ServiceShutdown(),
   AdvertAuthorizationRevoked: new Peers.AdvertAuthorizationRevoked(),
   NotFoundResponse: new Peers.NotFoundResponse({ hashes: [] })
+}
+
+/** Every way of a stream to end with something that is wrong. */
+const causes: ReadonlyArray<Peers.Serialization["cause"]> = [
+  new WrongMagic({ magic: "00000000" }),
+  new BodyTooLong({ command: "addr", length: 9, limit: 8 }),
+  new BadChecksum({ command: "inv" }),
+  new Truncated({ bytesLeft: 7 }),
+  new WireParse({ command: "tx", reason: "no such thing" }),
+  new WireEof({ command: "inv", field: "hash" }),
+  new WireBalance({ command: "tx" }),
+  new StreamClosed({ reason: "Reset", code: "ECONNRESET" }),
+  new StreamClosed({ reason: "Local", code: "" })
+]
+
+const source = undefined
+const responses: ReadonlyArray<Response> = [
+  { _tag: "Nil" },
+  { _tag: "Peers", addresses: [{ address: bob, services: 1n, lastSeenSeconds: 5 }] },
+  { _tag: "Pong", roundTrip: Duration.nanos(5n) },
+  {
+    _tag: "Blocks",
+    items: [
+      { _tag: "Available", value: block(1), source },
+      { _tag: "Missing", id: hash(2) }
+    ]
+  },
+  {
+    _tag: "Transactions",
+    items: [
+      { _tag: "Available", value: transaction(1), source },
+      { _tag: "Missing", id: txId(2) }
+    ]
+  },
+  { _tag: "BlockHashes", hashes: [hash(1)], source },
+  { _tag: "BlockHeaders", headers: [block(1).header, block(2).header], source },
+  { _tag: "TransactionIds", ids: [txId(1)] }
+]
+const outcomes: ReadonlyArray<readonly [what: string, outcome: Outcome]> = [
+  ...responses.map((response) => [response._tag, { _tag: "Answered", response }] as const),
+  ["TooSlow", { _tag: "TooSlow" }]
+]
+
+/** The last of these events, as a record of them has it. */
+const lastOf = (events: ReadonlyArray<Event>): Event | undefined => {
+  const { recorder, sink } = memoryRecorder({ showsAddresses: true, pseudonym: Pseudonyms.none })
+  const { step } = talk(recorder.recording(""))
+  for (const event of events) step(event)
+  recorder.stop()
+  const { entries, segment } = wholeOf(sink.segments()[0]?.text ?? "")
+  return Replay.walked(segment, entries).at(-1)?.event
 }
 
 const problemOf = (text: string): string => {
@@ -112,6 +168,33 @@ describe("a record that is", () => {
     const { difference, end } = Replay.replay(text)
     assert.deepStrictEqual([difference, end], [undefined, "closed"])
     assert.include(text, `"Close ${tag}`)
+  })
+
+  it.each(causes)("of a stream whose end was $_tag has that end", (cause) => {
+    const event = { _tag: "InputEnd", error: new Peers.Serialization({ cause }) } as const
+    const last = lastOf([event])
+    assert(last?._tag === "InputEnd" && last.error._tag === "Serialization")
+    // An error is compared by its name and message alone.
+    assert.deepStrictEqual({ ...last.error.cause }, { ...cause })
+  })
+
+  it.each(outcomes)("of an answer of the program, %s, has that answer", (_, outcome) => {
+    const asks: Event = { _tag: "Message", message: Message.GetAddr() }
+    const event = { _tag: "Answered", outcome } as const
+    assert.deepStrictEqual(lastOf([asks, event]), event)
+  })
+
+  it("of what never answers anything has the tag of its failure, and of a defect its name", () => {
+    const asks: Event = { _tag: "Message", message: Message.GetAddr() }
+    const failed = lastOf([asks, { _tag: "Answered", outcome: { _tag: "Failed", cause: new RangeError("2") } }])
+    assert.deepStrictEqual(failed, { _tag: "Answered", outcome: { _tag: "Failed", cause: "RangeError" } })
+    const broken = lastOf([asks, { _tag: "Answered", outcome: { _tag: "Broken", cause: Cause.die(new TypeError()) } }])
+    assert(broken?._tag === "Answered" && broken.outcome._tag === "Broken")
+    assert.strictEqual(String(Cause.squash(broken.outcome.cause)), "Error: TypeError")
+    const closed = new Peers.ConnectionTaskExited()
+    const last = lastOf([{ _tag: "Close", error: closed, failure: Exit.die(new TypeError()) }])
+    assert(last?._tag === "Close" && Exit.isFailure(last.failure))
+    assert.strictEqual(String(Cause.squash(last.failure.cause)), "Error: TypeError")
   })
 
   it("of an answer that was said to its end, and more, begins there", () => {
