@@ -199,6 +199,32 @@ describe("a report", () => {
     assert.strictEqual(count(Filter.not(Filter.agentHas("zebra"))), 1)
   })
 
+  it("takes a node that does not name itself for one of this chain", () => {
+    const nodes = [sighting("1.0.0.1:1", { userAgent: null }), sighting("2.0.0.1:1", { userAgent: "/Flux:1.0/" })]
+    const report = made(nodes, [], { filter: Filter.notForeign })
+    assert.deepStrictEqual([report.reachable, report.agents], [1, { "": 1 }])
+  })
+
+  it("has no interval when the run before reached nobody, and shares of none are 0", () => {
+    const report = made([sighting("1.0.0.1:1", gone)], [[sighting("1.0.0.1:1", gone)]])
+    assert.deepStrictEqual([report.reachable, report.low, report.high], [0, null, null])
+    assert.strictEqual(report.reason, "no earlier run has reached a node")
+    assert.isTrue(report.readiness.every(({ count, share }) => count === 0 && share === 0))
+    assert.include(text.report(report), "heights: nobody says")
+  })
+
+  it("has the most frequent first, and those that are as many by their names", () => {
+    const agents = ["/b/", "/c/", "/a/", "/c/"]
+    const nodes = agents.map((userAgent, n) => sighting(`${n + 1}.0.0.1:1`, { userAgent, latency: null }))
+    const report = made(nodes, [], { run: run(9, { endedAt: null }) })
+    assert.deepStrictEqual(Object.entries(report.agents), [
+      ["/c/", 2],
+      ["/a/", 1],
+      ["/b/", 1]
+    ])
+    assert.include(report.notes, "the run was ended by force, or still runs")
+  })
+
   it("estimates only what passes its filter", () => {
     const nodes = Array.from({ length: 40 }, (_, n) =>
       sighting(`${n}.0.0.1:1`, {
