@@ -26,6 +26,23 @@ describe("a limited log", () => {
     }).pipe(Effect.provide(Logger.layer([logger])))
   })
 
+  it.effect("keeps 64 kinds, and all others have one line an interval between them", () => {
+    const lines: Array<unknown> = []
+    const logger = Logger.make(({ message }) => void lines.push(String(message)))
+    return Effect.gen(function* () {
+      const limited = LimitedLog.make(Duration.seconds(60))
+      for (let kind = 1; kind <= 70; kind++) yield* limited(`kind ${kind}`, Effect.logInfo(kind))
+      assert.deepStrictEqual(
+        lines,
+        Array.from({ length: 65 }, (_, n) => String(n + 1))
+      )
+      yield* TestClock.adjust("60 seconds")
+      yield* limited("kind 70", Effect.logInfo("again"))
+      yield* limited("kind 69", Effect.logInfo("too soon"))
+      assert.deepStrictEqual(lines.slice(65), ["again"])
+    }).pipe(Effect.provide(Logger.layer([logger])))
+  })
+
   it.effect("measures by the clock that nobody can set", () => {
     const lines: Array<unknown> = []
     const logger = Logger.make(({ message }) => void lines.push(String(message)))

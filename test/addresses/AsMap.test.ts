@@ -94,6 +94,13 @@ describe("a map of autonomous systems", () => {
         "it reads more bits than an address has"
       ],
       [program("110 0 1", "110 0 1", answer(3)), "a pattern is written in more parts than it needs"],
+      [
+        program(...Array.from({ length: 16 }, () => match8("00000000")), jump(17), answer(1), answer(2)),
+        "it reads more bits than an address has"
+      ],
+      [program("110 11111"), "it ends within a number"],
+      [program("111 0 0000"), "it ends within a number"],
+      [program("110 10 00", "1"), "it ends within an instruction"],
       [program("0 0000"), "it ends within a number"],
       [new Uint8Array(AsMap.maxFileBytes + 1), `it has more than ${AsMap.maxFileBytes} bytes`]
     ]

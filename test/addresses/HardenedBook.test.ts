@@ -1020,6 +1020,17 @@ describe("why an address is or is not dialled next", () => {
       assert.isUndefined(banned.entry)
     }).pipe(Effect.provide(world()))
   )
+
+  it.effect("is no full part of the internet, where the operator named it", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* book.record({ _tag: "NewConfigured", address: address(host(1, 2)) })
+      yield* tell([host(1, 3)], host(200))
+      yield* connects(host(1, 1))
+      assert.strictEqual((yield* why(host(1, 3))).against, "group-full")
+      assert.isUndefined((yield* why(host(1, 2))).against)
+    }).pipe(Effect.provide(world()))
+  )
 })
 
 describe("whatever happens to a hardened book", () => {

@@ -34,6 +34,14 @@ describe("the estimate", () => {
     assert.deepStrictEqual(shown(1, 29), ["0.0061", "0.1718"])
   })
 
+  it("says nothing of a share of none, and takes two runs of one time for a network that stands still", () => {
+    assert.deepStrictEqual(Estimate.wilson(0, 0), { low: 0, high: 1 })
+    assert.strictEqual(Estimate.churnRate({ before: 10, gone: 5, secondsBetween: 0 }), 0)
+    // Half a node of eleven in an hour: e to the power of minus the rate times the time is 21 / 22.
+    const rate = Estimate.churnRate({ before: 10, gone: 0, secondsBetween: 3600 })
+    assert.approximately(Math.exp(-rate * 3600), 21 / 22, 1e-12)
+  })
+
   it("is nothing when no marked node was found again", () => {
     assert.isUndefined(Estimate.reachable({ ...closed, found: 600, missed: 3 }))
   })

@@ -199,6 +199,32 @@ describe("a report", () => {
     assert.strictEqual(count(Filter.not(Filter.agentHas("zebra"))), 1)
   })
 
+  it("takes a node that does not name itself for one of this chain", () => {
+    const nodes = [sighting("1.0.0.1:1", { userAgent: null }), sighting("2.0.0.1:1", { userAgent: "/Flux:1.0/" })]
+    const report = made(nodes, [], { filter: Filter.notForeign })
+    assert.deepStrictEqual([report.reachable, report.agents], [1, { "": 1 }])
+  })
+
+  it("has no interval when the run before reached nobody, and shares of none are 0", () => {
+    const report = made([sighting("1.0.0.1:1", gone)], [[sighting("1.0.0.1:1", gone)]])
+    assert.deepStrictEqual([report.reachable, report.low, report.high], [0, null, null])
+    assert.strictEqual(report.reason, "no earlier run has reached a node")
+    assert.isTrue(report.readiness.every(({ count, share }) => count === 0 && share === 0))
+    assert.include(text.report(report), "heights: nobody says")
+  })
+
+  it("has the most frequent first, and those that are as many by their names", () => {
+    const agents = ["/b/", "/c/", "/a/", "/c/"]
+    const nodes = agents.map((userAgent, n) => sighting(`${n + 1}.0.0.1:1`, { userAgent, latency: null }))
+    const report = made(nodes, [], { run: run(9, { endedAt: null }) })
+    assert.deepStrictEqual(Object.entries(report.agents), [
+      ["/c/", 2],
+      ["/a/", 1],
+      ["/b/", 1]
+    ])
+    assert.include(report.notes, "the run was ended by force, or still runs")
+  })
+
   it("estimates only what passes its filter", () => {
     const nodes = Array.from({ length: 40 }, (_, n) =>
       sighting(`${n}.0.0.1:1`, {
@@ -286,6 +312,84 @@ describe("what is shown of a census", () => {
       80
     )
     assert.isTrue(changes.every((line) => line.length <= 80))
+  })
+})
+
+describe("a report in words", () => {
+  it("sums up the agents behind the ten most frequent, those without a name, and who tells of nobody", () => {
+    const agents = Array.from({ length: 12 }, (_, n) => (n === 0 ? "" : `/${String(n).padStart(2, "0")}/`))
+    const nodes = agents.flatMap((userAgent, n) =>
+      Array.from({ length: 20 - n }, (_, host) => sighting(`${n + 1}.0.0.${host}:1`, { userAgent, height: n * 100 }))
+    )
+    const lines = text.report(
+      made(nodes, [nodes.slice(0, 9), nodes.slice(0, 9)], { tellers: [{ teller: "9.9.9.9", sampled: 64, reached: 1 }] })
+    )
+    // Twenty without a name, nineteen of the next, and so on: the last two have ten and nine.
+    assert.include(lines, "(none)     20")
+    assert.include(lines, "others     19")
+    assert.include(lines, "9.9.9.9               64         1")
+    assert.match(lines.join("\n"), /^heights: \d+ by 1 of 12 groups \(no quorum\); /m)
+    assert.match(lines[1] ?? "", /^reachable nodes: 174 \(95 %: \d+ to \d+, best \d+\)$/)
+  })
+
+  it("leaves out of a difference what a node does not say", () => {
+    const nameless: Partial<Sighting> = { version: null, userAgent: null }
+    const lines = text.changes(
+      Report.changes(
+        { run: run(1), sightings: [sighting("1.0.0.1:1", nameless), sighting("2.0.0.1:1", nameless)] },
+        { run: run(2), sightings: [sighting("1.0.0.1:1"), sighting("3.0.0.1:1", nameless)] }
+      )
+    )
+    assert.deepStrictEqual(
+      lines.slice(2).map((line) => line.trimEnd()),
+      ["+ 3.0.0.1:1", "- 2.0.0.1:1", "~ 1.0.0.1:1   -> 170190 /Zebra:15.0.0/"]
+    )
+  })
+
+  it("of a host has a line a run, and says when it was reached, or never", () => {
+    const reached = sighting("1.0.0.1:1", { runId: 2, at: 7200, latency: 12.4 })
+    const refused = sighting("1.0.0.1:1", { ...gone, code: "ECONNREFUSED", latency: null, told: null, at: 3600 })
+    const silent = sighting("1.0.0.1:1", { ...gone, reason: null, runId: 3, at: 9000, latency: null, told: null })
+    const host = { host: "1.0.0.1", firstDialled: 3600, lastDialled: 9000 }
+    const never = { ...host, firstReached: null, lastReached: null, sightings: [refused] }
+    assert.include(text.history(never), "never reached")
+    const met = { ...host, firstReached: 7200, lastReached: 7200, sightings: [refused, reached, silent] }
+    const lines = text.history(met)
+    assert.include(
+      lines,
+      "reached from 1970-01-01T02:00:00.000Z to 1970-01-01T02:00:00.000Z, in 1 of the 3 runs that are kept"
+    )
+    assert.deepStrictEqual(
+      lines.slice(-3).map((line) => line.trim().split(/ {2,}/)),
+      [
+        ["1", "1970-01-01T01:00:00.000Z", "1.0.0.1:1", "Refused ECONNREFUSED"],
+        ["2", "1970-01-01T02:00:00.000Z", "1.0.0.1:1", "node", "170190", "/Zebra:15.0.0/", "3600000", "12 ms", "5"],
+        ["3", "1970-01-01T02:30:00.000Z", "1.0.0.1:1"]
+      ]
+    )
+  })
+
+  it("says how far a run is, also before it has begun", () => {
+    const begun = { atMillis: 0, elapsedMillis: 0, known: 0, visited: 0, reached: 0, dials: 0, underWay: 0, waiting: 5 }
+    const rest = { doubtful: 0, end: null }
+    assert.strictEqual(
+      text.progress({ ...begun, ...rest }, 50),
+      "[....................] 0 of 0 hosts, 0 reached, 0 under way, 0 dials/s, about 50 s left"
+    )
+    const on = {
+      ...begun,
+      elapsedMillis: 2000,
+      known: 40,
+      visited: 10,
+      reached: 3,
+      dials: 20,
+      underWay: 2,
+      waiting: 28
+    }
+    assert.strictEqual(
+      text.progress({ ...on, ...rest }, 50),
+      "[#####...............] 10 of 40 hosts, 3 reached, 2 under way, 10 dials/s, about 3 s left"
+    )
   })
 })
 

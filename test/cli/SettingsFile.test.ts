@@ -183,6 +183,15 @@ use_color = true
     assert.strictEqual(fromFlags.userAgent, "/me/")
   })
 
+  it("takes a truth in any case and a number with its sign from the environment", () => {
+    const network = "ZEBRA_NETWORK__"
+    const given = settings('[network]\ncache_dir = "/x"\n', {
+      [`${network}CACHE_DIR`]: "True",
+      [`${network}PEERSET_INITIAL_TARGET_SIZE`]: "+9"
+    })
+    assert.deepStrictEqual([given.cacheDirectory, given.targetPeers], ["/h/.cache/zebra", 9])
+  })
+
   it("may hold what is old or makes no sense, with a warning", () => {
     const text = "[network]\nnew_peer_interval = '2m'\npeerset_initial_target_size = 0\nmax_connections_per_ip = 0\n"
     const { connectionsPerGroup, crawlInterval, targetPeers, warnings } = settings(text)
