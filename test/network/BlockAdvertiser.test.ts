@@ -4,7 +4,7 @@ import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { mainnet, regtest } from "../../src/chain/ChainParams.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
-import { BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
+import { BackgroundTasks, NetworkClosed, NodeOutdated } from "../../src/BackgroundTasks.ts"
 import { AdvertError, AdvertIncomplete, BlockAdvertiser, NoEligiblePeers } from "../../src/network/BlockAdvertiser.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
 import { AdvertNotDelivered, ClientDropped, ConnectionClosed } from "../../src/peer/Peer.ts"
@@ -126,6 +126,12 @@ describe("BlockAdvertiser", () => {
       assert.deepStrictEqual(yield* failureOf(advert), closed)
     }).pipe(Effect.provide(layer()))
   )
+
+  it("that fails says why, in the words of its reason where that has some", () => {
+    const reason = new NodeOutdated({ ourVersion: 1, requiredVersion: 2, height: 3 })
+    assert.match(new AdvertError({ reason }).message, /^NodeOutdated: .*version 1, but the chain demands 2/)
+    assert.strictEqual(closed.message, "NetworkClosed")
+  })
 
   it.effect.each([{ address: "127.0.0.1:1" }, { address: "127.0.0.1:2" }])(
     "does not reach a connection that was refused, at $address (network 88)",
