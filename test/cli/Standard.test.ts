@@ -1,6 +1,6 @@
 /** What a process that runs a node makes of standard streams that fail. */
 import { spawn } from "node:child_process"
-import { closeSync, existsSync, openSync } from "node:fs"
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { freePort, isListening, makeHome, startIn, until } from "../support/process.ts"
 
@@ -65,8 +65,9 @@ describe.concurrent("a node whose", () => {
       }
       assert.isNotEmpty(await ask("/health"))
       await ask("/rpc", { method: "POST", body: JSON.stringify({ method: "stop" }) })
-      // It has ended before anybody reads.
-      while ((await ask("/health").catch(() => "")) !== "") await waits()
+      // It has ended before anybody reads, and waits for who would ask how.
+      const [id = ""] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").split(" ")
+      while (!readFileSync(`/proc/${id}/stat`, "utf8").includes(") Z ")) await waits()
       let bytes = 0
       child.stdout.on("data", (piece: Buffer) => (bytes += piece.length))
       child.kill("SIGCONT")
