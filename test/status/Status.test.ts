@@ -432,7 +432,8 @@ describe.each([
     assert.isAtLeast(checked, someAnswers)
   })
 
-  it.skipIf(api === CensusApi)("has examples that a node could have given", () => {
+  if (api === CensusApi) return
+  it("has examples that a node could have given", () => {
     const health = operations.find(({ name }) => name === "get /health")?.operation.responses["200"]?.content
     assert.deepInclude(health?.["application/json"]?.example as object, {
       status: "live",
