@@ -36,7 +36,7 @@ import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, HandshakeError, HandshakeTimeout } from "../peer/Handshake.ts"
-import type { Peer } from "../peer/Peer.ts"
+import { codeOf, type Peer } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { type DialError, OutboundTransport } from "../transport/Transport.ts"
@@ -74,7 +74,7 @@ export class ConnectError extends Data.TaggedError("ConnectError")<{ readonly re
     return reason._tag === "DialError"
       ? reason.code
       : reason._tag === "HandshakeError"
-        ? reason.reason._tag
+        ? codeOf(reason.reason)
         : reason._tag
   }
 
@@ -179,7 +179,7 @@ export class Connector extends Context.Service<
               _tag: "HandshakeFailed",
               address: text,
               direction: "outbound",
-              reason: error.reason._tag
+              reason: codeOf(error.reason)
             })
           case "PeerRefused":
             return events.publish({ _tag: "PeerRefused", address: text, direction: "outbound", reason: error.reason })

@@ -28,7 +28,7 @@ import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake } from "../peer/Handshake.ts"
-import { Serialization } from "../peer/Peer.ts"
+import { codeOf, Serialization } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { ListeningPort } from "../transport/ListeningPort.ts"
@@ -138,7 +138,7 @@ function* make() {
           _tag: "HandshakeFailed",
           address: PeerSocketAddress.format(stream.remoteAddress),
           direction: "inbound",
-          reason: reason._tag
+          reason: codeOf(reason)
         })
       ),
       Spans.within("accept_inbound_handshake", {
@@ -220,7 +220,7 @@ function* make() {
       yield* serve(stream, verdict).pipe(
         Effect.catchTags({
           HandshakeError: (error) =>
-            Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: error.reason._tag })),
+            Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: codeOf(error.reason) })),
           PeerRefused: ({ reason }) =>
             Effect.logDebug("an inbound peer may not join").pipe(Effect.annotateLogs({ reason })),
           NoFreeSlot: Effect.die

@@ -17,7 +17,7 @@ import { ChainTip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { minimumVersion } from "../chain/ProtocolVersion.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
-import { ClientDropped, type ConnectionHost, type ConnectionInfo, type Peer } from "../peer/Peer.ts"
+import { ClientDropped, codeOf, type ConnectionHost, type ConnectionInfo, type Peer } from "../peer/Peer.ts"
 import type { InventoryItem } from "../wire/Message.ts"
 import type { Slot } from "./ConnectionSlots.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
@@ -130,7 +130,7 @@ export class PeerAdmission extends Context.Service<
             // The scope may also close because we stop: then the peer is closed here, by us.
             yield* peer.close(new ClientDropped())
             const error = yield* peer.awaitClosed
-            yield* events.publish({ _tag: "PeerDisconnected", ...facts, reason: error._tag })
+            yield* events.publish({ _tag: "PeerDisconnected", ...facts, reason: codeOf(error) })
           })
         )
       }, Effect.uninterruptible)
