@@ -10,6 +10,7 @@ import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
 import * as BanFile from "../../src/addresses/BanFile.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import * as CacheFile from "../../src/addresses/CacheFile.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -247,6 +248,101 @@ describe("the peer cache", () => {
           assert.deepStrictEqual([...simulated.files], [["/cache/network/mainnet.peers", "10.0.0.1:8233"]])
         }).pipe(Effect.provide(simulatedCache(failing)), quietly)
       })
+  )
+})
+
+describe("a small file", () => {
+  /** One of three lines at most, of which none may be empty or begin with a mark. */
+  const file = CacheFile.make({
+    path: "/cache/network/list",
+    name: "list",
+    maxLines: 3,
+    parse: (line) => (line === "" || line.startsWith("#") ? undefined : line),
+    format: (line: string) => line
+  })
+  const inFile = <A, E>(
+    files: Layer.Layer<FileSystem.FileSystem>,
+    test: (file: CacheFile.CacheFile<string>) => Effect.Effect<A, E>
+  ) => Effect.flatMap(file, test).pipe(Effect.provide(Layer.merge(files, Path.layer)))
+
+  it.effect(
+    "says what was skipped and what cannot be read, and nothing of a file that is not there or as it should",
+    () =>
+      Effect.gen(function* () {
+        const loaded = (content?: string, files?: Layer.Layer<FileSystem.FileSystem>) =>
+          Effect.gen(function* () {
+            const simulated = SimDisk.make()
+            if (content !== undefined) simulated.put("/cache/network/list", content)
+            let values: ReadonlyArray<string> = []
+            const lines = yield* linesOf(
+              inFile(files ?? simulated.layer, ({ load }) => Effect.map(load, (read) => (values = read)))
+            )
+            return [values, lines]
+          })
+        assert.deepStrictEqual(yield* loaded(), [[], []])
+        assert.deepStrictEqual(yield* loaded("a\nb"), [["a", "b"], []])
+        assert.deepStrictEqual(yield* loaded("a\n#\nb"), [["a", "b"], ["Info: lines of the list were skipped"]])
+        assert.deepStrictEqual(yield* loaded("a\nb\nc\nd"), [["a", "b", "c"], []])
+        assert.deepStrictEqual(yield* loaded("#"), [
+          [],
+          ["Warn: the list is damaged and was moved aside; going on without it"]
+        ])
+        const closed = withFaults(SimDisk.make(), () => ({ stat: refuse("stat") }))
+        assert.deepStrictEqual(yield* loaded(undefined, closed), [[], ["Info: the list cannot be read"]])
+      })
+  )
+
+  it.effect("is as large as it may be, and not one byte larger", () =>
+    Effect.gen(function* () {
+      const read = (bytes: number) =>
+        Effect.gen(function* () {
+          const simulated = SimDisk.make()
+          simulated.put("/cache/network/list", "x".repeat(bytes))
+          const values = yield* inFile(simulated.layer, ({ load }) => load)
+          return [values.length, [...simulated.files.keys()]]
+        })
+      assert.deepStrictEqual(yield* read(1_048_576), [1, ["/cache/network/list"]])
+      assert.deepStrictEqual(yield* read(1_048_577), [0, ["/cache/network/list.corrupt"]])
+    }).pipe(quietly)
+  )
+
+  it.effect("that could not be written says so once, and once that it can be again", () =>
+    Effect.gen(function* () {
+      let isFull = false
+      const simulated = SimDisk.make()
+      const files = withFaults(simulated, (files) => ({
+        writeFileString: (path, content) =>
+          isFull ? refuse("writeFileString")() : files.writeFileString(path, content)
+      }))
+      yield* inFile(files, ({ saveOrTell }) =>
+        Effect.gen(function* () {
+          const saved = (values: ReadonlyArray<string>, full: boolean) =>
+            Effect.gen(function* () {
+              isFull = full
+              let isSaved: boolean | undefined
+              const lines = yield* linesOf(Effect.map(saveOrTell(values), (result) => (isSaved = result)))
+              return [isSaved, lines, simulated.files.get("/cache/network/list")]
+            })
+          const warning = "Warn: the list cannot be written; it is tried again"
+          assert.deepStrictEqual(yield* saved(["a"], false), [true, [], "a"])
+          assert.deepStrictEqual(yield* saved(["b"], true), [false, [warning], "a"])
+          assert.deepStrictEqual(yield* saved(["c"], true), [false, [], "a"])
+          assert.deepStrictEqual(yield* saved(["d", "e", "f", "g"], false), [
+            true,
+            ["Info: the list can be written again"],
+            "d\ne\nf"
+          ])
+          assert.deepStrictEqual(yield* saved(["h"], false), [true, [], "h"])
+          assert.deepStrictEqual(yield* saved(["i"], true), [false, [warning], "h"])
+          assert.deepStrictEqual([...simulated.files.keys()], ["/cache/network/list"])
+        })
+      )
+      const failures = (yield* Metric.snapshot).filter(({ id }) => id === "network_effect.files.failed_writes")
+      assert.deepStrictEqual(
+        failures.map(({ attributes, state }) => [attributes, "count" in state && state.count]),
+        [[{ file: "list" }, 3]]
+      )
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })
 
