@@ -31,7 +31,8 @@ export const operators: Readonly<Record<string, string>> = {
   AssignmentOperator: "`+=` is `-=`, and so on",
   UnaryOperator: "`-x` is `x`",
   CallDropped: "a statement that stands for its effect (`f()`, `yield* f`, `a = b`, `a++`) is left out",
-  OrderSwapped: "two such statements that follow each other change places",
+  OrderSwapped:
+    "two such statements that follow each other change places, unless each sets what the other does not name",
   BlockStatement: "a block is empty",
   ArrayDeclaration: "an array is empty",
   MethodExpression: "`min` is `max`, `some` is `every`; `filter`, `slice`, `toSorted` and `toReversed` are left out"
@@ -80,6 +81,48 @@ const isForItsEffect = (node: Node): boolean => {
     ["CallExpression", "YieldExpression", "AssignmentExpression", "UpdateExpression"].includes(expression.type) &&
     nodeOf(expression["callee"])?.type !== "Super"
   )
+}
+
+/** What it has no effect to read: names, fields and literals, and what is computed of them. */
+const plain = new Set([
+  "ArrayExpression",
+  "BinaryExpression",
+  "ChainExpression",
+  "ConditionalExpression",
+  "Identifier",
+  "Literal",
+  "LogicalExpression",
+  "MemberExpression",
+  "PrivateIdentifier",
+  "ThisExpression",
+  "UnaryExpression"
+])
+/** Functions of their arguments alone. */
+const pure = /^(?:Duration\.to\w+|Math\.\w+|BigInt|new (?:Map|Set)(?:<.*>)?)\(/s
+
+const isPlain = (node: Node, text: string): boolean =>
+  (plain.has(node.type) || pure.test(text.slice(node.start, node.end))) &&
+  Object.values(node).every((value) =>
+    nodesOf(value).every((child) => child.type.startsWith("TS") || isPlain(child, text))
+  )
+
+/** What a statement sets that does nothing else, as whoever reads it names it; `undefined` of any other statement. */
+const setBy = (statement: Node, text: string): RegExp | undefined => {
+  const expression = nodeOf(statement["expression"])
+  const [left, right] = [nodeOf(expression?.["left"]), nodeOf(expression?.["right"])]
+  if (expression?.type !== "AssignmentExpression" || left === undefined || right === undefined) return undefined
+  if (!isPlain(left, text) || !isPlain(right, text)) return undefined
+  const name = /\w+$/.exec(text.slice(left.start, left.end))?.[0]
+  if (name === undefined) return undefined
+  // A field of whatever it is, or a variable.
+  return new RegExp(left.type === "MemberExpression" ? `\\.#?${name}\\b` : `(?<![.#\\w])${name}\\b`)
+}
+
+/** Whether each sets what the other does not name: then nobody sees which came first. */
+const areIndependent = (first: Node, second: Node, text: string): boolean => {
+  const [a, b] = [setBy(first, text), setBy(second, text)]
+  const names = (set: RegExp | undefined, node: Node) => set?.test(text.slice(node.start, node.end)) !== false
+  return !names(a, second) && !names(b, first)
 }
 
 const others: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -208,6 +251,7 @@ const changesAt = (node: Node, text: string): ReadonlyArray<Made> => {
       const swaps = body.flatMap((statement, i): ReadonlyArray<Made> => {
         const next = body[i + 1]
         if (next === undefined || !isForItsEffect(statement) || !isForItsEffect(next)) return []
+        if (areIndependent(statement, next, text)) return []
         const [first, second] = [code(statement), code(next)]
         const between = text.slice(statement.end, next.start)
         const replacement = `{${second};${between}${first}}`

@@ -561,6 +561,27 @@ describe("places", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("of connections are not taken by who connected to us, whatever it answers (E1)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tell([host(1, 2)], host(200))
+      yield* book.record({
+        _tag: "UpdateConnected",
+        address: address(host(1, 1)),
+        services: 1n,
+        isInbound: true,
+        userAgent: "/x/",
+        negotiatedVersion: 170_190
+      })
+      assert.isUndefined((yield* why(host(1, 1))).table)
+      yield* TestClock.adjust("6 seconds")
+      yield* answers(host(1, 1))
+      assert.isTrue(yield* book.hasRoom(address(host(1, 9))))
+      assert.isEmpty(yield* book.anchors)
+      assert.strictEqual(yield* take, host(1, 2))
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("of connections are not taken by a feeler", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook

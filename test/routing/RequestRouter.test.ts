@@ -9,11 +9,14 @@ import { Clock, Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { BanList } from "../../src/addresses/BanList.ts"
 import { mainnet } from "../../src/chain/ChainParams.ts"
+import { isWitnessed } from "../../src/chain/Hash.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { NotFoundRegistry, PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ConnectionClosed, ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
 import type { BlockDownload, Request, Response } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
+import type { InventoryItem } from "../../src/wire/Message.ts"
+import { txId, wtxId } from "../peer/items.ts"
 import { type Asked, fakePeer, type FakePeer } from "../support/fakePeer.ts"
 import { naiveOutcome } from "../support/naiveRouting.ts"
 import { block, blockHash, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
@@ -99,6 +102,25 @@ describe("a single block or transaction", () => {
       assert.deepStrictEqual(
         peers.filter((peer) => peer.asked.length === 1).map(({ id }) => id),
         [_.advertiser]
+      )
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("goes to who has the transaction, among those that its caller does not exclude", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const peers = [yield* join(1, { places: 99 }), yield* join(2, { places: 99 }), yield* join(3, { places: 99 })]
+      const registry = yield* InventoryRegistry
+      for (let n = 0; n < 16; n++) {
+        for (const id of [txId(n), wtxId(n)]) {
+          const item: InventoryItem = isWitnessed(id) ? { _tag: "Wtx", id } : { _tag: "Tx", id }
+          for (const peer of [1, 2]) yield* registry.register(peer, "available", [item])
+          yield* start(peerSet.request({ _tag: "TransactionsById", ids: new Set([id]) }, { exclude: new Set([1]) }))
+        }
+      }
+      assert.deepStrictEqual(
+        peers.map(({ asked }) => asked.length),
+        [0, 32, 0]
       )
     }).pipe(Effect.provide(world()))
   )
