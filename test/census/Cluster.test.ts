@@ -136,7 +136,7 @@ describe.skipIf(postgres === undefined)("a census by two machines", () => {
           assert.deepStrictEqual([run?.ending, run?.known], ["Exhausted", addresses.length])
         }).pipe(Effect.provide(layerSql(store)))
       }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
-    180_000
+    300_000
   )
 })
 
@@ -193,7 +193,7 @@ describe.skipIf(postgres === undefined)("a database that goes away and comes bac
             ["Exhausted"]
           )
         }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
-      180_000
+      300_000
     )
   }
 })

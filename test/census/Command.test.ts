@@ -150,7 +150,7 @@ describe.concurrent("network-effect census", () => {
         assert.strictEqual(noMap.code, 1)
         assert.match(noMap.errors.join(), /whole\.sqlite is not a map of autonomous systems .*: see --asmap\.$/)
       }).pipe(Effect.scoped),
-    180_000
+    300_000
   )
 })
 
@@ -179,7 +179,7 @@ describe.concurrent("network-effect census watch", () => {
         )
         assert.deepStrictEqual([unknown.code, JSON.parse(unknown.output).verdict], [4, "Unknown"])
       }).pipe(Effect.scoped),
-    180_000
+    300_000
   )
 })
 
@@ -231,7 +231,7 @@ describe.concurrent("network-effect census run --listen", () => {
         assert.match(output, /^reachable nodes: 0 /m)
         assert.match(output, /^came to us: 1 nodes, of which 1 cannot be dialled$/m)
       }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
-    60_000
+    300_000
   )
 })
 

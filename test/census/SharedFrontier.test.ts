@@ -514,7 +514,7 @@ const races = (client: Layer.Layer<SqlClient.SqlClient, unknown>) => {
           yield* Deferred.await(isHeld)
           yield* Effect.timeout(frontier.tend(id), "25 seconds")
         }).pipe(Effect.scoped, Effect.provide(layer)),
-      60_000
+      300_000
     )
 
     it.live("begin another run when the one that was to be joined ends in that moment", () =>

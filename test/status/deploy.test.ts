@@ -130,7 +130,7 @@ describe("the files for an operator", () => {
         assert.match(metrics, /^process_resident_memory_bytes [1-9]/m)
         assert.match(metrics, /^nodejs_eventloop_lag_max_seconds \d/m)
       }).pipe(Effect.scoped),
-    60_000
+    300_000
   )
 
   it("show agents in four classes, whatever ten thousand of them say", () => {
