@@ -12,6 +12,7 @@
  */
 import {
   Cause,
+  Clock,
   Context,
   Data,
   Deferred,
@@ -33,10 +34,12 @@ import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
 import * as Monotonic from "../Monotonic.ts"
+import * as Alarms from "../peer/Alarms.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, HandshakeError, HandshakeTimeout } from "../peer/Handshake.ts"
 import { codeOf, type Peer } from "../peer/Peer.ts"
+import * as TimeLimit from "../peer/TimeLimit.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { type DialError, OutboundTransport } from "../transport/Transport.ts"
@@ -157,6 +160,8 @@ export class Connector extends Context.Service<
       const tasks = yield* BackgroundTasks
 
       const connections = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
+      const sleepers = yield* Alarms.sleepers.pipe(Scope.provide(tasks.scope))
+      const limit = new TimeLimit.Shared(sleepers, yield* Clock.Clock, { duration: policy.handshakeTimeout })
       // A defect in a connection is ours and must not go unnoticed.
       yield* tasks.run("outbound connections", Effect.andThen(FiberSet.join(connections), Effect.never))
       const takeTurn = yield* makePace(policy.dialInterval)
@@ -206,14 +211,13 @@ export class Connector extends Context.Service<
             return handshake.run(stream, through, admission.hostFor(through))
           }),
           // One budget for both, so a slow connect leaves less for the handshake.
-          Effect.timeoutOrElse({
-            duration: policy.handshakeTimeout,
-            orElse: () =>
+          (attempt) =>
+            limit.within(attempt, () =>
               Effect.andThen(
                 ConnectionMetrics.ended(chain, connected, ConnectionMetrics.timedOut("outbound")),
                 Effect.fail(new HandshakeError({ reason: new HandshakeTimeout() }))
               )
-          }),
+            ),
           Effect.tapErrorTag("HandshakeError", ({ reason }) =>
             // Whoever echoes our nonce may be lying, but only about the address we dialled.
             reason._tag === "RemoteNonceReuse" ? book.markOwn(address) : Effect.void

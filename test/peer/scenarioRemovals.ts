@@ -153,7 +153,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       "if (theirs.version < minimumVersion) return $ERROR; if (isOurNonce) return new RemoteNonceReuse()"
     )
   ),
-  ...removed("peer/Handshake", "peer 77", edit(metrics, 'return yield* versionOutcome("canceled")', "return")),
+  ...removed("peer/Handshake", "peer 77", edit(metrics, 'return versionOutcome("canceled")', "return")),
   ...removed("peer/Handshake", "peer 78", edit("peer/MessageStream", "this.#decoder.setMaxBodyBytes(maxBodyBytes)")),
 
   // -- heartbeats and ends
@@ -228,7 +228,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       'return { stage: "version", outcome: "timeout" }'
     )
   ),
-  ...removed("peer/ConnectionMetrics", "peer 55", edit(metrics, 'return yield* versionOutcome("canceled")', "return")),
+  ...removed("peer/ConnectionMetrics", "peer 55", edit(metrics, 'return versionOutcome("canceled")', "return")),
   ...removed(
     "peer/PeerMetrics",
     "peer 80",
