@@ -86,6 +86,8 @@ describe("a map of autonomous systems", () => {
       [new Uint8Array([...published, 0]), "something follows its end"],
       [new Uint8Array([...halves.subarray(0, -1), halves.at(-1)! | 0x80]), "something follows its end"],
       [program(jump(18), answer(7), answer(9)), "a part of it is never reached"],
+      [program(jump(25), answer(7)), "a jump leads behind its end"],
+      [program(jump(24), answer(7)), "a part of it is never reached"],
       [program(jump(40), jump(40), answer(1), answer(2), answer(3)), "two jumps cross"],
       [program(fallback(1), fallback(2), answer(3)), "a default follows a default"],
       [program(fallback(1), answer(3)), "an answer follows a default"],
