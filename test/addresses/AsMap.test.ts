@@ -104,7 +104,9 @@ describe("a map of autonomous systems", () => {
       [program("111 0 0000"), "it ends within a number"],
       [program("110 10 00", "1"), "it ends within an instruction"],
       [program("0 0000"), "it ends within a number"],
-      [new Uint8Array(AsMap.maxFileBytes + 1), `it has more than ${AsMap.maxFileBytes} bytes`]
+      // 8 MiB, as there.
+      [new Uint8Array(8_388_609), "it has more than 8388608 bytes"],
+      [new Uint8Array(8_388_608), "something follows its end"]
     ]
     for (const [bytes, reason] of cases) assert.strictEqual(faultOf(bytes), reason, reason)
   })

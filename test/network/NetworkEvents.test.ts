@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Latch, Layer, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { BlockHash, TransactionId } from "../../src/chain/Hash.ts"
-import { NetworkEvent, NetworkEvents, replayedEvents } from "../../src/network/NetworkEvents.ts"
+import { NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
 import { hash, transaction } from "../peer/items.ts"
 
@@ -12,8 +12,7 @@ describe("NetworkEvents", () => {
   it.effect("tells a new reader the latest events first", () =>
     Effect.gen(function* () {
       const events = yield* NetworkEvents
-      for (let count = 1; count <= replayedEvents + 8; count++)
-        yield* events.publish({ _tag: "InitialPeersFound", count })
+      for (let count = 1; count <= 32 + 8; count++) yield* events.publish({ _tag: "InitialPeersFound", count })
       const first = yield* events.stream.pipe(Stream.take(1), Stream.runCollect)
       assert.deepStrictEqual(first, [{ _tag: "InitialPeersFound", at: 0, count: 9 }])
     }).pipe(Effect.provide(NetworkEvents.layer))
