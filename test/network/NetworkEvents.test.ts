@@ -5,6 +5,7 @@ import type { BlockHash, TransactionId } from "../../src/chain/Hash.ts"
 import { NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
 import { hash, transaction } from "../peer/items.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 
 const tooSlow = Layer.succeed(Policy, { ...defaults, eventBuffer: 64 })
 
@@ -90,7 +91,8 @@ describe("NetworkEvents", () => {
         "lost 1",
         "InventoryAdvertised"
       ])
-    }).pipe(Effect.provide(NetworkEvents.layer))
+      assert.deepStrictEqual(yield* seriesOf("network_effect.events.omitted"), { "": 50 })
+    }).pipe(Effect.provide(NetworkEvents.layer), withMetrics)
   )
 
   it("of another process are refused when an id is none", () => {
