@@ -86,6 +86,8 @@ describe("a map of autonomous systems", () => {
       [new Uint8Array([...published, 0]), "something follows its end"],
       [new Uint8Array([...halves.subarray(0, -1), halves.at(-1)! | 0x80]), "something follows its end"],
       [program(jump(18), answer(7), answer(9)), "a part of it is never reached"],
+      [program(jump(25), answer(7)), "a jump leads behind its end"],
+      [program(jump(24), answer(7)), "a part of it is never reached"],
       [program(jump(40), jump(40), answer(1), answer(2), answer(3)), "two jumps cross"],
       [program(fallback(1), fallback(2), answer(3)), "a default follows a default"],
       [program(fallback(1), answer(3)), "an answer follows a default"],
@@ -102,7 +104,9 @@ describe("a map of autonomous systems", () => {
       [program("111 0 0000"), "it ends within a number"],
       [program("110 10 00", "1"), "it ends within an instruction"],
       [program("0 0000"), "it ends within a number"],
-      [new Uint8Array(AsMap.maxFileBytes + 1), `it has more than ${AsMap.maxFileBytes} bytes`]
+      // 8 MiB, as there.
+      [new Uint8Array(8_388_609), "it has more than 8388608 bytes"],
+      [new Uint8Array(8_388_608), "something follows its end"]
     ]
     for (const [bytes, reason] of cases) assert.strictEqual(faultOf(bytes), reason, reason)
   })

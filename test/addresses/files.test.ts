@@ -17,6 +17,7 @@ import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SimDisk from "../../src/simulation/SimDisk.ts"
 import { address, bookWorld } from "../support/bookWorld.ts"
 import { linesOf } from "../support/logs.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 import { elapse } from "../support/time.ts"
 
 const root = mkdtempSync(join(tmpdir(), "network-effect-"))
@@ -178,6 +179,23 @@ describe("the peer cache", () => {
         assert.isFalse(yield* (yield* PeerCache).writeOnce)
       }).pipe(Effect.provide(withCache(blocked)), quietly)
     })
+  )
+
+  it.effect("is counted: what was read of it, and what is written", () =>
+    Effect.gen(function* () {
+      const simulated = SimDisk.make()
+      yield* holding(simulated, "/cache/network/mainnet.peers", "10.0.0.8:8233\n10.0.0.9:8233\nnonsense")
+      yield* Effect.gen(function* () {
+        const cache = yield* PeerCache
+        yield* cache.load
+        assert.isFalse(yield* cache.writeOnce)
+        yield* know(3)
+        assert.isTrue(yield* cache.writeOnce)
+      }).pipe(Effect.provide(simulatedCache(simulated.layer)), quietly)
+      const labels = "cache=/cache/network/mainnet.peers network=mainnet"
+      assert.deepStrictEqual(yield* seriesOf("zcash.net.peers.initial"), { [labels]: 2 })
+      assert.deepStrictEqual(yield* seriesOf("zcash.net.peers.cache"), { [labels]: 3 })
+    }).pipe(withMetrics)
   )
 
   it.effect("is not touched when the disk is full", () =>

@@ -15,6 +15,7 @@ import { DialError, StreamClosed } from "../../src/transport/Transport.ts"
 import { BadChecksum, Truncated } from "../../src/wire/Frame.ts"
 import { WireEof } from "../../src/wire/Message.ts"
 import { bob } from "../support/addresses.ts"
+import { seriesOf as values, withMetrics } from "../support/metrics.ts"
 import { bobsVersion, pass, world } from "./rig.ts"
 
 const { handshake, implementationOf, outcomeOf } = ConnectionMetrics
@@ -141,6 +142,23 @@ describe("counting a handshake", () => {
           { ...labels, stage: "handshake", outcome: "success", count: 1 }
         ])
       }).pipe(Effect.provide(world))
+  )
+
+  it.effect("shows the version of whoever was accepted last, and of whoever was too old last", () =>
+    Effect.gen(function* () {
+      const count = yield* handshake(mainnet, outbound)
+      for (const version of [170_190, 170_160]) yield* count.accepted(version, 170_160, 170_150)
+      for (const version of [170_149, 170_002]) {
+        yield* count.decided(Exit.fail(new ObsoleteVersion({ version, minimumVersion: 170_150 })))
+      }
+      assert.deepStrictEqual(yield* values("zcash.net.peers.version.connected"), { "": 170_160 })
+      assert.deepStrictEqual(yield* values("zcash.net.peers.version.obsolete"), { "": 170_002 })
+      assert.deepStrictEqual(yield* values("zcash.net.peers.obsolete"), {
+        // A version that no upgrade has.
+        "min_version=170150 remote_version=other": 1,
+        "min_version=170150 remote_version=170002": 1
+      })
+    }).pipe(Effect.provide(world), withMetrics)
   )
 
   it.effect("says nothing of a version that never came", () =>

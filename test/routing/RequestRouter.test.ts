@@ -18,6 +18,7 @@ import { defaults } from "../../src/Policy.ts"
 import type { InventoryItem } from "../../src/wire/Message.ts"
 import { txId, wtxId } from "../peer/items.ts"
 import { type Asked, fakePeer, type FakePeer } from "../support/fakePeer.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 import { naiveOutcome } from "../support/naiveRouting.ts"
 import { block, blockHash, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
 
@@ -812,6 +813,83 @@ describe("a find request", () => {
       yield* next([slow, again])
       assert.deepStrictEqual(answered.slice(10), [2, 3])
     }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("what the routing of requests counts", () => {
+  type Counted = [Record<string, number>, Record<string, number>]
+
+  const finds = Effect.all([seriesOf("zcash.net.peer_set.find_queued"), seriesOf("zcash.net.peer_set.find_fallback")])
+  /** Finds that waited, and those given to peers that do not serve: nobody serves, too many waited, or one for too long. */
+  const found = (queued: number, alone: number, full: number, expired: number): Counted => [
+    { "network=mainnet": queued },
+    {
+      "network=mainnet reason=no_serving_peer": alone,
+      "network=mainnet reason=queue_full": full,
+      "network=mainnet reason=expired": expired
+    }
+  ]
+
+  it.effect("is each find that waited, and each that went to a peer that does not serve, by why", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* finds, found(0, 0, 0, 0))
+      const n = yield* join(2, { serving: false, places: 99 })
+      yield* ask(find)
+      assert.deepStrictEqual(yield* finds, found(0, 1, 0, 0))
+      const s = yield* sam
+      yield* ask(find)
+      assert.deepStrictEqual(yield* finds, found(0, 1, 0, 0))
+      yield* ask(find)
+      for (let i = 0; i < 16; i++) yield* ask(find)
+      assert.deepStrictEqual([s.queued(), yield* finds], [2, found(16, 1, 0, 0)])
+      yield* ask(find)
+      assert.deepStrictEqual(yield* finds, found(16, 1, 1, 0))
+      // One more goes to the peer that serves, and is no fallback.
+      s.take()
+      assert.deepStrictEqual([s.queued(), yield* finds], [2, found(16, 1, 1, 0)])
+      yield* TestClock.adjust(justAfter)
+      assert.deepStrictEqual(yield* finds, found(16, 1, 1, 15))
+      assert.lengthOf(n.asked, 17)
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("is each block that waited, and each item that nobody was asked for, at once or after a wait", () =>
+    Effect.gen(function* () {
+      const blocks = Effect.all([
+        seriesOf("zcash.net.peer_set.inventory_queued"),
+        seriesOf("zcash.net.peer_set.inventory_refusal")
+      ])
+      const counted = (queued: number, instant: number, waited: number): Counted => [
+        { "network=mainnet": queued },
+        { "kind=instant network=mainnet": instant, "kind=waited network=mainnet": waited }
+      ]
+      const [s] = [yield* sam, yield* nina]
+      assert.deepStrictEqual(yield* blocks, counted(0, 0, 0))
+      yield* fill(s)
+      yield* ask(block(2))
+      yield* ask(block(3))
+      assert.deepStrictEqual(yield* blocks, counted(2, 0, 0))
+      for (const id of [1, 2]) yield* lacks(id, 4)
+      yield* ask(block(4))
+      assert.deepStrictEqual(yield* blocks, counted(2, 1, 0))
+      yield* TestClock.adjust(justAfter)
+      assert.deepStrictEqual(yield* blocks, counted(2, 1, 2))
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("is who is connected, and of these who can be asked", () =>
+    Effect.gen(function* () {
+      const peers = Effect.map(
+        Effect.forEach(["zcash.net.peers", "pool.num_ready", "pool.num_unready"], seriesOf),
+        (all) => all.map((series) => series["network=mainnet"])
+      )
+      const [s] = [yield* sam, yield* nina]
+      assert.deepStrictEqual(yield* peers, [2, 2, 0])
+      yield* fill(s)
+      assert.deepStrictEqual(yield* peers, [2, 1, 1])
+      yield* s.close(new ConnectionClosed())
+      assert.deepStrictEqual(yield* peers, [1, 1, 0])
+    }).pipe(Effect.provide(world()), withMetrics)
   )
 })
 
