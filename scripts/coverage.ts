@@ -39,7 +39,8 @@ if (from === undefined) {
   const { status } = spawnSync(
     "vitest",
     ["run", "--config", "test/vitest.config.ts", "--coverage", ...include, ...reporters],
-    { cwd: root, stdio: "inherit" }
+    // What the server is asked by a page in a browser counts.
+    { cwd: root, stdio: "inherit", env: { ...process.env, NETWORK_EFFECT_BROWSER: "1" } }
   )
   if (status !== 0) fail("a test failed, so the map would lack what it comes by")
 }
