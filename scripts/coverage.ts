@@ -42,7 +42,8 @@ if (from === undefined) {
   const { status } = spawnSync(
     "vitest",
     ["run", "--config", "test/vitest.config.ts", "--coverage", "--coverage.reportOnFailure", ...include, ...reporters],
-    { cwd: root, stdio: "inherit" }
+    // What the server is asked by a page in a browser counts.
+    { cwd: root, stdio: "inherit", env: { ...process.env, NETWORK_EFFECT_BROWSER: "1" } }
   )
   failed = status !== 0
 }

@@ -148,7 +148,7 @@ const release = (isDry: boolean): void => {
     origin
   })
   if (problems.length > 0) throw new Error(`not ready to be released:\n- ${problems.join("\n- ")}`)
-  run("npm", ["test"])
+  run("npm", ["test"], { NETWORK_EFFECT_BROWSER: "1", NETWORK_EFFECT_LONG: "1", NETWORK_EFFECT_PROMETHEUS: "1" })
   run("npx", ["vitest", "run", "--config", "test/vitest.config.ts", "test/package"], { NETWORK_EFFECT_PACK: "1" })
   if (isDry) return console.log(`${manifest.version} is ready: nothing was tagged or published`)
   const file = `network-effect-${manifest.version}.tgz`

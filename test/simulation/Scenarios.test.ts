@@ -4,14 +4,17 @@ import { Simulated } from "network-effect/layers"
 import { type Scenario, scenarios, Simulation } from "network-effect/simulation"
 import { isLong } from "../support/long.ts"
 
-/** Those of which the full hour, or the full crowd, takes several seconds; its first part is enough but in `.ci/run`. */
+/** Those of which the full hour, or the full crowd, takes longer than half a second; a part of it is enough but in `.ci/run`. */
 const smaller: Readonly<Record<string, Partial<Scenario["size"]>>> = {
-  bootstrap: { nodes: 14, hours: 0.25 },
+  bootstrap: { nodes: 8, hours: 0.25 },
   "byzantine-third": { nodes: 9 },
-  churn: { nodes: 12, hours: 0.2 },
-  "clock-jumps": { hours: 0.25 },
-  "crash-and-restart": { hours: 0.5 },
-  eclipse: { hours: 0.15 }
+  churn: { nodes: 8, hours: 0.1 },
+  "clock-jumps": { nodes: 6, hours: 0.25 },
+  "crash-and-restart": { nodes: 6, hours: 0.25 },
+  crowd: { nodes: 10, hours: 0.2 },
+  eclipse: { nodes: 8, hours: 0.15 },
+  partition: { nodes: 8 },
+  "seed-dies": { nodes: 6 }
 }
 
 /** A seed that draws a world of a second, where the first one takes many; `Outage.test.ts` has more of them. */

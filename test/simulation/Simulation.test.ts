@@ -18,7 +18,7 @@ const run = (name: string, seed: number, size?: { readonly nodes?: number; reado
   Simulation.run({ scenario: scenarioNamed(name), seed, size, node: Simulated.worldNode })
 
 describe("a world", () => {
-  const nodes = isLong ? 200 : 50
+  const nodes = isLong ? 200 : 24
   it(
     `of ${nodes} nodes is the same in two runs of one seed, and another with another seed`,
     { timeout: 600_000 },
@@ -35,8 +35,8 @@ describe("a world", () => {
 
   it.effect("is the same under a TestClock", () =>
     Effect.gen(function* () {
-      const minutes = 3
-      /** Twelve nodes, for three minutes. */
+      const minutes = isLong ? 3 : 1
+      /** Twelve nodes, for so long. */
       const program = Effect.gen(function* () {
         const world = yield* World.make({ seed: 9, node: Simulated.worldNode })
         for (let index = 1; index <= 12; index++) {

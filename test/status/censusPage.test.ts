@@ -10,11 +10,10 @@ import { SqliteClient, StatusServer } from "network-effect/layers"
 import type { BrowserContext, Page } from "playwright-core"
 import { CensusStore, CensusStoreError } from "../../src/census/CensusStore.ts"
 import { StatusListening, StatusNeedsToken } from "../../src/status/StatusAddress.ts"
-import { executablePath, open, violations } from "../support/browser.ts"
+import { open, violations, whyNoBrowser } from "../support/browser.ts"
 import { addressOf, fill, firstRunAt } from "../support/censusHistory.ts"
 
-const hasBrowser = executablePath !== undefined
-if (!hasBrowser) console.log("the page of a census is not tested: there is no Chromium; name one with CHROMIUM")
+if (whyNoBrowser !== undefined) console.log(`the page of a census is not tested: ${whyNoBrowser}`)
 
 const at = PeerSocketAddress.fromStringUnsafe
 const local = at("127.0.0.1:0")
@@ -181,7 +180,7 @@ describe("the server of a census", () => {
 })
 
 // A story on one page: each test goes on from where the one before has left it, in whatever order others run.
-describe.skipIf(!hasBrowser)("the page of a census", { shuffle: false }, () => {
+describe.skipIf(whyNoBrowser !== undefined)("the page of a census", { shuffle: false }, () => {
   const scope = Effect.runSync(Scope.make())
   const serverScope = Effect.runSync(Scope.make())
   let browser: BrowserContext

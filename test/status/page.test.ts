@@ -3,15 +3,14 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Layer, Scope } from "effect"
 import type { BrowserContext, Page } from "playwright-core"
-import { executablePath, open, violations } from "../support/browser.ts"
+import { open, violations, whyNoBrowser } from "../support/browser.ts"
 import { listenAddress, node, withStatus } from "../support/statusWorld.ts"
 
-const hasBrowser = executablePath !== undefined
-if (!hasBrowser) console.log("the status page is not tested: there is no Chromium; name one with CHROMIUM")
+if (whyNoBrowser !== undefined) console.log(`the status page is not tested: ${whyNoBrowser}`)
 
 const alice = "127.0.10.1"
 // A story on one page: each test goes on from where the one before has left it, in whatever order others run.
-describe.skipIf(!hasBrowser)("the status page", { shuffle: false }, () => {
+describe.skipIf(whyNoBrowser !== undefined)("the status page", { shuffle: false }, () => {
   const scope = Effect.runSync(Scope.make())
   const scopes = new Map<string, Scope.Closeable>()
   const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Scope.provide(effect, scope))

@@ -5,10 +5,9 @@ import { createServer, type ServerResponse } from "node:http"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import type { BrowserContext, Page } from "playwright-core"
 import { assemble } from "../../src/status/PageFiles.ts"
-import { executablePath, open } from "../support/browser.ts"
+import { open, whyNoBrowser } from "../support/browser.ts"
 
-const hasBrowser = executablePath !== undefined
-if (!hasBrowser) console.log("the page is not tested alone: there is no Chromium; name one with CHROMIUM")
+if (whyNoBrowser !== undefined) console.log(`the page is not tested alone: ${whyNoBrowser}`)
 
 const folder = new URL("../../src/status/page/", import.meta.url)
 const { html } = assemble("node.html", (name) => readFileSync(new URL(name, folder), "utf8"))
@@ -57,7 +56,7 @@ const snapshot = (process: string, events: ReadonlyArray<unknown> = []) => ({
   events
 })
 
-describe.skipIf(!hasBrowser)("the page alone", { shuffle: false }, () => {
+describe.skipIf(whyNoBrowser !== undefined)("the page alone", { shuffle: false }, () => {
   let browser: BrowserContext
   let closeBrowser: () => Promise<void> = () => Promise.resolve()
   let page: Page

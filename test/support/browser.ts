@@ -1,4 +1,4 @@
-/** A headless Chromium, or the reason why there is none. */
+/** A headless Chromium where `NETWORK_EFFECT_BROWSER` is set, as `.ci/run` does, or the reason why there is none. */
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -6,12 +6,20 @@ import axe from "axe-core"
 import { type BrowserContext, chromium, type Page } from "playwright-core"
 
 /** `CHROMIUM` names one; else Debian's, or whatever a machine usually calls it. */
-export const executablePath = [
+const executablePath = [
   process.env["CHROMIUM"],
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome"
 ].find((path) => path !== undefined && existsSync(path))
+
+/** Why no test opens it; `undefined` where they do. */
+export const whyNoBrowser =
+  process.env["NETWORK_EFFECT_BROWSER"] === undefined
+    ? "NETWORK_EFFECT_BROWSER is not set"
+    : executablePath === undefined
+      ? "there is no Chromium; name one with CHROMIUM"
+      : undefined
 
 /** Quiet: it asks nobody but the pages it is shown. */
 const flags = [
