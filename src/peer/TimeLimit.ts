@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type Clock, Duration, Effect, Fiber } from "effect"
+import { type Clock, type Context, Duration, Effect, Fiber } from "effect"
 import type { Sleepers } from "./Alarms.ts"
 
 /** What `effect` ends with, or `orElse` if that is not within `limit`; then `effect` is interrupted first. It starts at once. */
@@ -52,32 +52,30 @@ export class Shared {
     effect: Effect.Effect<A, E, R>,
     orElse: () => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A | B, E | E2, R | R2> {
-    return Effect.flatMap(
-      Effect.forkChild(effect, { startImmediately: true }),
-      (fiber) => fiber.pollUnsafe() ?? this.#late(fiber, orElse)
+    return Effect.contextWith((context: Context.Context<R>) =>
+      Effect.callback<A | B, E | E2, R2>((resume) => {
+        // Not as a child: the fiber that waits may live for long, and would keep its list of children.
+        const fiber = Effect.runForkWith(context)(effect)
+        const exit = fiber.pollUnsafe()
+        if (exit !== undefined) return resume(exit)
+        const waiting = this.#begin(() => resume(Effect.flatMap(Fiber.interrupt(fiber), orElse)))
+        fiber.addObserver((exit) => {
+          this.#waiting.delete(waiting)
+          resume(exit)
+        })
+        return Effect.suspend(() => {
+          this.#waiting.delete(waiting)
+          return Fiber.interrupt(fiber)
+        })
+      })
     )
   }
 
-  #late<A, E, B, E2, R2>(
-    fiber: Fiber.Fiber<A, E>,
-    orElse: () => Effect.Effect<B, E2, R2>
-  ): Effect.Effect<A | B, E | E2, R2> {
-    return Effect.callback((resume) => {
-      const waiting: Waiting = {
-        untilNanos: this.#clock.monotonicTimeNanosUnsafe() + this.#limitNanos,
-        isOver: () => resume(Effect.flatMap(Fiber.interrupt(fiber), orElse))
-      }
-      this.#waiting.add(waiting)
-      if (!this.#isSleeping) this.#sleep(this.#limitNanos)
-      fiber.addObserver((exit) => {
-        this.#waiting.delete(waiting)
-        resume(exit)
-      })
-      return Effect.suspend(() => {
-        this.#waiting.delete(waiting)
-        return Fiber.interrupt(fiber)
-      })
-    })
+  #begin(isOver: () => void): Waiting {
+    const waiting = { untilNanos: this.#clock.monotonicTimeNanosUnsafe() + this.#limitNanos, isOver }
+    this.#waiting.add(waiting)
+    if (!this.#isSleeping) this.#sleep(this.#limitNanos)
+    return waiting
   }
 
   #sleep(nanos: bigint): void {
