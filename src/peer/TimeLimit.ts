@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type Clock, type Context, Duration, Effect, Fiber } from "effect"
+import { type Clock, Duration, Effect, Fiber } from "effect"
 import type { Sleepers } from "./Alarms.ts"
 
 /** What `effect` ends with, or `orElse` if that is not within `limit`; then `effect` is interrupted first. It starts at once. */
@@ -52,23 +52,28 @@ export class Shared {
     effect: Effect.Effect<A, E, R>,
     orElse: () => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A | B, E | E2, R | R2> {
-    return Effect.contextWith((context: Context.Context<R>) =>
-      Effect.callback<A | B, E | E2, R2>((resume) => {
-        // Not as a child: the fiber that waits may live for long, and would keep its list of children.
-        const fiber = Effect.runForkWith(context)(effect)
+    return Effect.uninterruptibleMask((restore) =>
+      // Not as a child: whoever waits may live for long, and would keep its list of children.
+      Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
         const exit = fiber.pollUnsafe()
-        if (exit !== undefined) return resume(exit)
-        const waiting = this.#begin(() => resume(Effect.flatMap(Fiber.interrupt(fiber), orElse)))
-        fiber.addObserver((exit) => {
-          this.#waiting.delete(waiting)
-          resume(exit)
-        })
-        return Effect.suspend(() => {
-          this.#waiting.delete(waiting)
-          return Fiber.interrupt(fiber)
-        })
+        if (exit !== undefined) return exit
+        return Effect.onInterrupt(restore(this.#late(fiber, orElse)), () => Fiber.interrupt(fiber))
       })
     )
+  }
+
+  #late<A, E, B, E2, R2>(
+    fiber: Fiber.Fiber<A, E>,
+    orElse: () => Effect.Effect<B, E2, R2>
+  ): Effect.Effect<A | B, E | E2, R2> {
+    return Effect.callback((resume) => {
+      const waiting = this.#begin(() => resume(Effect.flatMap(Fiber.interrupt(fiber), orElse)))
+      fiber.addObserver((exit) => {
+        this.#waiting.delete(waiting)
+        resume(exit)
+      })
+      return Effect.sync(() => this.#waiting.delete(waiting))
+    })
   }
 
   #begin(isOver: () => void): Waiting {
