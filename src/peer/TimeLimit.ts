@@ -52,13 +52,9 @@ export class Shared {
     effect: Effect.Effect<A, E, R>,
     orElse: () => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A | B, E | E2, R | R2> {
-    return Effect.uninterruptibleMask((restore) =>
-      // Not as a child: whoever waits may live for long, and would keep its list of children.
-      Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
-        const exit = fiber.pollUnsafe()
-        if (exit !== undefined) return exit
-        return Effect.onInterrupt(restore(this.#late(fiber, orElse)), () => Fiber.interrupt(fiber))
-      })
+    return Effect.flatMap(
+      Effect.forkChild(effect, { startImmediately: true }),
+      (fiber) => fiber.pollUnsafe() ?? this.#late(fiber, orElse)
     )
   }
 
@@ -72,7 +68,10 @@ export class Shared {
         this.#waiting.delete(waiting)
         resume(exit)
       })
-      return Effect.sync(() => this.#waiting.delete(waiting))
+      return Effect.suspend(() => {
+        this.#waiting.delete(waiting)
+        return Fiber.interrupt(fiber)
+      })
     })
   }
 
