@@ -21,13 +21,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
-import { Context, Deferred, Effect, Exit, Layer, Result } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Layer, Result } from "effect"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { LimitedLog } from "../../src/LimitedLog.ts"
 import * as Alarms from "../../src/peer/Alarms.ts"
 import * as Connection from "../../src/peer/Connection.ts"
+import { Heartbeats } from "../../src/peer/Heartbeat.ts"
 import type { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectionHost, Peer } from "../../src/peer/Peer.ts"
@@ -135,8 +136,12 @@ const inbound: InboundRequests["Service"] = {
 
 const log: LimitedLog = (_kind, line) => line
 
-/** A connection as after a handshake. `sleepers` are those of all of them, as in a node. */
-const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, sleepers: Alarms.Sleepers) {
+/** A connection as after a handshake. `sleepers` and `heartbeats` are those of all of them, as in a node. */
+const connectionWith = Effect.fnUntraced(function* (
+  stream: ByteStream,
+  sleepers: Alarms.Sleepers,
+  heartbeats: Heartbeats
+) {
   const messages = new MessageStream(stream, regtest.magic, defaults, yield* Effect.context<never>())
   messages.agree(ourProtocolVersion)
   return yield* Connection.make({
@@ -163,11 +168,15 @@ const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, sleepers
     policy: defaults,
     nonce: Effect.succeed(1n),
     log,
-    sleepers
+    sleepers,
+    heartbeats
   })
 })
 
-const connecting = Effect.map(Alarms.sleepers, (sleepers) => (stream: ByteStream) => connectionWith(stream, sleepers))
+const connecting = Effect.zipWith(Alarms.sleepers, Clock.Clock, (sleepers, clock) => {
+  const heartbeats = new Heartbeats(sleepers, clock, defaults.pingInterval)
+  return (stream: ByteStream) => connectionWith(stream, sleepers, heartbeats)
+})
 
 const listen = Effect.flatMap(InboundTransport, (transport) =>
   transport.listen(PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"))

@@ -5,8 +5,8 @@
  *      ▲                     ▲                            │
  *      └──────────────────── settled ─────────────────────┘
  *
- * `ConnectionMachine` decides, and says in what order; `ConnectionLoop` does it. While idle a connection has three fibers:
- * the loop, and as its children one that reads up to the next message and the heartbeat.
+ * `ConnectionMachine` decides, and says in what order; `ConnectionLoop` does it. While idle a connection has two fibers:
+ * the loop, and as its child one that reads up to the next message.
  *
  * Source: Zebra peer/client.rs and peer/connection.rs.
  *
@@ -146,7 +146,10 @@ class Connection implements Peers.Peer {
 
   start(scope: Scope.Scope): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
-      const work = this.#loop.spans.connection(this.info.connectedAddress, this.#loop.run(this.#heartbeat))
+      const work = this.#loop.spans.connection(
+        this.info.connectedAddress,
+        this.#loop.run(() => this.#heartbeat)
+      )
       this.#loop.started(yield* Effect.forkIn(work, scope))
       // Added last and so the first to run: whoever waits hears why before anything is taken apart.
       yield* Scope.addFinalizer(
@@ -194,7 +197,7 @@ class Connection implements Peers.Peer {
   }
 
   get #heartbeat(): Effect.Effect<void, Peers.PeerError> {
-    return this.#loop.spans.heartbeat(Heartbeat.run(this.#options.policy.pingInterval, () => this.#exchange))
+    return this.#loop.spans.heartbeat(this.#exchange)
   }
 
   /** One ping and its pong; nothing while there is one. */

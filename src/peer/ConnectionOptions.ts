@@ -9,6 +9,7 @@ import type { Policy } from "../Policy.ts"
 import type { Sleepers } from "./Alarms.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import { ConnectionMachine } from "./ConnectionMachine.ts"
+import type { Heartbeats } from "./Heartbeat.ts"
 import type { InboundRequests } from "./InboundRequests.ts"
 import type { MessageStream } from "./MessageStream.ts"
 import type { ConnectionHost, ConnectionInfo } from "./Peer.ts"
@@ -30,6 +31,8 @@ export interface Options {
   readonly log: LimitedLog
   /** Who sleeps for its time limits: outlives the connection. */
   readonly sleepers: Sleepers
+  /** As long as `sleepers`. */
+  readonly heartbeats: Heartbeats
 }
 
 /** What decides, and who writes down what it decided, if anybody does. */

@@ -44,6 +44,7 @@ import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as Connection from "./Connection.ts"
 import * as ConnectionMetrics from "./ConnectionMetrics.ts"
 import { type Facts, HandshakeMachine, type Refusal } from "./HandshakeMachine.ts"
+import { Heartbeats } from "./Heartbeat.ts"
 import { InboundRequests } from "./InboundRequests.ts"
 import { MessageStream } from "./MessageStream.ts"
 import type { ConnectionClosed, ConnectionHost, Peer, Serialization } from "./Peer.ts"
@@ -139,6 +140,8 @@ function* make() {
   // and a context of its own for each would cost more than the rest of a connection.
   const context = Context.add(yield* Effect.context<never>(), CurrentTask, "connection")
   const sleepers = yield* Effect.provideContext(Alarms.sleepers, context)
+  const clock = Context.get(context, Clock.Clock)
+  const heartbeats = new Heartbeats(sleepers, clock, policy.pingInterval)
   yield* PeerMetrics.initial
 
   const log = LimitedLog.make(policy.statusLogInterval)
@@ -229,9 +232,7 @@ function* make() {
   })
 
   /** The limit of a whole handshake. */
-  const limit = new TimeLimit.Shared(sleepers, Context.get(context, Clock.Clock), {
-    duration: policy.handshakeTimeout
-  })
+  const limit = new TimeLimit.Shared(sleepers, clock, { duration: policy.handshakeTimeout })
   const inTime = <A, E, R>(exchange: Effect.Effect<A, E, R>) =>
     limit.within(exchange, () => Effect.fail(new HandshakeTimeout()))
 
@@ -268,7 +269,8 @@ function* make() {
       policy,
       nonce,
       log,
-      sleepers
+      sleepers,
+      heartbeats
     })
     return yield* Effect.setContext(connection, context)
   })

@@ -63,12 +63,7 @@ export class Shared {
     orElse: () => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A | B, E | E2, R2> {
     return Effect.callback((resume) => {
-      const waiting: Waiting = {
-        untilNanos: this.#clock.monotonicTimeNanosUnsafe() + this.#limitNanos,
-        isOver: () => resume(Effect.flatMap(Fiber.interrupt(fiber), orElse))
-      }
-      this.#waiting.add(waiting)
-      if (!this.#isSleeping) this.#sleep(this.#limitNanos)
+      const waiting = this.#begin(() => resume(Effect.flatMap(Fiber.interrupt(fiber), orElse)))
       fiber.addObserver((exit) => {
         this.#waiting.delete(waiting)
         resume(exit)
@@ -78,6 +73,13 @@ export class Shared {
         return Fiber.interrupt(fiber)
       })
     })
+  }
+
+  #begin(isOver: () => void): Waiting {
+    const waiting = { untilNanos: this.#clock.monotonicTimeNanosUnsafe() + this.#limitNanos, isOver }
+    this.#waiting.add(waiting)
+    if (!this.#isSleeping) this.#sleep(this.#limitNanos)
+    return waiting
   }
 
   #sleep(nanos: bigint): void {

@@ -115,17 +115,19 @@ describe("a time limit that many share", () => {
     assert.strictEqual(runtime.work().timers, 2)
   })
 
-  it.effect("ends what it limits when it is given up itself, and then rings no more", () =>
+  it.effect("ends what it limits before whoever gives it up goes on, and then rings no more", () =>
     Effect.gen(function* () {
       const limited = yield* shared
       let interrupted = 0
       let wasLate = 0
       const work = Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
       const orElse = () => Effect.sync(() => wasLate++)
-      const fiber = yield* Effect.forkChild(limited.within(work, orElse), { startImmediately: true })
+      let seenByCaller: number | undefined
+      const caller = Effect.onExit(limited.within(work, orElse), () => Effect.sync(() => (seenByCaller = interrupted)))
+      const fiber = yield* Effect.forkChild(caller, { startImmediately: true })
       yield* Fiber.interrupt(fiber)
       yield* TestClock.adjust("1 minute")
-      assert.deepStrictEqual({ interrupted, wasLate }, { interrupted: 1, wasLate: 0 })
+      assert.deepStrictEqual({ seenByCaller, interrupted, wasLate }, { seenByCaller: 1, interrupted: 1, wasLate: 0 })
     })
   )
 })

@@ -1,5 +1,5 @@
 /** Alice is us, with one real connection over a simulated network. What Bob says is written out, message by message. */
-import { Cause, Effect, Exit, Fiber, Layer, Metric, Option, Random, Result, Scope } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber, Layer, Metric, Option, Random, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type ChainParamsShape, regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -7,6 +7,7 @@ import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { LimitedLog } from "../../src/LimitedLog.ts"
 import * as Alarms from "../../src/peer/Alarms.ts"
 import * as Connection from "../../src/peer/Connection.ts"
+import { Heartbeats } from "../../src/peer/Heartbeat.ts"
 import type { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectedAddress, ConnectionHost, ConnectionInfo, PeerReport } from "../../src/peer/Peer.ts"
@@ -184,9 +185,12 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
   const log: LimitedLog = options.log ?? ((_kind, line) => line)
   const nonce = Effect.map(Random.nextInt, (n) => BigInt(Math.abs(n)))
   const peer = yield* Scope.provide(
-    Effect.flatMap(Alarms.sleepers, (sleepers) =>
-      Connection.make({ id: options.id ?? 1, info, messages, host, inbound, policy, nonce, log, sleepers })
-    ),
+    Effect.gen(function* () {
+      const sleepers = yield* Alarms.sleepers
+      const heartbeats = new Heartbeats(sleepers, yield* Clock.Clock, policy.pingInterval)
+      const id = options.id ?? 1
+      return yield* Connection.make({ id, info, messages, host, inbound, policy, nonce, log, sleepers, heartbeats })
+    }),
     alicesScope
   )
   return {

@@ -158,7 +158,11 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
 
   // -- heartbeats and ends
   ...removed("peer/Heartbeat", "peer 15", edit(matcher, "Duration.nanos(nowNanos - sentAtNanos)", "Duration.zero")),
-  ...removed("peer/Heartbeat", "peer 71", edit("peer/Heartbeat", "let pause = interval", "let pause = Duration.zero")),
+  ...removed(
+    "peer/Heartbeat",
+    "peer 71",
+    edit("peer/Heartbeat", "Duration.toNanosUnsafe(interval)", "Duration.toNanosUnsafe(interval) / 2n")
+  ),
   ...removed(
     "peer/Readiness",
     "peer 18, peer 19, peer 20, peer 21",
