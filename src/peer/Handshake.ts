@@ -138,6 +138,7 @@ function* make() {
   // and a context of its own for each would cost more than the rest of a connection.
   const context = Context.add(yield* Effect.context<never>(), CurrentTask, "connection")
   const sleepers = yield* Effect.provideContext(Alarms.sleepers, context)
+  const alarmClock = new Alarms.AlarmClock(sleepers, Context.get(context, Clock.Clock), policy.requestTimeout)
   yield* PeerMetrics.initial
 
   const log = LimitedLog.make(policy.statusLogInterval)
@@ -278,7 +279,7 @@ function* make() {
       policy,
       nonce,
       log,
-      sleepers
+      alarmClock
     })
     return yield* Effect.setContext(connection, context)
   })
