@@ -136,12 +136,11 @@ const inbound: InboundRequests["Service"] = {
 
 const log: LimitedLog = (_kind, line) => line
 
-/** A connection as after a handshake. `sleepers` and `heartbeats` are those of all of them, as in a node. */
-const connectionWith = Effect.fnUntraced(function* (
-  stream: ByteStream,
-  sleepers: Alarms.Sleepers,
-  heartbeats: Heartbeats
-) {
+/** What sleeps for all connections, as in a node. */
+type Sleeping = Pick<Parameters<typeof Connection.make>[0], "sleepers" | "heartbeats" | "alarmClock">
+
+/** A connection as after a handshake. */
+const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, sleeping: Sleeping) {
   const messages = new MessageStream(stream, regtest.magic, defaults, yield* Effect.context<never>())
   messages.agree(ourProtocolVersion)
   return yield* Connection.make({
@@ -168,14 +167,14 @@ const connectionWith = Effect.fnUntraced(function* (
     policy: defaults,
     nonce: Effect.succeed(1n),
     log,
-    sleepers,
-    heartbeats
+    ...sleeping
   })
 })
 
 const connecting = Effect.zipWith(Alarms.sleepers, Clock.Clock, (sleepers, clock) => {
+  const alarmClock = new Alarms.AlarmClock(sleepers, clock, defaults.requestTimeout)
   const heartbeats = new Heartbeats(sleepers, clock, defaults.pingInterval)
-  return (stream: ByteStream) => connectionWith(stream, sleepers, heartbeats)
+  return (stream: ByteStream) => connectionWith(stream, { sleepers, heartbeats, alarmClock })
 })
 
 const listen = Effect.flatMap(InboundTransport, (transport) =>

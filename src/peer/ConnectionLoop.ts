@@ -53,7 +53,7 @@ export class ConnectionLoop {
     this.#context = context
     this.#clock = Context.get(context, Clock.Clock)
     this.#record = record
-    this.alarms = new Alarms(options.sleepers, this.#clock, options.policy.requestTimeout)
+    this.alarms = new Alarms(options.alarmClock)
     this.waiters = new Waiters(options.policy, this.now())
   }
 

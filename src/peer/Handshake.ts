@@ -141,6 +141,7 @@ function* make() {
   const context = Context.add(yield* Effect.context<never>(), CurrentTask, "connection")
   const sleepers = yield* Effect.provideContext(Alarms.sleepers, context)
   const clock = Context.get(context, Clock.Clock)
+  const alarmClock = new Alarms.AlarmClock(sleepers, clock, policy.requestTimeout)
   const heartbeats = new Heartbeats(sleepers, clock, policy.pingInterval)
   yield* PeerMetrics.initial
 
@@ -270,7 +271,8 @@ function* make() {
       nonce,
       log,
       sleepers,
-      heartbeats
+      heartbeats,
+      alarmClock
     })
     return yield* Effect.setContext(connection, context)
   })

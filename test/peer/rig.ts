@@ -187,9 +187,12 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
   const peer = yield* Scope.provide(
     Effect.gen(function* () {
       const sleepers = yield* Alarms.sleepers
-      const heartbeats = new Heartbeats(sleepers, yield* Clock.Clock, policy.pingInterval)
+      const clock = yield* Clock.Clock
+      const alarmClock = new Alarms.AlarmClock(sleepers, clock, policy.requestTimeout)
+      const heartbeats = new Heartbeats(sleepers, clock, policy.pingInterval)
       const id = options.id ?? 1
-      return yield* Connection.make({ id, info, messages, host, inbound, policy, nonce, log, sleepers, heartbeats })
+      const sleeping = { sleepers, heartbeats, alarmClock }
+      return yield* Connection.make({ id, info, messages, host, inbound, policy, nonce, log, ...sleeping })
     }),
     alicesScope
   )
