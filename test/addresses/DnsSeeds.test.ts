@@ -261,6 +261,8 @@ describe("seeds", () => {
 
   it("need a host and a port", () => {
     assert.deepStrictEqual(parseSeed("[::1]:8233"), { host: "::1", port: 8233 })
+    for (const port of [1, 65_535]) assert.deepStrictEqual(parseSeed(`a.b:${port}`), { host: "a.b", port })
+    assert.deepStrictEqual(parseSeed("a:1"), { host: "a", port: 1 })
     for (const text of ["a.example", "a.example:", ":1", "a.example:0", "a.example:65536", "a.example:x"]) {
       assert.isUndefined(parseSeed(text), text)
     }
