@@ -1,6 +1,6 @@
 /** `network-effect replay`: what it says of good, bad and strange records, and, as a process, that it stays off the network. */
 import { execFileSync } from "node:child_process"
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Message } from "../../src/wire/Message.ts"
@@ -141,6 +141,47 @@ describe.concurrent("replay", () => {
     const { code, errors } = await said("replay", join(directory, "missing.ndjson"))
     assert.deepStrictEqual(errors, [`network-effect: ${directory}/missing.ndjson: there is no such file.`])
     assert.strictEqual(code, 1)
+  })
+
+  it("says how long a file may be that is searched, and takes none into memory that is longer", async () => {
+    const long = file("long.ndjson", record)
+    // Zeros that are on no disk.
+    truncateSync(long, 256 * 1_048_576 + 1)
+    for (const what of [["--until", "ending"], ["--step"]]) {
+      const { code, errors } = await said("replay", long, ...what)
+      assert.deepStrictEqual(errors, [
+        `network-effect: ${long} is too long to be walked, searched or shrunk: 268435457 bytes, of 268435456 at most.`
+      ])
+      assert.strictEqual(code, 1)
+    }
+  })
+
+  it("says that a folder has none, that a record has no events, and that a property needs one", async () => {
+    const folder = join(directory, "none")
+    mkdirSync(folder)
+    const empty = file("empty.ndjson", "")
+    const bare = file("bare.ndjson", `${record.split("\n")[0]}\n`)
+    for (const [args, sentence] of [
+      [[folder], `${folder} has no records in it.`],
+      [[empty, "--step"], `${empty} is empty.`],
+      [[bare, "--step"], `${bare} has no events.`],
+      [[good, "--shrink"], "--shrink needs to know what to keep: say --until PROPERTY."],
+      [[good, "--step", "--until", "ending:PeerOverloaded"], `${good} never shows ending:PeerOverloaded.`]
+    ] as const) {
+      const { code, errors } = await said("replay", ...args)
+      assert.deepStrictEqual([code, errors], [1, [`network-effect: ${sentence}`]])
+    }
+  })
+
+  it("says of which node of several a connection is, and who began it", async () => {
+    const { recorder, sink } = memoryRecorder()
+    talk(recorder.recording("7")).hears(ping)
+    recorder.stop()
+    const of = file("seventh.ndjson", sink.segments()[0]?.text ?? "")
+    const { code, output } = await said("replay", of)
+    assert.strictEqual(code, 0)
+    assert.match(output, /^connection 1 of node 7, to 198\.51\./)
+    assert.include(output, "it was recorded no longer")
   })
 
   it.each(["shrink", "json"])("walks, or does what --%s says, and not half of both", async (other) => {

@@ -195,6 +195,41 @@ for (const { from, name } of kinds) {
     )
 
     it.live(
+      "that is full takes no more, also after a write was interrupted, and brings all that it took",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs } = yield* Effect.flatMap(pair, ({ open }) => open)
+          // More than the buffers of any system hold, and nobody reads.
+          const writing = yield* Effect.forkScoped(alices.write(Buffer.alloc(12 * 1_048_576, 7)), {
+            startImmediately: true
+          })
+          yield* Fiber.interrupt(writing)
+          const taken = alices.bytesWritten()
+          const next = yield* Effect.forkScoped(alices.write(bytes("the last")), { startImmediately: true })
+          assert.strictEqual(alices.bytesWritten(), taken)
+          const read = yield* readExactly(bobs, taken + 8)
+          yield* Fiber.join(next)
+          assert.strictEqual(text([read.subarray(taken)]), "the last")
+          assert.isTrue(read.subarray(0, taken).equals(Buffer.alloc(taken, 7)))
+        })
+      )
+    )
+
+    it.live(
+      "has one reader: a second one is a bug, and the first goes on",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs } = yield* Effect.flatMap(pair, ({ open }) => open)
+          const first = yield* Effect.forkScoped(bobs.read, { startImmediately: true })
+          const second = yield* Effect.exit(bobs.read)
+          assert.isTrue(Exit.hasDies(second))
+          yield* alices.write(bytes("one"))
+          assert.strictEqual(text([yield* Fiber.join(first)]), "one")
+        })
+      )
+    )
+
+    it.live(
       "is refused where nobody listens",
       run(
         Effect.gen(function* () {
