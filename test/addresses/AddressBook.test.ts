@@ -767,10 +767,8 @@ for (const book of ["reference", "hardened"] as const) {
         yield* ban("192.0.2.1:1")
         yield* next
         yield* ban("192.0.2.2:1")
-        for (let n = 0; n < 19_998; n++) {
-          yield* next
-          yield* ban(`10.0.${n >> 8}.${n & 255}:1`)
-        }
+        yield* next
+        for (let n = 0; n < 19_998; n++) yield* ban(`10.0.${n >> 8}.${n & 255}:1`)
         yield* next
         yield* ban("192.0.2.2:1")
         assert.strictEqual(yield* banned, 20_000)
@@ -790,9 +788,9 @@ for (const book of ["reference", "hardened"] as const) {
       () =>
         Effect.gen(function* () {
           yield* ban("192.0.2.1:1", Duration.days(7))
-          // Of these one a second is let in, so this is what an attacker with as many hosts does within six hours.
+          // One a second is let in, so an attacker with as many hosts needs six hours; which are first is all that counts here.
           for (let n = 0; n < 20_001; n++) {
-            yield* TestClock.adjust("1 second")
+            if (n < 3) yield* TestClock.adjust("1 second")
             yield* ban(`10.0.${n >> 8}.${n & 255}:1`)
           }
           assert.strictEqual(yield* banned, 20_000)

@@ -5,7 +5,7 @@ import * as net from "node:net"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { isLong } from "../support/long.ts"
-import { isListening, makeHome, outcomeOf, type Run, runOf, startIn, until } from "../support/process.ts"
+import { compiled, isListening, makeHome, outcomeOf, type Run, runOf, startIn, until } from "../support/process.ts"
 
 const home = makeHome()
 afterAll(home.remove)
@@ -43,6 +43,7 @@ describe("a node", () => {
           PATH: process.env["PATH"] ?? "",
           HOME: directory,
           XDG_CACHE_HOME: directory,
+          NODE_COMPILE_CACHE: compiled,
           NETWORK_EFFECT_STATUS: "off"
         },
         stdio: ["ignore", "pipe", "pipe"]
@@ -243,7 +244,7 @@ describe("a command", () => {
   const ran = (script: string, ...args: ReadonlyArray<string>) => {
     const { status, stderr } = spawnSync("sh", ["-c", script, process.execPath, bin, ...args], {
       cwd: directoryOf(`command ${script.length}`),
-      env: { PATH: process.env["PATH"] ?? "", HOME: home.directory },
+      env: { PATH: process.env["PATH"] ?? "", HOME: home.directory, NODE_COMPILE_CACHE: compiled },
       encoding: "utf8"
     })
     return { status, stderr }
