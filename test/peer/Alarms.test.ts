@@ -18,7 +18,12 @@ describe("alarms", () => {
       const program = Effect.gen(function* () {
         const alarms = yield* make
         const rung: Array<readonly [alarm: number, atNanos: bigint]> = []
-        const set: Array<{ readonly alarm: Alarm | undefined; readonly atNanos: bigint; readonly number: number; isGivenUp: boolean }> = []
+        const set: Array<{
+          readonly alarm: Alarm | undefined
+          readonly atNanos: bigint
+          readonly number: number
+          isGivenUp: boolean
+        }> = []
         for (let step = 0; step < 30; step++) {
           const now = yield* Clock.monotonicTimeNanos
           const waiting = set.filter(({ atNanos, isGivenUp }) => !isGivenUp && atNanos > now)
@@ -35,9 +40,7 @@ describe("alarms", () => {
           yield* Effect.sleep(Duration.seconds(yield* Random.nextIntBetween(0, 10)))
         }
         yield* Effect.sleep("2 minutes")
-        const due = set
-          .filter(({ isGivenUp }) => !isGivenUp)
-          .map(({ atNanos, number }) => [number, atNanos] as const)
+        const due = set.filter(({ isGivenUp }) => !isGivenUp).map(({ atNanos, number }) => [number, atNanos] as const)
         assert.sameDeepMembers(rung, due, `seed ${seed}`)
       })
       const runtime = new SimRuntime()
