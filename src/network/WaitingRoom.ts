@@ -121,6 +121,7 @@ const startingWith = (chunk: Uint8Array | undefined, stream: ByteStream): ByteSt
     localAddress: stream.localAddress,
     proxyAddress: stream.proxyAddress,
     write: (bytes) => stream.write(bytes),
+    writeNow: (bytes) => stream.writeNow?.(bytes) ?? false,
     bytesRead: () => stream.bytesRead(),
     bytesWritten: () => stream.bytesWritten(),
     read: Effect.suspend(() => {

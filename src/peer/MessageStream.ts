@@ -231,6 +231,12 @@ export class MessageStream {
     PeerMetrics.bytesSent.updateUnsafe(first.length + (rest?.length ?? 0), this.#context)
     increment(this.#sent, Wire.commandOf(message))
     this.#lastSentMillis = this.#clock.currentTimeMillisUnsafe()
+    return Effect.suspend(() =>
+      rest === undefined && this.#stream.writeNow?.(first) === true ? Effect.void : this.#write(first, rest)
+    )
+  }
+
+  #write(first: Uint8Array, rest: Uint8Array | undefined): Effect.Effect<void, SendError> {
     const written = this.#stream.write(first)
     // Nobody else writes in between, and whoever gives up ends the connection.
     const all = rest === undefined ? written : Effect.andThen(written, this.#stream.write(rest))

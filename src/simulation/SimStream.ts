@@ -122,6 +122,17 @@ export class SimStream implements OpenStream {
       return this.#outbox.length === 0 ? Effect.void : this.#sent
     })
 
+  writeNow(bytes: Uint8Array): boolean {
+    if (this.#closed !== undefined || this.#outbox.length > 0) return false
+    const { cutAfterBytes, passes, segmentBytes } = this.#link.conditions()
+    const room = Math.min(windowBytes - this.#inWindow, segmentBytes, cutAfterBytes - this.#sentBytes)
+    if (!passes || bytes.length > room) return false
+    this.#bytesWritten += bytes.length
+    this.#transmit(bytes)
+    // Whoever gets them may have said that nobody reads them.
+    return this.#closed === undefined
+  }
+
   readonly #sent = Effect.callback<void, StreamClosed>((resume) => {
     const wake = () => {
       if (!this.#writers.delete(wake)) return
@@ -145,12 +156,16 @@ export class SimStream implements OpenStream {
       if (size === head.length) this.#outbox.shift()
       else this.#outbox[0] = head.subarray(size)
       const chunk = size === head.length ? head : head.subarray(0, size)
-      this.#sentBytes += size
-      this.#inWindow += size
-      this.#deliver(size, (other) => other.#receive(chunk))
+      this.#transmit(chunk)
     }
     this.#wakeWriters()
     if (this.#finish !== undefined) this.#sendFinish(this.#finish)
+  }
+
+  #transmit(chunk: Uint8Array): void {
+    this.#sentBytes += chunk.length
+    this.#inWindow += chunk.length
+    this.#deliver(chunk.length, (other) => other.#receive(chunk))
   }
 
   #sendFinish(finish: "Fin" | "Reset"): void {

@@ -156,6 +156,14 @@ class TcpStream implements AcceptQueue.OpenStream {
     })
   }
 
+  writeNow(bytes: Uint8Array): boolean {
+    const socket = this.#socket
+    const hasRoom = socket.writableLength + bytes.length < socket.writableHighWaterMark
+    if (this.#closed !== undefined || !socket.writable || !hasRoom) return false
+    this.#bytesWritten += bytes.length
+    return socket.write(bytes)
+  }
+
   get #drained(): Effect.Effect<void, StreamClosed> {
     return Effect.callback((resume) => {
       if (this.#writers === undefined) {

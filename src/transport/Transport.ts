@@ -68,6 +68,12 @@ export interface ByteStream {
   /** Hands over the bytes, which the caller leaves alone from then on; waits while the buffer is above its high-water mark. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, StreamClosed>
 
+  /**
+   * `write` where there is nothing to wait for, as nearly always: no effect has to be run for it. `false` when that would wait or
+   * fail, and is what `write` is for. Left out by a stream that cannot say.
+   */
+  readonly writeNow?: (bytes: Uint8Array) => boolean
+
   /** Bytes so far, for accounts per peer. */
   readonly bytesRead: () => number
   readonly bytesWritten: () => number

@@ -51,9 +51,12 @@ describe("the order of work", () => {
     alice.step({ _tag: "Quiet" }, 0n)
     alice.step({ _tag: "Written" }, 0n)
     assert.deepStrictEqual(alice.step({ _tag: "Quiet" }, 0n), [{ _tag: "SetAlarm", atNanos: 20_000_000_000n }])
+    assert.deepStrictEqual(tags(alice.step({ _tag: "Alarm" }, 20_000_000_000n)), ["Read"])
     const [late, ...others] = alice.step({ _tag: "Message", message: Message.Inv({ items: [] }) }, 20_000_000_000n)
     assert(late?._tag === "Settle" && Exit.isFailure(late.exit))
     assert.deepStrictEqual(tags(others), ["Read"])
+    // And has nobody look when nothing is awaited any more.
+    assert.deepStrictEqual(alice.step({ _tag: "Alarm" }, 20_000_000_000n), [])
   })
 
   it("awaits no answer to a request that was given up while it was written", () => {

@@ -230,6 +230,26 @@ for (const { from, name } of kinds) {
     )
 
     it.live(
+      "takes at once what there is room for, in order with what is written, and nothing else",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs, closeAlice } = yield* Effect.flatMap(pair, ({ open }) => open)
+          yield* alices.write(bytes("one, "))
+          assert.isTrue(alices.writeNow?.(bytes("two, ")))
+          yield* alices.write(bytes("three"))
+          assert.strictEqual(text([yield* readExactly(bobs, 15)]), "one, two, three")
+          assert.isFalse(alices.writeNow?.(new Uint8Array(200_000)))
+          assert.strictEqual(alices.bytesWritten(), 15)
+          yield* alices.write(bytes("!"))
+          assert.strictEqual(text([yield* readExactly(bobs, 1)]), "!")
+          yield* closeAlice
+          assert.isFalse(alices.writeNow?.(bytes("more")))
+          assert.deepStrictEqual(yield* endOf(bobs), eof)
+        })
+      )
+    )
+
+    it.live(
       "is refused where nobody listens",
       run(
         Effect.gen(function* () {
