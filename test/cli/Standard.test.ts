@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { freePort, isListening, makeHome, startIn, until } from "../support/process.ts"
+import { compiled, freePort, isListening, makeHome, startIn, until } from "../support/process.ts"
 
 const home = makeHome()
 afterAll(home.remove)
@@ -47,7 +47,12 @@ describe.concurrent("a node whose", () => {
     const port = await freePort()
     const command = [process.execPath, "layers/bin.js", ...node, "--json", "--status", `127.0.0.1:${port}`].join(" ")
     const child = spawn(script, ["--quiet", "--return", "--flush", "--command", `exec ${command}`, "/dev/null"], {
-      env: { PATH: process.env["PATH"] ?? "", HOME: home.directory, XDG_CACHE_HOME: `${home.directory}/terminal` },
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: home.directory,
+        XDG_CACHE_HOME: `${home.directory}/terminal`,
+        NODE_COMPILE_CACHE: compiled
+      },
       stdio: ["ignore", "pipe", "ignore"]
     })
     try {
