@@ -224,19 +224,26 @@ export class Connector extends Context.Service<
           )
         )
 
+      const meet = Effect.fnUntraced(function* (
+        address: PeerSocketAddress.PeerSocketAddress,
+        connected: ConnectedAddress.ConnectedAddress & { readonly _tag: "OutboundDirect" },
+        text: string,
+        slot: Slot | undefined
+      ) {
+        yield* events.publish({ _tag: "DialStarted", address: text })
+        yield* ConnectionMetrics.attempted(chain, connected)
+        const peer = yield* agree(address, connected)
+        if (slot === undefined) {
+          yield* events.publish({ _tag: "PeerRefused", address: text, direction: "outbound", reason: "OnlyLookedAt" })
+        } else yield* admission.admit(peer, slot)
+        return peer
+      })
+
       /** From `DialStarted` to the one event that ends it: the peer, or why there is none. Without a slot it may not stay. */
       const dial = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot | undefined) => {
         const connected = { _tag: "OutboundDirect", address } as const
         const text = PeerSocketAddress.format(address)
-        return Effect.gen(function* () {
-          yield* events.publish({ _tag: "DialStarted", address: text })
-          yield* ConnectionMetrics.attempted(chain, connected)
-          const peer = yield* agree(address, connected)
-          if (slot === undefined) {
-            yield* events.publish({ _tag: "PeerRefused", address: text, direction: "outbound", reason: "OnlyLookedAt" })
-          } else yield* admission.admit(peer, slot)
-          return peer
-        }).pipe(
+        return meet(address, connected, text, slot).pipe(
           Effect.onExit((exit) => publishFailure(text, exit)),
           Spans.within("connector", { attributes: { peer: ConnectedAddress.label(connected) } })
         )
@@ -256,20 +263,23 @@ export class Connector extends Context.Service<
       }
 
       const attempt = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot | undefined, why: Why | "feeler") =>
-        alone(
-          address,
-          Effect.gen(function* () {
-            yield* objection(address)
-            yield* takeTurn
-            yield* objection(address)
-            const outbound = slots.used("outbound")
-            const isReported = why !== "initial" && why !== "manual"
-            return yield* dial(address, slot).pipe(
-              isReported ? Effect.tapError((error) => report(address, error, outbound)) : identity,
-              spanOf(address, why)
-            )
-          })
+        alone(address, inTurn(address, slot, why))
+
+      const inTurn = Effect.fnUntraced(function* (
+        address: PeerSocketAddress.PeerSocketAddress,
+        slot: Slot | undefined,
+        why: Why | "feeler"
+      ) {
+        yield* objection(address)
+        yield* takeTurn
+        yield* objection(address)
+        const outbound = slots.used("outbound")
+        const isReported = why !== "initial" && why !== "manual"
+        return yield* dial(address, slot).pipe(
+          isReported ? Effect.tapError((error) => report(address, error, outbound)) : identity,
+          spanOf(address, why)
         )
+      })
 
       /** What a failed dial means for its address. */
       const report = (
@@ -315,11 +325,8 @@ export class Connector extends Context.Service<
         scope: Scope.Closeable,
         outcome: Deferred.Deferred<Peer, ConnectError>
       ) =>
-        Effect.gen(function* () {
-          const peer = yield* Effect.catch(attempt(address, slot, why), refused)
-          yield* Deferred.succeed(outcome, peer)
-          return yield* peer.awaitClosed
-        }).pipe(
+        Effect.catch(attempt(address, slot, why), refused).pipe(
+          Effect.flatMap((peer) => Effect.andThen(Deferred.succeed(outcome, peer), peer.awaitClosed)),
           Scope.provide(scope),
           Effect.interruptible,
           Effect.onExit((exit) => Scope.close(scope, exit)),
