@@ -28,7 +28,6 @@ import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { LimitedLog } from "../../src/LimitedLog.ts"
 import * as Alarms from "../../src/peer/Alarms.ts"
 import * as Connection from "../../src/peer/Connection.ts"
-import { Heartbeats } from "../../src/peer/Heartbeat.ts"
 import type { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectionHost, Peer } from "../../src/peer/Peer.ts"
@@ -137,7 +136,7 @@ const inbound: InboundRequests["Service"] = {
 const log: LimitedLog = (_kind, line) => line
 
 /** What sleeps for all connections, as in a node. */
-type Sleeping = Pick<Parameters<typeof Connection.make>[0], "sleepers" | "heartbeats" | "alarmClock">
+type Sleeping = Pick<Parameters<typeof Connection.make>[0], "sleepers" | "alarmClock">
 
 /** A connection as after a handshake. */
 const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, sleeping: Sleeping) {
@@ -173,8 +172,7 @@ const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, sleeping
 
 const connecting = Effect.zipWith(Alarms.sleepers, Clock.Clock, (sleepers, clock) => {
   const alarmClock = new Alarms.AlarmClock(sleepers, clock, defaults.requestTimeout)
-  const heartbeats = new Heartbeats(sleepers, clock, defaults.pingInterval)
-  return (stream: ByteStream) => connectionWith(stream, { sleepers, heartbeats, alarmClock })
+  return (stream: ByteStream) => connectionWith(stream, { sleepers, alarmClock })
 })
 
 const listen = Effect.flatMap(InboundTransport, (transport) =>

@@ -161,7 +161,8 @@ export class Connector extends Context.Service<
 
       const connections = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
       const sleepers = yield* Alarms.sleepers.pipe(Scope.provide(tasks.scope))
-      const limit = new TimeLimit.Shared(sleepers, yield* Clock.Clock, { duration: policy.handshakeTimeout })
+      const alarmClock = new Alarms.AlarmClock(sleepers, yield* Clock.Clock, policy.handshakeTimeout)
+      const limit = new TimeLimit.Shared(alarmClock, policy.handshakeTimeout)
       // A defect in a connection is ours and must not go unnoticed.
       yield* tasks.run("outbound connections", Effect.andThen(FiberSet.join(connections), Effect.never))
       const takeTurn = yield* makePace(policy.dialInterval)

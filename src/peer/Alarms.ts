@@ -40,6 +40,7 @@ export class AlarmClock {
     this.#longestSleepNanos = Number(Duration.toNanosUnsafe(longestSleep))
   }
 
+  /** Calls `ring` at that time, in nanoseconds of the monotonic clock, from a fiber of its own, unless it is given up before. */
   set(atNanos: bigint, ring: () => void): Alarm {
     const alarm = this.#kept.add(Number(atNanos), ring)
     if (this.#sleeper !== undefined && this.#wakesAtNanos <= alarm.at) return alarm
@@ -50,8 +51,21 @@ export class AlarmClock {
     return alarm
   }
 
+  /** The same after so many nanoseconds. */
+  setIn(nanos: bigint, ring: () => void): Alarm {
+    return this.set(this.#clock.monotonicTimeNanosUnsafe() + nanos, ring)
+  }
+
+  /** Does nothing when it has rung. */
   giveUp(alarm: Alarm): void {
     this.#kept.remove(alarm)
+  }
+
+  /** Ends the sleep when nothing is kept, which else its end would show: for when a connection has ended, and may be the last. */
+  rest(): void {
+    if (this.#kept.nextAt() !== undefined) return
+    this.#sleeper?.interruptUnsafe()
+    this.#sleeper = undefined
   }
 
   #now(): number {

@@ -19,7 +19,7 @@ import * as ConnectionLog from "./ConnectionLog.ts"
 import type { Action, ConnectionMachine, Event, Waiter } from "./ConnectionMachine.ts"
 import type { Decider, Options } from "./ConnectionOptions.ts"
 import { ConnectionSpans, inCaller } from "./ConnectionSpans.ts"
-import type { Heart } from "./Heartbeat.ts"
+import { Heart } from "./Heartbeat.ts"
 import { outcomeOf } from "./InboundRequests.ts"
 import { forever, type ReceiveError } from "./MessageStream.ts"
 import { ConnectionTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
@@ -79,11 +79,11 @@ export class ConnectionLoop {
 
   /** Goes on until it is interrupted, with heartbeats beside it. However one of these ends, the connection ends with it. */
   run(heartbeat: () => Effect.Effect<void, PeerError>): Effect.Effect<void> {
-    const { heartbeats, messages, sleepers } = this.#options
+    const { alarmClock, messages, policy, sleepers } = this.#options
     const reading = this.#guarded(messages.reading(() => this.#poke()))
     const loop = this.#guarded(forever(() => this.#work()))
     return Effect.contextWith((context: Context.Context<never>) => {
-      this.#heart = heartbeats.begin((over) => {
+      this.#heart = new Heart(alarmClock, policy.pingInterval, (over) => {
         const beat = Effect.ensuring(this.#guarded(heartbeat()), Effect.sync(over))
         sleepers(Effect.provideContext(beat, context))
       })
@@ -122,7 +122,8 @@ export class ConnectionLoop {
     this.#fiber?.interruptUnsafe()
     this.#options.messages.release()
     this.alarms.end()
-    if (this.#heart !== undefined) this.#options.heartbeats.end(this.#heart)
+    this.#heart?.end()
+    this.#options.alarmClock.rest()
     this.waiters.tellEnd(this.now())
   }
 

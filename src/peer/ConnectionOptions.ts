@@ -9,7 +9,6 @@ import type { Policy } from "../Policy.ts"
 import type { AlarmClock, Sleepers } from "./Alarms.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import { ConnectionMachine } from "./ConnectionMachine.ts"
-import type { Heartbeats } from "./Heartbeat.ts"
 import type { InboundRequests } from "./InboundRequests.ts"
 import type { MessageStream } from "./MessageStream.ts"
 import type { ConnectionHost, ConnectionInfo } from "./Peer.ts"
@@ -29,10 +28,9 @@ export interface Options {
   readonly nonce: Effect.Effect<bigint>
   /** Tells of what peers can set off at will: bugs, of this node or of the program that answers, and closes for overload. */
   readonly log: LimitedLog
-  /** Where its heartbeats run: outlives the connection, as do the next two. */
+  /** Where its heartbeats run: outlives the connection, as does the next. */
   readonly sleepers: Sleepers
-  readonly heartbeats: Heartbeats
-  /** Who wakes for its time limits. */
+  /** Who wakes for its time limits and heartbeats. */
   readonly alarmClock: AlarmClock
 }
 

@@ -44,7 +44,6 @@ import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as Connection from "./Connection.ts"
 import * as ConnectionMetrics from "./ConnectionMetrics.ts"
 import { type Facts, HandshakeMachine, type Refusal } from "./HandshakeMachine.ts"
-import { Heartbeats } from "./Heartbeat.ts"
 import { InboundRequests } from "./InboundRequests.ts"
 import { MessageStream } from "./MessageStream.ts"
 import type { ConnectionClosed, ConnectionHost, Peer, Serialization } from "./Peer.ts"
@@ -140,9 +139,7 @@ function* make() {
   // and a context of its own for each would cost more than the rest of a connection.
   const context = Context.add(yield* Effect.context<never>(), CurrentTask, "connection")
   const sleepers = yield* Effect.provideContext(Alarms.sleepers, context)
-  const clock = Context.get(context, Clock.Clock)
-  const alarmClock = new Alarms.AlarmClock(sleepers, clock, policy.requestTimeout)
-  const heartbeats = new Heartbeats(sleepers, clock, policy.pingInterval)
+  const alarmClock = new Alarms.AlarmClock(sleepers, Context.get(context, Clock.Clock), policy.requestTimeout)
   yield* PeerMetrics.initial
 
   const log = LimitedLog.make(policy.statusLogInterval)
@@ -233,7 +230,7 @@ function* make() {
   })
 
   /** The limit of a whole handshake. */
-  const limit = new TimeLimit.Shared(sleepers, clock, { duration: policy.handshakeTimeout })
+  const limit = new TimeLimit.Shared(alarmClock, policy.handshakeTimeout)
   const inTime = <A, E, R>(exchange: Effect.Effect<A, E, R>) =>
     limit.within(exchange, () => Effect.fail(new HandshakeTimeout()))
 
@@ -271,7 +268,6 @@ function* make() {
       nonce,
       log,
       sleepers,
-      heartbeats,
       alarmClock
     })
     return yield* Effect.setContext(connection, context)

@@ -11,87 +11,58 @@
  *
  * @module
  */
-import { type Clock, Duration, Effect, type Fiber } from "effect"
+import { Duration, Effect } from "effect"
 import * as Monotonic from "../Monotonic.ts"
-import type { Sleepers } from "./Alarms.ts"
+import type { Alarm, AlarmClock } from "./Alarms.ts"
 import type { PeerError, PeerReport } from "./Peer.ts"
 
 /** The heartbeat of one connection. */
-export interface Heart {
-  /** When the next one is due, by the monotonic clock. */
-  nextNanos: bigint
-  /** Begins an exchange, and calls when that is over. */
-  readonly beat: (over: () => void) => void
-  /** `late`: its time came while the last exchange was not over. */
-  state: "resting" | "beating" | "late"
-}
-
-/**
- * Those of many connections: nearly all of them rest, so one fiber sleeps for all. Each beats every `interval`, which is from
- * tick to tick. A late tick moves those after it: pings never come in bursts.
- */
-export class Heartbeats {
-  readonly #sleepers: Sleepers
-  readonly #clock: Clock.Clock
+export class Heart {
+  readonly #alarmClock: AlarmClock
   readonly #intervalNanos: bigint
-  /** In the order of their next ticks: each goes to the end with its tick, and all have the same interval. */
-  readonly #hearts = new Set<Heart>()
-  #sleeper: Fiber.Fiber<void> | undefined
+  readonly #beat: (over: () => void) => void
+  /** `late`: its time came while the last exchange was not over. */
+  #state: "resting" | "beating" | "late" = "resting"
+  /** Until it ends. */
+  #next: Alarm | undefined
 
-  /** `clock` is the one by which `sleepers` sleep. */
-  constructor(sleepers: Sleepers, clock: Clock.Clock, interval: Duration.Duration) {
-    this.#sleepers = sleepers
-    this.#clock = clock
+  /**
+   * The first tick is an interval from now, and so on, from tick to tick; a late one moves those after it, so pings never come in
+   * bursts. `beat` begins an exchange, and calls when that is over.
+   */
+  constructor(alarmClock: AlarmClock, interval: Duration.Duration, beat: (over: () => void) => void) {
+    this.#alarmClock = alarmClock
     this.#intervalNanos = Duration.toNanosUnsafe(interval)
-  }
-
-  /** The first tick is an interval from now. */
-  begin(beat: Heart["beat"]): Heart {
-    const heart: Heart = {
-      nextNanos: this.#clock.monotonicTimeNanosUnsafe() + this.#intervalNanos,
-      beat,
-      state: "resting"
-    }
-    this.#hearts.add(heart)
-    if (this.#sleeper === undefined) this.#sleep(this.#intervalNanos)
-    return heart
+    this.#beat = beat
+    this.#next = this.#setNext()
   }
 
   /** There is no tick from now on. An exchange that has begun goes on. */
-  end(heart: Heart): void {
-    this.#hearts.delete(heart)
-    if (this.#hearts.size > 0) return
-    this.#sleeper?.interruptUnsafe()
-    this.#sleeper = undefined
+  end(): void {
+    if (this.#next !== undefined) this.#alarmClock.giveUp(this.#next)
+    this.#next = undefined
   }
 
-  #tick(heart: Heart, nowNanos: bigint): void {
-    heart.nextNanos = nowNanos + this.#intervalNanos
-    this.#hearts.delete(heart)
-    this.#hearts.add(heart)
-    if (heart.state !== "resting") {
-      heart.state = "late"
+  #setNext(): Alarm {
+    return this.#alarmClock.setIn(this.#intervalNanos, () => this.#tick())
+  }
+
+  #tick(): void {
+    this.#next = this.#setNext()
+    if (this.#state !== "resting") {
+      this.#state = "late"
       return
     }
-    heart.state = "beating"
-    heart.beat(() => {
-      const isLate = heart.state === "late"
-      heart.state = "resting"
-      if (isLate && this.#hearts.has(heart)) this.#tick(heart, this.#clock.monotonicTimeNanosUnsafe())
-    })
+    this.#state = "beating"
+    this.#beat(() => this.#over())
   }
 
-  #sleep(nanos: bigint): void {
-    this.#sleeper = this.#sleepers(Effect.map(Effect.sleep(Duration.nanos(nanos)), () => this.#wake()))
-  }
-
-  #wake(): void {
-    this.#sleeper = undefined
-    const now = this.#clock.monotonicTimeNanosUnsafe()
-    for (const heart of this.#hearts) {
-      if (heart.nextNanos > now) return this.#sleep(heart.nextNanos - now)
-      this.#tick(heart, now)
-    }
+  #over(): void {
+    const isLate = this.#state === "late"
+    this.#state = "resting"
+    if (!isLate || this.#next === undefined) return
+    this.#alarmClock.giveUp(this.#next)
+    this.#tick()
   }
 }
 

@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { type Clock, Duration, Effect, Fiber } from "effect"
-import type { Sleepers } from "./Alarms.ts"
+import { Duration, Effect, Fiber } from "effect"
+import type { AlarmClock } from "./Alarms.ts"
 
 /** What `effect` ends with, or `orElse` if that is not within `limit`; then `effect` is interrupted first. It starts at once. */
 export const within = <A, E, R, B, E2, R2>(
@@ -31,20 +31,14 @@ const late = <A, E, B, E2, R2>(
     Effect.onInterrupt(() => Fiber.interrupt(fiber))
   )
 
-/** The same limit for many, each from when it begins: one fiber sleeps for all, until the first of them that still waits. */
+/** The same limit for many, each from when it begins, without a fiber or timer for each. */
 export class Shared {
-  readonly #sleepers: Sleepers
-  readonly #clock: Clock.Clock
+  readonly #alarmClock: AlarmClock
   readonly #limitNanos: bigint
-  /** As long as each other, so in the order of their ends. */
-  readonly #waiting = new Set<Waiting>()
-  #isSleeping = false
 
-  /** `clock` is the one by which `sleepers` sleep. */
-  constructor(sleepers: Sleepers, clock: Clock.Clock, { duration }: { readonly duration: Duration.Duration }) {
-    this.#sleepers = sleepers
-    this.#clock = clock
-    this.#limitNanos = Duration.toNanosUnsafe(duration)
+  constructor(alarmClock: AlarmClock, limit: Duration.Duration) {
+    this.#alarmClock = alarmClock
+    this.#limitNanos = Duration.toNanosUnsafe(limit)
   }
 
   /** As `within`, with this limit. */
@@ -63,43 +57,17 @@ export class Shared {
     orElse: () => Effect.Effect<B, E2, R2>
   ): Effect.Effect<A | B, E | E2, R2> {
     return Effect.callback((resume) => {
-      const waiting = this.#begin(() => resume(Effect.flatMap(Fiber.interrupt(fiber), orElse)))
+      const alarm = this.#alarmClock.setIn(this.#limitNanos, () =>
+        resume(Effect.flatMap(Fiber.interrupt(fiber), orElse))
+      )
       fiber.addObserver((exit) => {
-        this.#waiting.delete(waiting)
+        this.#alarmClock.giveUp(alarm)
         resume(exit)
       })
       return Effect.suspend(() => {
-        this.#waiting.delete(waiting)
+        this.#alarmClock.giveUp(alarm)
         return Fiber.interrupt(fiber)
       })
     })
   }
-
-  #begin(isOver: () => void): Waiting {
-    const waiting = { untilNanos: this.#clock.monotonicTimeNanosUnsafe() + this.#limitNanos, isOver }
-    this.#waiting.add(waiting)
-    if (!this.#isSleeping) this.#sleep(this.#limitNanos)
-    return waiting
-  }
-
-  #sleep(nanos: bigint): void {
-    this.#isSleeping = true
-    this.#sleepers(Effect.map(Effect.sleep(Duration.nanos(nanos)), () => this.#wake()))
-  }
-
-  #wake(): void {
-    this.#isSleeping = false
-    const now = this.#clock.monotonicTimeNanosUnsafe()
-    for (const waiting of this.#waiting) {
-      if (waiting.untilNanos > now) return this.#sleep(waiting.untilNanos - now)
-      this.#waiting.delete(waiting)
-      waiting.isOver()
-    }
-  }
-}
-
-interface Waiting {
-  /** Of the monotonic clock. */
-  readonly untilNanos: bigint
-  readonly isOver: () => void
 }

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { SimRuntime } from "network-effect/simulation"
-import { sleepers } from "../../src/peer/Alarms.ts"
+import { AlarmClock, sleepers } from "../../src/peer/Alarms.ts"
 import * as TimeLimit from "../../src/peer/TimeLimit.ts"
 
 const limit = Duration.seconds(20)
@@ -66,7 +66,7 @@ describe("a time limit", () => {
 
 describe("a time limit that many share", () => {
   const shared = Effect.gen(function* () {
-    return new TimeLimit.Shared(yield* sleepers, yield* Clock.Clock, { duration: limit })
+    return new TimeLimit.Shared(new AlarmClock(yield* sleepers, yield* Clock.Clock, limit), limit)
   })
   const seconds = (count: number) => Effect.sleep(Duration.seconds(count))
 

@@ -58,9 +58,12 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [
       edit(
         "peer/Heartbeat",
-        'const isLate = heart.state === "late"',
-        `heart.nextNanos = this.#clock.monotonicTimeNanosUnsafe() + this.#intervalNanos
-         const isLate = heart.state === "late"`
+        'const isLate = this.#state === "late"',
+        `if (this.#next !== undefined) {
+           this.#alarmClock.giveUp(this.#next)
+           this.#next = this.#setNext()
+         }
+         const isLate = this.#state === "late"`
       )
     ]
   ],

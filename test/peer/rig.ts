@@ -7,7 +7,6 @@ import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { LimitedLog } from "../../src/LimitedLog.ts"
 import * as Alarms from "../../src/peer/Alarms.ts"
 import * as Connection from "../../src/peer/Connection.ts"
-import { Heartbeats } from "../../src/peer/Heartbeat.ts"
 import type { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectedAddress, ConnectionHost, ConnectionInfo, PeerReport } from "../../src/peer/Peer.ts"
@@ -189,9 +188,8 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
       const sleepers = yield* Alarms.sleepers
       const clock = yield* Clock.Clock
       const alarmClock = new Alarms.AlarmClock(sleepers, clock, policy.requestTimeout)
-      const heartbeats = new Heartbeats(sleepers, clock, policy.pingInterval)
       const id = options.id ?? 1
-      const sleeping = { sleepers, heartbeats, alarmClock }
+      const sleeping = { sleepers, alarmClock }
       return yield* Connection.make({ id, info, messages, host, inbound, policy, nonce, log, ...sleeping })
     }),
     alicesScope
