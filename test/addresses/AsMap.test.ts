@@ -241,6 +241,12 @@ describe("a map of autonomous systems", () => {
       assert.deepStrictEqual(yield* linesOf(report(strange, addresses.slice(20))), [
         "Info: addresses known, by the map of autonomous systems"
       ])
+      // From fifty on, and when it knows less than half.
+      const levels = Effect.forEach(
+        [addresses.slice(10), addresses.slice(0, 49), addresses.slice(0, 50), addresses.slice(0, 40)],
+        (some) => Effect.map(linesOf(report(strange, some)), ([line]) => line?.slice(0, 4))
+      )
+      assert.deepStrictEqual(yield* levels, ["Warn", "Info", "Warn", "Info"])
       assert.deepStrictEqual(yield* linesOf(report(byNetwork, addresses)), [])
     })
   )
