@@ -180,17 +180,27 @@ describe("a census", () => {
     assert.isAtMost(of(findings, "Progress").at(-1)?.elapsedMillis ?? Infinity, 14_000)
   })
 
-  it("takes no more addresses of a visit than it may, and goes once two messages are full", () => {
+  it("takes no more addresses of a visit than it may, and goes once it has them", () => {
     const told = ["21.0.0.1:1", "22.0.0.1:1", "23.0.0.1:1"]
-    // Unasked, as a node that advertises; the answer to `getaddr` never comes.
+    // Says who it is and whom it knows, and then waits for ever.
     const pushing: ScriptedPeer.Script = {
-      begin: ({ say }) =>
-        say(
-          Message.Addr({
-            addresses: told.map((address) => ({ address: at(address), services: NODE_NETWORK, lastSeenSeconds: 1 }))
-          })
-        ),
-      answer: () => Effect.succeed(true)
+      shakes: false,
+      answer: (message, { say }) =>
+        message._tag !== "Version"
+          ? Effect.succeed(true)
+          : Effect.as(
+              say(
+                { ...message, nonce: message.nonce ^ 1n },
+                Message.Addr({
+                  addresses: told.map((address) => ({
+                    address: at(address),
+                    services: NODE_NETWORK,
+                    lastSeenSeconds: 1
+                  }))
+                })
+              ),
+              true
+            )
     }
     const { dials, findings } = census([["20.0.0.1:1", pushing]], { from: ["20.0.0.1:1"] }, { addressesPerVisit: 2 })
     assert.deepStrictEqual(
@@ -201,6 +211,8 @@ describe("a census", () => {
       of(findings, "Reached").map(({ latencyMillis, told }) => [told, latencyMillis]),
       [[3, null]]
     )
+    // An answer may take eight seconds.
+    assert.isAtMost(dials[0]!.until - dials[0]!.from, 1000)
   })
 
   it("takes no pong for its own that answers another ping, or none", () => {
