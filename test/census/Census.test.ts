@@ -160,11 +160,24 @@ describe("a census", () => {
           }
         ],
         ["20.0.0.5:5", { shakes: false, answer: (_, { say }) => Effect.as(say(Message.Ping({ nonce: 1n })), true) }],
-        ["20.0.0.7:7", closing]
+        ["20.0.0.7:7", closing],
+        ["20.0.0.8:8", telling()]
       ],
-      { from: ["20.0.0.1:1", "20.0.0.2:2", "20.0.0.3:3", "20.0.0.4:4", "20.0.0.5:5", "20.0.0.6:6", "20.0.0.7:7"] },
+      {
+        from: [
+          "20.0.0.1:1",
+          "20.0.0.2:2",
+          "20.0.0.3:3",
+          "20.0.0.4:4",
+          "20.0.0.5:5",
+          "20.0.0.6:6",
+          "20.0.0.7:7",
+          "20.0.0.8:8"
+        ]
+      },
       {},
-      [LinkRule.behindNat([at("20.0.0.6:6")])]
+      // The last is reset in the middle of what it says.
+      [LinkRule.behindNat([at("20.0.0.6:6")]), LinkRule.cutAfter(30, { from: [at("20.0.0.8:8")] })]
     )
     assert.deepStrictEqual(reasonsOf(findings), {
       "20.0.0.1:1": "NoVersion",
@@ -173,7 +186,8 @@ describe("a census", () => {
       "20.0.0.4:4": "OtherProtocol",
       "20.0.0.5:5": "NoVersion",
       "20.0.0.6:6": "NoConnection",
-      "20.0.0.7:7": "Closed"
+      "20.0.0.7:7": "Closed",
+      "20.0.0.8:8": "Closed"
     })
     assert.strictEqual(open, 0)
     // One dial a second of this group, five seconds for a connection and eight for a version.
