@@ -160,11 +160,24 @@ describe("a census", () => {
           }
         ],
         ["20.0.0.5:5", { shakes: false, answer: (_, { say }) => Effect.as(say(Message.Ping({ nonce: 1n })), true) }],
-        ["20.0.0.7:7", closing]
+        ["20.0.0.7:7", closing],
+        ["20.0.0.8:8", telling()]
       ],
-      { from: ["20.0.0.1:1", "20.0.0.2:2", "20.0.0.3:3", "20.0.0.4:4", "20.0.0.5:5", "20.0.0.6:6", "20.0.0.7:7"] },
+      {
+        from: [
+          "20.0.0.1:1",
+          "20.0.0.2:2",
+          "20.0.0.3:3",
+          "20.0.0.4:4",
+          "20.0.0.5:5",
+          "20.0.0.6:6",
+          "20.0.0.7:7",
+          "20.0.0.8:8"
+        ]
+      },
       {},
-      [LinkRule.behindNat([at("20.0.0.6:6")])]
+      // The last is reset in the middle of what it says.
+      [LinkRule.behindNat([at("20.0.0.6:6")]), LinkRule.cutAfter(30, { from: [at("20.0.0.8:8")] })]
     )
     assert.deepStrictEqual(reasonsOf(findings), {
       "20.0.0.1:1": "NoVersion",
@@ -173,24 +186,35 @@ describe("a census", () => {
       "20.0.0.4:4": "OtherProtocol",
       "20.0.0.5:5": "NoVersion",
       "20.0.0.6:6": "NoConnection",
-      "20.0.0.7:7": "Closed"
+      "20.0.0.7:7": "Closed",
+      "20.0.0.8:8": "Closed"
     })
     assert.strictEqual(open, 0)
     // One dial a second of this group, five seconds for a connection and eight for a version.
     assert.isAtMost(of(findings, "Progress").at(-1)?.elapsedMillis ?? Infinity, 14_000)
   })
 
-  it("takes no more addresses of a visit than it may, and goes once two messages are full", () => {
+  it("takes no more addresses of a visit than it may, and goes once it has them", () => {
     const told = ["21.0.0.1:1", "22.0.0.1:1", "23.0.0.1:1"]
-    // Unasked, as a node that advertises; the answer to `getaddr` never comes.
+    // Says who it is and whom it knows, and then waits for ever.
     const pushing: ScriptedPeer.Script = {
-      begin: ({ say }) =>
-        say(
-          Message.Addr({
-            addresses: told.map((address) => ({ address: at(address), services: NODE_NETWORK, lastSeenSeconds: 1 }))
-          })
-        ),
-      answer: () => Effect.succeed(true)
+      shakes: false,
+      answer: (message, { say }) =>
+        message._tag !== "Version"
+          ? Effect.succeed(true)
+          : Effect.as(
+              say(
+                { ...message, nonce: message.nonce ^ 1n },
+                Message.Addr({
+                  addresses: told.map((address) => ({
+                    address: at(address),
+                    services: NODE_NETWORK,
+                    lastSeenSeconds: 1
+                  }))
+                })
+              ),
+              true
+            )
     }
     const { dials, findings } = census([["20.0.0.1:1", pushing]], { from: ["20.0.0.1:1"] }, { addressesPerVisit: 2 })
     assert.deepStrictEqual(
@@ -201,6 +225,8 @@ describe("a census", () => {
       of(findings, "Reached").map(({ latencyMillis, told }) => [told, latencyMillis]),
       [[3, null]]
     )
+    // An answer may take eight seconds.
+    assert.isAtMost(dials[0]!.until - dials[0]!.from, 1000)
   })
 
   it("takes no pong for its own that answers another ping, or none", () => {
