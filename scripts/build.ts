@@ -2,8 +2,9 @@
  * Makes `dist`: JavaScript and types of `src` and `layers`, and the program in few files, as the package has them.
  *
  *     npm run build
+ *     node scripts/build.ts FOLDER     only what runs, to a folder that is there and is in the project, as tests use it
  *
- * Replaces `dist` and touches nothing else.
+ * Replaces `dist`, or fills the folder, and touches nothing else.
  */
 import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -14,6 +15,8 @@ import { parseSync } from "oxc-parser"
 import { bundle } from "./bundle.ts"
 import { llmsText } from "./llms.ts"
 import { lineByLine } from "./mappings.ts"
+
+const root = new URL("..", import.meta.url).pathname
 
 /** The types name each other as the sources do, `./Frame.ts`: in the package they are named as the JavaScript is. */
 const nameTypesAsCode = (folder: string): void => {
@@ -186,14 +189,29 @@ const thinCode = (folder: string): void => {
   }
 }
 
+/** Writes all that runs to a folder that is there. `sources` is what it is for `build`. */
+const buildCode = async (to: string, sources?: string): Promise<void> => {
+  process.chdir(root)
+  // Node says of `stripTypeScriptTypes` that it may change. It does the same whenever it runs a source of ours.
+  process.removeAllListeners("warning")
+  for (const folder of ["src", "layers"]) writeCode(folder, to, sources)
+  thinCode(to)
+  importOnlyWhatIsUsed(to)
+  const page = join(to, "src/status/page")
+  cpSync("src/status/page", page, { recursive: true })
+  for (const name of readdirSync(page).filter((name) => name.endsWith(".js"))) {
+    const file = join(page, name)
+    writeFileSync(file, withoutComments(file, readFileSync(file, "utf8")))
+  }
+  await bundle(resolve(to))
+}
+
 /**
  * `true` when it compiles, and is there. `sources` is where the sources of this version are, as source maps tell it; without it
  * they say where in the package a source would be.
  */
 export const build = async (sources?: string): Promise<boolean> => {
-  process.chdir(new URL("..", import.meta.url).pathname)
-  // Node says of `stripTypeScriptTypes` that it may change. It does the same whenever it runs a source of ours.
-  process.removeAllListeners("warning")
+  process.chdir(root)
   rmSync("dist", { recursive: true, force: true })
   const compiler = join("node_modules", "typescript", "bin", "tsc")
   // On stderr: the stdout of `npm pack --json` is for the program that reads it.
@@ -203,20 +221,14 @@ export const build = async (sources?: string): Promise<boolean> => {
   if (status !== 0) return false
   nameTypesAsCode("dist")
   thinTypes("dist")
-  for (const folder of ["src", "layers"]) writeCode(folder, "dist", sources)
-  thinCode("dist")
-  importOnlyWhatIsUsed("dist")
-  cpSync("src/status/page", "dist/src/status/page", { recursive: true })
-  for (const name of readdirSync("src/status/page").filter((name) => name.endsWith(".js"))) {
-    const file = join("dist/src/status/page", name)
-    writeFileSync(file, withoutComments(file, readFileSync(file, "utf8")))
-  }
-  await bundle(resolve("dist"))
+  await buildCode("dist", sources)
   writeFileSync("dist/llms.txt", llmsText())
   return true
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (process.argv[1] === import.meta.filename && process.argv[2] !== undefined) {
+  await buildCode(process.argv[2])
+} else if (process.argv[1] === import.meta.filename) {
   if (!(await build())) process.exit(1)
   console.log(
     "built the library and its types in dist/src and dist/layers, the program in dist/program, and dist/llms.txt"

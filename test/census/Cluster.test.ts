@@ -79,64 +79,61 @@ const eventually = ({ child, errors, output }: Run, holds: () => boolean, what: 
   )
 
 describe.skipIf(postgres === undefined)("a census by two machines", () => {
-  it.live(
-    "loses nothing when one is killed: no host is dialled twice within its time, and none is forgotten",
-    () =>
-      Effect.gen(function* () {
-        const store = yield* database(postgres ?? "")
-        const { addresses, dials } = yield* slowPeers(120)
-        const runner = Effect.fnUntraced(function* (rate: number) {
-          const port = yield* Effect.promise(() => freePort())
-          return start(...clusterRun(port, store), "--peer", addresses[0]!, "--max-rate", String(rate), "--json")
-        })
-        const reachedBy = (run: Run) => run.output().split('"_tag":"Reached"').length - 1
-        const first = yield* runner(2)
-        yield* eventually(first, () => reachedBy(first) >= 1, "the first machine to reach somebody")
-        const second = yield* runner(8)
-        yield* eventually(second, () => reachedBy(second) >= 3, "the second machine to reach somebody")
-        first.child.kill("SIGKILL")
-        yield* Effect.promise(() => first.ended)
+  it.live("loses nothing when one is killed: no host is dialled twice within its time, and none is forgotten", () =>
+    Effect.gen(function* () {
+      const store = yield* database(postgres ?? "")
+      const { addresses, dials } = yield* slowPeers(120)
+      const runner = Effect.fnUntraced(function* (rate: number) {
+        const port = yield* Effect.promise(() => freePort())
+        return start(...clusterRun(port, store), "--peer", addresses[0]!, "--max-rate", String(rate), "--json")
+      })
+      const reachedBy = (run: Run) => run.output().split('"_tag":"Reached"').length - 1
+      const first = yield* runner(2)
+      yield* eventually(first, () => reachedBy(first) >= 1, "the first machine to reach somebody")
+      const second = yield* runner(8)
+      yield* eventually(second, () => reachedBy(second) >= 3, "the second machine to reach somebody")
+      first.child.kill("SIGKILL")
+      yield* Effect.promise(() => first.ended)
 
-        yield* Effect.gen(function* () {
-          const sql = yield* SqlClient.SqlClient
-          const hosts = sql<{
-            readonly host: string
-            readonly state: string
-            readonly dials: number
-          }>`SELECT host, state, dials FROM frontier_hosts`
-          let abandoned: ReadonlyArray<string> = []
-          // Whatever is under way longer than a visit can take was the first machine's.
-          const isLeft = Effect.gen(function* () {
-            const [row] = yield* sql<{ readonly others: number }>`SELECT COUNT(*) AS others FROM frontier_hosts
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const hosts = sql<{
+          readonly host: string
+          readonly state: string
+          readonly dials: number
+        }>`SELECT host, state, dials FROM frontier_hosts`
+        let abandoned: ReadonlyArray<string> = []
+        // Whatever is under way longer than a visit can take was the first machine's.
+        const isLeft = Effect.gen(function* () {
+          const [row] = yield* sql<{ readonly others: number }>`SELECT COUNT(*) AS others FROM frontier_hosts
               WHERE state = 'Waiting' OR (state = 'UnderWay' AND begun_at > EXTRACT(EPOCH FROM clock_timestamp()) - 22)`
-            return Number(row?.others) === 0
-          })
-          yield* eventuallyHolds(isLeft, "the second machine to dial all others")
-          const rows = yield* hosts
-          abandoned = rows.filter(({ state }) => state === "UnderWay").map(({ host }) => host)
-          assert.isAbove(abandoned.length, 0)
-          assert.deepStrictEqual([...new Set(rows.map(({ dials }) => dials))], [1])
-          assert.strictEqual(second.child.exitCode, null)
-          assert.isAtMost(Math.max(...[...dials.values()].map(({ length }) => length)), 1)
+          return Number(row?.others) === 0
+        })
+        yield* eventuallyHolds(isLeft, "the second machine to dial all others")
+        const rows = yield* hosts
+        abandoned = rows.filter(({ state }) => state === "UnderWay").map(({ host }) => host)
+        assert.isAbove(abandoned.length, 0)
+        assert.deepStrictEqual([...new Set(rows.map(({ dials }) => dials))], [1])
+        assert.strictEqual(second.child.exitCode, null)
+        assert.isAtMost(Math.max(...[...dials.values()].map(({ length }) => length)), 1)
 
-          // Half an hour later.
-          yield* sql`UPDATE frontier_hosts SET begun_at = begun_at - 1800 WHERE state = 'UnderWay'`
-          const { code, errors } = yield* Effect.promise(() => outcomeOf(second))
-          assert.deepStrictEqual([code, errors], [0, ["run 1 is under way: this machine joins it"]])
-          for (const [host, times] of dials) {
-            assert.isAtLeast(times.length, 1, host)
-            assert.isAtMost(times.length, abandoned.includes(host) ? 2 : 1, host)
-          }
-          const sightings = yield* sql<{ readonly host: string }>`SELECT host FROM sightings WHERE reached = 1`
-          assert.deepStrictEqual(sightings.map(({ host }) => host).toSorted(), addresses.toSorted())
-          const [run] = yield* sql<{
-            readonly ending: string
-            readonly known: number
-          }>`SELECT ending, known FROM runs`
-          assert.deepStrictEqual([run?.ending, run?.known], ["Exhausted", addresses.length])
-        }).pipe(Effect.provide(layerSql(store)))
-      }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
-    300_000
+        // Half an hour later.
+        yield* sql`UPDATE frontier_hosts SET begun_at = begun_at - 1800 WHERE state = 'UnderWay'`
+        const { code, errors } = yield* Effect.promise(() => outcomeOf(second))
+        assert.deepStrictEqual([code, errors], [0, ["run 1 is under way: this machine joins it"]])
+        for (const [host, times] of dials) {
+          assert.isAtLeast(times.length, 1, host)
+          assert.isAtMost(times.length, abandoned.includes(host) ? 2 : 1, host)
+        }
+        const sightings = yield* sql<{ readonly host: string }>`SELECT host FROM sightings WHERE reached = 1`
+        assert.deepStrictEqual(sightings.map(({ host }) => host).toSorted(), addresses.toSorted())
+        const [run] = yield* sql<{
+          readonly ending: string
+          readonly known: number
+        }>`SELECT ending, known FROM runs`
+        assert.deepStrictEqual([run?.ending, run?.known], ["Exhausted", addresses.length])
+      }).pipe(Effect.provide(layerSql(store)))
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest))))
   )
 })
 
@@ -153,47 +150,44 @@ describe.skipIf(postgres === undefined)("a database that goes away and comes bac
     ]
   ] as const
   for (const [name, flagsOf] of runs) {
-    it.live(
-      `is waited for by ${name}, in one sentence, and nothing is lost`,
-      () =>
-        Effect.gen(function* () {
-          const store = yield* database(postgres ?? "")
-          const door = yield* behindDoor(store)
-          const { addresses } = yield* slowPeers(20)
-          const flags = [
-            "--network",
-            "regtest",
-            "--store",
-            door.url,
-            "--peer",
-            addresses[0]!,
-            "--max-rate",
-            "2",
-            "--json"
-          ]
-          const run = start("census", "run", ...(yield* flagsOf()), ...flags)
-          yield* eventually(run, () => run.output().split('"_tag":"Reached"').length > 3, "some to be reached")
-          yield* door.shut
-          yield* eventually(run, () => run.errors().includes("the census' database is away"), "a word about it")
-          yield* door.open
-          const { code } = yield* Effect.promise(() => outcomeOf(run))
-          assert.strictEqual(code, 0)
-          // And not another word, of the cluster's for instance.
-          assert.lengthOf(run.errors().trim().split("\n"), 1)
-          const [sightings, endings] = yield* Effect.gen(function* () {
-            const sql = yield* SqlClient.SqlClient
-            return yield* Effect.all([
-              sql<{ readonly host: string }>`SELECT host FROM sightings WHERE reached = 1`,
-              sql<{ readonly ending: string }>`SELECT ending FROM runs`
-            ])
-          }).pipe(Effect.provide(layerSql(store)))
-          assert.deepStrictEqual(sightings.map(({ host }) => host).toSorted(), addresses.toSorted())
-          assert.deepStrictEqual(
-            endings.map(({ ending }) => ending),
-            ["Exhausted"]
-          )
-        }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
-      300_000
+    it.live(`is waited for by ${name}, in one sentence, and nothing is lost`, () =>
+      Effect.gen(function* () {
+        const store = yield* database(postgres ?? "")
+        const door = yield* behindDoor(store)
+        const { addresses } = yield* slowPeers(20)
+        const flags = [
+          "--network",
+          "regtest",
+          "--store",
+          door.url,
+          "--peer",
+          addresses[0]!,
+          "--max-rate",
+          "2",
+          "--json"
+        ]
+        const run = start("census", "run", ...(yield* flagsOf()), ...flags)
+        yield* eventually(run, () => run.output().split('"_tag":"Reached"').length > 3, "some to be reached")
+        yield* door.shut
+        yield* eventually(run, () => run.errors().includes("the census' database is away"), "a word about it")
+        yield* door.open
+        const { code } = yield* Effect.promise(() => outcomeOf(run))
+        assert.strictEqual(code, 0)
+        // And not another word, of the cluster's for instance.
+        assert.lengthOf(run.errors().trim().split("\n"), 1)
+        const [sightings, endings] = yield* Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          return yield* Effect.all([
+            sql<{ readonly host: string }>`SELECT host FROM sightings WHERE reached = 1`,
+            sql<{ readonly ending: string }>`SELECT ending FROM runs`
+          ])
+        }).pipe(Effect.provide(layerSql(store)))
+        assert.deepStrictEqual(sightings.map(({ host }) => host).toSorted(), addresses.toSorted())
+        assert.deepStrictEqual(
+          endings.map(({ ending }) => ending),
+          ["Exhausted"]
+        )
+      }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest))))
     )
   }
 })

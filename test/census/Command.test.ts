@@ -66,172 +66,163 @@ const allIn = (system: number): Uint8Array => {
 
 // Most of it waits for dials to fail: each has its own addresses and its own store, and they wait at the same time.
 describe.concurrent("network-effect census", () => {
-  it.live(
-    "counts nodes of ours and peers of other versions, twice, and says what is different",
-    () =>
-      Effect.gen(function* () {
-        const store = join(directory, "whole.sqlite")
-        const peers = [
-          yield* nodeAt("127.91.0.1", 120),
-          yield* nodeAt("127.92.0.1", 121),
-          yield* scripted("127.93.0.1", 170_013, 119),
-          yield* scripted("127.94.0.1", 170_150, 0),
-          yield* scripted("127.95.0.1", 170_191, 9000)
-        ]
-        const flags = ["--network", "regtest", "--store", store, ...peers.flatMap((peer) => ["--peer", peer])]
-        const first = yield* process_("run", ...flags, "--json", "--for", "30s", "--contact", "ops@example.org")
-        assert.deepStrictEqual([first.code, first.errors], [0, []])
-        const findings = first.output
+  it.live("counts nodes of ours and peers of other versions, twice, and says what is different", () =>
+    Effect.gen(function* () {
+      const store = join(directory, "whole.sqlite")
+      const peers = [
+        yield* nodeAt("127.91.0.1", 120),
+        yield* nodeAt("127.92.0.1", 121),
+        yield* scripted("127.93.0.1", 170_013, 119),
+        yield* scripted("127.94.0.1", 170_150, 0),
+        yield* scripted("127.95.0.1", 170_191, 9000)
+      ]
+      const flags = ["--network", "regtest", "--store", store, ...peers.flatMap((peer) => ["--peer", peer])]
+      const first = yield* process_("run", ...flags, "--json", "--for", "30s", "--contact", "ops@example.org")
+      assert.deepStrictEqual([first.code, first.errors], [0, []])
+      const findings = first.output
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line))
+      assert.strictEqual(findings.at(-1).end, "Exhausted")
+
+      const report = JSON.parse((yield* census("report", "--store", store, "--json")).output)
+      assert.deepStrictEqual([report.low, report.high], [null, null])
+      assert.match(report.reason, /first run/)
+      assert.strictEqual(report.run.userAgent, defaultUserAgent.replace(/\/$/, " (ops@example.org)/"))
+      const exported = yield* census("export", "--store", store)
+      const sightings = exported.output
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line))
+      // By timing, a node already tells of who visits it, at the port of the chain, where some node may be or none.
+      const visitor = "127.0.0.1:18233"
+      const others = sightings.filter(({ address }) => address !== visitor)
+      assert.isTrue(others.every(({ isReached }) => isReached))
+      assert.strictEqual(report.reachable, sightings.filter(({ isReached }) => isReached).length)
+      if (report.reachable === others.length) {
+        assert.deepStrictEqual(report.versions, { "170013": 1, "170150": 1, "170190": 2, "170191": 1 })
+      }
+      const heights = others.map(({ height }) => height)
+      assert.deepStrictEqual(heights.toSorted(), [119, 120, 121, 9000, null])
+
+      // One is new, and nodes of ours let an address in once in two minutes.
+      const newcomer = yield* scripted("127.96.0.1", 170_190, 5)
+      const again = ["--network", "regtest", "--store", store, "--peer", newcomer, "--max-rate", "0"]
+      const second = yield* census("run", ...again)
+      assert.strictEqual(second.code, 0)
+      assert.match(second.output, /reachable nodes: 4 \(no interval: none of the nodes/)
+      const changes = yield* census("diff", "--store", store)
+      assert.match(changes.output, /^1 arrived, 2 departed, 0 changed$/m)
+      const csv = yield* census("export", "--store", store, "--format", "csv")
+      assert.lengthOf(
+        csv.output
           .trimEnd()
           .split("\n")
-          .map((line) => JSON.parse(line))
-        assert.strictEqual(findings.at(-1).end, "Exhausted")
+          .filter((line) => !line.includes(visitor)),
+        7
+      )
+      assert.match(csv.output, /Rechecked/)
 
-        const report = JSON.parse((yield* census("report", "--store", store, "--json")).output)
-        assert.deepStrictEqual([report.low, report.high], [null, null])
-        assert.match(report.reason, /first run/)
-        assert.strictEqual(report.run.userAgent, defaultUserAgent.replace(/\/$/, " (ops@example.org)/"))
-        const exported = yield* census("export", "--store", store)
-        const sightings = exported.output
-          .trimEnd()
-          .split("\n")
-          .map((line) => JSON.parse(line))
-        // By timing, a node already tells of who visits it, at the port of the chain, where some node may be or none.
-        const visitor = "127.0.0.1:18233"
-        const others = sightings.filter(({ address }) => address !== visitor)
-        assert.isTrue(others.every(({ isReached }) => isReached))
-        assert.strictEqual(report.reachable, sightings.filter(({ isReached }) => isReached).length)
-        if (report.reachable === others.length) {
-          assert.deepStrictEqual(report.versions, { "170013": 1, "170150": 1, "170190": 2, "170191": 1 })
-        }
-        const heights = others.map(({ height }) => height)
-        assert.deepStrictEqual(heights.toSorted(), [119, 120, 121, 9000, null])
-
-        // One is new, and nodes of ours let an address in once in two minutes.
-        const newcomer = yield* scripted("127.96.0.1", 170_190, 5)
-        const again = ["--network", "regtest", "--store", store, "--peer", newcomer, "--max-rate", "0"]
-        const second = yield* census("run", ...again)
-        assert.strictEqual(second.code, 0)
-        assert.match(second.output, /reachable nodes: 4 \(no interval: none of the nodes/)
-        const changes = yield* census("diff", "--store", store)
-        assert.match(changes.output, /^1 arrived, 2 departed, 0 changed$/m)
-        const csv = yield* census("export", "--store", store, "--format", "csv")
-        assert.lengthOf(
-          csv.output
-            .trimEnd()
-            .split("\n")
-            .filter((line) => !line.includes(visitor)),
-          7
-        )
-        assert.match(csv.output, /Rechecked/)
-
-        const history = yield* census("host", peers[2]!, "--store", store)
-        assert.strictEqual(history.code, 0)
-        assert.match(history.output, /^reached from .*, in 2 of the 2 runs that are kept$/m)
-        assert.match(history.output, /^ +1 .* node +170013 +\/v170013\/ +119 /m)
-        const json = JSON.parse((yield* census("host", newcomer, "--store", store, "--json")).output)
-        assert.deepStrictEqual(
-          json.sightings.map((sighting: { readonly runId: number; readonly height: number }) => [
-            sighting.runId,
-            sighting.height
-          ]),
-          [[2, 5]]
-        )
-        const nobody = yield* census("host", "192.0.2.77", "--store", store)
-        assert.deepStrictEqual(
-          [nobody.code, nobody.errors],
-          [1, ["network-effect: no run of Regtest in this store has dialled 192.0.2.77."]]
-        )
-        // Of the smallest map there is, everything is in one system.
-        writeFileSync(join(directory, "one.asmap"), allIn(6450))
-        const systems = yield* census("report", "--store", store, "--asmap", join(directory, "one.asmap"))
-        assert.match(systems.output, /^AS6450 +\d+$/m)
-        const noMap = yield* census("report", "--store", store, "--asmap", store)
-        assert.strictEqual(noMap.code, 1)
-        assert.match(noMap.errors.join(), /whole\.sqlite is not a map of autonomous systems .*: see --asmap\.$/)
-      }).pipe(Effect.scoped),
-    300_000
+      const history = yield* census("host", peers[2]!, "--store", store)
+      assert.strictEqual(history.code, 0)
+      assert.match(history.output, /^reached from .*, in 2 of the 2 runs that are kept$/m)
+      assert.match(history.output, /^ +1 .* node +170013 +\/v170013\/ +119 /m)
+      const json = JSON.parse((yield* census("host", newcomer, "--store", store, "--json")).output)
+      assert.deepStrictEqual(
+        json.sightings.map((sighting: { readonly runId: number; readonly height: number }) => [
+          sighting.runId,
+          sighting.height
+        ]),
+        [[2, 5]]
+      )
+      const nobody = yield* census("host", "192.0.2.77", "--store", store)
+      assert.deepStrictEqual(
+        [nobody.code, nobody.errors],
+        [1, ["network-effect: no run of Regtest in this store has dialled 192.0.2.77."]]
+      )
+      // Of the smallest map there is, everything is in one system.
+      writeFileSync(join(directory, "one.asmap"), allIn(6450))
+      const systems = yield* census("report", "--store", store, "--asmap", join(directory, "one.asmap"))
+      assert.match(systems.output, /^AS6450 +\d+$/m)
+      const noMap = yield* census("report", "--store", store, "--asmap", store)
+      assert.strictEqual(noMap.code, 1)
+      assert.match(noMap.errors.join(), /whole\.sqlite is not a map of autonomous systems .*: see --asmap\.$/)
+    }).pipe(Effect.scoped)
   )
 })
 
 describe.concurrent("network-effect census watch", () => {
-  it.live(
-    "says in one line that a node is behind, with exit code 2, and with 4 that nobody knows",
-    () =>
-      Effect.gen(function* () {
-        const others = yield* Effect.forEach([1, 2, 3, 4, 5], (n) => scripted(`127.8${n}.0.1`, 170_190, 500))
-        const node = yield* scripted("127.80.0.1", 170_190, 77)
-        const peers = others.flatMap((peer) => ["--peer", peer])
-        const behind = yield* process_("watch", "--network", "regtest", "--node", node, ...peers)
-        assert.deepStrictEqual([behind.code, behind.errors], [2, []])
-        assert.match(behind.output, /^the node is behind: at 77, .*; 5 of 5 groups say so, .*\n$/)
-        const unknown = yield* census(
-          "watch",
-          "--network",
-          "regtest",
-          "--node",
-          node,
-          "--peer",
-          "127.0.0.1:1",
-          "--for",
-          "10s",
-          "--json"
-        )
-        assert.deepStrictEqual([unknown.code, JSON.parse(unknown.output).verdict], [4, "Unknown"])
-      }).pipe(Effect.scoped),
-    300_000
+  it.live("says in one line that a node is behind, with exit code 2, and with 4 that nobody knows", () =>
+    Effect.gen(function* () {
+      const others = yield* Effect.forEach([1, 2, 3, 4, 5], (n) => scripted(`127.8${n}.0.1`, 170_190, 500))
+      const node = yield* scripted("127.80.0.1", 170_190, 77)
+      const peers = others.flatMap((peer) => ["--peer", peer])
+      const behind = yield* process_("watch", "--network", "regtest", "--node", node, ...peers)
+      assert.deepStrictEqual([behind.code, behind.errors], [2, []])
+      assert.match(behind.output, /^the node is behind: at 77, .*; 5 of 5 groups say so, .*\n$/)
+      const unknown = yield* census(
+        "watch",
+        "--network",
+        "regtest",
+        "--node",
+        node,
+        "--peer",
+        "127.0.0.1:1",
+        "--for",
+        "10s",
+        "--json"
+      )
+      assert.deepStrictEqual([unknown.code, JSON.parse(unknown.output).verdict], [4, "Unknown"])
+    }).pipe(Effect.scoped)
   )
 })
 
 describe.concurrent("network-effect census run --listen", () => {
-  it.live(
-    "states where it listens, keeps who comes, and goes on until its time is over",
-    () =>
-      Effect.gen(function* () {
-        const store = join(directory, "guests.sqlite")
-        const stated: Array<string> = []
-        const transport = yield* InboundTransport
-        // A port that is free now; taken again at once.
-        const [ear, place] = yield* Effect.scoped(
-          Effect.all([transport.listen(at("127.97.0.1:0")), transport.listen(at("127.98.0.1:0"))])
-        )
-        // Hears what is said, and says nothing.
-        yield* ScriptedPeer.listen(ear.address, {
-          shakes: false,
-          answer: (message) =>
-            Effect.sync(() => {
-              if (message._tag === "Version") stated.push(PeerSocketAddress.format(message.addressFrom.address))
-              return true
-            })
-        })
-        const listen = PeerSocketAddress.format(place.address)
-        const peerFlags = ["--peer", PeerSocketAddress.format(ear.address)]
-        const run = startIn(directory)(
-          "census",
-          "run",
-          "--network",
-          "regtest",
-          "--store",
-          store,
-          ...peerFlags,
-          "--listen",
-          listen,
-          "--for",
-          "12s"
-        )
-        yield* ScriptedPeer.dial(
-          place.address,
-          ScriptedPeer.compose(ScriptedPeer.honest(), {
-            version: (sent) => ({ ...sent, userAgent: "/behind a router/" })
+  it.live("states where it listens, keeps who comes, and goes on until its time is over", () =>
+    Effect.gen(function* () {
+      const store = join(directory, "guests.sqlite")
+      const stated: Array<string> = []
+      const transport = yield* InboundTransport
+      // A port that is free now; taken again at once.
+      const [ear, place] = yield* Effect.scoped(
+        Effect.all([transport.listen(at("127.97.0.1:0")), transport.listen(at("127.98.0.1:0"))])
+      )
+      // Hears what is said, and says nothing.
+      yield* ScriptedPeer.listen(ear.address, {
+        shakes: false,
+        answer: (message) =>
+          Effect.sync(() => {
+            if (message._tag === "Version") stated.push(PeerSocketAddress.format(message.addressFrom.address))
+            return true
           })
-        ).pipe(Effect.delay("200 millis"), Effect.eventually, Effect.scoped)
-        const { code, output } = yield* Effect.promise(() => outcomeOf(run))
-        assert.strictEqual(code, 0)
-        assert.deepStrictEqual(stated, [listen])
-        assert.match(output, /^reachable nodes: 0 /m)
-        assert.match(output, /^came to us: 1 nodes, of which 1 cannot be dialled$/m)
-      }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest)))),
-    300_000
+      })
+      const listen = PeerSocketAddress.format(place.address)
+      const peerFlags = ["--peer", PeerSocketAddress.format(ear.address)]
+      const run = startIn(directory)(
+        "census",
+        "run",
+        "--network",
+        "regtest",
+        "--store",
+        store,
+        ...peerFlags,
+        "--listen",
+        listen,
+        "--for",
+        "12s"
+      )
+      yield* ScriptedPeer.dial(
+        place.address,
+        ScriptedPeer.compose(ScriptedPeer.honest(), {
+          version: (sent) => ({ ...sent, userAgent: "/behind a router/" })
+        })
+      ).pipe(Effect.delay("200 millis"), Effect.eventually, Effect.scoped)
+      const { code, output } = yield* Effect.promise(() => outcomeOf(run))
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(stated, [listen])
+      assert.match(output, /^reachable nodes: 0 /m)
+      assert.match(output, /^came to us: 1 nodes, of which 1 cannot be dialled$/m)
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(TcpTransport.layer, Layer.succeed(ChainParams, regtest))))
   )
 })
 

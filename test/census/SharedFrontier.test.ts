@@ -499,22 +499,19 @@ const races = (client: Layer.Layer<SqlClient.SqlClient, unknown>) => {
       }).pipe(Effect.provide(layer))
     )
 
-    it.live(
-      "do not wait longer than fifteen seconds for one that stands still in the middle of a transaction",
-      () =>
-        Effect.gen(function* () {
-          const { frontier, id, sql } = yield* opened
-          const isHeld = yield* Deferred.make<void>()
-          yield* sql`UPDATE frontier_runs SET touched_at = touched_at`.pipe(
-            Effect.andThen(Deferred.succeed(isHeld, undefined)),
-            Effect.andThen(Effect.never),
-            sql.withTransaction,
-            Effect.forkScoped
-          )
-          yield* Deferred.await(isHeld)
-          yield* Effect.timeout(frontier.tend(id), "25 seconds")
-        }).pipe(Effect.scoped, Effect.provide(layer)),
-      300_000
+    it.live("do not wait longer than fifteen seconds for one that stands still in the middle of a transaction", () =>
+      Effect.gen(function* () {
+        const { frontier, id, sql } = yield* opened
+        const isHeld = yield* Deferred.make<void>()
+        yield* sql`UPDATE frontier_runs SET touched_at = touched_at`.pipe(
+          Effect.andThen(Deferred.succeed(isHeld, undefined)),
+          Effect.andThen(Effect.never),
+          sql.withTransaction,
+          Effect.forkScoped
+        )
+        yield* Deferred.await(isHeld)
+        yield* Effect.timeout(frontier.tend(id), "25 seconds")
+      }).pipe(Effect.scoped, Effect.provide(layer))
     )
 
     it.live("begin another run when the one that was to be joined ends in that moment", () =>

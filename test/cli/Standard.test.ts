@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { compiled, freePort, isListening, makeHome, startIn, until } from "../support/process.ts"
+import { program } from "../support/program.ts"
 
 const home = makeHome()
 afterAll(home.remove)
@@ -45,7 +46,7 @@ describe.concurrent("a node whose", () => {
 
   it.skipIf(!hasScript)("terminal stands still goes on, answers, and ends in order", async () => {
     const port = await freePort()
-    const command = [process.execPath, "layers/bin.js", ...node, "--json", "--status", `127.0.0.1:${port}`].join(" ")
+    const command = [process.execPath, program(), ...node, "--json", "--status", `127.0.0.1:${port}`].join(" ")
     const child = spawn(script, ["--quiet", "--return", "--flush", "--command", `exec ${command}`, "/dev/null"], {
       env: {
         PATH: process.env["PATH"] ?? "",

@@ -155,8 +155,9 @@ describe("a command that can't do what it was told says so in one sentence, and 
     })
   }
 
-  it("an unknown flag, as a process", async () => {
+  it("an unknown flag, as a process of the sources", async () => {
     const [, args, sentence] = cases[0] ?? ["", [], ""]
+    const start = startIn(directory, {}, undefined, "layers/bin.js")
     assert.deepStrictEqual(await outcomeOf(start(...args)), { code: 1, errors: [sentence], output: "" })
   })
 
@@ -345,7 +346,8 @@ describe("a local network", () => {
 })
 
 describe("what is compiled", () => {
-  const startWith = (caches: string) => startIn(directory, { NODE_COMPILE_CACHE: "", XDG_CACHE_HOME: caches })
+  const startWith = (caches: string) =>
+    startIn(directory, { NODE_COMPILE_CACHE: "", XDG_CACHE_HOME: caches }, undefined, "layers/bin.js")
 
   it("is kept in the user's folder of caches, for the next start", async () => {
     const caches = join(directory, "compiling")

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { isLong } from "../support/long.ts"
 import { compiled, isListening, makeHome, outcomeOf, type Run, runOf, startIn, until } from "../support/process.ts"
+import { program } from "../support/program.ts"
 
 const home = makeHome()
 afterAll(home.remove)
@@ -38,7 +39,7 @@ describe("a node", () => {
   it("with 48 file descriptors says that they are too few, and outlives guests who take them all", async () => {
     const directory = directoryOf("descriptors")
     const run = runOf(
-      spawn("sh", ["-c", 'ulimit -n 48; exec "$0" "$@"', process.execPath, "layers/bin.js", ...node], {
+      spawn("sh", ["-c", 'ulimit -n 48; exec "$0" "$@"', process.execPath, program(), ...node], {
         env: {
           PATH: process.env["PATH"] ?? "",
           HOME: directory,
@@ -240,9 +241,8 @@ describe("a process that is told to stop", () => {
 })
 
 describe("a command", () => {
-  const bin = new URL("../../layers/bin.js", import.meta.url).pathname
   const ran = (script: string, ...args: ReadonlyArray<string>) => {
-    const { status, stderr } = spawnSync("sh", ["-c", script, process.execPath, bin, ...args], {
+    const { status, stderr } = spawnSync("sh", ["-c", script, process.execPath, program(), ...args], {
       cwd: directoryOf(`command ${script.length}`),
       env: { PATH: process.env["PATH"] ?? "", HOME: home.directory, NODE_COMPILE_CACHE: compiled },
       encoding: "utf8"

@@ -134,8 +134,7 @@ describe("the files for an operator", () => {
         assert.match(metrics, /^zebrad_build_info\{version="0\.1\.0"\} 1$/m)
         assert.match(metrics, /^process_resident_memory_bytes [1-9]/m)
         assert.match(metrics, /^nodejs_eventloop_lag_max_seconds \d/m)
-      }).pipe(Effect.scoped),
-    300_000
+      }).pipe(Effect.scoped)
   )
 
   it("show agents in four classes, whatever ten thousand of them say", () => {

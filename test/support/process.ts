@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
+import { program } from "./program.ts"
 
 /** Where everything a test's processes keep goes: nothing is read from or kept in the home of whoever runs the tests. */
 export const makeHome = () => {
@@ -41,12 +42,20 @@ export const runOf = (child: ChildProcess): Run => {
 const cachesFor = (args: ReadonlyArray<string>, directory: string): string =>
   args.includes("start") ? mkdtempSync(join(directory, "caches-")) : directory
 
-/** Starts the command with its home in `directory`, without a status interface unless `env` says otherwise. */
+/**
+ * Starts the command with its home in `directory`, without a status interface unless `env` says otherwise: as the package has it,
+ * unless another file is given.
+ */
 export const startIn =
-  (directory: string, env: Readonly<Record<string, string>> = {}, stdio: StdioOptions = ["ignore", "pipe", "pipe"]) =>
+  (
+    directory: string,
+    env: Readonly<Record<string, string>> = {},
+    stdio: StdioOptions = ["ignore", "pipe", "pipe"],
+    file?: string
+  ) =>
   (...args: ReadonlyArray<string>): Run =>
     runOf(
-      spawn(process.execPath, ["layers/bin.js", ...args], {
+      spawn(process.execPath, [file ?? program(), ...args], {
         env: {
           PATH: process.env["PATH"] ?? "",
           HOME: directory,
