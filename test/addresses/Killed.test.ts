@@ -47,7 +47,7 @@ const kills = isLong ? 80 : 12
 describe("a process that is killed while it writes", () => {
   it(
     `leaves the old file or the new one, ${kills} times out of ${kills}, of addresses and of bans`,
-    { timeout: 180_000 },
+    { timeout: 600_000 },
     async () => {
       const lists = ["a", "b"].map((letter) => Array.from({ length: 500 }, (_, i) => letter.repeat(40) + i).join("\n"))
       const found: Record<string, number> = { "mainnet.peers": 0, "mainnet.bans": 0 }

@@ -531,7 +531,8 @@ describe.each(books)("a node without an outbound connection (%s)", (bookName) =>
       yield* book.record({ _tag: "UpdateConnected", address: met!, services: NODE_NETWORK, ...connected })
       yield* elapse("6 seconds", "1 second")
       yield* haveFailed([met!])
-      yield* elapse("5 days", "1 hour")
+      // Longer than an address counts as reachable without an answer: three days.
+      yield* elapse("74 hours", "1 hour")
       log.dials.length = 0
       yield* elapse("10 minutes", "1 second")
       // Every 119 s, and at the next look after it.

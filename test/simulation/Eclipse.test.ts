@@ -159,7 +159,7 @@ describe("a node that nobody attacks", { timeout: 600_000 }, () => {
     assert.isAtLeast(hardened!.honest * 1.5, reference!.honest)
   })
 
-  it("fills all 75 no more than 1.5 times slower than the reference (G7)", () => {
+  large("fills all 75 no more than 1.5 times slower than the reference (G7)", () => {
     const secondsWith = (book: Eclipse.BookName) =>
       median(play({ book, groups: 0, hours: 0.8 }).map(({ secondsTo75 }) => secondsTo75 ?? Number.POSITIVE_INFINITY))
     assert.isAtMost(secondsWith("hardened"), 1.5 * secondsWith("reference"))
