@@ -816,6 +816,33 @@ describe("a find request", () => {
   )
 })
 
+describe("one more peer", () => {
+  it.effect(
+    "is wanted once for whoever waits, however many come behind, and again when one came and they still wait (network 6.17)",
+    () =>
+      Effect.gen(function* () {
+        const { demand } = yield* PeerSet
+        /** How often one was wanted since this was looked at last. */
+        const wanted = () => {
+          let times = 0
+          while (demand.takeUnsafe()) times++
+          return times
+        }
+        assert.strictEqual(wanted(), 0)
+        const first = yield* ask(block(1))
+        assert.strictEqual(wanted(), 1)
+        yield* ask(block(2))
+        yield* ask({ _tag: "Peers" })
+        assert.strictEqual(wanted(), 0)
+        yield* Fiber.interrupt(first)
+        assert.strictEqual(wanted(), 0)
+        // One is asked of it, and the other waits still.
+        const s = yield* join(1, { places: 1 })
+        assert.deepStrictEqual([s.queued(), wanted(), wanted()], [1, 1, 0])
+      }).pipe(Effect.provide(world()))
+  )
+})
+
 describe("what the routing of requests counts", () => {
   type Counted = [Record<string, number>, Record<string, number>]
 
