@@ -156,5 +156,6 @@ describe("a watch that stays with some", () => {
     const { found } = watch(blockAt(5010), { isThere: false, minutes: 1 })
     assert.deepStrictEqual(verdicts(found), [["Unknown", "version"]])
     assert.deepInclude(found[0], { node: null, groups: 10 })
+    assert.match(sentenceOf(found[0]!), /^unknown: the node does not answer, or does not state its height;/)
   })
 })

@@ -80,6 +80,27 @@ describe("a question about a census", () => {
     assert.match(output, /^0 arrived, 0 departed, 0 changed$/m)
     const exported = await census("export", "--run", "2", "--network", "mainnet", "--store", store)
     assert.deepStrictEqual([exported.code, exported.output.trimEnd().split("\n").length], [0, 3])
+    const told = JSON.parse((await census("diff", "--from", "1", "--store", store, "--json")).output)
+    assert.deepStrictEqual([told.arrived, told.departed, told.changed], [[], [], []])
+  })
+
+  it("is of an IPv6 host by any address of its /64, with a port and without", async () => {
+    for (const address of ["2001:db8::1", "[2001:db8::2]:8233", "[2001:db8::3]"]) {
+      const { errors } = await census("host", address, "--store", store)
+      assert.deepStrictEqual(errors, ["network-effect: no run of Testnet in this store has dialled 2001:db8::/64."])
+    }
+  })
+
+  it("of a store without a run is told how to make one", async () => {
+    const bare = join(directory, "bare.sqlite")
+    await Effect.runPromise(
+      CensusStore.pipe(Effect.provide(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(bare)))))
+    )
+    const { code, errors } = await census("report", "--store", bare)
+    assert.deepStrictEqual(
+      [code, errors],
+      [1, ["network-effect: there is no run in this store: network-effect census run makes one."]]
+    )
   })
 })
 
@@ -104,6 +125,21 @@ describe("a census", () => {
     assert.deepStrictEqual(
       [blank.code, blank.errors, blank.output],
       [1, ["network-effect: --contact is blank: say who runs this census."], ""]
+    )
+  })
+
+  it("that no seed answers does not begin, and says what to do", async () => {
+    const config = join(directory, "seedless.toml")
+    writeFileSync(config, '[network]\nnetwork = "Testnet"\ninitial_testnet_peers = []\ncache_dir = false\n')
+    const { code, errors } = await census("run", "--config", config, "--store", join(directory, "seedless.sqlite"))
+    assert.deepStrictEqual(
+      [code, errors],
+      [
+        1,
+        [
+          "network-effect: there is nobody to begin with, for no seed has answered: check the network connection, or name a node with --peer ip:port."
+        ]
+      ]
     )
   })
 

@@ -173,6 +173,53 @@ describe.concurrent("replay", () => {
     }
   })
 
+  it("says of a folder how many segments are identical, and of how many it is not so", async () => {
+    const folder = join(directory, "several")
+    mkdirSync(folder)
+    for (const name of ["1", "2"]) writeFileSync(join(folder, `${name}.ndjson`), record)
+    const both = await said("replay", folder)
+    assert.deepStrictEqual([both.code, both.output], [0, "identical: all actions of 14 events of 2 segments\n"])
+    for (const name of ["3", "4", "5"]) writeFileSync(join(folder, `${name}.ndjson`), "")
+    const some = await said("replay", folder)
+    const first = join(folder, "3.ndjson")
+    assert.deepStrictEqual([some.code, some.errors], [1, [`network-effect: ${first} is empty, and 2 others of 5.`]])
+    const found = await said("replay", folder, "--until", "ending:PeerOverloaded")
+    assert.deepStrictEqual(found.errors, [
+      `network-effect: ${folder} never shows ending:PeerOverloaded, as far as it can be read: ${first} is empty, and 2 of 5 likewise.`
+    ])
+  })
+
+  it("tells programs the first event that has other actions, and where the shortest record is", async () => {
+    const lines = record.split("\n")
+    const at = lines.findLastIndex((line) => line.includes("Send pong"))
+    lines[at] = (lines[at] ?? "").replace("Send pong 5", "Send pong 6")
+    const other = file("other.ndjson", `${lines.slice(0, -2).join("\n")}\n`)
+    const told = JSON.parse((await said("replay", other, "--json")).output)
+    assert.deepInclude(told, { identical: false, whole: false })
+    assert.strictEqual(told.first.event, 5)
+    assert.include(told.first.recorded.join(), "Send pong 6")
+    assert.include(told.first.decided.join(), "Send pong 5")
+    const mine = file("mine.ndjson", record)
+    const shrunk = JSON.parse((await said("replay", mine, "--until", "ending", "--shrink", "--json")).output)
+    assert.deepStrictEqual(shrunk, { file: mine, events: 1, of: 7, fixture: join(directory, "mine.shrunk.ndjson") })
+  })
+
+  it("says what this node asked, and that nothing was said", async () => {
+    const { recorder, sink } = memoryRecorder()
+    const { asks } = talk(recorder.recording(""))
+    asks(1, { _tag: "MempoolTransactionIds" })
+    recorder.stop()
+    const of = file("asking.ndjson", sink.segments()[0]?.text ?? "")
+    const { output } = await said("replay", of)
+    assert.deepStrictEqual(output.trim().split("\n").slice(1), [
+      "this node asked: MempoolTransactionIds 1",
+      "after 0.000 s: it was recorded no longer",
+      "identical: all actions of 4 events"
+    ])
+    const { ending } = JSON.parse((await said("replay", of, "--json")).output)
+    assert.isNull(ending)
+  })
+
   it("says of which node of several a connection is, and who began it", async () => {
     const { recorder, sink } = memoryRecorder()
     talk(recorder.recording("7")).hears(ping)

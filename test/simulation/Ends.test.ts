@@ -54,6 +54,11 @@ describe("a world", () => {
       Effect.gen(function* () {
         yield* world.stop(1)
         yield* world.crash(1)
+        // Its host has its power still.
+        yield* Effect.gen(function* () {
+          yield* world.network.host(world.hostOf(1)).listen(world.hostOf(1))
+          yield* world.network.host(world.hostOf(2)).dial(world.hostOf(1))
+        }).pipe(Effect.orDie, Effect.scoped)
         const node = yield* world.start(1, [])
         assert.strictEqual(yield* world.start(1, []), node)
         assert.deepStrictEqual(

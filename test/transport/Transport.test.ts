@@ -1,4 +1,5 @@
 /** What every transport keeps to: over real loopback TCP and over the simulated network, the same tests. */
+import { connect } from "node:net"
 import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
@@ -376,6 +377,19 @@ describe("a stream over TCP", () => {
         assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.provide(meet, TcpTransport.layer))))
       })
     }
+  )
+
+  it.live("that is reset while it waits to be accepted is passed over, for the next one", () =>
+    Effect.gen(function* () {
+      const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(loopback(54)))
+      yield* Effect.callback<void>((resume) => {
+        const leaving = connect(listener.address.port, "127.0.0.54", () => leaving.resetAndDestroy())
+        leaving.on("close", () => resume(Effect.void))
+      })
+      const staying = yield* Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address))
+      yield* staying.write(bytes("here"))
+      assert.strictEqual(text([yield* readExactly(yield* listener.accept, 4)]), "here")
+    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layer))
   )
 
   it.live("is dialled from an IPv4 address also where that was given in its IPv6 spelling (advisory A1)", () =>
