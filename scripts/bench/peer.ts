@@ -28,6 +28,8 @@ import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { LimitedLog } from "../../src/LimitedLog.ts"
 import * as Alarms from "../../src/peer/Alarms.ts"
 import * as Connection from "../../src/peer/Connection.ts"
+import type { Options } from "../../src/peer/ConnectionOptions.ts"
+import { Heartbeats } from "../../src/peer/Heartbeat.ts"
 import type { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectionHost, Peer } from "../../src/peer/Peer.ts"
@@ -135,8 +137,11 @@ const inbound: InboundRequests["Service"] = {
 
 const log: LimitedLog = (_kind, line) => line
 
-/** A connection as after a handshake. `alarmClock` is that of all of them, as in a node. */
-const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, alarmClock: Alarms.AlarmClock) {
+/** A connection as after a handshake. What `beside` has is that of all of them, as in a node. */
+const connectionWith = Effect.fnUntraced(function* (
+  stream: ByteStream,
+  beside: Pick<Options, "alarmClock" | "sleepers" | "heartbeats">
+) {
   const messages = new MessageStream(stream, regtest.magic, defaults, yield* Effect.context<never>())
   messages.agree(ourProtocolVersion)
   return yield* Connection.make({
@@ -163,13 +168,17 @@ const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, alarmClo
     policy: defaults,
     nonce: Effect.succeed(1n),
     log,
-    alarmClock
+    ...beside
   })
 })
 
-const connecting = Effect.gen(function* () {
-  const alarmClock = new Alarms.AlarmClock(yield* Alarms.sleepers, yield* Clock.Clock, defaults.requestTimeout)
-  return (stream: ByteStream) => connectionWith(stream, alarmClock)
+const connecting = Effect.zipWith(Alarms.sleepers, Clock.Clock, (sleepers, clock) => {
+  const beside = {
+    alarmClock: new Alarms.AlarmClock(sleepers, clock, defaults.requestTimeout),
+    sleepers,
+    heartbeats: new Heartbeats(sleepers, clock, defaults.pingInterval)
+  }
+  return (stream: ByteStream) => connectionWith(stream, beside)
 })
 
 const listen = Effect.flatMap(InboundTransport, (transport) =>

@@ -6,9 +6,10 @@
 import { Context, type Effect, Random } from "effect"
 import type { LimitedLog } from "../LimitedLog.ts"
 import type { Policy } from "../Policy.ts"
-import type { AlarmClock } from "./Alarms.ts"
+import type { AlarmClock, Sleepers } from "./Alarms.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import { ConnectionMachine } from "./ConnectionMachine.ts"
+import type { Heartbeats } from "./Heartbeat.ts"
 import type { InboundRequests } from "./InboundRequests.ts"
 import type { MessageStream } from "./MessageStream.ts"
 import type { ConnectionHost, ConnectionInfo } from "./Peer.ts"
@@ -30,6 +31,10 @@ export interface Options {
   readonly log: LimitedLog
   /** Who wakes for its time limits: outlives the connection. */
   readonly alarmClock: AlarmClock
+  /** Who does what begins beside it: as long as `alarmClock`. */
+  readonly sleepers: Sleepers
+  /** As long as `alarmClock`. */
+  readonly heartbeats: Heartbeats
 }
 
 /** What decides, and who writes down what it decided, if anybody does. */

@@ -115,19 +115,20 @@ describe("counting attempts", () => {
 })
 
 describe("counting a handshake", () => {
+  const begin = Effect.map(Effect.context<never>(), (context) => handshake(mainnet, outbound, context))
   const labels = { network: "mainnet", direction: "outbound", address_family: "ipv4" }
 
   it.effect(
     "says once how each version went, also when it was interrupted (peer 55, remote_version_outcomes_are_cancellation_safe)",
     () =>
       Effect.gen(function* () {
-        const first = yield* handshake(mainnet, outbound)
-        yield* first.versionReceived(bobsVersion({ userAgent: "/Zakura:1.2.3/" }))
-        yield* first.exchanged(yield* Effect.exit(Effect.interrupt))
-        const second = yield* handshake(mainnet, outbound)
-        yield* second.versionReceived(bobsVersion({ userAgent: "/Zebra:3.0.0/" }))
-        yield* second.exchanged(Exit.void)
-        yield* second.decided(Exit.void)
+        const first = yield* begin
+        first.versionReceived(bobsVersion({ userAgent: "/Zakura:1.2.3/" }))
+        first.exchanged(yield* Effect.exit(Effect.interrupt))
+        const second = yield* begin
+        second.versionReceived(bobsVersion({ userAgent: "/Zebra:3.0.0/" }))
+        second.exchanged(Exit.void)
+        second.decided(Exit.void)
         assert.deepStrictEqual(yield* seriesOf("zcash.net.peer.version.messages.total"), [
           { ...labels, implementation: "zakura", count: 1 },
           { ...labels, implementation: "zebra", count: 1 }
@@ -144,11 +145,11 @@ describe("counting a handshake", () => {
 
   it.effect("says nothing of a version that never came", () =>
     Effect.gen(function* () {
-      const count = yield* handshake(mainnet, outbound)
+      const count = yield* begin
       const closed = Exit.fail(new ConnectionClosed())
       yield* pass("30 millis")
-      yield* count.exchanged(closed)
-      yield* count.decided(closed)
+      count.exchanged(closed)
+      count.decided(closed)
       assert.deepStrictEqual(yield* seriesOf("zcash.net.peer.version.outcomes.total"), [])
       assert.deepStrictEqual(yield* seriesOf("zcash.net.peer.handshake.failures.total"), [
         { reason: "connection_closed", count: 1 }
@@ -162,11 +163,11 @@ describe("counting a handshake", () => {
   it.effect("keeps 128 series at most, whatever ten thousand peers say of themselves (advisory P10)", () =>
     Effect.gen(function* () {
       for (let version = 170_000; version < 180_000; version++) {
-        const count = yield* handshake(mainnet, outbound)
-        yield* count.versionReceived(bobsVersion({ version, userAgent: `/x:${version}/` }))
-        yield* count.accepted(version, Math.min(version, 170_190), 170_150)
-        yield* count.decided(Exit.fail(new ObsoleteVersion({ version, minimumVersion: 170_150 })))
-        yield* count.decided(Exit.fail(new MissingRequiredServices({ services: BigInt(version) << 1n })))
+        const count = yield* begin
+        count.versionReceived(bobsVersion({ version, userAgent: `/x:${version}/` }))
+        count.accepted(version, Math.min(version, 170_190), 170_150)
+        count.decided(Exit.fail(new ObsoleteVersion({ version, minimumVersion: 170_150 })))
+        count.decided(Exit.fail(new MissingRequiredServices({ services: BigInt(version) << 1n })))
       }
       for (const id of [
         "zcash.net.peers.connected",

@@ -7,6 +7,7 @@ import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import type { LimitedLog } from "../../src/LimitedLog.ts"
 import * as Alarms from "../../src/peer/Alarms.ts"
 import * as Connection from "../../src/peer/Connection.ts"
+import { Heartbeats } from "../../src/peer/Heartbeat.ts"
 import type { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
 import { MessageStream } from "../../src/peer/MessageStream.ts"
 import type { ConnectedAddress, ConnectionHost, ConnectionInfo, PeerReport } from "../../src/peer/Peer.ts"
@@ -185,7 +186,8 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
   const nonce = Effect.map(Random.nextInt, (n) => BigInt(Math.abs(n)))
   const peer = yield* Scope.provide(
     Effect.gen(function* () {
-      const alarmClock = new Alarms.AlarmClock(yield* Alarms.sleepers, yield* Clock.Clock, policy.requestTimeout)
+      const sleepers = yield* Alarms.sleepers
+      const clock = yield* Clock.Clock
       return yield* Connection.make({
         id: options.id ?? 1,
         info,
@@ -195,7 +197,9 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
         policy,
         nonce,
         log,
-        alarmClock
+        alarmClock: new Alarms.AlarmClock(sleepers, clock, policy.requestTimeout),
+        sleepers,
+        heartbeats: new Heartbeats(sleepers, clock, policy.pingInterval)
       })
     }),
     alicesScope
