@@ -5,8 +5,8 @@
  *      ▲                     ▲                            │
  *      └──────────────────── settled ─────────────────────┘
  *
- * `ConnectionMachine` decides, and says in what order; `ConnectionLoop` does it. While idle a connection has two fibers:
- * the loop, and as its child one that reads up to the next message.
+ * `ConnectionMachine` decides, and says in what order; `ConnectionLoop` does it. While idle a connection has one fiber,
+ * the loop; and where its stream has to be read by a fiber, one that does that.
  *
  * Source: Zebra peer/client.rs and peer/connection.rs.
  *

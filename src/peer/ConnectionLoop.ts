@@ -80,14 +80,15 @@ export class ConnectionLoop {
   /** Goes on until it is interrupted, with heartbeats beside it. However one of these ends, the connection ends with it. */
   run(heartbeat: () => Effect.Effect<void, PeerError>): Effect.Effect<void> {
     const { alarmClock, messages, policy, sleepers } = this.#options
-    const reading = this.#guarded(messages.reading(() => this.#poke()))
+    const reading = messages.reading(() => this.#poke())
     const loop = this.#guarded(forever(() => this.#work()))
     return Effect.contextWith((context: Context.Context<never>) => {
       this.#heart = new Heart(alarmClock, policy.pingInterval, (over) => {
         const beat = Effect.ensuring(this.#guarded(heartbeat()), Effect.sync(over))
         sleepers(Effect.provideContext(beat, context))
       })
-      return Effect.andThen(Effect.forkChild(reading, { startImmediately: true }), loop)
+      if (reading === undefined) return loop
+      return Effect.andThen(Effect.forkChild(this.#guarded(reading), { startImmediately: true }), loop)
     })
   }
 

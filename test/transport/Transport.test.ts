@@ -251,6 +251,32 @@ for (const { from, name } of kinds) {
     )
 
     it.live(
+      "is read without a fiber as with one: what is there, or a call when something may be, and how it ended",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs, closeAlice } = yield* Effect.flatMap(pair, ({ open }) => open)
+          /** The next chunk or the end, after as many calls as it takes. */
+          const next = Effect.callback<Uint8Array | StreamClosed | undefined>((resume) => {
+            const look = () => {
+              const taken = bobs.readNow?.(look)
+              if (taken !== undefined) resume(Effect.succeed(taken))
+            }
+            look()
+          })
+          const waiting = yield* Effect.forkScoped(next, { startImmediately: true })
+          assert.throws(() => bobs.readNow?.(() => undefined), "each stream has one reader")
+          yield* alices.write(bytes("words"))
+          const first = yield* Fiber.join(waiting)
+          assert.strictEqual(first instanceof Uint8Array && text([first]), "words")
+          assert.strictEqual(bobs.bytesRead(), 5)
+          yield* closeAlice
+          assert.deepStrictEqual(yield* next, eof)
+          assert.deepStrictEqual(yield* Effect.flip(bobs.read), eof)
+        })
+      )
+    )
+
+    it.live(
       "is refused where nobody listens",
       run(
         Effect.gen(function* () {
