@@ -72,12 +72,21 @@ const nameOfCallee = (node: Node): string | undefined => {
 
 const logs = /^(log(Trace|Debug|Info|Warning|Error|Fatal)?|annotateLogs)$/
 
+/** `Effect.log…(…)`, with whatever is said of it: `.pipe(Effect.annotateLogs(…))`. */
+const isLog = (node: Node | undefined): boolean => {
+  if (node?.type === "YieldExpression") return isLog(nodeOf(node["argument"]))
+  if (node?.type !== "CallExpression") return false
+  const name = nameOfCallee(node) ?? ""
+  return logs.test(name) || (name === "pipe" && isLog(nodeOf(nodeOf(node["callee"])?.["object"])))
+}
+
 /** `f()`, `yield* f`, `a = b`, `a++`: a statement for its effect. */
 const isForItsEffect = (node: Node): boolean => {
   const expression = nodeOf(node["expression"])
   return (
     node.type === "ExpressionStatement" &&
     expression !== undefined &&
+    !isLog(expression) &&
     ["CallExpression", "YieldExpression", "AssignmentExpression", "UpdateExpression"].includes(expression.type) &&
     nodeOf(expression["callee"])?.type !== "Super"
   )

@@ -142,14 +142,14 @@ describe("a pool of whom to dial", () => {
 })
 
 describe("whatever happens to a pool of whom to dial", () => {
-  it("those are ready whose time has come, each in its group once, and a draw is of somebody who suits (25 stories)", () => {
+  it("those are ready whose time has come, each in its group once, and a draw is of somebody who suits (12 stories)", () => {
     const draw = SeededRandom.draws(8, "pool")
     const chance = random("stories")
     const keysOf = (items: Iterable<Item>) =>
       Array.from(items, ({ key }) => key)
         .toSorted()
         .join(" ")
-    for (let story = 0; story < 25; story++) {
+    for (let story = 0; story < 12; story++) {
       const made = new DialPool<Item>()
       const items = Array.from({ length: 12 }, (_, n) => item(`i${n}`, `g${n % 5}`))
       /** After which millisecond each may be dialled, of those that are in the pool; and whose time has come. */

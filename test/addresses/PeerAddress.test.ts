@@ -99,6 +99,16 @@ describe("an address", () => {
     }
   })
 
+  it("is the operator's from when it is named, once, and keeps what is known of it", () => {
+    const named = { _tag: "NewConfigured", address: bob } as const
+    assert.deepInclude(made(named), { state: "NeverAttempted", isConfigured: true })
+    for (const entry of [made(changes.NewGossiped), made(changes.UpdateConnected), made(changes.UpdateFailed)]) {
+      const after = apply(named, entry, 0)
+      assert.deepStrictEqual(after, { ...entry, isConfigured: true })
+      assert.isUndefined(apply(named, after, 0))
+    }
+  })
+
   it("keeps the time of its ping until something new comes (MA-13, EX-3)", () => {
     const connected = made(changes.UpdateConnected)
     const pinged = apply(changes.UpdatePingSent, connected, 59)!

@@ -67,6 +67,19 @@ describe("who has to go for a newcomer", () => {
     assert.strictEqual(goes([...first, ...quick.slice(0, 2)], "9.9", { ...none, protectedByRoundTrip: 1 }), 3)
   })
 
+  it("is of those that came in one moment the one with the greater number, in whatever order they are", () => {
+    const together = crowd("1.1", 3, { id: 7 }).map((one) => ({ ...one, joinedAtNanos: 5n }))
+    for (const order of [
+      [0, 1, 2],
+      [2, 1, 0],
+      [1, 2, 0]
+    ]) {
+      const residents = order.map((n) => together[n]!)
+      assert.strictEqual(goes(residents, "9.9"), 9)
+      assert.deepStrictEqual([...Eviction.protectedOf(residents, { ...none, protectedNetworks: 1 })], [7])
+    }
+  })
+
   it("is the youngest of all when two networks are the largest", () => {
     const residents = [...crowd("1.1", 4, { id: 1, joined: 9 }), ...crowd("2.2", 4, { id: 20, joined: 7 })]
     assert.strictEqual(goes(residents, "9.9"), 4)

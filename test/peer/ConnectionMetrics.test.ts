@@ -151,6 +151,9 @@ describe("counting a handshake", () => {
       for (const version of [170_149, 170_002]) {
         count.decided(Exit.fail(new ObsoleteVersion({ version, minimumVersion: 170_150 })))
       }
+      assert.deepStrictEqual(yield* values("zcash.net.connection.outcomes.total"), {
+        "address_family=ipv4 direction=outbound network=mainnet outcome=obsolete_version stage=version": 2
+      })
       assert.deepStrictEqual(yield* values("zcash.net.peers.version.connected"), { "": 170_160 })
       assert.deepStrictEqual(yield* values("zcash.net.peers.version.obsolete"), { "": 170_002 })
       assert.deepStrictEqual(yield* values("zcash.net.peers.obsolete"), {

@@ -64,6 +64,21 @@ describe("a stream of frames", () => {
     }
   })
 
+  it("is the same with empty chunks anywhere in it", () => {
+    const bytes = bytesOf(...frames.slice(0, 2), frame("a", 40))
+    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+    const names: Array<string> = []
+    for (const byte of bytes) {
+      decoder.push(new Uint8Array(0))
+      decoder.push(Uint8Array.of(byte))
+      decoder.push(new Uint8Array(0))
+      const next = Result.getOrThrow(decoder.next())
+      if (next !== undefined) names.push(`${next.command} ${Frame.bodyOf(next).length}`)
+    }
+    assert.deepStrictEqual(names, ["verack 0", "ping 8", "a 40"])
+    assert.strictEqual(decoder.bufferedBytes(), 0)
+  })
+
   it("is the same when nobody asks before all of it is there, and after a stream that was dropped", () => {
     const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
     const shorter = frames.slice(0, 3)
