@@ -1,6 +1,7 @@
 /** What ends a command, as the sentence that its operator reads: those that no process can be brought to, too. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { CacheDirectoryTaken } from "../../src/addresses/CacheDirectoryTaken.ts"
 import { BackgroundTaskExited, NetworkClosed, NodeOutdated, TaskNameTaken } from "../../src/BackgroundTasks.ts"
 import { explained, type Failure } from "../../src/cli/root.ts"
 import { InvalidSetting } from "../../src/network/Network.ts"
@@ -38,6 +39,14 @@ const failures: ReadonlyArray<readonly [failure: Failure, sentence: string]> = [
     "the node stopped because its crawler ended, which is a bug: Error: no way."
   ],
   [new NetworkClosed(), "the node has stopped."],
+  [
+    new CacheDirectoryTaken({ directory: "/cache", pid: 7 }),
+    "another node (process 7) keeps its addresses in /cache: stop it, or choose another directory with cache_dir."
+  ],
+  [
+    new CacheDirectoryTaken({ directory: "/cache", pid: null }),
+    "another node keeps its addresses in /cache: stop it, or choose another directory with cache_dir."
+  ],
   [
     new NodeOutdated({ ourVersion: 170_190, requiredVersion: 170_200, height: 5 }),
     "This build speaks protocol version 170190, but the chain demands 170200 at height 5: update network-effect."

@@ -220,6 +220,38 @@ describe.concurrent("replay", () => {
     assert.isNull(ending)
   })
 
+  it("says who began a connection, and what is decided now that was not then", async () => {
+    const lines = record.split("\n")
+    const first = JSON.parse(lines[0] ?? "")
+    const at = lines.findIndex((line) => line.includes('"Send pong 5"'))
+    const entry = JSON.parse(lines[at] ?? "")
+    const changed = [
+      JSON.stringify({ ...first, connection: { ...first.connection, isInbound: true } }),
+      ...lines.slice(1, at),
+      JSON.stringify({ ...entry, do: [] })
+    ]
+    const { output } = await said("replay", file("inbound.ndjson", `${changed.join("\n")}\n`))
+    assert.match(output, /^connection 1, from 198\.51\./)
+    assert.match(output, /^ +now +Send pong 5$/m)
+    assert.notInclude(output, "then ")
+    const more = [...lines.slice(0, at), JSON.stringify({ ...entry, do: [...entry.do, "Send pong 7"] })]
+    const extra = await said("replay", file("extra.ndjson", `${more.join("\n")}\n`))
+    assert.match(extra.output, /^ +then +Send pong 7$/m)
+    assert.notInclude(extra.output, "now ")
+  })
+
+  it("shows the last events before what is looked for, and no more of them", async () => {
+    const { recorder, sink } = memoryRecorder()
+    const { hears } = talk(recorder.recording(""))
+    hears(...Array.from({ length: 40 }, () => ping), Message.Verack())
+    const long = file("pings.ndjson", sink.segments()[0]?.text ?? "")
+    const { output } = await said("replay", long, "--until", "message:verack")
+    assert.include(output, "the peer says verack")
+    assert.isBelow(output.split("the peer says ping").length, 20)
+    const never = await said("replay", long, "--until", "message:tx", "--shrink")
+    assert.deepStrictEqual(never.errors, [`network-effect: ${long} never shows message:tx.`])
+  })
+
   it("says of which node of several a connection is, and who began it", async () => {
     const { recorder, sink } = memoryRecorder()
     talk(recorder.recording("7")).hears(ping)
