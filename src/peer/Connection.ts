@@ -116,6 +116,10 @@ class Connection implements Peers.Peer {
     return this.#loop.waiters.awaitEnd
   }
 
+  onClosed(told: (error: Peers.PeerError) => void): void {
+    this.#loop.waiters.onEnd(told)
+  }
+
   close(error: Peers.PeerError): Effect.Effect<void> {
     return Effect.sync(() => this.#close(error))
   }

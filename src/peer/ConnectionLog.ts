@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Cause, Effect, LogLevel, References } from "effect"
+import { type Cause, Effect } from "effect"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { LimitedLog } from "../LimitedLog.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
@@ -41,13 +41,11 @@ export const end = (
   info: ConnectionInfo,
   error: PeerError["_tag"] | undefined
 ): Effect.Effect<void> => {
-  const about = (line: Effect.Effect<void>) => line.pipe(annotated(info), Effect.annotateLogs({ error }))
-  if (error === "PeerOverloaded" || error === "InboundTimeout")
-    return about(log(error, Effect.logInfo("a peer was closed for asking more than this node has time for")))
-  // Every connection has this line, and few look at it.
-  return Effect.flatMap(References.MinimumLogLevel, (least) =>
-    LogLevel.isLessThanOrEqualTo(least, "Debug") ? about(Effect.logDebug("connection ended")) : Effect.void
-  )
+  const isOverload = error === "PeerOverloaded" || error === "InboundTimeout"
+  const line = isOverload
+    ? log(error, Effect.logInfo("a peer was closed for asking more than this node has time for"))
+    : Effect.logDebug("connection ended")
+  return line.pipe(annotated(info), Effect.annotateLogs({ error }))
 }
 
 const annotated = ({ connectedAddress }: ConnectionInfo) =>
