@@ -29,7 +29,7 @@ import {
 } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { BanList } from "../addresses/BanList.ts"
-import { BackgroundTasks, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { BackgroundTasks, CurrentTask, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
@@ -160,7 +160,10 @@ export class Connector extends Context.Service<
       const tasks = yield* BackgroundTasks
 
       const connections = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
-      const sleepers = yield* Alarms.sleepers.pipe(Scope.provide(tasks.scope))
+      const sleepers = yield* Alarms.sleepers.pipe(
+        Scope.provide(tasks.scope),
+        Effect.provideService(CurrentTask, "dial")
+      )
       const alarmClock = new Alarms.AlarmClock(sleepers, yield* Clock.Clock, policy.handshakeTimeout)
       const limit = new TimeLimit.Shared(alarmClock, policy.handshakeTimeout)
       // A defect in a connection is ours and must not go unnoticed.
