@@ -18,6 +18,7 @@ import * as SimDisk from "../../src/simulation/SimDisk.ts"
 import { address, bookWorld } from "../support/bookWorld.ts"
 import { linesOf } from "../support/logs.ts"
 import { isLong } from "../support/long.ts"
+import { compiled } from "../support/process.ts"
 import { elapse } from "../support/time.ts"
 
 const root = mkdtempSync(join(tmpdir(), "network-effect-"))
@@ -451,7 +452,7 @@ describe("the list of bans", () => {
 
 /** Saves two lists in turn to both files, as fast as it can, until it is killed. Says when it begins, and that all is saved once. */
 const writer = (directory: string) => `
-import { registerHooks } from "node:module"
+import { flushCompileCache, registerHooks } from "node:module"
 const parts = ${JSON.stringify(new URL("../support/partsOfEffect.ts", import.meta.url).href)}
 registerHooks({
   resolve: (name, context, next) => (name === "effect" ? { url: parts, shortCircuit: true } : next(name, context))
@@ -459,6 +460,8 @@ registerHooks({
 const { Effect, Layer, Path } = await import(parts)
 const NodeFileSystem = await import("@effect/platform-node/NodeFileSystem")
 const CacheFile = await import(${JSON.stringify(new URL("../../src/addresses/CacheFile.ts", import.meta.url).href)})
+// Who is killed keeps nothing of what it has compiled otherwise.
+flushCompileCache()
 const lists = ["a", "b"].map((letter) => Array.from({ length: 500 }, (_, i) => letter.repeat(40) + i))
 const fileAt = (name) => CacheFile.make({
   path: ${JSON.stringify(directory)} + "/network/" + name, name, maxLines: 500, parse: (line) => line, format: (line) => line
@@ -489,7 +492,7 @@ describe("a process that is killed while it writes", () => {
         for (let n = 0; n < kills && !hasFailed; n++) {
           const child = spawn(process.execPath, ["--input-type=module", "-e", writer(directory)], {
             cwd: new URL("../..", import.meta.url).pathname,
-            env: { ...process.env, NODE_COMPILE_CACHE: join(root, "compiled") },
+            env: { ...process.env, NODE_COMPILE_CACHE: compiled },
             stdio: ["ignore", "pipe", "inherit"]
           })
           // The first one may be killed before it has saved anything; after that there is an old file.
