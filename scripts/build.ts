@@ -46,15 +46,42 @@ const withoutComments = (file: string, text: string): string => {
   return thin + text.slice(at)
 }
 
+/** Where the code has text that is for somebody: strings, and what stands between the values of a template. In their order. */
+const textsOf = (file: string, code: string): ReadonlyArray<readonly [start: number, end: number]> => {
+  const texts: Array<readonly [number, number]> = []
+  const visit = (node: unknown): void => {
+    if (typeof node !== "object" || node === null) return
+    const { end, start, type } = node as { readonly end?: number; readonly start?: number; readonly type?: string }
+    const isText = type === "Literal" || type === "TemplateElement"
+    if (isText && start !== undefined && end !== undefined) texts.push([start, end])
+    else for (const child of Object.values(node)) visit(child)
+  }
+  visit(parseSync(file, code).program)
+  return texts.toSorted(([a], [b]) => a - b)
+}
+
+/** Code without what blanked types leave, and with half of its indentation. Lines stay, and so does every text. */
+const withoutSpaces = (file: string, code: string): string => {
+  let thin = ""
+  let at = 0
+  const thinned = (between: string) =>
+    between
+      .replaceAll(/ +$/gm, (spaces, offset: number) => (offset + spaces.length === between.length ? spaces : ""))
+      .replaceAll(/(\S) {2,}/g, "$1 ")
+      .replaceAll(/^( +)\1/gm, "$1")
+  for (const [start, end] of textsOf(file, code)) {
+    thin += thinned(code.slice(at, start)) + code.slice(start, end)
+    at = end
+  }
+  return thin + thinned(code.slice(at))
+}
+
 /**
  * The JavaScript of a source: its types are blanked out, as Node does when it runs one, and its imports named as files are here.
  * Lines stay where they are, so a stack trace names the line of the source whether or not anybody reads the map.
  */
 const withoutTypes = (text: string): string =>
-  stripTypeScriptTypes(text)
-    .replace(/((?:from|import)\s*\(?\s*"\.{1,2}\/[^"]*)\.ts"/g, '$1.js"')
-    .replaceAll(/ +$/gm, "")
-    .replaceAll(/(\S) {2,}/g, "$1 ")
+  stripTypeScriptTypes(text).replace(/((?:from|import)\s*\(?\s*"\.{1,2}\/[^"]*)\.ts"/g, '$1.js"')
 
 /** Writes the code of a folder of sources to a folder, and for each file a map to its source, which is found at `sources`. */
 const writeCode = (folder: string, to: string, sources: string | undefined): void => {
@@ -63,7 +90,7 @@ const writeCode = (folder: string, to: string, sources: string | undefined): voi
     const source = join(folder, entry)
     const file = join(to, folder, entry.replace(/\.ts$/, ".js"))
     mkdirSync(dirname(file), { recursive: true })
-    const code = withoutComments(file, withoutTypes(readFileSync(source, "utf8")))
+    const code = withoutSpaces(file, withoutComments(file, withoutTypes(readFileSync(source, "utf8"))))
     const original = sources === undefined ? relative(dirname(file), source) : `${sources}/${source}`
     writeFileSync(file, `${code}//# sourceMappingURL=${basename(file)}.map\n`)
     writeFileSync(`${file}.map`, JSON.stringify(lineByLine(original, code.split("\n").length - 1)))
@@ -118,15 +145,15 @@ const importOnlyWhatIsUsed = (folder: string): void => {
   }
 }
 
-/** Every module of a built folder whose types these lead to; without its extension. */
-const reachedFrom = (entries: ReadonlyArray<string>): ReadonlySet<string> => {
+/** Every module of a built folder that these lead to, by its types or by its code; without its extension. */
+const reachedFrom = (entries: ReadonlyArray<string>, extension: ".d.ts" | ".js"): ReadonlySet<string> => {
   const reached = new Set<string>()
   const waiting = [...entries]
   for (let module = waiting.pop(); module !== undefined; module = waiting.pop()) {
     // A comment may name one that is none.
-    if (reached.has(module) || !existsSync(`${module}.d.ts`)) continue
+    if (reached.has(module) || !existsSync(`${module}${extension}`)) continue
     reached.add(module)
-    const text = readFileSync(`${module}.d.ts`, "utf8")
+    const text = readFileSync(`${module}${extension}`, "utf8")
     for (const [, target = ""] of text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]*)\.js"/g)) {
       waiting.push(join(dirname(module), target))
     }
@@ -134,15 +161,31 @@ const reachedFrom = (entries: ReadonlyArray<string>): ReadonlySet<string> => {
   return reached
 }
 
-/** Types that nobody can come by from what is exported are left out. */
-const thinTypes = (folder: string): void => {
+/** The modules that users name, in a built folder; without their extensions. */
+const exported = (folder: string): ReadonlyArray<string> => {
   const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as {
     readonly exports: Readonly<Record<string, string>>
   }
-  const reached = reachedFrom(Object.values(exports).map((path) => join(folder, path.replace(/\.ts$/, ""))))
+  return Object.values(exports).map((path) => join(folder, path.replace(/\.ts$/, "")))
+}
+
+/** Types that nobody can come by from what is exported are left out. */
+const thinTypes = (folder: string): void => {
+  const reached = reachedFrom(exported(folder), ".d.ts")
   for (const entry of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     const file = join(folder, entry)
     if (entry.endsWith(".d.ts") && !reached.has(file.slice(0, -".d.ts".length))) rmSync(file)
+  }
+}
+
+/** So is code that only benchmarks and tests of this project come by. */
+const thinCode = (folder: string): void => {
+  const reached = reachedFrom([...exported(folder), join(folder, "layers/bin"), join(folder, "layers/main")], ".js")
+  for (const entry of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    const file = join(folder, entry)
+    if (!entry.endsWith(".js") || reached.has(file.slice(0, -".js".length))) continue
+    rmSync(file)
+    rmSync(`${file}.map`)
   }
 }
 
@@ -152,6 +195,7 @@ const buildCode = async (to: string, sources?: string): Promise<void> => {
   // Node says of `stripTypeScriptTypes` that it may change. It does the same whenever it runs a source of ours.
   process.removeAllListeners("warning")
   for (const folder of ["src", "layers"]) writeCode(folder, to, sources)
+  thinCode(to)
   importOnlyWhatIsUsed(to)
   const page = join(to, "src/status/page")
   cpSync("src/status/page", page, { recursive: true })

@@ -18,19 +18,28 @@ if (what === "codec") {
   process.exit()
 }
 
-const { values } = parseArgs({ options: { command: { type: "string" }, for: { type: "string", default: "120s" } } })
-
-const duration = /^(\d+)s$/.exec(values.for)
-if (values.command === undefined || duration === null) {
+const fail = (): never => {
   console.error('interop: say which node to run: --command "PROGRAM --listen {listen} --peer {peer}" [--for 120s]')
   process.exit(1)
 }
+
+const readArguments = () => {
+  try {
+    return parseArgs({ options: { command: { type: "string" }, for: { type: "string", default: "120s" } } }).values
+  } catch {
+    return fail()
+  }
+}
+
+const values = readArguments()
+const duration = /^(\d+)s$/.exec(values.for) ?? fail()
+const command = values.command ?? fail()
 
 const { status } = spawnSync("vitest", ["run", "--config", "test/vitest.config.ts", "test/interop"], {
   stdio: "inherit",
   env: {
     ...process.env,
-    NETWORK_EFFECT_INTEROP_COMMAND: values.command,
+    NETWORK_EFFECT_INTEROP_COMMAND: command,
     NETWORK_EFFECT_INTEROP_SECONDS: duration[1]
   }
 })

@@ -19,15 +19,30 @@ const fail = (message: string): never => {
 /** A program that was given so many gives its answers before it is given more. */
 const batch = 10_000
 
+/** What it may write for each of them on average, and how long it may take for all of them: well above what a codec needs. */
+const answerBytes = 4096
+const answerMillis = 300_000
+
 /** The lines a program answers some cases with. */
 const asked = (command: string, cases: ReadonlyArray<Case>) =>
   new Promise<ReadonlyArray<string>>((resolve) => {
     const [program = "", ...args] = command.split(/\s+/)
     const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] })
     const output: Array<Buffer> = []
+    let bytes = 0
+    const stopped = (why: string): never => {
+      child.kill("SIGKILL")
+      return fail(`${program} ${why}`)
+    }
+    const late = setTimeout(() => stopped(`gave no end of its answers in ${answerMillis / 1000} s`), answerMillis)
     child.on("error", (error) => fail(`${program} cannot be run: ${error.message}`))
-    child.stdout.on("data", (chunk: Buffer) => output.push(chunk))
+    child.stdout.on("data", (chunk: Buffer) => {
+      output.push(chunk)
+      bytes += chunk.length
+      if (bytes > answerBytes * cases.length) stopped(`wrote more than ${bytes} bytes for ${cases.length} frames`)
+    })
     child.on("close", (code) => {
+      clearTimeout(late)
       const lines = Buffer.concat(output).toString().trimEnd().split("\n")
       if (lines.length !== cases.length)
         fail(`${program} ended with ${code}, and ${lines.length} answers for ${cases.length} frames`)
@@ -38,15 +53,23 @@ const asked = (command: string, cases: ReadonlyArray<Case>) =>
     child.stdin.end(Buffer.concat(cases.map(recordOf)))
   })
 
+const readArguments = (args: ReadonlyArray<string>) => {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        command: { type: "string" },
+        frames: { type: "string", default: "250000" },
+        seed: { type: "string", default: "1" }
+      }
+    }).values
+  } catch (error) {
+    return fail(`${(error as Error).message.split(".")[0]}; see the top of scripts/interopCodec.ts`)
+  }
+}
+
 export const run = async (args: ReadonlyArray<string>): Promise<void> => {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      command: { type: "string" },
-      frames: { type: "string", default: "250000" },
-      seed: { type: "string", default: "1" }
-    }
-  })
+  const values = readArguments(args)
   const [frames, seed] = [Number(values.frames), Number(values.seed)]
   const command = values.command ?? fail("say which codec to ask: --command PROGRAM")
   if (!Number.isInteger(frames) || frames < 1) fail(`--frames ${values.frames} is not a number from 1 on`)

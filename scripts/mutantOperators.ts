@@ -31,7 +31,8 @@ export const operators: Readonly<Record<string, string>> = {
   AssignmentOperator: "`+=` is `-=`, and so on",
   UnaryOperator: "`-x` is `x`",
   CallDropped: "a statement that stands for its effect (`f()`, `yield* f`, `a = b`, `a++`) is left out",
-  OrderSwapped: "two such statements that follow each other change places",
+  OrderSwapped:
+    "two such statements that follow each other change places, unless each sets what the other does not name",
   BlockStatement: "a block is empty",
   ArrayDeclaration: "an array is empty",
   MethodExpression: "`min` is `max`, `some` is `every`; `filter`, `slice`, `toSorted` and `toReversed` are left out"
@@ -71,15 +72,66 @@ const nameOfCallee = (node: Node): string | undefined => {
 
 const logs = /^(log(Trace|Debug|Info|Warning|Error|Fatal)?|annotateLogs)$/
 
+/** `Effect.log…(…)`, with whatever is said of it: `.pipe(Effect.annotateLogs(…))`. */
+const isLog = (node: Node | undefined): boolean => {
+  if (node?.type === "YieldExpression") return isLog(nodeOf(node["argument"]))
+  if (node?.type !== "CallExpression") return false
+  const name = nameOfCallee(node) ?? ""
+  return logs.test(name) || (name === "pipe" && isLog(nodeOf(nodeOf(node["callee"])?.["object"])))
+}
+
 /** `f()`, `yield* f`, `a = b`, `a++`: a statement for its effect. */
 const isForItsEffect = (node: Node): boolean => {
   const expression = nodeOf(node["expression"])
   return (
     node.type === "ExpressionStatement" &&
     expression !== undefined &&
+    !isLog(expression) &&
     ["CallExpression", "YieldExpression", "AssignmentExpression", "UpdateExpression"].includes(expression.type) &&
     nodeOf(expression["callee"])?.type !== "Super"
   )
+}
+
+/** What it has no effect to read: names, fields and literals, and what is computed of them. */
+const plain = new Set([
+  "ArrayExpression",
+  "BinaryExpression",
+  "ChainExpression",
+  "ConditionalExpression",
+  "Identifier",
+  "Literal",
+  "LogicalExpression",
+  "MemberExpression",
+  "PrivateIdentifier",
+  "ThisExpression",
+  "UnaryExpression"
+])
+/** Functions of their arguments alone. */
+const pure = /^(?:Duration\.to\w+|Math\.\w+|BigInt|new (?:Map|Set)(?:<.*>)?)\(/s
+
+const isPlain = (node: Node, text: string): boolean =>
+  (plain.has(node.type) || pure.test(text.slice(node.start, node.end))) &&
+  Object.values(node).every((value) =>
+    nodesOf(value).every((child) => child.type.startsWith("TS") || isPlain(child, text))
+  )
+
+/** What a statement sets that does nothing else, as whoever reads it names it; `undefined` of any other statement. */
+const setBy = (statement: Node, text: string): RegExp | undefined => {
+  const expression = nodeOf(statement["expression"])
+  const [left, right] = [nodeOf(expression?.["left"]), nodeOf(expression?.["right"])]
+  if (expression?.type !== "AssignmentExpression" || left === undefined || right === undefined) return undefined
+  if (!isPlain(left, text) || !isPlain(right, text)) return undefined
+  const name = /\w+$/.exec(text.slice(left.start, left.end))?.[0]
+  if (name === undefined) return undefined
+  // A field of whatever it is, or a variable.
+  return new RegExp(left.type === "MemberExpression" ? `\\.#?${name}\\b` : `(?<![.#\\w])${name}\\b`)
+}
+
+/** Whether each sets what the other does not name: then nobody sees which came first. */
+const areIndependent = (first: Node, second: Node, text: string): boolean => {
+  const [a, b] = [setBy(first, text), setBy(second, text)]
+  const names = (set: RegExp | undefined, node: Node) => set?.test(text.slice(node.start, node.end)) !== false
+  return !names(a, second) && !names(b, first)
 }
 
 const others: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -208,6 +260,7 @@ const changesAt = (node: Node, text: string): ReadonlyArray<Made> => {
       const swaps = body.flatMap((statement, i): ReadonlyArray<Made> => {
         const next = body[i + 1]
         if (next === undefined || !isForItsEffect(statement) || !isForItsEffect(next)) return []
+        if (areIndependent(statement, next, text)) return []
         const [first, second] = [code(statement), code(next)]
         const between = text.slice(statement.end, next.start)
         const replacement = `{${second};${between}${first}}`

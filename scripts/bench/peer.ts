@@ -21,7 +21,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { NodeCrypto, NodeFileSystem, NodePath } from "@effect/platform-node"
-import { Context, Deferred, Effect, Exit, Layer, Result } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Layer, Result } from "effect"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
@@ -135,8 +135,11 @@ const inbound: InboundRequests["Service"] = {
 
 const log: LimitedLog = (_kind, line) => line
 
-/** A connection as after a handshake. `sleepers` are those of all of them, as in a node. */
-const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, sleepers: Alarms.Sleepers) {
+/** What sleeps for all connections, as in a node. */
+type Sleeping = Pick<Parameters<typeof Connection.make>[0], "sleepers" | "alarmClock">
+
+/** A connection as after a handshake. */
+const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, sleeping: Sleeping) {
   const messages = new MessageStream(stream, regtest.magic, defaults, yield* Effect.context<never>())
   messages.agree(ourProtocolVersion)
   return yield* Connection.make({
@@ -163,11 +166,14 @@ const connectionWith = Effect.fnUntraced(function* (stream: ByteStream, sleepers
     policy: defaults,
     nonce: Effect.succeed(1n),
     log,
-    sleepers
+    ...sleeping
   })
 })
 
-const connecting = Effect.map(Alarms.sleepers, (sleepers) => (stream: ByteStream) => connectionWith(stream, sleepers))
+const connecting = Effect.zipWith(Alarms.sleepers, Clock.Clock, (sleepers, clock) => {
+  const alarmClock = new Alarms.AlarmClock(sleepers, clock, defaults.requestTimeout)
+  return (stream: ByteStream) => connectionWith(stream, { sleepers, alarmClock })
+})
 
 const listen = Effect.flatMap(InboundTransport, (transport) =>
   transport.listen(PeerSocketAddress.fromStringUnsafe("127.0.0.1:0"))

@@ -78,7 +78,7 @@ export class BookEntries {
       place.entry = entry
       this.gossip.put(place)
     }
-    if (entry.state === "Responded" && entry.lastResponseMillis !== undefined) this.#live.add(entry)
+    if (entry.state === "Responded") this.#live.add(entry)
     this.states[entry.state]++
     for (const follower of this.#followers) follower.added(entry)
   }

@@ -151,9 +151,7 @@ export const choose =
       if (source !== undefined && rules.sourceTokens && !tokens.take(source, now.monotonicMillis)) {
         return { _tag: "Refused" }
       }
-      const standing = make(entry.address, source)
-      standing.entry = entry
-      return known.admit(standing, from !== undefined, now)
+      return known.admit(make(entry.address, source), from !== undefined, now)
     }
 
     const changed = (entry: Entry, key: string, change: PeerAddress.AddressChange, now: Now) => {
@@ -174,7 +172,6 @@ export const choose =
           break
         case "UpdateConnected":
           memory.answered(key, monotonicMillis)
-          standing.failures = 0
           if (entry.isInbound) {
             // Nobody listens there, so it is in nobody's way.
             known.leaveTable(standing)
@@ -192,7 +189,6 @@ export const choose =
           break
         case "UpdateFailed":
           memory.failed(key, monotonicMillis)
-          standing.failures = memory.of(key)?.failures ?? 0
           places.free(standing)
           standing.isFeeler = false
           reschedule(known.failed(standing), now)

@@ -119,7 +119,7 @@ export class KnownAddresses {
     else this.#members.delete(standing.group)
   }
 
-  /** One nobody knew, with its entry. It is told whether somebody told of it: then it has to fit into a table. */
+  /** One nobody knew; its entry follows. It is told whether somebody told of it: then it has to fit into a table. */
   admit(standing: Standing, isGossiped: boolean, now: Now): Admission {
     const bucket = this.#newBucket(standing)
     if (!this.#tables.isFull("new", bucket)) {

@@ -79,8 +79,11 @@ export const displayHashes = (bytes: Uint8Array, at: number): string => {
   return reversed.hexSlice(0, 64)
 }
 
-/** Longest run that `reversedHex` takes, in bytes: eight hashes of an inventory. A multiple of 8. */
-export const maxRunBytes = 288
+/**
+ * Longest run that `reversedHex` takes, in bytes: 16 hashes of an inventory. A multiple of 8. A hash that is kept of a run keeps all
+ * its digits, 1.2 KB. With half of it an inventory takes a tenth longer, with twice as much no less.
+ */
+export const maxRunBytes = 576
 
 const run = Buffer.alloc(maxRunBytes) as BufferOfDigits
 const runView = new DataView(run.buffer, run.byteOffset, maxRunBytes)

@@ -12,7 +12,11 @@
 import { type Brand, Context, Effect, Result } from "effect"
 import { NetAddress } from "effect/net"
 
-/** Equal and hashed by value. The only kind of address that transport, wire, book and peer set exchange. */
+/**
+ * Equal and hashed by value. The only kind of address that transport, wire, book and peer set exchange.
+ *
+ * `Equal.equals` remembers what it was asked, in tables of both addresses: for those that a connection keeps, `isSame`.
+ */
 export type PeerSocketAddress = NetAddress.InetAddress & Brand.Brand<"network-effect/PeerSocketAddress">
 
 /** Canonical: IPv4-mapped IPv6 becomes IPv4, other IPv6 loses its scope id. The port stays. */
@@ -55,6 +59,10 @@ export const format = (address: PeerSocketAddress): string =>
   address._tag === "InetAddressV4"
     ? `${NetAddress.formatIp(address.address)}:${address.port}`
     : `[${NetAddress.formatIp(address.address)}]:${address.port}`
+
+/** Whether they are equal, looked at each time. */
+export const isSame = (one: PeerSocketAddress, other: PeerSocketAddress): boolean =>
+  one.port === other.port && NetAddress.formatIp(one.address) === NetAddress.formatIp(other.address)
 
 /** `v4redacted:port` or `v6redacted:port`: what logs, spans and errors say. */
 export const redacted = (address: PeerSocketAddress): string =>

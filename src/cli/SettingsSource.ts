@@ -72,7 +72,10 @@ const unquoted = (key: string): string => key.trim().replace(/^(["'])(.*)\1$/, "
 const segments = (path: string): ReadonlyArray<string> =>
   [...path.matchAll(/"[^"]*"|'[^']*'|[^.]+/g)].map(([segment]) => unquoted(segment))
 
-/** The line, from 1, of the assignment or header that a path names; of its nearest parent, when it has none itself. */
+/**
+ * The line, from 1, of the first assignment or header that a path names, or that names something below it; of its nearest
+ * parent, when there is none.
+ */
 const lineOf = (text: string, path: ReadonlyArray<string>): number | undefined => {
   let section: ReadonlyArray<string> = []
   let best: { readonly depth: number; readonly line: number } | undefined
@@ -82,8 +85,8 @@ const lineOf = (text: string, path: ReadonlyArray<string>): number | undefined =
     if (header !== null) section = segments(header[1] ?? "")
     if (header === null && assignment === null) continue
     const found = assignment === null ? section : [...section, ...segments(assignment[1] ?? "")]
-    const depth = found.length
-    if (depth > path.length || !found.every((segment, i) => segment === path[i])) continue
+    const depth = Math.min(found.length, path.length)
+    if (!found.slice(0, depth).every((segment, i) => segment === path[i])) continue
     if (best === undefined || depth > best.depth) best = { depth, line: index + 1 }
   }
   return best?.line

@@ -217,6 +217,9 @@ export const run = Command.make(
 
 // -- questions -----------------------------------------------------------------------------------
 
+const noRun = (id: number, network: string) =>
+  sentence(`there is no run ${id} of ${network} in this store: see census report, and --network.`)
+
 /** Tellers a report looks at. */
 const tellersLimit = 20
 
@@ -229,7 +232,7 @@ const reportOf = Effect.fnUntraced(function* (
   const store = yield* CensusStore
   const index = runs.findIndex((run) => run.id === id)
   const run = runs[index]
-  if (run === undefined) return yield* sentence(`there is no run ${id} in this store: see census report.`)
+  if (run === undefined) return yield* noRun(id, chain.name)
   const earlier = yield* Effect.forEach(runs.slice(Math.max(0, index - Report.markedRuns), index).toReversed(), (run) =>
     Effect.map(store.sightings(run.id), (sightings) => ({ run, sightings }))
   )
@@ -359,15 +362,14 @@ export const diff = Command.make(
         const { latest, runs } = yield* runsOf(flags.network, all)
         const toId = Option.getOrElse(flags.to, () => latest.id)
         const to = runs.find(({ id }) => id === toId)
-        if (to === undefined) return yield* sentence(`there is no run ${toId} in this store: see census report.`)
+        if (to === undefined) return yield* noRun(toId, latest.network)
         const from = runs.findLast(({ id }) => (Option.isNone(flags.from) ? id < toId : id === flags.from.value))
         if (from === undefined) {
-          return yield* sentence(
-            Option.match(flags.from, {
-              onNone: () => `run ${toId} is the first of ${to.network}, so there is nothing to compare it with.`,
-              onSome: (id) => `there is no run ${id} in this store: see census report.`
-            })
-          )
+          return yield* Option.match(flags.from, {
+            onNone: () =>
+              sentence(`run ${toId} is the first of ${to.network}, so there is nothing to compare it with.`),
+            onSome: (id) => noRun(id, to.network)
+          })
         }
         return Report.changes(
           { run: from, sightings: yield* store.sightings(from.id) },
@@ -398,9 +400,7 @@ export const exports = Command.make(
       Effect.fnUntraced(function* (all) {
         const { latest, runs } = yield* runsOf(flags.network, all)
         const id = Option.getOrElse(flags.run, () => latest.id)
-        if (!runs.some((run) => run.id === id)) {
-          return yield* sentence(`there is no run ${id} in this store: see census report.`)
-        }
+        if (!runs.some((run) => run.id === id)) return yield* noRun(id, latest.network)
         return yield* store.sightings(id)
       })
     )

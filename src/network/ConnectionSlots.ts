@@ -36,11 +36,26 @@ export interface Slot {
   readonly markOpen: Effect.Effect<void>
 }
 
-/** What a slot stands for. */
-interface Place {
+/** What a slot stands for. A class: there are thousands. */
+class Place implements Slot {
   kind: SlotKind
-  state: "reserved" | "open" | "free"
+  state: "reserved" | "open" | "free" = "reserved"
+  readonly #change: Change
+
+  constructor(kind: SlotKind, change: Change) {
+    this.kind = kind
+    this.#change = change
+  }
+
+  get markOpen(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (this.state === "reserved") this.#change(this, { state: "open" })
+    })
+  }
 }
+
+/** Moves a place, and counts that. */
+type Change = (place: Place, to: Partial<Pick<Place, "kind" | "state">>) => void
 
 const none: Readonly<Record<SlotKind, number>> = { outbound: 0, inbound: 0, trusted: 0, handshake: 0, "stale tip": 0 }
 
@@ -86,8 +101,6 @@ export class ConnectionSlots extends Context.Service<
       }
       const reserved: Record<SlotKind, number> = { ...none }
       const open: Record<SlotKind, number> = { ...none }
-      /** Where each slot that was given out is. */
-      const places = new WeakMap<Slot, Place>()
       const used = (kind: SlotKind) => reserved[kind] + open[kind]
 
       /** The place a connection of this kind would get. */
@@ -100,43 +113,27 @@ export class ConnectionSlots extends Context.Service<
         if (state === "open") open[kind] += change
         if (state === "reserved") reserved[kind] += change
       }
-      const change = (place: Place, to: Partial<Place>) => {
+      const change: Change = (place, to) => {
         count(place, -1)
         Object.assign(place, to)
         count(place, 1)
       }
 
-      const reserve = (kind: SlotKind) =>
-        Effect.map(
-          Effect.acquireRelease(
-            Effect.suspend(() => {
-              const free = placeFor(kind)
-              if (free === undefined) return Effect.fail(new NoFreeSlot({ kind, limit: limits[kind] }))
-              const place: Place = { kind: free, state: "reserved" }
-              count(place, 1)
-              return Effect.succeed(place)
-            }),
-            (place) => Effect.sync(() => change(place, { state: "free" }))
-          ),
-          (place): Slot => {
-            const slot: Slot = {
-              get kind() {
-                return place.kind
-              },
-              markOpen: Effect.sync(() => {
-                if (place.state === "reserved") change(place, { state: "open" })
-              })
-            }
-            places.set(slot, place)
-            return slot
-          }
+      const reserve = (kind: SlotKind): Effect.Effect<Slot, NoFreeSlot, Scope.Scope> =>
+        Effect.acquireRelease(
+          Effect.suspend(() => {
+            const free = placeFor(kind)
+            if (free === undefined) return Effect.fail(new NoFreeSlot({ kind, limit: limits[kind] }))
+            const place = new Place(free, change)
+            count(place, 1)
+            return Effect.succeed(place)
+          }),
+          (place) => Effect.sync(() => change(place, { state: "free" }))
         )
 
       /** The place of a slot, if it is of this kind and not free. */
-      const placeOf = (slot: Slot, kind: SlotKind): Place | undefined => {
-        const place = places.get(slot)
-        return place?.kind === kind && place.state !== "free" ? place : undefined
-      }
+      const placeOf = (slot: Slot, kind: SlotKind): Place | undefined =>
+        slot instanceof Place && slot.kind === kind && slot.state !== "free" ? slot : undefined
 
       const settle = (slot: Slot): boolean => {
         const place = placeOf(slot, "handshake")

@@ -12,6 +12,7 @@
  */
 import {
   Cause,
+  Clock,
   Context,
   Data,
   Deferred,
@@ -28,15 +29,17 @@ import {
 } from "effect"
 import { AddressBook } from "../addresses/AddressBook.ts"
 import { BanList } from "../addresses/BanList.ts"
-import { BackgroundTasks, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { BackgroundTasks, CurrentTask, isNetworkEnd, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
 import * as Monotonic from "../Monotonic.ts"
+import * as Alarms from "../peer/Alarms.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, HandshakeError, HandshakeTimeout } from "../peer/Handshake.ts"
-import type { Peer } from "../peer/Peer.ts"
+import { codeOf, type Peer } from "../peer/Peer.ts"
+import * as TimeLimit from "../peer/TimeLimit.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { type DialError, OutboundTransport } from "../transport/Transport.ts"
@@ -74,7 +77,7 @@ export class ConnectError extends Data.TaggedError("ConnectError")<{ readonly re
     return reason._tag === "DialError"
       ? reason.code
       : reason._tag === "HandshakeError"
-        ? reason.reason._tag
+        ? codeOf(reason.reason)
         : reason._tag
   }
 
@@ -157,6 +160,12 @@ export class Connector extends Context.Service<
       const tasks = yield* BackgroundTasks
 
       const connections = yield* FiberSet.make<void, never>().pipe(Scope.provide(tasks.scope))
+      const sleepers = yield* Alarms.sleepers.pipe(
+        Scope.provide(tasks.scope),
+        Effect.provideService(CurrentTask, "dial")
+      )
+      const alarmClock = new Alarms.AlarmClock(sleepers, yield* Clock.Clock, policy.handshakeTimeout)
+      const limit = new TimeLimit.Shared(alarmClock, policy.handshakeTimeout)
       // A defect in a connection is ours and must not go unnoticed.
       yield* tasks.run("outbound connections", Effect.andThen(FiberSet.join(connections), Effect.never))
       const takeTurn = yield* makePace(policy.dialInterval)
@@ -179,7 +188,7 @@ export class Connector extends Context.Service<
               _tag: "HandshakeFailed",
               address: text,
               direction: "outbound",
-              reason: error.reason._tag
+              reason: codeOf(error.reason)
             })
           case "PeerRefused":
             return events.publish({ _tag: "PeerRefused", address: text, direction: "outbound", reason: error.reason })
@@ -206,33 +215,39 @@ export class Connector extends Context.Service<
             return handshake.run(stream, through, admission.hostFor(through))
           }),
           // One budget for both, so a slow connect leaves less for the handshake.
-          Effect.timeoutOrElse({
-            duration: policy.handshakeTimeout,
-            orElse: () =>
+          (attempt) =>
+            limit.within(attempt, () =>
               Effect.andThen(
                 ConnectionMetrics.ended(chain, connected, ConnectionMetrics.timedOut("outbound")),
                 Effect.fail(new HandshakeError({ reason: new HandshakeTimeout() }))
               )
-          }),
+            ),
           Effect.tapErrorTag("HandshakeError", ({ reason }) =>
             // Whoever echoes our nonce may be lying, but only about the address we dialled.
             reason._tag === "RemoteNonceReuse" ? book.markOwn(address) : Effect.void
           )
         )
 
+      const meet = Effect.fnUntraced(function* (
+        address: PeerSocketAddress.PeerSocketAddress,
+        connected: ConnectedAddress.ConnectedAddress & { readonly _tag: "OutboundDirect" },
+        text: string,
+        slot: Slot | undefined
+      ) {
+        yield* events.publish({ _tag: "DialStarted", address: text })
+        yield* ConnectionMetrics.attempted(chain, connected)
+        const peer = yield* agree(address, connected)
+        if (slot === undefined) {
+          yield* events.publish({ _tag: "PeerRefused", address: text, direction: "outbound", reason: "OnlyLookedAt" })
+        } else yield* admission.admit(peer, slot)
+        return peer
+      })
+
       /** From `DialStarted` to the one event that ends it: the peer, or why there is none. Without a slot it may not stay. */
       const dial = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot | undefined) => {
         const connected = { _tag: "OutboundDirect", address } as const
         const text = PeerSocketAddress.format(address)
-        return Effect.gen(function* () {
-          yield* events.publish({ _tag: "DialStarted", address: text })
-          yield* ConnectionMetrics.attempted(chain, connected)
-          const peer = yield* agree(address, connected)
-          if (slot === undefined) {
-            yield* events.publish({ _tag: "PeerRefused", address: text, direction: "outbound", reason: "OnlyLookedAt" })
-          } else yield* admission.admit(peer, slot)
-          return peer
-        }).pipe(
+        return meet(address, connected, text, slot).pipe(
           Effect.onExit((exit) => publishFailure(text, exit)),
           Spans.within("connector", { attributes: { peer: ConnectedAddress.label(connected) } })
         )
@@ -252,20 +267,23 @@ export class Connector extends Context.Service<
       }
 
       const attempt = (address: PeerSocketAddress.PeerSocketAddress, slot: Slot | undefined, why: Why | "feeler") =>
-        alone(
-          address,
-          Effect.gen(function* () {
-            yield* objection(address)
-            yield* takeTurn
-            yield* objection(address)
-            const outbound = slots.used("outbound")
-            const isReported = why !== "initial" && why !== "manual"
-            return yield* dial(address, slot).pipe(
-              isReported ? Effect.tapError((error) => report(address, error, outbound)) : identity,
-              spanOf(address, why)
-            )
-          })
+        alone(address, inTurn(address, slot, why))
+
+      const inTurn = Effect.fnUntraced(function* (
+        address: PeerSocketAddress.PeerSocketAddress,
+        slot: Slot | undefined,
+        why: Why | "feeler"
+      ) {
+        yield* objection(address)
+        yield* takeTurn
+        yield* objection(address)
+        const outbound = slots.used("outbound")
+        const isReported = why !== "initial" && why !== "manual"
+        return yield* dial(address, slot).pipe(
+          isReported ? Effect.tapError((error) => report(address, error, outbound)) : identity,
+          spanOf(address, why)
         )
+      })
 
       /** What a failed dial means for its address. */
       const report = (
@@ -311,11 +329,8 @@ export class Connector extends Context.Service<
         scope: Scope.Closeable,
         outcome: Deferred.Deferred<Peer, ConnectError>
       ) =>
-        Effect.gen(function* () {
-          const peer = yield* Effect.catch(attempt(address, slot, why), refused)
-          yield* Deferred.succeed(outcome, peer)
-          return yield* peer.awaitClosed
-        }).pipe(
+        Effect.catch(attempt(address, slot, why), refused).pipe(
+          Effect.flatMap((peer) => Effect.andThen(Deferred.succeed(outcome, peer), peer.awaitClosed)),
           Scope.provide(scope),
           Effect.interruptible,
           Effect.onExit((exit) => Scope.close(scope, exit)),

@@ -192,22 +192,28 @@ function* make() {
   }
 
   const networks = () => [...Eviction.sizesOf(residents())].sort((a, b) => b[1] - a[1])
-  const measure = () => {
+  const largestShare = () => {
     const sizes = networks()
     const inbound = sizes.reduce((sum, [, size]) => sum + size, 0)
-    metrics.largestShare(inbound === 0 ? 0 : (sizes[0]?.[1] ?? 0) / inbound)
+    return inbound === 0 ? 0 : (sizes[0]?.[1] ?? 0) / inbound
   }
-  measure()
+  let shown: Metric.Registration
+  // Anew each time: of nodes that share a registry the one that changed last is shown, as by any gauge.
+  const show = () => {
+    shown = metrics.showLargestShare(largestShare)
+  }
+  show()
+  yield* Effect.addFinalizer(() => Effect.sync(() => shown.remove()))
 
   return Evictions.of({
     mightMakeRoom,
     makeRoom,
     joined: (id, slot) => {
       slotOf.set(id, slot)
-      measure()
+      show()
     },
     gone: (id) => {
-      if (slotOf.delete(id)) measure()
+      if (slotOf.delete(id)) show()
     },
     latest: () => [...latest],
     networks
@@ -247,6 +253,12 @@ const metricsOf = (network: string, context: Context.Context<never>) => {
       "newcomers that found every inbound place taken and nobody who had to go",
       refusals
     ),
-    largestShare: (value: number) => share.updateUnsafe(value, context)
+    /** Looked at when somebody reads it, for it takes a look at all peers. */
+    showLargestShare: (look: () => number) =>
+      Metric.registerUnsafe(share, context, {
+        get: () => ({ value: look() }),
+        update: () => undefined,
+        modify: () => undefined
+      })
   }
 }

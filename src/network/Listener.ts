@@ -27,19 +27,20 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
-import { Handshake } from "../peer/Handshake.ts"
-import { Serialization } from "../peer/Peer.ts"
+import { Handshake, type HandshakeError } from "../peer/Handshake.ts"
+import { codeOf, Serialization } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { ListeningPort } from "../transport/ListeningPort.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
 import { type ByteStream, maxWaitingStreams } from "../transport/Transport.ts"
 import { originOf } from "../routing/Origin.ts"
-import { ConnectionSlots, type SlotKind } from "./ConnectionSlots.ts"
+import { ConnectionSlots, type NoFreeSlot, type SlotKind } from "./ConnectionSlots.ts"
 import { Evictions } from "./Evictions.ts"
 import { InboundThrottle } from "./InboundThrottle.ts"
 import { NetworkEvents } from "./NetworkEvents.ts"
 import { PeerAdmission } from "./PeerAdmission.ts"
+import type { PeerRefused } from "./PeerSet.ts"
 import { TrustedPeers } from "../routing/TrustedPeers.ts"
 import { type Arrival, WaitingRoom } from "./WaitingRoom.ts"
 
@@ -48,6 +49,15 @@ const networksThatFill = 16
 
 /** Connections of one peer group that may wait, for each that it may have. */
 const waitingPerGroup = 4
+
+/** What becomes of a connection that did not come about. */
+const failures = {
+  HandshakeError: ({ reason }: HandshakeError) =>
+    Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: codeOf(reason) })),
+  PeerRefused: ({ reason }: PeerRefused) =>
+    Effect.logDebug("an inbound peer may not join").pipe(Effect.annotateLogs({ reason })),
+  NoFreeSlot: (error: NoFreeSlot) => Effect.die(error)
+}
 
 /** Accepts whoever may connect. Nobody does when this node has no port. */
 export class Listener extends Context.Service<
@@ -138,7 +148,7 @@ function* make() {
           _tag: "HandshakeFailed",
           address: PeerSocketAddress.format(stream.remoteAddress),
           direction: "inbound",
-          reason: reason._tag
+          reason: codeOf(reason)
         })
       ),
       Spans.within("accept_inbound_handshake", {
@@ -218,13 +228,8 @@ function* make() {
         return yield* Effect.yieldNow
       }
       yield* serve(stream, verdict).pipe(
-        Effect.catchTags({
-          HandshakeError: (error) =>
-            Effect.logDebug("inbound handshake failed").pipe(Effect.annotateLogs({ reason: error.reason._tag })),
-          PeerRefused: ({ reason }) =>
-            Effect.logDebug("an inbound peer may not join").pipe(Effect.annotateLogs({ reason })),
-          NoFreeSlot: Effect.die
-        }),
+        // Made once: a handler of each connection would be there as long as that.
+        Effect.catchTags(failures),
         Scope.provide(scope),
         Effect.onExit((exit) => Scope.close(scope, exit)),
         // Started at once: the slot is taken before the next stream is looked at.

@@ -17,7 +17,8 @@ import { ChainTip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { minimumVersion } from "../chain/ProtocolVersion.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
-import { ClientDropped, type ConnectionHost, type ConnectionInfo, type Peer } from "../peer/Peer.ts"
+import { ClientDropped, codeOf, type ConnectionHost, type ConnectionInfo, type Peer } from "../peer/Peer.ts"
+import type { ConnectionId } from "../peer/Request.ts"
 import type { InventoryItem } from "../wire/Message.ts"
 import type { Slot } from "./ConnectionSlots.ts"
 import { InventoryRegistry } from "../routing/InventoryRegistry.ts"
@@ -113,9 +114,9 @@ export class PeerAdmission extends Context.Service<
         yield* slot.markOpen
         if (peer.isInbound) evictions.joined(peer.id, slot)
         if (evicted !== undefined) yield* events.publish({ _tag: "PeerEvicted", ...evicted })
-        const facts = {
+        const facts: Facts = {
           address: address === undefined ? "isolated" : PeerSocketAddress.format(address),
-          direction: peer.isInbound ? ("inbound" as const) : ("outbound" as const),
+          direction: peer.isInbound ? "inbound" : "outbound",
           connection: peer.id
         }
         yield* events.publish({
@@ -124,20 +125,27 @@ export class PeerAdmission extends Context.Service<
           userAgent: peer.info.remote.userAgent,
           version: peer.info.remote.version
         })
-        yield* Effect.addFinalizer(() =>
-          Effect.gen(function* () {
-            evictions.gone(peer.id)
-            // The scope may also close because we stop: then the peer is closed here, by us.
-            yield* peer.close(new ClientDropped())
-            const error = yield* peer.awaitClosed
-            yield* events.publish({ _tag: "PeerDisconnected", ...facts, reason: error._tag })
-          })
-        )
+        yield* Effect.addFinalizer(() => leave(peer, facts))
       }, Effect.uninterruptible)
+
+      const leave = Effect.fnUntraced(function* (peer: Peer, facts: Facts) {
+        evictions.gone(peer.id)
+        // The scope may also close because we stop: then the peer is closed here, by us.
+        yield* peer.close(new ClientDropped())
+        const error = yield* peer.awaitClosed
+        yield* events.publish({ _tag: "PeerDisconnected", ...facts, reason: codeOf(error) })
+      })
 
       return PeerAdmission.of({ hostFor, admit })
     })
   )
+}
+
+/** What both events of a connection say. */
+interface Facts {
+  readonly address: string
+  readonly direction: "inbound" | "outbound"
+  readonly connection: ConnectionId
 }
 
 const idsOf = (items: ReadonlyArray<InventoryItem>) => ({

@@ -39,7 +39,7 @@ const words = {
   HeartbeatTaskExited: "it did not answer a ping in time",
   ConnectionSendTimeout: "it does not read what it is sent",
   ConnectionReceiveTimeout: "it did not answer in time",
-  Serialization: "it sent what is no Zcash message, or the connection broke",
+  Serialization: "it sent what is no Zcash message",
   DuplicateHandshake: "it introduced itself twice",
   PeerOverloaded: "it asks for more than this node has time for",
   InboundTimeout: "answering it took too long",

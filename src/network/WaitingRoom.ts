@@ -116,17 +116,23 @@ export class WaitingRoom {
 const startingWith = (chunk: Uint8Array | undefined, stream: ByteStream): ByteStream => {
   if (chunk === undefined) return stream
   let first: Uint8Array | undefined = chunk
+  const takeFirst = () => {
+    const taken = first
+    first = undefined
+    return taken
+  }
   return {
     remoteAddress: stream.remoteAddress,
     localAddress: stream.localAddress,
     proxyAddress: stream.proxyAddress,
     write: (bytes) => stream.write(bytes),
+    writeNow: (bytes) => stream.writeNow?.(bytes) ?? false,
     bytesRead: () => stream.bytesRead(),
     bytesWritten: () => stream.bytesWritten(),
     read: Effect.suspend(() => {
-      const read = first === undefined ? stream.read : Effect.succeed(first)
-      first = undefined
-      return read
-    })
+      const taken = takeFirst()
+      return taken === undefined ? stream.read : Effect.succeed(taken)
+    }),
+    readNow: stream.readNow && ((onReadable) => takeFirst() ?? stream.readNow?.(onReadable))
   }
 }

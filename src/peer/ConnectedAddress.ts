@@ -12,7 +12,6 @@
  *
  * @module
  */
-import { Equal } from "effect"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { ByteStream } from "../transport/Transport.ts"
@@ -114,11 +113,11 @@ const alternateAddresses = (
         NetAddress.isUnspecified(stated.address) ? address.address : stated.address,
         stated.port === 0 ? address.port : stated.port
       )
-      return Equal.equals(completed, address) ? [] : [completed]
+      return PeerSocketAddress.isSame(completed, address) ? [] : [completed]
     }
     case "InboundDirect": {
       const guess = PeerSocketAddress.fromIp(connected.address.address, stated.port)
-      return Equal.equals(guess, stated) ? [stated] : [stated, guess]
+      return PeerSocketAddress.isSame(guess, stated) ? [stated] : [stated, guess]
     }
     case "OutboundProxy":
     case "InboundProxy":

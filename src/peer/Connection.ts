@@ -5,8 +5,8 @@
  *      ▲                     ▲                            │
  *      └──────────────────── settled ─────────────────────┘
  *
- * `ConnectionMachine` decides, and says in what order; `ConnectionLoop` does it. While idle a connection has three fibers:
- * the loop, and as its children one that reads up to the next message and the heartbeat.
+ * `ConnectionMachine` decides, and says in what order; `ConnectionLoop` does it. While idle a connection has one fiber,
+ * the loop; and where its stream has to be read by a fiber, one that does that.
  *
  * Source: Zebra peer/client.rs and peer/connection.rs.
  *
@@ -29,14 +29,19 @@ import type { Entry } from "./Waiters.ts"
 export const make = (options: Options): Effect.Effect<Peers.Peer, never, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => makeIn(scope, options))
 
-/** The same in a scope that is given. The connection keeps the context it is made in: many that share one are cheaper. */
-export const makeIn = (scope: Scope.Scope, options: Options): Effect.Effect<Peers.Peer> =>
-  Effect.gen(function* () {
-    const connection = new Connection(options, yield* Effect.context<never>())
-    yield* options.host.report(options.id, { _tag: "Connected", info: options.info })
-    yield* connection.start(scope)
-    return connection
-  }).pipe(Effect.uninterruptible)
+/**
+ * The same in a scope that is given. The connection keeps the context it is made in: many that share one are cheaper. (No
+ * generator function of its own for each connection, here and where others are made: V8 has to get to know each.)
+ */
+export const makeIn: (scope: Scope.Scope, options: Options) => Effect.Effect<Peers.Peer> = Effect.fnUntraced(function* (
+  scope: Scope.Scope,
+  options: Options
+) {
+  const connection = new Connection(options, yield* Effect.context<never>())
+  yield* options.host.report(options.id, { _tag: "Connected", info: options.info })
+  yield* connection.start(scope)
+  return connection
+}, Effect.uninterruptible)
 
 class Connection implements Peers.Peer {
   readonly id: ConnectionId
@@ -111,8 +116,12 @@ class Connection implements Peers.Peer {
     return this.#loop.waiters.awaitEnd
   }
 
+  onClosed(told: (error: Peers.PeerError) => void): void {
+    this.#loop.waiters.onEnd(told)
+  }
+
   close(error: Peers.PeerError): Effect.Effect<void> {
-    return Effect.sync(() => this.#loop.tell({ _tag: "Close", error, failure: Exit.fail(error) }))
+    return Effect.sync(() => this.#close(error))
   }
 
   load(nowNanos: bigint): number {
@@ -145,19 +154,25 @@ class Connection implements Peers.Peer {
   // -- start and end -------------------------------------------------------------------------
 
   start(scope: Scope.Scope): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function* () {
-      const work = this.#loop.spans.connection(this.info.connectedAddress, this.#loop.run(this.#heartbeat))
-      this.#loop.started(yield* Effect.forkIn(work, scope))
+    const loop = this.#loop.run(() => this.#heartbeat)
+    const work = this.#loop.spans.connection(this.info.connectedAddress, loop)
+    return Effect.flatMap(Effect.forkIn(work, scope), (fiber) => {
+      this.#loop.started(fiber)
       // Added last and so the first to run: whoever waits hears why before anything is taken apart.
-      yield* Scope.addFinalizer(
-        scope,
-        Effect.flatMap(
-          // No error with a stack for what has ended already.
-          Effect.suspend(() => (this.#loop.machine.isClosed ? Effect.void : this.close(new Peers.ConnectionDropped()))),
-          () => ConnectionLog.end(this.#options.log, this.info, this.#loop.waiters.ending?.error._tag)
-        )
-      )
+      return Scope.addFinalizer(scope, this.#ended)
     })
+  }
+
+  get #ended(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      // No error with a stack for what has ended already.
+      if (!this.#loop.machine.isClosed) this.#close(new Peers.ConnectionDropped())
+      return ConnectionLog.end(this.#options.log, this.info, this.#loop.waiters.ending?.error._tag)
+    })
+  }
+
+  #close(error: Peers.PeerError): void {
+    this.#loop.tell({ _tag: "Close", error, failure: Exit.fail(error) })
   }
 
   // -- what is asked of it -------------------------------------------------------------------
@@ -194,7 +209,7 @@ class Connection implements Peers.Peer {
   }
 
   get #heartbeat(): Effect.Effect<void, Peers.PeerError> {
-    return this.#loop.spans.heartbeat(Heartbeat.run(this.#options.policy.pingInterval, () => this.#exchange))
+    return this.#loop.spans.heartbeat(this.#exchange)
   }
 
   /** One ping and its pong; nothing while there is one. */

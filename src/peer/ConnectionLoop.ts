@@ -19,6 +19,7 @@ import * as ConnectionLog from "./ConnectionLog.ts"
 import type { Action, ConnectionMachine, Event, Waiter } from "./ConnectionMachine.ts"
 import type { Decider, Options } from "./ConnectionOptions.ts"
 import { ConnectionSpans, inCaller } from "./ConnectionSpans.ts"
+import { Heart } from "./Heartbeat.ts"
 import { outcomeOf } from "./InboundRequests.ts"
 import { forever, type ReceiveError } from "./MessageStream.ts"
 import { ConnectionTaskExited, type PeerError, type PeerReport } from "./Peer.ts"
@@ -38,6 +39,7 @@ export class ConnectionLoop {
   readonly #clock: Clock.Clock
   readonly #record: ConnectionRecord | undefined
   #fiber: Fiber.Fiber<void> | undefined
+  #heart: Heart | undefined
   /** What the gauge of states has this connection as. */
   #activity: PeerMetrics.Activity | undefined
   /** The machine wants to go on. */
@@ -51,7 +53,7 @@ export class ConnectionLoop {
     this.#context = context
     this.#clock = Context.get(context, Clock.Clock)
     this.#record = record
-    this.alarms = new Alarms(options.sleepers, this.#clock, options.policy.requestTimeout)
+    this.alarms = new Alarms(options.alarmClock)
     this.waiters = new Waiters(options.policy, this.now())
   }
 
@@ -75,16 +77,23 @@ export class ConnectionLoop {
     this.#showState()
   }
 
-  /** Goes on until it is interrupted, with `heartbeat` beside it. However one of them ends, the connection ends with it. */
-  run(heartbeat: Effect.Effect<void, PeerError>): Effect.Effect<void> {
-    const ended = (cause: Cause.Cause<PeerError>) => this.#taskEnded(cause)
-    const guarded = (task: Effect.Effect<void, PeerError>) => Effect.catchCause(task, ended)
-    const reading = guarded(this.#options.messages.reading(() => this.#poke()))
-    const loop = guarded(forever(() => this.#work()))
-    return Effect.forkChild(guarded(heartbeat)).pipe(
-      Effect.andThen(Effect.forkChild(reading, { startImmediately: true })),
-      Effect.andThen(loop)
-    )
+  /** Goes on until it is interrupted, with heartbeats beside it. However one of these ends, the connection ends with it. */
+  run(heartbeat: () => Effect.Effect<void, PeerError>): Effect.Effect<void> {
+    const { alarmClock, messages, policy, sleepers } = this.#options
+    const reading = messages.reading(() => this.#poke())
+    const loop = this.#guarded(forever(() => this.#work()))
+    return Effect.contextWith((context: Context.Context<never>) => {
+      this.#heart = new Heart(alarmClock, policy.pingInterval, (over) => {
+        const beat = Effect.ensuring(this.#guarded(heartbeat()), Effect.sync(over))
+        sleepers(Effect.provideContext(beat, context))
+      })
+      if (reading === undefined) return loop
+      return Effect.andThen(Effect.forkChild(this.#guarded(reading), { startImmediately: true }), loop)
+    })
+  }
+
+  #guarded(task: Effect.Effect<void, PeerError>): Effect.Effect<void> {
+    return Effect.catchCause(task, (cause) => this.#taskEnded(cause))
   }
 
   #taskEnded(cause: Cause.Cause<PeerError>): Effect.Effect<void> {
@@ -114,6 +123,8 @@ export class ConnectionLoop {
     this.#fiber?.interruptUnsafe()
     this.#options.messages.release()
     this.alarms.end()
+    this.#heart?.end()
+    this.#options.alarmClock.rest()
     this.waiters.tellEnd(this.now())
   }
 

@@ -370,7 +370,8 @@ export class ConnectionMachine {
         break
       case "Alarm":
         this.#alarmNanos = undefined
-        this.#readAgain()
+        // Most ring when the answer has long been there.
+        if (this.#waiting !== undefined) this.#readAgain()
         break
       case "Close":
         this.#close(event.error, event.failure, true)

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { Cause, Effect, Exit, Metric, Option } from "effect"
+import { Cause, Clock, Context, Effect, Exit, Metric, Option } from "effect"
 import type { ChainParamsShape } from "../chain/ChainParams.ts"
 import { knownVersions } from "../chain/ProtocolVersion.ts"
 import * as Monotonic from "../Monotonic.ts"
@@ -114,8 +114,19 @@ const labelsOf = (chain: ChainParamsShape, connected: ConnectedAddress.Connected
   }
 }
 
-const count = (id: string, attributes: Record<string, string>): Effect.Effect<void> =>
-  Metric.update(Metric.counter(id, { incremental: true, attributes }), 1)
+/** Made once each, for the key of a series costs ten times what a count does; labels have few values, so there are few. */
+const made = new Map<string, Metric.Counter<number>>()
+
+const series = (id: string, attributes: Record<string, string>): Metric.Counter<number> => {
+  // The names of the labels follow from that of the metric.
+  let key = id
+  for (const label in attributes) key += ` ${attributes[label]}`
+  const known = made.get(key)
+  if (known !== undefined) return known
+  const counter = Metric.counter(id, { incremental: true, attributes })
+  made.set(key, counter)
+  return counter
+}
 
 /** An attempt begins: before dialling, or with an accepted stream, also one that will be refused. */
 export const attempted = (
@@ -123,7 +134,7 @@ export const attempted = (
   connected: ConnectedAddress.ConnectedAddress
 ): Effect.Effect<void> => {
   const labels = labelsOf(chain, connected)
-  return labels === undefined ? Effect.void : count("zcash.net.connection.attempts.total", labels)
+  return labels === undefined ? Effect.void : Metric.update(series("zcash.net.connection.attempts.total", labels), 1)
 }
 
 /** An attempt ended where the handshake does not see it. */
@@ -133,10 +144,11 @@ export const ended = (
   outcome: Outcome
 ): Effect.Effect<void> => {
   const labels = labelsOf(chain, connected)
-  return labels === undefined
-    ? Effect.void
-    : count("zcash.net.connection.outcomes.total", { ...labels, stage: outcome.stage, outcome: outcome.outcome })
+  return labels === undefined ? Effect.void : Metric.update(outcomes(labels, outcome), 1)
 }
+
+const outcomes = (labels: Record<string, string>, { outcome, stage }: Outcome) =>
+  series("zcash.net.connection.outcomes.total", { ...labels, stage, outcome })
 
 const failureReasons: Readonly<Record<HandshakeReason["_tag"], string>> = {
   RemoteNonceReuse: "nonce_reuse",
@@ -157,6 +169,7 @@ const durationOf = (result: "success" | "failure") =>
     boundaries: durationBoundaries,
     attributes: { result }
   })
+const durations = { success: durationOf("success"), failure: durationOf("failure") }
 
 const latestConnected = Metric.gauge("zcash.net.peers.version.connected", {
   description: "version of the peer accepted last"
@@ -165,71 +178,74 @@ const latestObsolete = Metric.gauge("zcash.net.peers.version.obsolete", {
   description: "version of the peer refused last for being too old"
 })
 
-/** What one handshake counts. */
+/** What one handshake counts, at once. */
 export interface HandshakeCount {
   /** The remote's `version` was decoded. From here on exactly one version outcome is counted. */
-  readonly versionReceived: (theirs: Version) => Effect.Effect<void>
+  readonly versionReceived: (theirs: Version) => void
   /** It passed the checks; before `verack` is exchanged, so also for handshakes that then fail. */
-  readonly accepted: (version: number, negotiatedVersion: number, minimumVersion: number) => Effect.Effect<void>
+  readonly accepted: (version: number, negotiatedVersion: number, minimumVersion: number) => void
   /** The exchange is over, by itself or by interruption. */
-  readonly exchanged: (exit: Exit.Exit<unknown, HandshakeReason>) => Effect.Effect<void>
+  readonly exchanged: (exit: Exit.Exit<unknown, HandshakeReason>) => void
   /** The whole handshake is over, and not by interruption. */
-  readonly decided: (exit: Exit.Exit<unknown, HandshakeReason>) => Effect.Effect<void>
+  readonly decided: (exit: Exit.Exit<unknown, HandshakeReason>) => void
 }
 
+/** Of a handshake that begins now. `context` is where metrics are registered, and has the clock. */
 export const handshake = (
   chain: ChainParamsShape,
-  connected: ConnectedAddress.ConnectedAddress
-): Effect.Effect<HandshakeCount> =>
-  Effect.map(Monotonic.millis, (startedAtMillis) => {
-    const labels = labelsOf(chain, connected)
-    let implementation: string | undefined
+  connected: ConnectedAddress.ConnectedAddress,
+  context: Context.Context<never>
+): HandshakeCount => {
+  const clock = Context.get(context, Clock.Clock)
+  const startedAtMillis = Monotonic.millisUnsafe(clock)
+  const labels = labelsOf(chain, connected)
+  let implementation: string | undefined
 
-    const versionOutcome = (outcome: string) =>
-      labels === undefined || implementation === undefined
-        ? Effect.void
-        : count("zcash.net.peer.version.outcomes.total", { ...labels, implementation, outcome })
+  const count = (id: string, attributes: Record<string, string>) => series(id, attributes).updateUnsafe(1, context)
 
-    return {
-      versionReceived: (theirs) => {
-        implementation = implementationOf(theirs.userAgent)
-        return labels === undefined
-          ? Effect.void
-          : count("zcash.net.peer.version.messages.total", { ...labels, implementation })
-      },
-      accepted: (version, negotiatedVersion, minimumVersion) =>
-        Effect.andThen(
-          count("zcash.net.peers.connected", {
-            remote_version: versionLabel(version),
-            negotiated_version: versionLabel(negotiatedVersion),
-            min_version: versionLabel(minimumVersion)
-          }),
-          Metric.update(latestConnected, version)
-        ),
-      exchanged: Effect.fnUntraced(function* (exit: Exit.Exit<unknown, HandshakeReason>) {
-        const error = Exit.isSuccess(exit) ? Option.none() : Cause.findErrorOption(exit.cause)
-        if (Exit.isFailure(exit) && Option.isNone(error)) return yield* versionOutcome("canceled")
-        const seconds = ((yield* Monotonic.millis) - startedAtMillis) / 1000
-        yield* Metric.update(durationOf(Option.isNone(error) ? "success" : "failure"), seconds)
-        yield* versionOutcome(Option.isNone(error) ? "success" : outcomeOf(error.value).outcome)
-      }),
-      decided: Effect.fnUntraced(function* (exit: Exit.Exit<unknown, HandshakeReason>) {
-        if (Exit.isSuccess(exit)) return yield* ended(chain, connected, succeeded)
-        const error = Cause.findErrorOption(exit.cause)
-        if (Option.isNone(error)) return
-        yield* ended(chain, connected, outcomeOf(error.value))
-        yield* count("zcash.net.peer.handshake.failures.total", { reason: failureReasons[error.value._tag] })
-        if (error.value._tag === "ObsoleteVersion") {
-          const { minimumVersion, version } = error.value
-          yield* count("zcash.net.peers.obsolete", {
-            remote_version: versionLabel(version),
-            min_version: versionLabel(minimumVersion)
-          })
-          yield* Metric.update(latestObsolete, version)
-        }
-        if (error.value._tag === "MissingRequiredServices") {
-          yield* count("zcash.net.peers.missing_services", { remote_services: servicesLabel(error.value.services) })
-        }
+  const versionOutcome = (outcome: string) => {
+    if (labels !== undefined && implementation !== undefined)
+      count("zcash.net.peer.version.outcomes.total", { ...labels, implementation, outcome })
+  }
+
+  return {
+    versionReceived: (theirs) => {
+      implementation = implementationOf(theirs.userAgent)
+      if (labels !== undefined) count("zcash.net.peer.version.messages.total", { ...labels, implementation })
+    },
+    accepted: (version, negotiatedVersion, minimumVersion) => {
+      count("zcash.net.peers.connected", {
+        remote_version: versionLabel(version),
+        negotiated_version: versionLabel(negotiatedVersion),
+        min_version: versionLabel(minimumVersion)
       })
+      latestConnected.updateUnsafe(version, context)
+    },
+    exchanged: (exit) => {
+      const error = Exit.isSuccess(exit) ? Option.none() : Cause.findErrorOption(exit.cause)
+      if (Exit.isFailure(exit) && Option.isNone(error)) return versionOutcome("canceled")
+      const seconds = (Monotonic.millisUnsafe(clock) - startedAtMillis) / 1000
+      durations[Option.isNone(error) ? "success" : "failure"].updateUnsafe(seconds, context)
+      versionOutcome(Option.isNone(error) ? "success" : outcomeOf(error.value).outcome)
+    },
+    decided: (exit) => {
+      const error = Exit.isSuccess(exit) ? Option.none() : Cause.findErrorOption(exit.cause)
+      if (Exit.isFailure(exit) && Option.isNone(error)) return
+      if (labels !== undefined)
+        outcomes(labels, Option.isNone(error) ? succeeded : outcomeOf(error.value)).updateUnsafe(1, context)
+      if (Option.isNone(error)) return
+      count("zcash.net.peer.handshake.failures.total", { reason: failureReasons[error.value._tag] })
+      if (error.value._tag === "ObsoleteVersion") {
+        const { minimumVersion, version } = error.value
+        count("zcash.net.peers.obsolete", {
+          remote_version: versionLabel(version),
+          min_version: versionLabel(minimumVersion)
+        })
+        latestObsolete.updateUnsafe(version, context)
+      }
+      if (error.value._tag === "MissingRequiredServices") {
+        count("zcash.net.peers.missing_services", { remote_services: servicesLabel(error.value.services) })
+      }
     }
-  })
+  }
+}

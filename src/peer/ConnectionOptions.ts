@@ -6,7 +6,7 @@
 import { Context, type Effect, Random } from "effect"
 import type { LimitedLog } from "../LimitedLog.ts"
 import type { Policy } from "../Policy.ts"
-import type { Sleepers } from "./Alarms.ts"
+import type { AlarmClock, Sleepers } from "./Alarms.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import { ConnectionMachine } from "./ConnectionMachine.ts"
 import type { InboundRequests } from "./InboundRequests.ts"
@@ -28,8 +28,10 @@ export interface Options {
   readonly nonce: Effect.Effect<bigint>
   /** Tells of what peers can set off at will: bugs, of this node or of the program that answers, and closes for overload. */
   readonly log: LimitedLog
-  /** Who sleeps for its time limits: outlives the connection. */
+  /** Where its heartbeats run: outlives the connection, as does the next. */
   readonly sleepers: Sleepers
+  /** Who wakes for its time limits and heartbeats. */
+  readonly alarmClock: AlarmClock
 }
 
 /** What decides, and who writes down what it decided, if anybody does. */

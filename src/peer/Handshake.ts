@@ -43,11 +43,12 @@ import * as Alarms from "./Alarms.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import * as Connection from "./Connection.ts"
 import * as ConnectionMetrics from "./ConnectionMetrics.ts"
-import { type Action, HandshakeMachine, type Refusal } from "./HandshakeMachine.ts"
+import { type Facts, HandshakeMachine, type Refusal } from "./HandshakeMachine.ts"
 import { InboundRequests } from "./InboundRequests.ts"
 import { MessageStream } from "./MessageStream.ts"
 import type { ConnectionClosed, ConnectionHost, Peer, Serialization } from "./Peer.ts"
 import * as PeerMetrics from "./PeerMetrics.ts"
+import * as TimeLimit from "./TimeLimit.ts"
 
 export { MissingRequiredServices, ObsoleteVersion, RemoteNonceReuse } from "./HandshakeMachine.ts"
 export type { Refusal }
@@ -129,7 +130,7 @@ export class Handshake extends Context.Service<
 function* make() {
   const policy = yield* Policy
   const chain = yield* ChainParams
-  const { tip } = yield* ChainTip
+  const { getUnsafe: tipNow } = (yield* ChainTip).tip
   const inbound = yield* InboundRequests
   const secureRandom = yield* SecureRandom.SecureRandom
   const local = yield* LocalNode
@@ -138,6 +139,7 @@ function* make() {
   // and a context of its own for each would cost more than the rest of a connection.
   const context = Context.add(yield* Effect.context<never>(), CurrentTask, "connection")
   const sleepers = yield* Effect.provideContext(Alarms.sleepers, context)
+  const alarmClock = new Alarms.AlarmClock(sleepers, Context.get(context, Clock.Clock), policy.requestTimeout)
   yield* PeerMetrics.initial
 
   const log = LimitedLog.make(policy.statusLogInterval)
@@ -179,15 +181,15 @@ function* make() {
     })
   }
 
-  const look = Effect.fnUntraced(function* (theirs: Version) {
-    if (theirs.services !== theirs.addressFrom.services) {
-      yield* Effect.logDebug("a peer states two kinds of services").pipe(
-        Effect.annotateLogs({ services: theirs.services, ofAddress: theirs.addressFrom.services })
-      )
-    }
-    const height = Option.match(yield* tip.get, { onNone: () => 0, onSome: ({ height }) => height })
-    return { isOurNonce: nonces.has(theirs.nonce), minimumVersion: minimumVersion(chain, height) }
-  })
+  const look = (theirs: Version): Effect.Effect<Facts> => {
+    const height = Option.match(tipNow(), { onNone: () => 0, onSome: ({ height }) => height })
+    const facts = { isOurNonce: nonces.has(theirs.nonce), minimumVersion: minimumVersion(chain, height) }
+    if (theirs.services === theirs.addressFrom.services) return Effect.succeed(facts)
+    return Effect.logDebug("a peer states two kinds of services").pipe(
+      Effect.annotateLogs({ services: theirs.services, ofAddress: theirs.addressFrom.services }),
+      Effect.as(facts)
+    )
+  }
 
   /** The exchange alone. */
   const negotiate = Effect.fnUntraced(function* (
@@ -197,62 +199,49 @@ function* make() {
   ) {
     const nonce = yield* rememberedNonce
     const nowMillis = yield* Clock.currentTimeMillis
-    const atStart = yield* tip.get
+    const atStart = tipNow()
     const machine = new HandshakeMachine({
       ours: ourVersion(connected, nonce, nowMillis, atStart),
       isSyncing: !isNearTip(atStart, nowMillis / 1000, policy.nearTipAge),
       isOutbound: ConnectedAddress.isOutbound(connected),
       isRefusing: true
     })
-    let actions = machine.begin
-    for (;;) {
-      const event = yield* perform(actions, messages, counts)
-      if (event._tag === "End") return event.met
-      actions = machine.step(event)
-    }
-  })
-
-  /** Does all of it; the last one says what comes next. */
-  const perform = Effect.fnUntraced(function* (
-    actions: ReadonlyArray<Action>,
-    messages: MessageStream,
-    counts: ConnectionMetrics.HandshakeCount
-  ) {
-    for (const action of actions) {
+    const actions = [...machine.begin]
+    for (let action = actions.shift(); action !== undefined; action = actions.shift()) {
       switch (action._tag) {
         case "Send":
           yield* messages.send(action.message)
           break
-        case "Accept": {
-          const { negotiatedVersion, remote } = action.met
-          yield* counts.accepted(remote.version, negotiatedVersion, action.minimumVersion)
+        case "Accept":
+          counts.accepted(action.met.remote.version, action.met.negotiatedVersion, action.minimumVersion)
           break
-        }
         case "Read":
-          return { _tag: "Message", message: yield* messages.receive } as const
+          actions.push(...machine.step({ _tag: "Message", message: yield* messages.receive }))
+          break
         case "Look":
-          yield* counts.versionReceived(action.theirs)
-          return { _tag: "Looked", facts: yield* look(action.theirs) } as const
+          counts.versionReceived(action.theirs)
+          actions.push(...machine.step({ _tag: "Looked", facts: yield* look(action.theirs) }))
+          break
         case "End":
-          return action
+          return action.met
       }
     }
     return yield* Effect.die(new Error("a handshake that does not know what comes next"))
   })
 
   /** The limit of a whole handshake. */
-  const inTime = Effect.timeoutOrElse({
-    duration: policy.handshakeTimeout,
-    orElse: () => Effect.fail(new HandshakeTimeout())
-  })
+  const limit = new TimeLimit.Shared(alarmClock, policy.handshakeTimeout)
+  const inTime = <A, E, R>(exchange: Effect.Effect<A, E, R>) =>
+    limit.within(exchange, () => Effect.fail(new HandshakeTimeout()))
 
   const run = Effect.fnUntraced(function* (
     stream: ByteStream,
     connected: ConnectedAddress.ConnectedAddress,
     host: ConnectionHost
   ) {
-    const messages = new MessageStream(stream, chain.magic, policy, yield* Effect.context<never>())
-    const counts = yield* ConnectionMetrics.handshake(chain, connected)
+    const callers = yield* Effect.context<never>()
+    const messages = new MessageStream(stream, chain.magic, policy, callers)
+    const counts = ConnectionMetrics.handshake(chain, connected, callers)
     const info = yield* negotiate(messages, connected, counts).pipe(
       Effect.flatMap(({ negotiatedVersion, refusal, remote }) =>
         refusal === undefined
@@ -261,9 +250,9 @@ function* make() {
       ),
       // Both limits are ours; a peer that does not read fails the handshake, whichever is shorter.
       Effect.catchTag("ConnectionSendTimeout", () => Effect.fail(new HandshakeTimeout())),
-      (exchange) => Effect.onExit(exchange, counts.exchanged),
+      Effect.onExit((exit) => Effect.sync(() => counts.exchanged(exit))),
       inTime,
-      (exchange) => Effect.onExit(exchange, counts.decided),
+      Effect.onExit((exit) => Effect.sync(() => counts.decided(exit))),
       Effect.mapError((reason) => new HandshakeError({ reason })),
       Spans.within("negotiator", { attributes: { peer: ConnectedAddress.label(connected) } })
     )
@@ -278,7 +267,8 @@ function* make() {
       policy,
       nonce,
       log,
-      sleepers
+      sleepers,
+      alarmClock
     })
     return yield* Effect.setContext(connection, context)
   })

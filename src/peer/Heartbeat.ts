@@ -13,24 +13,57 @@
  */
 import { Duration, Effect } from "effect"
 import * as Monotonic from "../Monotonic.ts"
+import type { Alarm, AlarmClock } from "./Alarms.ts"
 import type { PeerError, PeerReport } from "./Peer.ts"
 
-/**
- * Runs `exchange` every `interval`, which is from tick to tick, until one fails. A late tick moves those after it: pings never
- * come in bursts.
- */
-export const run = (
-  interval: Duration.Duration,
-  exchange: () => Effect.Effect<void, PeerError>
-): Effect.Effect<void, PeerError> => {
-  let pause = interval
-  return Effect.whileLoop({
-    while: always,
-    body: () => Effect.flatMap(Effect.sleep(pause), () => Effect.timed(exchange())),
-    step: ([took]) => {
-      pause = Duration.max(Duration.zero, Duration.subtract(interval, took))
+/** The heartbeat of one connection. */
+export class Heart {
+  readonly #alarmClock: AlarmClock
+  readonly #intervalNanos: bigint
+  readonly #beat: (over: () => void) => void
+  /** `late`: its time came while the last exchange was not over. */
+  #state: "resting" | "beating" | "late" = "resting"
+  /** Until it ends. */
+  #next: Alarm | undefined
+
+  /**
+   * The first tick is an interval from now, and so on, from tick to tick; a late one moves those after it, so pings never come in
+   * bursts. `beat` begins an exchange, and calls when that is over.
+   */
+  constructor(alarmClock: AlarmClock, interval: Duration.Duration, beat: (over: () => void) => void) {
+    this.#alarmClock = alarmClock
+    this.#intervalNanos = Duration.toNanosUnsafe(interval)
+    this.#beat = beat
+    this.#next = this.#setNext()
+  }
+
+  /** There is no tick from now on. An exchange that has begun goes on. */
+  end(): void {
+    if (this.#next !== undefined) this.#alarmClock.giveUp(this.#next)
+    this.#next = undefined
+  }
+
+  #setNext(): Alarm {
+    return this.#alarmClock.setIn(this.#intervalNanos, () => this.#tick())
+  }
+
+  #tick(): void {
+    this.#next = this.#setNext()
+    if (this.#state !== "resting") {
+      this.#state = "late"
+      return
     }
-  })
+    this.#state = "beating"
+    this.#beat(() => this.#over())
+  }
+
+  #over(): void {
+    const isLate = this.#state === "late"
+    this.#state = "resting"
+    if (!isLate || this.#next === undefined) return
+    this.#alarmClock.giveUp(this.#next)
+    this.#tick()
+  }
 }
 
 /** One exchange. `ping` waits for the heartbeat's slot, then for the answer, within `Policy.pingTimeout` for both. */
@@ -43,5 +76,3 @@ export const exchange = Effect.fnUntraced(function* (
   const roundTrip = yield* ping
   yield* report({ _tag: "Responded", roundTrip })
 })
-
-const always = () => true

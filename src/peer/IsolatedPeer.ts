@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { Effect, Layer, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import type { SecureRandom } from "effect/crypto"
 import type { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip } from "../chain/ChainTip.ts"
@@ -43,15 +43,16 @@ export const overStream = (
   stream: ByteStream,
   options: Options
 ): Effect.Effect<Peer, HandshakeError, Scope.Scope | ChainParams | SecureRandom.SecureRandom> =>
-  Effect.flatMap(Handshake, (handshake) => handshake.run(stream, { _tag: "Isolated" }, nobody)).pipe(
-    // A handshake of its own: its nonces must not tell that both connections are one node's.
-    Effect.provide(
-      Layer.fresh(Handshake.layer).pipe(
-        Layer.provide([ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone])
-      )
-    ),
+  // In the scope of the connection: its time limits and its heartbeat are the service's.
+  Layer.build(ownHandshake).pipe(
+    Effect.flatMap((services) => Context.get(services, Handshake).run(stream, { _tag: "Isolated" }, nobody)),
     Effect.provideService(LocalNode, { userAgent: options.userAgent, services: 0n, relay: false })
   )
+
+/** Of one connection alone: its nonces must not tell that both connections are one node's. */
+const ownHandshake = Layer.fresh(Handshake.layer).pipe(
+  Layer.provide([ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone])
+)
 
 /** Dials `address` and shakes hands. The dial has no time limit: bound the whole. */
 export const connect = (

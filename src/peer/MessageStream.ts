@@ -73,6 +73,9 @@ export class MessageStream {
   /** What `poll` is at, if that takes several goes. */
   #decoding: Decoding | undefined
   #isReading = false
+  /** There may be more to read than was read. */
+  #isReadable = false
+  #onRead: (() => void) | undefined
   #goOn: ((continuation: Effect.Effect<void>) => void) | undefined
   /** What comes after the last message. */
   #end: Result.Result<undefined, ReceiveError> = nothingYet
@@ -131,6 +134,7 @@ export class MessageStream {
    * over.
    */
   poll(): Result.Result<Wire.Message | undefined, ReceiveError> {
+    if (this.#isReadable) this.#readUp()
     for (;;) {
       const message = this.#decoding === undefined ? this.#pollFrame() : this.#decodeOn(this.#decoding)
       if (message === undefined) return this.isDecoding ? nothingYet : this.#end
@@ -178,25 +182,51 @@ export class MessageStream {
     return this.#isReading
   }
 
-  /** Has `reading` read up to the next message; done at once if the transport has it. */
+  /** Reads up to the next message; done at once if the transport has it. */
   readOn(): void {
     this.#isReading = true
-    this.#goOn?.(Effect.void)
+    if (this.#stream.readNow === undefined) this.#goOn?.(Effect.void)
+    else this.#readUp()
+  }
+
+  /** Reads what there is. It is called by whoever polls, for what goes wrong in it is theirs. */
+  #readUp(): void {
+    this.#isReadable = false
+    while (this.#isReading) {
+      const taken = this.#stream.readNow?.(this.#whenReadable)
+      if (taken === undefined) return
+      if (!(taken instanceof Uint8Array)) this.#hasRead(this.#endOf(taken))
+      else if (this.#decoder.push(taken) && this.#decoder.hasNext()) this.#hasRead()
+    }
+  }
+
+  readonly #whenReadable = () => {
+    this.#isReadable = true
+    this.#onRead?.()
+  }
+
+  #hasRead(end?: ReceiveError): void {
+    this.#isReading = false
+    if (end !== undefined) this.#end = Result.fail(end)
   }
 
   /**
-   * Reads beside whoever polls, as far as that asks with `readOn`. `onRead` hears that there is something to poll; the end of
-   * the stream is that too, once.
+   * From here on `readOn` may be called; `onRead` hears when there is something to poll, and the end of the stream is that too,
+   * once. What is left to do beside whoever polls, where the stream has to be read by a fiber.
    */
-  reading(onRead: () => void): Effect.Effect<void> {
+  reading(onRead: () => void): Effect.Effect<void> | undefined {
+    this.#onRead = onRead
+    return this.#stream.readNow === undefined ? this.#fiberReading(onRead) : undefined
+  }
+
+  #fiberReading(onRead: () => void): Effect.Effect<void> {
     const asked = Effect.callback<void>((resume) => {
       if (this.#isReading) resume(Effect.void)
       else this.#goOn = resume
     })
     const hasRead = (end: ReceiveError | void) => {
-      this.#isReading = false
       this.#goOn = undefined
-      if (end !== undefined) this.#end = Result.fail(end)
+      this.#hasRead(end ?? undefined)
       onRead()
     }
     const read = Effect.match(this.fill, { onSuccess: hasRead, onFailure: hasRead })
@@ -217,6 +247,7 @@ export class MessageStream {
   release(): void {
     this.#decoder.release()
     this.#decoding = undefined
+    this.#onRead = undefined
   }
 
   /** Hands one message to the transport, within `Policy.requestTimeout`. Fails before the first byte when it is too long. */
@@ -231,6 +262,12 @@ export class MessageStream {
     PeerMetrics.bytesSent.updateUnsafe(first.length + (rest?.length ?? 0), this.#context)
     increment(this.#sent, Wire.commandOf(message))
     this.#lastSentMillis = this.#clock.currentTimeMillisUnsafe()
+    return Effect.suspend(() =>
+      rest === undefined && this.#stream.writeNow?.(first) === true ? Effect.void : this.#write(first, rest)
+    )
+  }
+
+  #write(first: Uint8Array, rest: Uint8Array | undefined): Effect.Effect<void, SendError> {
     const written = this.#stream.write(first)
     // Nobody else writes in between, and whoever gives up ends the connection.
     const all = rest === undefined ? written : Effect.andThen(written, this.#stream.write(rest))

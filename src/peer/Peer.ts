@@ -86,6 +86,16 @@ export type PeerError =
   | AdvertAuthorizationRevoked
   | NotFoundResponse
 
+/**
+ * The shortest name of what ended a connection or its handshake, for events and logs: of a stream that broke the system's code,
+ * else the tag. Whoever is full closes what it has not read, which is `ECONNRESET`, and has sent no rubbish.
+ */
+export const codeOf = (error: { readonly _tag: string }): string => {
+  if (!(error instanceof Serialization)) return error._tag
+  const { cause } = error
+  return cause._tag === "StreamClosed" && cause.code !== "" ? cause.code : error._tag
+}
+
 /** How the connection came about, and which addresses that leaves us with. */
 export type ConnectedAddress =
   | { readonly _tag: "OutboundDirect"; readonly address: PeerSocketAddress }
@@ -174,6 +184,11 @@ export interface Peer {
 
   /** The error the connection ended with; waits for the end. */
   readonly awaitClosed: Effect.Effect<PeerError>
+  /**
+   * Calls back with that error, in the very step in which the connection ends, before anybody who waits for it goes on; at once when
+   * it has ended. For whoever watches many: a fiber that waits has 900 bytes and its turn.
+   */
+  readonly onClosed: (told: (error: PeerError) => void) => void
   /** Ends the connection; the first error given is the one everybody sees. Does not wait for the socket. */
   readonly close: (error: PeerError) => Effect.Effect<void>
 

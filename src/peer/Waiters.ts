@@ -41,6 +41,7 @@ export class Waiters {
   /** Set once. */
   ending: Ending | undefined
   readonly #ended = Deferred.makeUnsafe<PeerError>()
+  #toldOfEnd: ReadonlyArray<(error: PeerError) => void> = none
   /** A handful, replaced, not changed: while nobody waits, nothing is kept. */
   #entries: ReadonlyArray<Entry> = none
   readonly #policy: Pick<Policy, "answerTimeDecay">
@@ -133,6 +134,12 @@ export class Waiters {
     return Deferred.await(this.#ended)
   }
 
+  /** Calls back with that error, before whoever waits for it goes on; at once when it is there. */
+  onEnd(told: (error: PeerError) => void): void {
+    if (this.ending === undefined) this.#toldOfEnd = [...this.#toldOfEnd, told]
+    else told(this.ending.error)
+  }
+
   /** Whoever is left hears of the ending, which is there. */
   tellEnd(nowNanos: bigint): void {
     if (this.ending === undefined) return
@@ -141,7 +148,13 @@ export class Waiters {
     const waiting = this.#room
     this.#room = none
     for (const room of waiting) Deferred.doneUnsafe(room, failure)
-    Deferred.doneUnsafe(this.#ended, Exit.succeed(error))
+    const told = this.#toldOfEnd
+    this.#toldOfEnd = none
+    try {
+      for (const tell of told) tell(error)
+    } finally {
+      Deferred.doneUnsafe(this.#ended, Exit.succeed(error))
+    }
   }
 
   load(nowNanos: bigint): number {

@@ -112,7 +112,7 @@ export class Membership {
    * so that nobody goes for somebody who may not join.
    */
   add(peer: Peer, makeRoom?: () => Room): PeerRefused["reason"] | undefined {
-    const { clock, groups, policy, run, steps, trusted } = this.#options
+    const { clock, groups, policy, steps, trusted } = this.#options
     const member = new Member(peer, trusted, groups, clock.monotonicTimeNanosUnsafe())
     const refusal = this.#refusalOf(member)
     if (refusal !== undefined) return refusal
@@ -125,7 +125,7 @@ export class Membership {
     }
     this.connected.add(member)
     if (!member.isInbound && member.address !== undefined) this.#proved(member.address)
-    run(Effect.map(peer.awaitClosed, (error) => steps.run(() => this.remove(peer.id, error))))
+    peer.onClosed((error) => steps.run(() => this.remove(peer.id, error)))
     this.#watchReadiness(member)
     this.#news = "Changed"
     return undefined

@@ -217,6 +217,7 @@ const peerOf = (
     request: () => Effect.die("nobody asks a played peer"),
     advertiseBlock: () => Effect.void,
     awaitClosed: Effect.never,
+    onClosed: () => undefined,
     ping: Effect.void,
     close: () => close,
     load: () => 1,

@@ -43,6 +43,7 @@ export const madeUpPeer = ({ address, serving, ...said }: MadeUp): Peer => {
     request: () => Effect.die("nobody holds this peer"),
     advertiseBlock: () => Effect.void,
     awaitClosed: Effect.never,
+    onClosed: () => undefined,
     ping: Effect.void,
     close: () => Effect.void,
     roundTrip: () => undefined,

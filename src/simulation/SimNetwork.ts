@@ -19,7 +19,7 @@ import {
   ListenError,
   OutboundTransport
 } from "../transport/Transport.ts"
-import { Agenda } from "./Agenda.ts"
+import { Agenda } from "../Agenda.ts"
 import * as LinkRule from "./LinkRule.ts"
 import * as SeededRandom from "./SeededRandom.ts"
 import { type LinkWorld, type Sender, SimLink } from "./SimLink.ts"

@@ -17,7 +17,7 @@ import { Clock, Context, Data, Duration, Effect, type Exit, Fiber, Option, Refer
 import { CurrentTask, CurrentWait } from "../BackgroundTasks.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import { OwnAddress } from "../transport/OwnAddress.ts"
-import { Agenda } from "./Agenda.ts"
+import { Agenda } from "../Agenda.ts"
 
 /** Somebody who waits for the clock and for nothing else. */
 export interface Sleeper {

@@ -14,7 +14,7 @@
 import { type Duration, Effect } from "effect"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import type { OpenStream } from "../transport/AcceptQueue.ts"
-import { StreamClosed } from "../transport/Transport.ts"
+import { StreamClosed, twoReaders } from "../transport/Transport.ts"
 import type { SimLink } from "./SimLink.ts"
 
 /** Bytes on the way or unread, per stream and direction. As much as Node buffers of a socket. */
@@ -83,27 +83,40 @@ export class SimStream implements OpenStream {
   readonly bytesWritten = () => this.#bytesWritten
 
   readonly read: Effect.Effect<Uint8Array, StreamClosed> = Effect.suspend(() => {
-    if (this.#closed === local) return Effect.fail(local)
-    const chunk = this.#inbox.shift()
-    if (chunk !== undefined) {
-      this.#bytesRead += chunk.length
-      this.#acknowledge(chunk.length)
-      return Effect.succeed(chunk)
-    }
-    return this.#ended === undefined ? this.#readable : Effect.fail(this.#ended)
+    const taken = this.#take()
+    if (taken === undefined) return this.#readable
+    return taken instanceof StreamClosed ? Effect.fail(taken) : Effect.succeed(taken)
   })
 
-  // Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing.
-  readonly #readable = Effect.callback<Uint8Array, StreamClosed>((resume) => {
-    if (this.#reader !== undefined) {
-      return resume(Effect.die("two fibers read one stream; each stream has one reader"))
-    }
+  readNow(onReadable: () => void): Uint8Array | StreamClosed | undefined {
+    const taken = this.#take()
+    if (taken === undefined) this.#awaitReadable(onReadable)
+    return taken
+  }
+
+  #take(): Uint8Array | StreamClosed | undefined {
+    if (this.#closed === local) return local
+    const chunk = this.#inbox.shift()
+    if (chunk === undefined) return this.#ended
+    this.#bytesRead += chunk.length
+    this.#acknowledge(chunk.length)
+    return chunk
+  }
+
+  #awaitReadable(onReadable: () => void): () => void {
+    if (this.#reader !== undefined) throw new Error(twoReaders)
     const wake = () => {
       if (this.#reader !== wake) return
       this.#reader = undefined
-      resume(this.read)
+      onReadable()
     }
     this.#reader = wake
+    return wake
+  }
+
+  // Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing.
+  readonly #readable = Effect.callback<Uint8Array, StreamClosed>((resume) => {
+    const wake = this.#awaitReadable(() => resume(this.read))
     return Effect.sync(() => {
       if (this.#reader === wake) this.#reader = undefined
     })
@@ -121,6 +134,17 @@ export class SimStream implements OpenStream {
       if (this.#closed !== undefined) return Effect.fail(this.#closed)
       return this.#outbox.length === 0 ? Effect.void : this.#sent
     })
+
+  writeNow(bytes: Uint8Array): boolean {
+    if (this.#closed !== undefined || this.#outbox.length > 0) return false
+    const { cutAfterBytes, passes, segmentBytes } = this.#link.conditions()
+    const room = Math.min(windowBytes - this.#inWindow, segmentBytes, cutAfterBytes - this.#sentBytes)
+    if (!passes || bytes.length > room) return false
+    this.#bytesWritten += bytes.length
+    this.#transmit(bytes)
+    // Whoever gets them may have said that nobody reads them.
+    return this.#closed === undefined
+  }
 
   readonly #sent = Effect.callback<void, StreamClosed>((resume) => {
     const wake = () => {
@@ -145,12 +169,16 @@ export class SimStream implements OpenStream {
       if (size === head.length) this.#outbox.shift()
       else this.#outbox[0] = head.subarray(size)
       const chunk = size === head.length ? head : head.subarray(0, size)
-      this.#sentBytes += size
-      this.#inWindow += size
-      this.#deliver(size, (other) => other.#receive(chunk))
+      this.#transmit(chunk)
     }
     this.#wakeWriters()
     if (this.#finish !== undefined) this.#sendFinish(this.#finish)
+  }
+
+  #transmit(chunk: Uint8Array): void {
+    this.#sentBytes += chunk.length
+    this.#inWindow += chunk.length
+    this.#deliver(chunk.length, (other) => other.#receive(chunk))
   }
 
   #sendFinish(finish: "Fin" | "Reset"): void {

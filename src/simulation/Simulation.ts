@@ -9,7 +9,7 @@ import { defaults, Policy } from "../Policy.ts"
 import { type MemorySegment, MemorySink } from "../recording/MemorySink.ts"
 import * as Pseudonyms from "../recording/Pseudonyms.ts"
 import { Recorder } from "../recording/Recorder.ts"
-import { type NotReached, type Scenario, type Size } from "./Scenario.ts"
+import { NotReached, type Scenario, type Size } from "./Scenario.ts"
 import * as SeededRandom from "./SeededRandom.ts"
 import { SimRuntime } from "./SimRuntime.ts"
 import * as World from "./World.ts"
@@ -141,11 +141,11 @@ const failureOf = (
   }
   const { exit } = ending
   if (Exit.isSuccess(exit)) return exit.value === undefined ? undefined : { reason: String(exit.value), nodes: [] }
-  const error = Cause.squash(exit.cause) as NotReached | World.InvariantBroken | Error
-  if ("_tag" in error && error._tag === "NotReached") {
+  const error = Cause.squash(exit.cause)
+  if (error instanceof NotReached) {
     return { reason: `waited for ${error.waitedFor}, but ${error.found}`, nodes: [] }
   }
-  if ("_tag" in error && error._tag === "InvariantBroken") {
+  if (error instanceof World.InvariantBroken) {
     const { detail, invariant, node } = error.violation
     return { reason: `broken: ${invariant}: node ${node}: ${detail}`, nodes: [node] }
   }

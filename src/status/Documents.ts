@@ -11,7 +11,7 @@
 import { hash } from "node:crypto"
 import { gzip } from "node:zlib"
 import { Context, Data, Effect, FileSystem, Layer, Path } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
+import { HttpClientRequest, HttpRouter, HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
 import { HttpApiSwagger, OpenApi } from "effect/http-api"
 import { sha256d } from "../bytes/Hashing.ts"
 import { contentPolicy } from "./Guard.ts"
@@ -20,7 +20,8 @@ import { StatusApi } from "./StatusApi.ts"
 
 /** A text that never changes, and what a browser may run of it. */
 interface Text {
-  readonly text: string
+  /** As it is sent, where it need not be put together first. */
+  readonly text: string | Uint8Array
   readonly contentType: string
   /** `Content-Security-Policy` in place of the usual one. */
   readonly policy?: string
@@ -53,7 +54,7 @@ const compress = (bytes: Uint8Array) =>
   })
 
 const encode = Effect.fnUntraced(function* ({ contentType, policy, text }: Text) {
-  const plain = Buffer.from(text)
+  const plain = typeof text === "string" ? Buffer.from(text) : text
   const etag = `W/"${Buffer.from(sha256d(plain)).toString("hex", 0, 12)}"`
   return { contentType, plain, compressed: yield* compress(plain), etag, policy } satisfies Document
 })
@@ -122,16 +123,20 @@ export const page = (name: string) =>
     return { text: made.html, contentType: html, policy: contentPolicy(hashes(made.scripts), hashes(made.styles)) }
   }).pipe(Effect.catchTag("PlatformError", (error) => Effect.die(error)))
 
-/** Swagger's page, which Effect hands out only as a route: asked for once, of a router that has no other. */
+/**
+ * Swagger's page, which Effect hands out only as a route: asked for once, of a router that has no other. Taken out of its answer
+ * as it is: a `Request` of the web, and the text of a `Response`, would cost this process another eight megabytes.
+ */
 const documentation = Effect.gen(function* () {
   const routes = Layer.fresh(HttpApiSwagger.layer(StatusApi).pipe(Layer.provideMerge(HttpRouter.layer)))
   const router = Context.get(yield* Layer.build(routes), HttpRouter.HttpRouter)
   const response = yield* Effect.provideService(
     router.asHttpEffect(),
     HttpServerRequest.HttpServerRequest,
-    HttpServerRequest.fromWeb(new Request("http://localhost/docs"))
+    HttpServerRequest.fromClientRequest(HttpClientRequest.get("http://localhost/docs"))
   )
-  return yield* Effect.promise(() => HttpServerResponse.toWeb(response).text())
+  if (response.body._tag !== "Uint8Array") return yield* Effect.die("Swagger's page is no text")
+  return response.body.body
 }).pipe(Effect.scoped, Effect.orDie)
 
 /** Adds routes. Who asks first for a text waits while it is made, for most nodes are never asked for the largest. */

@@ -24,7 +24,8 @@ import {
   InboundTransport,
   ListenError,
   OutboundTransport,
-  StreamClosed
+  StreamClosed,
+  twoReaders
 } from "./Transport.ts"
 
 /** Connections the kernel completes while Node is busy. The system may cap it, as Linux does at `net.core.somaxconn`. */
@@ -83,7 +84,11 @@ class TcpStream implements AcceptQueue.OpenStream {
     this.localAddress = localAddress
     this.#socket = socket
     this.#closeGrace = closeGrace
-    this.read = Effect.suspend(() => this.#readNow())
+    this.read = Effect.suspend(() => {
+      const taken = this.#take()
+      if (taken === undefined) return this.#readable
+      return taken instanceof StreamClosed ? Effect.fail(taken) : Effect.succeed(taken)
+    })
     socket.on("end", () => {
       this.#hasEnded = true
       this.#wakeReader()
@@ -116,30 +121,37 @@ class TcpStream implements AcceptQueue.OpenStream {
     for (const wake of Array.from(this.#writers ?? [])) wake()
   }
 
-  #readNow(): Effect.Effect<Uint8Array, StreamClosed> {
-    if (this.#closed === local) return Effect.fail(local)
+  #take(): Uint8Array | StreamClosed | undefined {
+    if (this.#closed === local) return local
     const socket = this.#socket
     // The listener comes with the first read, for it is what makes Node read from the kernel.
     if (socket.listenerCount("readable") === 0) socket.on("readable", this.#wakeReader)
     const chunk: Buffer | null = socket.read()
     if (chunk !== null) {
       this.#bytesRead += chunk.length
-      return Effect.succeed(chunk)
+      return chunk
     }
-    if (this.#hasEnded) return Effect.fail(eof)
-    return this.#closed === undefined ? this.#readable : Effect.fail(this.#closed)
+    return this.#hasEnded ? eof : this.#closed
+  }
+
+  readNow(onReadable: () => void): Uint8Array | StreamClosed | undefined {
+    const taken = this.#take()
+    if (taken === undefined) this.#awaitReadable(onReadable)
+    return taken
+  }
+
+  #awaitReadable(onReadable: () => void): void {
+    if (this.#reader !== undefined) throw new Error(twoReaders)
+    this.#reader = () => {
+      this.#reader = undefined
+      onReadable()
+    }
   }
 
   /** Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing. */
   get #readable(): Effect.Effect<Uint8Array, StreamClosed> {
     return Effect.callback((resume) => {
-      if (this.#reader !== undefined) {
-        return resume(Effect.die("two fibers read one stream; each stream has one reader"))
-      }
-      this.#reader = () => {
-        this.#reader = undefined
-        resume(this.read)
-      }
+      this.#awaitReadable(() => resume(this.read))
       return Effect.sync(() => {
         this.#reader = undefined
       })
@@ -154,6 +166,14 @@ class TcpStream implements AcceptQueue.OpenStream {
       this.#bytesWritten += bytes.length
       return this.#socket.write(bytes) ? Effect.void : this.#drained
     })
+  }
+
+  writeNow(bytes: Uint8Array): boolean {
+    const socket = this.#socket
+    const hasRoom = socket.writableLength + bytes.length < socket.writableHighWaterMark
+    if (this.#closed !== undefined || !socket.writable || !hasRoom) return false
+    this.#bytesWritten += bytes.length
+    return socket.write(bytes)
   }
 
   get #drained(): Effect.Effect<void, StreamClosed> {

@@ -65,13 +65,28 @@ export interface ByteStream {
    */
   readonly read: Effect.Effect<Uint8Array, StreamClosed>
 
+  /**
+   * `read` for whoever has no fiber to wait with: `undefined` when nothing has come yet. Then `onReadable` is called, once, when
+   * there may be something: soon, and not inside of what brings it. Left out by a stream that has `read` alone.
+   */
+  readonly readNow?: ((onReadable: () => void) => Uint8Array | StreamClosed | undefined) | undefined
+
   /** Hands over the bytes, which the caller leaves alone from then on; waits while the buffer is above its high-water mark. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, StreamClosed>
+
+  /**
+   * `write` where there is nothing to wait for, as nearly always: no effect has to be run for it. `false` when that would wait or
+   * fail, and is what `write` is for. Left out by a stream that cannot say.
+   */
+  readonly writeNow?: (bytes: Uint8Array) => boolean
 
   /** Bytes so far, for accounts per peer. */
   readonly bytesRead: () => number
   readonly bytesWritten: () => number
 }
+
+/** What a stream says to a second reader: a bug of whoever reads. */
+export const twoReaders = "two read one stream; each stream has one reader"
 
 /** An address that streams arrive at. */
 export interface BoundListener {

@@ -375,6 +375,55 @@ for (const book of ["reference", "hardened"] as const) {
       }).pipe(Effect.provide(bookWorld()))
     )
 
+    it.effect(
+      "keeps nothing of an address that nobody can dial on this chain, whatever happened there (PR-1, PR-2)",
+      () =>
+        Effect.gen(function* () {
+          // No IP, no port, and the port of another chain and of another program.
+          for (const text of ["0.0.0.0:8233", "10.0.0.1:0", "10.0.0.1:18233", "10.0.0.1:8232"]) {
+            const at = { address: address(text) }
+            const changes: ReadonlyArray<PeerAddress.AddressChange> = [
+              { _tag: "UpdateAttempt", ...at },
+              { _tag: "UpdateFailed", ...at, services: 1n },
+              { _tag: "UpdateResponded", ...at, roundTrip: undefined },
+              { _tag: "NewConfigured", ...at }
+            ]
+            for (const change of changes) assert.deepStrictEqual(yield* record(change), Option.none(), text)
+          }
+          assert.isEmpty(yield* order)
+        }).pipe(Effect.provide(bookWorld()))
+    )
+
+    it.effect("says every minute why it answers nobody, as long as nobody ever answered", () =>
+      Effect.gen(function* () {
+        const fails: PeerAddress.AddressChange = {
+          _tag: "UpdateFailed",
+          address: address("10.0.0.1:8233"),
+          services: undefined
+        }
+        const tries: PeerAddress.AddressChange = { _tag: "UpdateAttempt", address: address("10.0.0.1:8233") }
+        /** What is said when so much has passed and then this happens. */
+        const after = (wait: Duration.Input, change: PeerAddress.AddressChange) =>
+          linesOf(Effect.andThen(TestClock.adjust(wait), record(change)))
+        const failed = ["Warn: all known addresses have failed: check the network connection"]
+        const trying = ["Info: no address has answered yet, trying those we heard of"]
+        // A start has tried nobody yet.
+        assert.isEmpty(yield* linesOf(gossip(["10.0.0.1:8233", yield* nowSeconds])))
+        assert.isEmpty(yield* after("59999 millis", tries))
+        assert.deepStrictEqual(yield* after("1 millis", fails), failed)
+        assert.isEmpty(yield* after("59 seconds", tries))
+        assert.deepStrictEqual(yield* after("1 seconds", fails), failed)
+        assert.deepStrictEqual(yield* after("1 minute", tries), trying)
+        assert.isEmpty(yield* linesOf(gossip(["10.0.0.2:8233", yield* nowSeconds])))
+        // One that was heard of is left.
+        yield* TestClock.adjust("2 minutes")
+        assert.deepStrictEqual(yield* linesOf(record(fails)), trying)
+        yield* record({ _tag: "UpdateResponded", address: address("10.0.0.2:8233"), roundTrip: undefined })
+        assert.isEmpty(yield* after("2 minutes", tries))
+        assert.isEmpty(yield* after("2 minutes", fails))
+      }).pipe(Effect.provide(bookWorld()))
+    )
+
     it.effect("forgets an address that is its own, for good (advisory A6)", () =>
       Effect.gen(function* () {
         const book = yield* AddressBook

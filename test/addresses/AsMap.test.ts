@@ -86,6 +86,8 @@ describe("a map of autonomous systems", () => {
       [new Uint8Array([...published, 0]), "something follows its end"],
       [new Uint8Array([...halves.subarray(0, -1), halves.at(-1)! | 0x80]), "something follows its end"],
       [program(jump(18), answer(7), answer(9)), "a part of it is never reached"],
+      [program(jump(25), answer(7)), "a jump leads behind its end"],
+      [program(jump(24), answer(7)), "a part of it is never reached"],
       [program(jump(40), jump(40), answer(1), answer(2), answer(3)), "two jumps cross"],
       [program(fallback(1), fallback(2), answer(3)), "a default follows a default"],
       [program(fallback(1), answer(3)), "an answer follows a default"],
@@ -102,9 +104,50 @@ describe("a map of autonomous systems", () => {
       [program("111 0 0000"), "it ends within a number"],
       [program("110 10 00", "1"), "it ends within an instruction"],
       [program("0 0000"), "it ends within a number"],
-      [new Uint8Array(AsMap.maxFileBytes + 1), `it has more than ${AsMap.maxFileBytes} bytes`]
+      // 8 MiB, as there.
+      [new Uint8Array(8_388_609), "it has more than 8388608 bytes"],
+      [new Uint8Array(8_388_608), "something follows its end"]
     ]
     for (const [bytes, reason] of cases) assert.strictEqual(faultOf(bytes), reason, reason)
+  })
+
+  it("may read every bit of an address, and not one more", () => {
+    const zeros = (eights: number) => Array.from({ length: eights }, () => match8("00000000")).join("")
+    const whole = program(zeros(16), answer(3))
+    assert.strictEqual(AsMap.systemOf(mapOf(whole), at("::")), 3)
+    assert.isUndefined(AsMap.systemOf(mapOf(whole), at("::1")))
+    const oneBit = "110 0 0"
+    const sevenBits = "110 1111110 0000000"
+    const tooMany = "it reads more bits than an address has"
+    assert.strictEqual(faultOf(program(zeros(16), oneBit, answer(3))), tooMany)
+    const last = program(zeros(15), sevenBits, jump(17), answer(1), answer(2))
+    assert.deepStrictEqual(
+      ["::", "::1", "::2"].map((ip) => AsMap.systemOf(mapOf(last), at(ip))),
+      [1, 2, undefined]
+    )
+    assert.strictEqual(faultOf(program(zeros(16), jump(17), answer(1), answer(2))), tooMany)
+    // Behind a jump as many bits are left as there were before it, on either side.
+    const either = program(zeros(15), sevenBits, jump(17), answer(1), oneBit, answer(2))
+    assert.strictEqual(faultOf(either), tooMany)
+  })
+
+  it("has numbers of every size, each up to the end of the file", () => {
+    // Class n of a system has 15 + n bits; each class begins where the one before ends.
+    const systemsAt = [
+      [`0 0 ${"0".repeat(15)}`, 1],
+      [`0 0 ${"1".repeat(15)}`, 32_768],
+      [`0 10 ${"0".repeat(16)}`, 32_769],
+      [`0 110 ${"0".repeat(17)}`, 98_305],
+      [`0 111111111 ${"1".repeat(24)}`, 33_521_664]
+    ] as const
+    for (const [bits, system] of systemsAt) {
+      assert.strictEqual(AsMap.systemOf(mapOf(program(bits)), at("::")), system, bits)
+    }
+    // Cut by a byte, wherever that is.
+    for (let bytes = 1; bytes < 4; bytes++) {
+      const cut = program(`0 111111111 ${"1".repeat(24)}`).subarray(0, bytes)
+      assert.strictEqual(faultOf(cut), "it ends within a number")
+    }
   })
 
   it("answers every address after any damage that is not found (2,000 damaged maps)", () => {
@@ -198,6 +241,12 @@ describe("a map of autonomous systems", () => {
       assert.deepStrictEqual(yield* linesOf(report(strange, addresses.slice(20))), [
         "Info: addresses known, by the map of autonomous systems"
       ])
+      // From fifty on, and when it knows less than half.
+      const levels = Effect.forEach(
+        [addresses.slice(10), addresses.slice(0, 49), addresses.slice(0, 50), addresses.slice(0, 40)],
+        (some) => Effect.map(linesOf(report(strange, some)), ([line]) => line?.slice(0, 4))
+      )
+      assert.deepStrictEqual(yield* levels, ["Warn", "Info", "Warn", "Info"])
       assert.deepStrictEqual(yield* linesOf(report(byNetwork, addresses)), [])
     })
   )

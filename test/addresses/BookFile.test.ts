@@ -1,4 +1,5 @@
 /** A full book on disk: what comes back, and every file that is none. */
+import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Metric, Option, Path, PlatformError, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -223,6 +224,131 @@ describe("the address book on disk", () => {
       }
     }
   })
+
+  it("is refused whole for one line that is none, though the checksum is right", () => {
+    /** A file of these lines below its checksum, which the secret is no part of. */
+    const sealed = (...lines: ReadonlyArray<string>) => {
+      const sum = createHash("sha256").update(lines.filter((line) => !line.startsWith("key ")).join("\n"))
+      return ["network-effect address book 1", `sha256 ${sum.digest("hex")}`, ...lines]
+    }
+    const entriesOf = (...lines: ReadonlyArray<string>) =>
+      Result.map(BookFile.decode(mainnet, sealed(...lines)), ({ entries }) => entries)
+    const nothing = {
+      table: undefined,
+      source: undefined,
+      services: undefined,
+      untrustedLastSeenSeconds: undefined,
+      lastResponseSeconds: undefined,
+      firstSuccessSeconds: undefined,
+      failures: 0
+    }
+    assert.deepStrictEqual(
+      entriesOf("- 1.2.3.4:8233 - - - - - -"),
+      Result.succeed([{ ...nothing, address: address("1.2.3.4:8233") }])
+    )
+    const greatest = Number.MAX_SAFE_INTEGER
+    assert.deepStrictEqual(
+      entriesOf(`new [2a0e::1]:8233 ${"s".repeat(64)} ${greatest} 0 1 2 3`, "tried 1.2.3.4:1 203.0 1 - - - -"),
+      Result.succeed([
+        {
+          address: address("[2a0e::1]:8233"),
+          table: "new",
+          source: "s".repeat(64),
+          services: BigInt(greatest),
+          untrustedLastSeenSeconds: 0,
+          lastResponseSeconds: 1,
+          firstSuccessSeconds: 2,
+          failures: 3
+        },
+        { ...nothing, address: address("1.2.3.4:1"), table: "tried", source: "203.0", services: 1n }
+      ])
+    )
+    const good = "new 1.2.3.4:8233 203.0 1 2 3 4 5".split(" ")
+    const damaged = [
+      ["old", "new:", ""],
+      ["1.2.3.4", "x", "", "1.2.3.4:65536"],
+      ["", "s".repeat(65), "203,0", "a/b?"],
+      ...good.slice(3).map(() => ["", "x", "-1", "1.5", "1e3", "9007199254740992", "00000000000000001", "--"])
+    ]
+    for (const [at, words] of damaged.entries()) {
+      for (const word of words) {
+        const line = good.with(at, word).join(" ")
+        assert.deepStrictEqual(entriesOf(line), Result.fail("a line of it is no entry"), line)
+      }
+    }
+    for (const line of ["", good.slice(0, 7).join(" "), [...good, "6"].join(" "), `${good.join(" ")} `]) {
+      assert.deepStrictEqual(entriesOf(line, good.join(" ")), Result.fail("a line of it is no entry"), line)
+    }
+    // But an editor may end the last line.
+    assert.isTrue(Result.isSuccess(BookFile.decode(mainnet, [...sealed(good.join(" ")), ""])))
+    assert.deepStrictEqual(entriesOf("anchor 1.2.3.4"), Result.fail("a line of it is no anchor"))
+    assert.deepStrictEqual(entriesOf("chain testnet"), Result.fail("it is another chain's"))
+    assert.deepStrictEqual(
+      BookFile.decode(mainnet, ["network-effect address book 12345678901234567890"]),
+      Result.fail("it is of version 1234567890123456, and this program reads version 1")
+    )
+    const keyOf = (digits: string) =>
+      Result.getOrThrow(BookFile.decode(mainnet, sealed("chain mainnet", `key ${digits}`))).key
+    assert.lengthOf(keyOf("0a".repeat(32)) ?? [], 32)
+    for (const digits of ["", "0a".repeat(31), "0a".repeat(33), "0A".repeat(32)]) assert.isUndefined(keyOf(digits))
+    for (const groups of ["-", "ab"]) {
+      const content = Result.getOrThrow(BookFile.decode(mainnet, sealed(`groups ${groups}`)))
+      assert.deepStrictEqual(content, { groups: groups === "-" ? "" : "ab", key: undefined, anchors: [], entries: [] })
+    }
+  })
+
+  it("has of a larger book 5,000, those that answered first, and no time before 1970", () => {
+    const entry = (n: number, table: "new" | "tried") => ({
+      address: address(`40.1.${n >> 8}.${n & 255}:8233`),
+      table,
+      source: undefined,
+      services: undefined,
+      untrustedLastSeenSeconds: n === 0 ? -5 : n,
+      lastResponseSeconds: undefined,
+      firstSuccessSeconds: undefined,
+      failures: 0
+    })
+    const entries = Array.from({ length: 5001 }, (_, n) => entry(n, n > 4997 || n === 0 ? "tried" : "new"))
+    const lines = BookFile.encode(mainnet, { anchors: [], entries, groups: "", key: undefined })
+    assert.lengthOf(lines, 4 + 5000)
+    const kept = Result.getOrThrow(BookFile.decode(mainnet, lines)).entries
+    assert.deepStrictEqual(
+      kept.slice(0, 5).map(({ table, untrustedLastSeenSeconds }) => [table, untrustedLastSeenSeconds]),
+      [
+        ["tried", 0],
+        ["tried", 4998],
+        ["tried", 4999],
+        ["tried", 5000],
+        ["new", 1]
+      ]
+    )
+    assert.strictEqual(kept.at(-1)?.untrustedLastSeenSeconds, 4996)
+  })
+
+  it.effect("is written after 20 seconds and then every five minutes, and not over by an empty one", () =>
+    Effect.gen(function* () {
+      const disk = SimDisk.make()
+      yield* run(
+        disk,
+        Effect.gen(function* () {
+          const book = yield* AddressBook
+          yield* TestClock.adjust("19 seconds")
+          yield* connects("40.1.0.1:8233")
+          assert.strictEqual(yield* read(disk), "")
+          yield* TestClock.adjust("1 second")
+          assert.include(yield* read(disk), "40.1.0.1:8233")
+          yield* connects("40.2.0.1:8233")
+          yield* TestClock.adjust("299 seconds")
+          assert.notInclude(yield* read(disk), "40.2.0.1:8233")
+          yield* TestClock.adjust("1 second")
+          assert.include(yield* read(disk), "40.2.0.1:8233")
+          for (const text of ["40.1.0.1:8233", "40.2.0.1:8233"]) yield* book.markOwn(address(text))
+          yield* TestClock.adjust("5 minutes")
+          assert.include(yield* read(disk), "40.2.0.1:8233")
+        })
+      )
+    })
+  )
 
   it.effect(
     "that cannot be written says so once however long that lasts, counts each try, and says when it is over",

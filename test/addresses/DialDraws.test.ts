@@ -140,3 +140,115 @@ describe("a pool of whom to dial", () => {
     assert.isEmpty([...made.ready()])
   })
 })
+
+describe("whatever happens to a pool of whom to dial", () => {
+  it("those are ready whose time has come, each in its group once, and a draw is of somebody who suits (12 stories)", () => {
+    const draw = SeededRandom.draws(8, "pool")
+    const chance = random("stories")
+    const keysOf = (items: Iterable<Item>) =>
+      Array.from(items, ({ key }) => key)
+        .toSorted()
+        .join(" ")
+    for (let story = 0; story < 12; story++) {
+      const made = new DialPool<Item>()
+      const items = Array.from({ length: 12 }, (_, n) => item(`i${n}`, `g${n % 5}`))
+      /** After which millisecond each may be dialled, of those that are in the pool; and whose time has come. */
+      const due = new Map<Item, number>()
+      const ready = new Set<Item>()
+      let now = 0
+      for (let step = 0; step < 30; step++) {
+        const one = items[draw() % items.length]!
+        switch (draw() % 4) {
+          case 0:
+          case 1:
+            // In the second that others wait for, in the next one, or at once.
+            due.set(one, now + [-1, 0, 1, 400, 998, 999, 1000, 1001][draw() % 8]!)
+            ready.delete(one)
+            made.put(one, due.get(one)!)
+            break
+          case 2:
+            due.delete(one)
+            ready.delete(one)
+            made.remove(one)
+            break
+          case 3:
+            now += draw() % 700
+            made.advance(now)
+            for (const [each, after] of due) if (after < now) ready.add(each)
+        }
+        const groups = [...made.ready()]
+        const names = groups.map(({ name }) => name)
+        assert.strictEqual(keysOf(groups.flatMap(({ members }) => members)), keysOf(ready))
+        assert.strictEqual(
+          names.toSorted().join(),
+          [...new Set(Array.from(ready, ({ group }) => group))].toSorted().join()
+        )
+        assert.isTrue(groups.every(({ members, name }) => members.every(({ group }) => group === name)))
+        const waits = [...made.waiting()]
+        assert.strictEqual(keysOf(waits), keysOf([...due.keys()].filter((each) => !ready.has(each))))
+        const seconds = waits.map((each) => Math.floor(due.get(each)! / 1000))
+        assert.isTrue(seconds.every((second, n) => n === 0 || seconds[n - 1]! <= second))
+        for (const each of items) {
+          assert.strictEqual(each.poolState, ready.has(each) ? "ready" : due.has(each) ? "waiting" : "absent")
+        }
+        const closed = `g${draw() % 5}`
+        const unwanted = items[draw() % items.length]!
+        const may = [...ready].filter((each) => each.group !== closed && each !== unwanted)
+        const found = made.draw(
+          chance,
+          (group) => group !== closed,
+          (each) => each !== unwanted,
+          () => 0.2
+        )
+        assert.strictEqual(found !== undefined, may.length > 0)
+        if (found !== undefined) assert.isTrue(may.includes(found))
+      }
+    }
+  })
+
+  it("they are ready in the order of their times, and of one millisecond in that of their keys", () => {
+    const made = new DialPool<Item>()
+    const put = (key: string, after: number) => made.put(item(key, "one"), after)
+    for (const [key, after] of [
+      ["e", 700],
+      ["c", 300],
+      ["b", 300],
+      ["f", 1200],
+      ["a", 500],
+      ["d", 999]
+    ] as const) {
+      put(key, after)
+    }
+    made.advance(2000)
+    assert.deepStrictEqual(
+      [...made.ready()].map(({ members }) => members.map(({ key }) => key)),
+      [["b", "c", "a", "e", "d", "f"]]
+    )
+  })
+
+  it("one that is drawn first goes to the group that chance says, and is of it the one that chance says", () => {
+    const { made } = pool()
+    made.advance(11)
+    /** Who is drawn when chance says these, one after the other. */
+    const drawnBy = (...said: ReadonlyArray<number>) => {
+      const left = [...said]
+      const found = made.draw(
+        () => left.shift() ?? assert.fail("drawn too often"),
+        everywhere,
+        everywhere,
+        () => 0.5
+      )
+      assert.isEmpty(left)
+      return found?.key
+    }
+    const thirds = [0, 0.34, 0.67]
+    for (const [g, group] of ["a", "b", "c"].entries()) {
+      for (const [n, place] of thirds.entries()) {
+        assert.strictEqual(drawnBy(thirds[g]!, place, 0.499), `${group}${n + 1}`)
+      }
+    }
+    // Whoever is passed over makes the next one a fifth more welcome.
+    assert.strictEqual(drawnBy(0, 0, 0.5, 0.34, 0.34, 0.599), "b2")
+    assert.strictEqual(drawnBy(0, 0, 0.5, 0.34, 0.34, 0.6, 0.67, 0, 0.719), "c1")
+  })
+})

@@ -5,6 +5,7 @@ import { DnsSeeds, parseSeed } from "../../src/addresses/DnsSeeds.ts"
 import { ChainParams, type ChainParamsShape, mainnet, regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { linesOf } from "../support/logs.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 import { elapse } from "../support/time.ts"
 
 const ip = NetAddress.ipFromStringUnsafe
@@ -46,6 +47,20 @@ describe("seeds", () => {
         "192.0.2.1:1"
       ])
     })
+  )
+
+  it.effect("are counted by what each gave", () =>
+    Effect.gen(function* () {
+      const dns = resolver((host) =>
+        host === "good.example" ? Effect.succeed(["10.0.0.1", "10.0.0.2"]) : Effect.fail("NotFound")
+      )
+      yield* resolve(["good.example:8233", "bad.example:8233", "192.0.2.1:1"], dns)
+      assert.deepStrictEqual(yield* seriesOf("zcash.net.peers.initial"), {
+        "network=mainnet seed=good.example:8233": 2,
+        "network=mainnet seed=bad.example:8233": 0,
+        "network=mainnet seed=192.0.2.1:1": 1
+      })
+    }).pipe(withMetrics)
   )
 
   it.effect("that are written as addresses are known without asking, also beside names that never answer", () =>
@@ -246,6 +261,8 @@ describe("seeds", () => {
 
   it("need a host and a port", () => {
     assert.deepStrictEqual(parseSeed("[::1]:8233"), { host: "::1", port: 8233 })
+    for (const port of [1, 65_535]) assert.deepStrictEqual(parseSeed(`a.b:${port}`), { host: "a.b", port })
+    assert.deepStrictEqual(parseSeed("a:1"), { host: "a", port: 1 })
     for (const text of ["a.example", "a.example:", ":1", "a.example:0", "a.example:65536", "a.example:x"]) {
       assert.isUndefined(parseSeed(text), text)
     }

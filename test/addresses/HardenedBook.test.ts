@@ -14,6 +14,7 @@ import type { Policy } from "../../src/Policy.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { answer, ipv4Prefix, jump, program } from "../support/asMaps.ts"
 import { address, bookWorldOf, connects, fails, gossiped, nowSeconds } from "../support/bookWorld.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 import { twoClocks } from "../support/twoClocks.ts"
 
 const world = (policy: Partial<Policy> = {}, chain = testnet) => bookWorldOf("hardened")(policy, chain)
@@ -561,6 +562,27 @@ describe("places", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("of connections are not taken by who connected to us, whatever it answers (E1)", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tell([host(1, 2)], host(200))
+      yield* book.record({
+        _tag: "UpdateConnected",
+        address: address(host(1, 1)),
+        services: 1n,
+        isInbound: true,
+        userAgent: "/x/",
+        negotiatedVersion: 170_190
+      })
+      assert.isUndefined((yield* why(host(1, 1))).table)
+      yield* TestClock.adjust("6 seconds")
+      yield* answers(host(1, 1))
+      assert.isTrue(yield* book.hasRoom(address(host(1, 9))))
+      assert.isEmpty(yield* book.anchors)
+      assert.strictEqual(yield* take, host(1, 2))
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("of connections are not taken by a feeler", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
@@ -797,6 +819,24 @@ describe("a place among those heard of (E5)", () => {
     }).pipe(Effect.provide(tight()))
   )
 })
+
+it.effect("a book shows how many stand where", () =>
+  Effect.gen(function* () {
+    const shown = Effect.map(
+      Effect.forEach(["new", "tried", "tested", "groups", "anchors"], (name) =>
+        seriesOf(`zcash.net.addresses.${name}`)
+      ),
+      (all) => all.map((series) => series["network=testnet"])
+    )
+    yield* tell([host(2), host(3)], host(200))
+    assert.deepStrictEqual(yield* shown, [2, 0, 0, 2, 0])
+    yield* visits(host(1, 1))
+    assert.deepStrictEqual(yield* shown, [2, 1, 0, 3, 0])
+    yield* TestClock.adjust("5 hours")
+    yield* connects(host(1, 2))
+    assert.deepStrictEqual(yield* shown, [2, 1, 1, 3, 1])
+  }).pipe(Effect.provide(tight()), withMetrics)
+)
 
 describe("how many could be dialled now", () => {
   const ready = Effect.flatMap(AddressBook, (book) => book.readyCount)

@@ -99,6 +99,16 @@ describe("an address", () => {
     }
   })
 
+  it("is the operator's from when it is named, once, and keeps what is known of it", () => {
+    const named = { _tag: "NewConfigured", address: bob } as const
+    assert.deepInclude(made(named), { state: "NeverAttempted", isConfigured: true })
+    for (const entry of [made(changes.NewGossiped), made(changes.UpdateConnected), made(changes.UpdateFailed)]) {
+      const after = apply(named, entry, 0)
+      assert.deepStrictEqual(after, { ...entry, isConfigured: true })
+      assert.isUndefined(apply(named, after, 0))
+    }
+  })
+
   it("keeps the time of its ping until something new comes (MA-13, EX-3)", () => {
     const connected = made(changes.UpdateConnected)
     const pinged = apply(changes.UpdatePingSent, connected, 59)!
@@ -158,6 +168,58 @@ describe("an address", () => {
         }
       }
     }
+  })
+
+  it("has no time ahead of the wall clock once that went back, and is the same one when it had none", () => {
+    const seen = (responded: number | undefined, claimed: number | undefined) => ({
+      ...made(changes.NewInitial),
+      lastResponseSeconds: responded,
+      untrustedLastSeenSeconds: claimed
+    })
+    for (const [responded, claimed] of [
+      [100, 100],
+      [99, undefined],
+      [undefined, 100],
+      [undefined, undefined]
+    ] as const) {
+      const entry = seen(responded, claimed)
+      assert.strictEqual(PeerAddress.notAhead(entry, 100), entry)
+    }
+    assert.deepStrictEqual(PeerAddress.notAhead(seen(101, 99), 100), seen(100, 99))
+    assert.deepStrictEqual(PeerAddress.notAhead(seen(99, 101), 100), seen(99, 100))
+    assert.deepStrictEqual(PeerAddress.notAhead(seen(undefined, 101), 100), seen(undefined, 100))
+    assert.deepStrictEqual(PeerAddress.notAhead(seen(101, undefined), 100), seen(100, undefined))
+  })
+
+  it("of an earlier run is as of now: no time of it lies ahead, and it responded when it ever did", () => {
+    const saved = { address: bob, services: 1n, untrustedLastSeenSeconds: undefined, lastResponseSeconds: undefined }
+    const now = { wallSeconds: 1000, monotonicMillis: 50_000 }
+    const of = (claimed: number | undefined, responded: number | undefined) => {
+      const entry = PeerAddress.restored(
+        { ...saved, untrustedLastSeenSeconds: claimed, lastResponseSeconds: responded },
+        now
+      )
+      return [
+        entry.state,
+        entry.untrustedLastSeenSeconds,
+        entry.untrustedLastSeenMillis,
+        entry.lastResponseSeconds,
+        entry.lastResponseMillis
+      ]
+    }
+    assert.deepStrictEqual(of(undefined, undefined), ["NeverAttempted", undefined, undefined, undefined, undefined])
+    assert.deepStrictEqual(of(997, undefined), ["NeverAttempted", 997, 47_000, undefined, undefined])
+    assert.deepStrictEqual(of(1001, 1001), ["Responded", 1000, 50_000, 1000, 50_000])
+    assert.deepStrictEqual(of(0, 1), ["Responded", 0, -950_000, 1, -949_000])
+  })
+
+  it("is told as its own seen just now", () => {
+    assert.deepInclude(PeerAddress.ownListener(bob, { wallSeconds: 7, monotonicMillis: 9 }), {
+      address: bob,
+      services: 1n,
+      untrustedLastSeenSeconds: 7,
+      untrustedLastSeenMillis: 9
+    })
   })
 
   it("is sanitised to what anybody could have told us (MA-1)", () => {

@@ -76,6 +76,15 @@ describe("a part of the internet", () => {
   })
 })
 
+describe("an answer", () => {
+  it("tells half of what is known, rounded up, and a thousand at most (EX-6)", () => {
+    assert.deepStrictEqual(
+      [0, 1, 2, 3, 1999, 2000, 2001, 5000].map((known) => Gossip.answerSize(known, 2)),
+      [0, 1, 1, 2, 1000, 1000, 1000, 1000]
+    )
+  })
+})
+
 describe("times that others claim", () => {
   const now = 10_000_000
   const minutes = 60
@@ -102,6 +111,9 @@ describe("times that others claim", () => {
   it("are all dropped when one would come before the beginning (CS-5)", () => {
     const times = [0, now, 4_294_967_295].map((time, i) => gossiped(`10.0.0.${i}:8233`, time))
     assert.isEmpty(Gossip.validate(times, now))
+    // At the beginning is not before it.
+    assert.deepStrictEqual(validated(5, 5 - now), [0, -now])
+    assert.isEmpty(validated(5, 4 - now))
   })
 
   it.prop(

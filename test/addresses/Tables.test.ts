@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Tables } from "../../src/addresses/Tables.ts"
+import { shapeOf, Tables } from "../../src/addresses/Tables.ts"
 
 describe("a bucket", () => {
   it("loses whoever is taken out, and nobody else", () => {
@@ -27,5 +27,22 @@ describe("a bucket", () => {
     assert.isTrue(tables.isFull("tried", 3))
     tables.remove("tried", 3, 1)
     assert.isFalse(tables.isFull("tried", 3))
+  })
+})
+
+describe("a table", () => {
+  it("has 82 % of a book for those heard of and 15.5 % for those met, in buckets of three or more if it can", () => {
+    const shapes: ReadonlyArray<readonly [capacity: number, heard: readonly number[], met: readonly number[]]> = [
+      [50_000, [1024, 64, 40], [256, 8, 30]],
+      [5000, [1024, 64, 4], [256, 8, 3]],
+      [1000, [256, 16, 3], [32, 1, 4]],
+      [500, [128, 8, 3], [32, 1, 2]],
+      [3, [128, 8, 1], [32, 1, 1]]
+    ]
+    for (const [capacity, heard, met] of shapes) {
+      const [one, other] = [shapeOf("new", capacity), shapeOf("tried", capacity)]
+      assert.deepStrictEqual([one.buckets, one.open, one.places], heard, `new of ${capacity}`)
+      assert.deepStrictEqual([other.buckets, other.open, other.places], met, `tried of ${capacity}`)
+    }
   })
 })

@@ -1,6 +1,5 @@
-/** The peer cache and the list of bans on a real disk: damaged, in the way, unwritable, and killed while writing. */
-import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+/** The peer cache and the list of bans on a real disk: damaged, in the way and unwritable. Killed while writing: `Killed.test.ts`. */
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
@@ -11,14 +10,14 @@ import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
 import * as BanFile from "../../src/addresses/BanFile.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
+import * as CacheFile from "../../src/addresses/CacheFile.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, type ChainParamsShape, mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as SimDisk from "../../src/simulation/SimDisk.ts"
 import { address, bookWorld } from "../support/bookWorld.ts"
 import { linesOf } from "../support/logs.ts"
-import { isLong } from "../support/long.ts"
-import { compiled } from "../support/process.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 import { elapse } from "../support/time.ts"
 
 const root = mkdtempSync(join(tmpdir(), "network-effect-"))
@@ -182,6 +181,23 @@ describe("the peer cache", () => {
     })
   )
 
+  it.effect("is counted: what was read of it, and what is written", () =>
+    Effect.gen(function* () {
+      const simulated = SimDisk.make()
+      yield* holding(simulated, "/cache/network/mainnet.peers", "10.0.0.8:8233\n10.0.0.9:8233\nnonsense")
+      yield* Effect.gen(function* () {
+        const cache = yield* PeerCache
+        yield* cache.load
+        assert.isFalse(yield* cache.writeOnce)
+        yield* know(3)
+        assert.isTrue(yield* cache.writeOnce)
+      }).pipe(Effect.provide(simulatedCache(simulated.layer)), quietly)
+      const labels = "cache=/cache/network/mainnet.peers network=mainnet"
+      assert.deepStrictEqual(yield* seriesOf("zcash.net.peers.initial"), { [labels]: 2 })
+      assert.deepStrictEqual(yield* seriesOf("zcash.net.peers.cache"), { [labels]: 3 })
+    }).pipe(withMetrics)
+  )
+
   it.effect("is not touched when the disk is full", () =>
     Effect.gen(function* () {
       const simulated = SimDisk.make()
@@ -250,6 +266,101 @@ describe("the peer cache", () => {
           assert.deepStrictEqual([...simulated.files], [["/cache/network/mainnet.peers", "10.0.0.1:8233"]])
         }).pipe(Effect.provide(simulatedCache(failing)), quietly)
       })
+  )
+})
+
+describe("a small file", () => {
+  /** One of three lines at most, of which none may be empty or begin with a mark. */
+  const file = CacheFile.make({
+    path: "/cache/network/list",
+    name: "list",
+    maxLines: 3,
+    parse: (line) => (line === "" || line.startsWith("#") ? undefined : line),
+    format: (line: string) => line
+  })
+  const inFile = <A, E>(
+    files: Layer.Layer<FileSystem.FileSystem>,
+    test: (file: CacheFile.CacheFile<string>) => Effect.Effect<A, E>
+  ) => Effect.flatMap(file, test).pipe(Effect.provide(Layer.merge(files, Path.layer)))
+
+  it.effect(
+    "says what was skipped and what cannot be read, and nothing of a file that is not there or as it should",
+    () =>
+      Effect.gen(function* () {
+        const loaded = (content?: string, files?: Layer.Layer<FileSystem.FileSystem>) =>
+          Effect.gen(function* () {
+            const simulated = SimDisk.make()
+            if (content !== undefined) simulated.put("/cache/network/list", content)
+            let values: ReadonlyArray<string> = []
+            const lines = yield* linesOf(
+              inFile(files ?? simulated.layer, ({ load }) => Effect.map(load, (read) => (values = read)))
+            )
+            return [values, lines]
+          })
+        assert.deepStrictEqual(yield* loaded(), [[], []])
+        assert.deepStrictEqual(yield* loaded("a\nb"), [["a", "b"], []])
+        assert.deepStrictEqual(yield* loaded("a\n#\nb"), [["a", "b"], ["Info: lines of the list were skipped"]])
+        assert.deepStrictEqual(yield* loaded("a\nb\nc\nd"), [["a", "b", "c"], []])
+        assert.deepStrictEqual(yield* loaded("#"), [
+          [],
+          ["Warn: the list is damaged and was moved aside; going on without it"]
+        ])
+        const closed = withFaults(SimDisk.make(), () => ({ stat: refuse("stat") }))
+        assert.deepStrictEqual(yield* loaded(undefined, closed), [[], ["Info: the list cannot be read"]])
+      })
+  )
+
+  it.effect("is as large as it may be, and not one byte larger", () =>
+    Effect.gen(function* () {
+      const read = (bytes: number) =>
+        Effect.gen(function* () {
+          const simulated = SimDisk.make()
+          simulated.put("/cache/network/list", "x".repeat(bytes))
+          const values = yield* inFile(simulated.layer, ({ load }) => load)
+          return [values.length, [...simulated.files.keys()]]
+        })
+      assert.deepStrictEqual(yield* read(1_048_576), [1, ["/cache/network/list"]])
+      assert.deepStrictEqual(yield* read(1_048_577), [0, ["/cache/network/list.corrupt"]])
+    }).pipe(quietly)
+  )
+
+  it.effect("that could not be written says so once, and once that it can be again", () =>
+    Effect.gen(function* () {
+      let isFull = false
+      const simulated = SimDisk.make()
+      const files = withFaults(simulated, (files) => ({
+        writeFileString: (path, content) =>
+          isFull ? refuse("writeFileString")() : files.writeFileString(path, content)
+      }))
+      yield* inFile(files, ({ saveOrTell }) =>
+        Effect.gen(function* () {
+          const saved = (values: ReadonlyArray<string>, full: boolean) =>
+            Effect.gen(function* () {
+              isFull = full
+              let isSaved: boolean | undefined
+              const lines = yield* linesOf(Effect.map(saveOrTell(values), (result) => (isSaved = result)))
+              return [isSaved, lines, simulated.files.get("/cache/network/list")]
+            })
+          const warning = "Warn: the list cannot be written; it is tried again"
+          assert.deepStrictEqual(yield* saved(["a"], false), [true, [], "a"])
+          assert.deepStrictEqual(yield* saved(["b"], true), [false, [warning], "a"])
+          assert.deepStrictEqual(yield* saved(["c"], true), [false, [], "a"])
+          assert.deepStrictEqual(yield* saved(["d", "e", "f", "g"], false), [
+            true,
+            ["Info: the list can be written again"],
+            "d\ne\nf"
+          ])
+          assert.deepStrictEqual(yield* saved(["h"], false), [true, [], "h"])
+          assert.deepStrictEqual(yield* saved(["i"], true), [false, [warning], "h"])
+          assert.deepStrictEqual([...simulated.files.keys()], ["/cache/network/list"])
+        })
+      )
+      const failures = (yield* Metric.snapshot).filter(({ id }) => id === "network_effect.files.failed_writes")
+      assert.deepStrictEqual(
+        failures.map(({ attributes, state }) => [attributes, "count" in state && state.count]),
+        [[{ file: "list" }, 3]]
+      )
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })
 
@@ -447,81 +558,5 @@ describe("the list of bans", () => {
       }).pipe(Effect.provide(simulatedBans(disk(simulated))))
       assert.deepStrictEqual([...simulated.files], [["/cache/network/mainnet.bans", kept]])
     }).pipe(quietly)
-  )
-})
-
-/** Saves two lists in turn to both files, as fast as it can, until it is killed. Says when it begins, and that all is saved once. */
-const writer = (directory: string) => `
-import { flushCompileCache, registerHooks } from "node:module"
-const parts = ${JSON.stringify(new URL("../support/partsOfEffect.ts", import.meta.url).href)}
-registerHooks({
-  resolve: (name, context, next) => (name === "effect" ? { url: parts, shortCircuit: true } : next(name, context))
-})
-const { Effect, Layer, Path } = await import(parts)
-const NodeFileSystem = await import("@effect/platform-node/NodeFileSystem")
-const CacheFile = await import(${JSON.stringify(new URL("../../src/addresses/CacheFile.ts", import.meta.url).href)})
-// Who is killed keeps nothing of what it has compiled otherwise.
-flushCompileCache()
-const lists = ["a", "b"].map((letter) => Array.from({ length: 500 }, (_, i) => letter.repeat(40) + i))
-const fileAt = (name) => CacheFile.make({
-  path: ${JSON.stringify(directory)} + "/network/" + name, name, maxLines: 500, parse: (line) => line, format: (line) => line
-})
-await Effect.runPromise(Effect.gen(function* () {
-  const files = [yield* fileAt("mainnet.peers"), yield* fileAt("mainnet.bans")]
-  console.log("ready")
-  for (let n = 0; ; n++) {
-    yield* Effect.forEach(files, (file) => file.save(lists[n % 2]), { concurrency: 2 })
-    if (n === 0) console.log("saved")
-  }
-}).pipe(Effect.provide(Layer.merge(NodeFileSystem.layer, Path.layer))))
-`
-
-/** Each needs a process. */
-const kills = isLong ? 80 : 12
-
-describe("a process that is killed while it writes", () => {
-  it(
-    `leaves the old file or the new one, ${kills} times out of ${kills}, of addresses and of bans`,
-    { timeout: 600_000 },
-    async () => {
-      const lists = ["a", "b"].map((letter) => Array.from({ length: 500 }, (_, i) => letter.repeat(40) + i).join("\n"))
-      const found: Record<string, number> = { "mainnet.peers": 0, "mainnet.bans": 0 }
-      // The others need not go on.
-      let hasFailed = false
-      const killAgainAndAgain = async (directory: string, kills: number) => {
-        for (let n = 0; n < kills && !hasFailed; n++) {
-          const child = spawn(process.execPath, ["--input-type=module", "-e", writer(directory)], {
-            cwd: new URL("../..", import.meta.url).pathname,
-            env: { ...process.env, NODE_COMPILE_CACHE: compiled },
-            stdio: ["ignore", "pipe", "inherit"]
-          })
-          // The first one may be killed before it has saved anything; after that there is an old file.
-          const awaited = n === 0 ? "ready" : "saved"
-          const isReady = await new Promise<boolean>((resolve) => {
-            let said = ""
-            child.stdout.on("data", (chunk: Buffer) => {
-              said += chunk.toString()
-              if (said.includes(awaited)) resolve(true)
-            })
-            child.once("close", () => resolve(false))
-          })
-          assert.isTrue(isReady, `it ended before it was ${awaited}`)
-          await new Promise((resolve) => setTimeout(resolve, (n * 7) % 40))
-          child.kill("SIGKILL")
-          await new Promise((resolve) => child.once("close", resolve))
-          for (const name of Object.keys(found)) {
-            const file = join(directory, "network", name)
-            if (!existsSync(file)) continue
-            found[name] = (found[name] ?? 0) + 1
-            const content = readFileSync(file, "utf8")
-            hasFailed = !lists.includes(content)
-            assert.isFalse(hasFailed, `${name} is neither list: ${content.length} characters`)
-          }
-        }
-      }
-      const atOnce = 4
-      await Promise.all(Array.from({ length: atOnce }, () => killAgainAndAgain(directoryWith(), kills / atOnce)))
-      for (const times of Object.values(found)) assert.isAtLeast(times, kills - atOnce)
-    }
   )
 })

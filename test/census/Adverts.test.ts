@@ -43,6 +43,10 @@ const watch = (
     /** Which of the peers do not give the block; by default all do. */
     readonly holds?: (peer: number, asked: number) => boolean
     readonly items?: ReadonlyArray<Block>
+    /** Peers that advertise it, the first ones; all unless told. */
+    readonly advertising?: number
+    /** Whether the node is there to be asked. */
+    readonly isThere?: boolean
   } = {}
 ) => {
   const asked: Array<{ readonly peer: number; readonly atMillis: number }> = []
@@ -51,7 +55,7 @@ const watch = (
     version: (sent) => ({ ...sent, startHeight: 5000 }),
     begin: ({ say }) =>
       Effect.andThen(
-        Effect.sleep("1 minute"),
+        peer < (more.advertising ?? Infinity) ? Effect.sleep("1 minute") : Effect.never,
         say(Message.Inv({ items: (more.items ?? [block]).map(({ hash }) => ({ _tag: "Block", hash })) }))
       ),
     answer: (message, { say }) => {
@@ -72,11 +76,13 @@ const watch = (
       )
     const others = Array.from({ length: 10 }, (_, n) => `${20 + n}.0.0.1:18233`)
     for (const [n, address] of others.entries()) yield* listen(address, script(n))
-    yield* listen("19.0.0.1:18233", {
-      ...script(-1),
-      begin: () => Effect.void,
-      version: (sent) => ({ ...sent, startHeight: more.height ?? 5000 })
-    })
+    if (more.isThere !== false) {
+      yield* listen("19.0.0.1:18233", {
+        ...script(-1),
+        begin: () => Effect.void,
+        version: (sent) => ({ ...sent, startHeight: more.height ?? 5000 })
+      })
+    }
     const found: Array<Look> = []
     yield* looks({ node: at("19.0.0.1:18233"), from: others.map(at) }).pipe(
       Stream.runForEach((look) => Effect.sync(() => found.push(look))),
@@ -136,5 +142,20 @@ describe("a watch that stays with some", () => {
   it("believes no block that it has not asked for", () => {
     const { found } = watch(blockAt(5010), { items: [blockAt(5020, 1)] })
     assert.strictEqual(found.at(-1)?.verdict, "WithQuorum")
+  })
+  it("goes by what some advertise and the others stated, and says so", () => {
+    const { found } = watch(blockAt(5010), { advertising: 9 })
+    assert.deepStrictEqual(verdicts(found), [
+      ["WithQuorum", "version"],
+      ["Behind", "both"]
+    ])
+    assert.include(sentenceOf(found[1]!), "by heights of version messages and blocks advertised since")
+  })
+
+  it("does not know where a node is that it cannot reach, though all others agree", () => {
+    const { found } = watch(blockAt(5010), { isThere: false, minutes: 1 })
+    assert.deepStrictEqual(verdicts(found), [["Unknown", "version"]])
+    assert.deepInclude(found[0], { node: null, groups: 10 })
+    assert.match(sentenceOf(found[0]!), /^unknown: the node does not answer, or does not state its height;/)
   })
 })

@@ -11,7 +11,7 @@ import * as ScriptedPeer from "../../src/simulation/ScriptedPeer.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
-import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
+import { InboundTransport, OutboundTransport, StreamClosed } from "../../src/transport/Transport.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { Message } from "../../src/wire/Message.ts"
 import { twoRuns } from "./world.ts"
@@ -99,6 +99,12 @@ const telling = (...addresses: ReadonlyArray<string>): ScriptedPeer.Script => ({
         : Effect.succeed(false)
 })
 
+/** Ends the connection once it is greeted, before it said who it is. */
+const closing: ScriptedPeer.Script = {
+  shakes: false,
+  answer: () => Effect.fail(new StreamClosed({ reason: "Local", code: "" }))
+}
+
 const stating = (version: number, startHeight: number): ScriptedPeer.Script => ({
   version: (sent) => ({ ...sent, version, startHeight })
 })
@@ -153,11 +159,25 @@ describe("a census", () => {
             answer: (_, { sayBytes }) => Effect.as(sayBytes(Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")), true)
           }
         ],
-        ["20.0.0.5:5", { shakes: false, answer: (_, { say }) => Effect.as(say(Message.Ping({ nonce: 1n })), true) }]
+        ["20.0.0.5:5", { shakes: false, answer: (_, { say }) => Effect.as(say(Message.Ping({ nonce: 1n })), true) }],
+        ["20.0.0.7:7", closing],
+        ["20.0.0.8:8", telling()]
       ],
-      { from: ["20.0.0.1:1", "20.0.0.2:2", "20.0.0.3:3", "20.0.0.4:4", "20.0.0.5:5", "20.0.0.6:6"] },
+      {
+        from: [
+          "20.0.0.1:1",
+          "20.0.0.2:2",
+          "20.0.0.3:3",
+          "20.0.0.4:4",
+          "20.0.0.5:5",
+          "20.0.0.6:6",
+          "20.0.0.7:7",
+          "20.0.0.8:8"
+        ]
+      },
       {},
-      [LinkRule.behindNat([at("20.0.0.6:6")])]
+      // The last is reset in the middle of what it says.
+      [LinkRule.behindNat([at("20.0.0.6:6")]), LinkRule.cutAfter(30, { from: [at("20.0.0.8:8")] })]
     )
     assert.deepStrictEqual(reasonsOf(findings), {
       "20.0.0.1:1": "NoVersion",
@@ -165,11 +185,63 @@ describe("a census", () => {
       "20.0.0.3:3": "Echo",
       "20.0.0.4:4": "OtherProtocol",
       "20.0.0.5:5": "NoVersion",
-      "20.0.0.6:6": "NoConnection"
+      "20.0.0.6:6": "NoConnection",
+      "20.0.0.7:7": "Closed",
+      "20.0.0.8:8": "Closed"
     })
     assert.strictEqual(open, 0)
     // One dial a second of this group, five seconds for a connection and eight for a version.
     assert.isAtMost(of(findings, "Progress").at(-1)?.elapsedMillis ?? Infinity, 14_000)
+  })
+
+  it("takes no more addresses of a visit than it may, and goes once it has them", () => {
+    const told = ["21.0.0.1:1", "22.0.0.1:1", "23.0.0.1:1"]
+    // Says who it is and whom it knows, and then waits for ever.
+    const pushing: ScriptedPeer.Script = {
+      shakes: false,
+      answer: (message, { say }) =>
+        message._tag !== "Version"
+          ? Effect.succeed(true)
+          : Effect.as(
+              say(
+                { ...message, nonce: message.nonce ^ 1n },
+                Message.Addr({
+                  addresses: told.map((address) => ({
+                    address: at(address),
+                    services: NODE_NETWORK,
+                    lastSeenSeconds: 1
+                  }))
+                })
+              ),
+              true
+            )
+    }
+    const { dials, findings } = census([["20.0.0.1:1", pushing]], { from: ["20.0.0.1:1"] }, { addressesPerVisit: 2 })
+    assert.deepStrictEqual(
+      dials.map(({ address }) => PeerSocketAddress.format(address)),
+      ["20.0.0.1:1", "21.0.0.1:1", "22.0.0.1:1"]
+    )
+    assert.deepStrictEqual(
+      of(findings, "Reached").map(({ latencyMillis, told }) => [told, latencyMillis]),
+      [[3, null]]
+    )
+    // An answer may take eight seconds.
+    assert.isAtMost(dials[0]!.until - dials[0]!.from, 1000)
+  })
+
+  it("takes no pong for its own that answers another ping, or none", () => {
+    const eager: ScriptedPeer.Script = ScriptedPeer.compose(telling(), {
+      begin: ({ say }) => say(Message.Pong({ nonce: 7n })),
+      answer: (message, { say }) =>
+        message._tag === "Ping"
+          ? Effect.as(say(Message.Pong({ nonce: message.nonce ^ 1n })), true)
+          : Effect.succeed(false)
+    })
+    const { findings } = census([["20.0.0.1:1", eager]], { from: ["20.0.0.1:1"] })
+    assert.deepStrictEqual(
+      of(findings, "Reached").map(({ latencyMillis, told }) => [told, latencyMillis]),
+      [[0, null]]
+    )
   })
 
   it("keeps what a host said whose answers never end, and leaves it in time", () => {

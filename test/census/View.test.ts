@@ -41,4 +41,25 @@ describe("the page of a census", () => {
       assert.isAtLeast(reads, 2)
     }).pipe(Effect.provide(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(":memory:")))))
   )
+
+  it.effect("shows a network of one's own, a run that goes on, and the agents beyond forty as one", () =>
+    Effect.gen(function* () {
+      const store = yield* CensusStore
+      const id = yield* store.begin({ network: "MyTestnet", userAgent: "/census/", protocolVersion: 170_190 })
+      const found = Array.from({ length: 43 }, (_, n) =>
+        reached(`192.0.${n}.1:1`, { atMillis: 1000, userAgent: `/agent ${String(n).padStart(2, "0")}/` })
+      )
+      yield* store.record(id, "MyTestnet", found)
+      const view = yield* CensusView.make.pipe(Effect.provideService(CensusStore, store))
+      const { agents, network, readiness, runs } = yield* view.overview(undefined)
+      assert.deepStrictEqual([network, runs[0]?.endedAt, runs[0]?.reachable], ["MyTestnet", null, 43])
+      assert.strictEqual(Object.keys(agents).length, 41)
+      assert.strictEqual(agents["others"], 3)
+      // A chain of one's own has the upgrades of Testnet.
+      assert.isNotEmpty(readiness)
+      // A run that goes on is counted anew each time.
+      yield* store.record(id, "MyTestnet", [reached("192.0.99.1:1", { atMillis: 2000 })])
+      assert.strictEqual((yield* view.overview("MyTestnet")).runs[0]?.reachable, 44)
+    }).pipe(Effect.provide(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(":memory:")))))
+  )
 })

@@ -594,11 +594,37 @@ NU5 = 0
     )
   })
 
+  it("once, however often it is wrong there", () => {
+    assert.strictEqual(
+      problem('[network]\ninitial_testnet_peers = ["a", "a"]\n'),
+      "zebrad.toml line 2: a in initial_testnet_peers needs a host and a port: say host:port"
+    )
+  })
+
+  it("at the line of its own table, where others have keys of its name", () => {
+    const wrong = "listen_addr has to be a text in quotes"
+    assert.strictEqual(
+      problem("[rpc]\nlisten_addr = 1\n[other.network]\nlisten_addr = 2\n[network]\nlisten_addr = 3\n"),
+      `zebrad.toml line 3: unknown section other\nzebrad.toml line 6: ${wrong}`
+    )
+    assert.strictEqual(problem("\nnetwork.listen_addr = 3\n"), `zebrad.toml line 2: ${wrong}`)
+    assert.strictEqual(problem("['network']\n\"listen_addr\" = 3\n"), `zebrad.toml line 2: ${wrong}`)
+    // A table within a line stands where the line does.
+    assert.strictEqual(problem("\nnetwork = { listen_addr = 3 }\n"), `zebrad.toml line 2: ${wrong}`)
+  })
+
   it("in the environment too (NB-10)", () => {
     assert.strictEqual(
       problem("", { ZEBRA_NETWORK__PEERSET_INITIAL_TARGET_SIZE: "many" }),
       "ZEBRA_NETWORK__PEERSET_INITIAL_TARGET_SIZE: peerset_initial_target_size has to be a whole number"
     )
+    // What reads as a number is one, with a point too.
+    for (const number of ["1", "1.5", "-0.25"]) {
+      assert.strictEqual(
+        problem("", { ZEBRA_NETWORK__LISTEN_ADDR: number }),
+        "ZEBRA_NETWORK__LISTEN_ADDR: listen_addr has to be a text in quotes"
+      )
+    }
     for (const end of ["PASSWORD", "secret", "API_TOKEN", "cookie", "PRIVATE_KEY"]) {
       assert.match(problem("", { [`ZEBRA_RPC__${end}`]: "x" }), /is a sensitive key/)
     }

@@ -48,6 +48,16 @@ describe("a command that can't do what it was told says so in one sentence, and 
       "network-effect: 192.0.2.1:1 is not an address of this machine: choose another with --listen."
     ],
     [
+      "a collector that is no URL",
+      ["start", "--otlp", "http://"],
+      'network-effect: --otlp has to be a URL such as http://127.0.0.1:4318, not "http://": see network-effect start --help.'
+    ],
+    [
+      "a status interface nowhere",
+      ["start", "--status", "nowhere"],
+      'network-effect: --status has to be ip:port, [ip6]:port or off, not "nowhere": see network-effect start --help.'
+    ],
+    [
       "a time that is none",
       ["devnet", "--for", "soon"],
       'network-effect: --for has to be a time such as 20s or 1m 30s, not "soon": see network-effect devnet --help.'

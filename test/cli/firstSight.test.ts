@@ -8,7 +8,7 @@ import { Devnet } from "../../src/cli/devnet.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { InboundTransport, ListenError } from "../../src/transport/Transport.ts"
 import { runIn } from "../support/inProcess.ts"
-import { makeHome, type Run, startIn, until } from "../support/process.ts"
+import { freePort, makeHome, type Run, startIn, until } from "../support/process.ts"
 
 const { directory, remove } = makeHome()
 afterAll(remove)
@@ -122,6 +122,19 @@ describe("a local network", () => {
       yield* Scope.close(scope, yield* Effect.exit(Effect.void))
       const again = yield* startNode(3)
       assert.strictEqual(PeerSocketAddress.format(again.address), PeerSocketAddress.format(third.address))
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(DevnetLayer.layerOver.pipe(Layer.provide(onlyFirst))),
+      Effect.provideService(References.MinimumLogLevel, "Error")
+    )
+  )
+
+  it.live("has ports one after the other from the one that is asked for, where only 127.0.0.1 is there", () =>
+    Effect.gen(function* () {
+      const free = yield* Effect.promise(() => freePort())
+      const { startNode } = yield* (yield* Devnet).open({ nodes: 2, port: free - 1 })
+      const second = yield* startNode(2)
+      assert.strictEqual(PeerSocketAddress.format(second.address), `127.0.0.1:${free}`)
     }).pipe(
       Effect.scoped,
       Effect.provide(DevnetLayer.layerOver.pipe(Layer.provide(onlyFirst))),

@@ -1,6 +1,6 @@
 /** `network-effect replay`: what it says of good, bad and strange records, and, as a process, that it stays off the network. */
 import { execFileSync } from "node:child_process"
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Message } from "../../src/wire/Message.ts"
@@ -141,6 +141,126 @@ describe.concurrent("replay", () => {
     const { code, errors } = await said("replay", join(directory, "missing.ndjson"))
     assert.deepStrictEqual(errors, [`network-effect: ${directory}/missing.ndjson: there is no such file.`])
     assert.strictEqual(code, 1)
+  })
+
+  it("says how long a file may be that is searched, and takes none into memory that is longer", async () => {
+    const long = file("long.ndjson", record)
+    // Zeros that are on no disk.
+    truncateSync(long, 256 * 1_048_576 + 1)
+    for (const what of [["--until", "ending"], ["--step"]]) {
+      const { code, errors } = await said("replay", long, ...what)
+      assert.deepStrictEqual(errors, [
+        `network-effect: ${long} is too long to be walked, searched or shrunk: 268435457 bytes, of 268435456 at most.`
+      ])
+      assert.strictEqual(code, 1)
+    }
+  })
+
+  it("says that a folder has none, that a record has no events, and that a property needs one", async () => {
+    const folder = join(directory, "none")
+    mkdirSync(folder)
+    const empty = file("empty.ndjson", "")
+    const bare = file("bare.ndjson", `${record.split("\n")[0]}\n`)
+    for (const [args, sentence] of [
+      [[folder], `${folder} has no records in it.`],
+      [[empty, "--step"], `${empty} is empty.`],
+      [[bare, "--step"], `${bare} has no events.`],
+      [[good, "--shrink"], "--shrink needs to know what to keep: say --until PROPERTY."],
+      [[good, "--step", "--until", "ending:PeerOverloaded"], `${good} never shows ending:PeerOverloaded.`]
+    ] as const) {
+      const { code, errors } = await said("replay", ...args)
+      assert.deepStrictEqual([code, errors], [1, [`network-effect: ${sentence}`]])
+    }
+  })
+
+  it("says of a folder how many segments are identical, and of how many it is not so", async () => {
+    const folder = join(directory, "several")
+    mkdirSync(folder)
+    for (const name of ["1", "2"]) writeFileSync(join(folder, `${name}.ndjson`), record)
+    const both = await said("replay", folder)
+    assert.deepStrictEqual([both.code, both.output], [0, "identical: all actions of 14 events of 2 segments\n"])
+    for (const name of ["3", "4", "5"]) writeFileSync(join(folder, `${name}.ndjson`), "")
+    const some = await said("replay", folder)
+    const first = join(folder, "3.ndjson")
+    assert.deepStrictEqual([some.code, some.errors], [1, [`network-effect: ${first} is empty, and 2 others of 5.`]])
+    const found = await said("replay", folder, "--until", "ending:PeerOverloaded")
+    assert.deepStrictEqual(found.errors, [
+      `network-effect: ${folder} never shows ending:PeerOverloaded, as far as it can be read: ${first} is empty, and 2 of 5 likewise.`
+    ])
+  })
+
+  it("tells programs the first event that has other actions, and where the shortest record is", async () => {
+    const lines = record.split("\n")
+    const at = lines.findLastIndex((line) => line.includes("Send pong"))
+    lines[at] = (lines[at] ?? "").replace("Send pong 5", "Send pong 6")
+    const other = file("other.ndjson", `${lines.slice(0, -2).join("\n")}\n`)
+    const told = JSON.parse((await said("replay", other, "--json")).output)
+    assert.deepInclude(told, { identical: false, whole: false })
+    assert.strictEqual(told.first.event, 5)
+    assert.include(told.first.recorded.join(), "Send pong 6")
+    assert.include(told.first.decided.join(), "Send pong 5")
+    const mine = file("mine.ndjson", record)
+    const shrunk = JSON.parse((await said("replay", mine, "--until", "ending", "--shrink", "--json")).output)
+    assert.deepStrictEqual(shrunk, { file: mine, events: 1, of: 7, fixture: join(directory, "mine.shrunk.ndjson") })
+  })
+
+  it("says what this node asked, and that nothing was said", async () => {
+    const { recorder, sink } = memoryRecorder()
+    const { asks } = talk(recorder.recording(""))
+    asks(1, { _tag: "MempoolTransactionIds" })
+    recorder.stop()
+    const of = file("asking.ndjson", sink.segments()[0]?.text ?? "")
+    const { output } = await said("replay", of)
+    assert.deepStrictEqual(output.trim().split("\n").slice(1), [
+      "this node asked: MempoolTransactionIds 1",
+      "after 0.000 s: it was recorded no longer",
+      "identical: all actions of 4 events"
+    ])
+    const { ending } = JSON.parse((await said("replay", of, "--json")).output)
+    assert.isNull(ending)
+  })
+
+  it("says who began a connection, and what is decided now that was not then", async () => {
+    const lines = record.split("\n")
+    const first = JSON.parse(lines[0] ?? "")
+    const at = lines.findIndex((line) => line.includes('"Send pong 5"'))
+    const entry = JSON.parse(lines[at] ?? "")
+    const changed = [
+      JSON.stringify({ ...first, connection: { ...first.connection, isInbound: true } }),
+      ...lines.slice(1, at),
+      JSON.stringify({ ...entry, do: [] })
+    ]
+    const { output } = await said("replay", file("inbound.ndjson", `${changed.join("\n")}\n`))
+    assert.match(output, /^connection 1, from 198\.51\./)
+    assert.match(output, /^ +now +Send pong 5$/m)
+    assert.notInclude(output, "then ")
+    const more = [...lines.slice(0, at), JSON.stringify({ ...entry, do: [...entry.do, "Send pong 7"] })]
+    const extra = await said("replay", file("extra.ndjson", `${more.join("\n")}\n`))
+    assert.match(extra.output, /^ +then +Send pong 7$/m)
+    assert.notInclude(extra.output, "now ")
+  })
+
+  it("shows the last events before what is looked for, and no more of them", async () => {
+    const { recorder, sink } = memoryRecorder()
+    const { hears } = talk(recorder.recording(""))
+    hears(...Array.from({ length: 40 }, () => ping), Message.Verack())
+    const long = file("pings.ndjson", sink.segments()[0]?.text ?? "")
+    const { output } = await said("replay", long, "--until", "message:verack")
+    assert.include(output, "the peer says verack")
+    assert.isBelow(output.split("the peer says ping").length, 20)
+    const never = await said("replay", long, "--until", "message:tx", "--shrink")
+    assert.deepStrictEqual(never.errors, [`network-effect: ${long} never shows message:tx.`])
+  })
+
+  it("says of which node of several a connection is, and who began it", async () => {
+    const { recorder, sink } = memoryRecorder()
+    talk(recorder.recording("7")).hears(ping)
+    recorder.stop()
+    const of = file("seventh.ndjson", sink.segments()[0]?.text ?? "")
+    const { code, output } = await said("replay", of)
+    assert.strictEqual(code, 0)
+    assert.match(output, /^connection 1 of node 7, to 198\.51\./)
+    assert.include(output, "it was recorded no longer")
   })
 
   it.each(["shrink", "json"])("walks, or does what --%s says, and not half of both", async (other) => {

@@ -207,7 +207,7 @@ describe("BlockAdvertiser", () => {
   it.effect("fails when the last peer goes just when somebody is let in, and nothing is sent (network 90)", () =>
     Effect.gen(function* () {
       const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
-      yield* (yield* PeerSet).add({ ...bob, awaitClosed: Effect.never })
+      yield* (yield* PeerSet).add({ ...bob, onClosed: () => undefined })
       yield* bob.close(new ConnectionClosed())
       const error = yield* Effect.flip((yield* BlockAdvertiser).advertise(hash))
       assert.deepStrictEqual(error, new AdvertError({ reason: new NoEligiblePeers() }))
@@ -250,7 +250,7 @@ describe("BlockAdvertiser", () => {
   it.effect("does not count on a connection that has just ended, though nobody said so yet", () =>
     Effect.gen(function* () {
       const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
-      yield* (yield* PeerSet).add({ ...bob, awaitClosed: Effect.never })
+      yield* (yield* PeerSet).add({ ...bob, onClosed: () => undefined })
       const carol = yield* join(2)
       yield* bob.close(new ConnectionClosed())
       const advert = yield* advertiseToAll

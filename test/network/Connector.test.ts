@@ -12,6 +12,7 @@ import * as Demand from "../../src/network/Demand.ts"
 import { type NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
 import { PeerRefused, PeerSet } from "../../src/network/PeerSet.ts"
+import * as Reasons from "../../src/network/Reasons.ts"
 import { Handshake } from "../../src/peer/Handshake.ts"
 import { InboundRequests } from "../../src/peer/InboundRequests.ts"
 import { ClientDropped, type Peer } from "../../src/peer/Peer.ts"
@@ -162,6 +163,23 @@ describe("a dial", () => {
           events.map((event) => (event._tag === "HandshakeFailed" ? event.reason : event._tag)),
           ["DialStarted", "HandshakeTimeout"]
         )
+      })
+    )
+  )
+
+  it.effect("whose stream breaks is told by the code of the system, and is no talk of another network", () =>
+    inWorld(
+      Effect.gen(function* () {
+        const network = yield* SimNetwork
+        yield* bobListens
+        yield* network.addRule(LinkRule.cutAfter(10, { to: [bob] }))
+        const events = yield* collectEvents
+        const fiber = yield* dial()
+        yield* settle
+        const result = yield* Fiber.join(fiber)
+        assert.strictEqual(result._tag === "Failure" ? result.failure.code : undefined, "ECONNRESET")
+        assert.deepStrictEqual(told(events), [`DialStarted ${bobText}`, `HandshakeFailed ECONNRESET ${bobText}`])
+        assert.strictEqual(Reasons.ofHandshake("ECONNRESET"), "it broke the connection")
       })
     )
   )

@@ -47,6 +47,39 @@ describe("who has to go for a newcomer", () => {
     assert.deepInclude(Eviction.choose(residents, "9.9", none, never), { ofNetwork: 5, reason: "largest-network" })
   })
 
+  it("is of the largest network, wherever that is among those that are larger than the newcomer's", () => {
+    const networks = [crowd("1.1", 2, { id: 10 }), crowd("2.2", 4, { id: 20 }), crowd("3.3", 3, { id: 30 })] as const
+    const [two, four, three] = networks
+    for (const all of [
+      [two, four, three],
+      [four, three, two],
+      [two, three, four],
+      [three, two, four]
+    ]) {
+      assert.strictEqual(goes(all.flat(), "9.9"), 23)
+      const lost = { ...never, toLose: (one: string) => one === "2.2" }
+      assert.strictEqual(goes(all.flat(), "9.9", none, lost), 32)
+    }
+    // Whoever is kept does not go: of equals the youngest that may.
+    const [first, second] = [crowd("1.1", 3, { id: 1, joined: 0 }), crowd("2.2", 3, { id: 21, joined: 10 })]
+    const quick = second.map((one) => ({ ...one, roundTripMillis: 5 }))
+    assert.strictEqual(goes([...first, ...quick], "9.9", { ...none, protectedByRoundTrip: 1 }), 23)
+    assert.strictEqual(goes([...first, ...quick.slice(0, 2)], "9.9", { ...none, protectedByRoundTrip: 1 }), 3)
+  })
+
+  it("is of those that came in one moment the one with the greater number, in whatever order they are", () => {
+    const together = crowd("1.1", 3, { id: 7 }).map((one) => ({ ...one, joinedAtNanos: 5n }))
+    for (const order of [
+      [0, 1, 2],
+      [2, 1, 0],
+      [1, 2, 0]
+    ]) {
+      const residents = order.map((n) => together[n]!)
+      assert.strictEqual(goes(residents, "9.9"), 9)
+      assert.deepStrictEqual([...Eviction.protectedOf(residents, { ...none, protectedNetworks: 1 })], [7])
+    }
+  })
+
   it("is the youngest of all when two networks are the largest", () => {
     const residents = [...crowd("1.1", 4, { id: 1, joined: 9 }), ...crowd("2.2", 4, { id: 20, joined: 7 })]
     assert.strictEqual(goes(residents, "9.9"), 4)

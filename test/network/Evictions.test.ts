@@ -17,6 +17,7 @@ import { Handshake, HandshakeError, HandshakeTimeout } from "../../src/peer/Hand
 import { ListeningPort } from "../../src/transport/ListeningPort.ts"
 import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { fakePeer } from "../support/fakePeer.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 import { world } from "../support/peerSetWorld.ts"
 import { countOf, elapsed, inWorld, peerFrom, startNode, until } from "../support/wholeNode.ts"
 
@@ -239,4 +240,60 @@ describe("a full listener", () => {
         assert.strictEqual((yield* peerSet.counts).inbound, inboundLimit(defaults))
       })
     ))
+})
+
+/** The service alone, with peers that a test lets join. */
+const alone = Evictions.layer.pipe(
+  Layer.provideMerge(ConnectionSlots.layer),
+  Layer.provideMerge(world({ policy: { targetPeers: 1 } })),
+  Layer.provide(Layer.mergeAll(SeededRandom.layer(1), Layer.succeed(ChainParams, mainnet)))
+)
+const joins = Effect.fnUntraced(function* (id: number, address: PeerSocketAddress.PeerSocketAddress) {
+  const slot = yield* (yield* ConnectionSlots).reserve("inbound")
+  yield* (yield* PeerSet).add(fakePeer({ id, address: PeerSocketAddress.format(address), inbound: true }))
+  yield* slot.markOpen
+  const evictions = yield* Evictions
+  evictions.joined(id, slot)
+})
+
+describe("who came to us", () => {
+  it.effect("is shown by network, the largest first, with the share of that one, until they are gone", () =>
+    Effect.gen(function* () {
+      const evictions = yield* Evictions
+      const share = Effect.map(seriesOf("zcash.net.inbound.largest_network.share"), (all) => all["network=mainnet"])
+      assert.deepStrictEqual([evictions.networks(), yield* share], [[], 0])
+      yield* joins(1, ofItsOwn(1))
+      assert.deepStrictEqual([evictions.networks(), yield* share], [[["60.1", 1]], 1])
+      yield* joins(2, ofOneNetwork(1))
+      yield* joins(3, ofOneNetwork(2))
+      yield* joins(4, ofItsOwn(2))
+      const [first, ...others] = evictions.networks()
+      assert.deepStrictEqual([first, yield* share], [["44.1", 2], 0.5])
+      assert.sameDeepMembers(others, [
+        ["60.1", 1],
+        ["60.2", 1]
+      ])
+      for (const id of [3, 2]) {
+        yield* (yield* PeerSet).remove(id)
+        evictions.gone(id)
+      }
+      assert.lengthOf(evictions.networks(), 2)
+      assert.strictEqual(yield* share, 0.5)
+    }).pipe(Effect.provide(alone), withMetrics)
+  )
+
+  it.effect("is counted by why nobody has to go for a newcomer", () =>
+    Effect.gen(function* () {
+      const evictions = yield* Evictions
+      const refused = (reason: string) =>
+        Effect.map(seriesOf("zcash.net.inbound.evictions.refused"), (all) => all[`network=mainnet reason=${reason}`])
+      yield* joins(1, ofItsOwn(1))
+      assert.isFalse(evictions.mightMakeRoom(ofItsOwn(2)))
+      assert.strictEqual(yield* refused("no-larger-network"), 1)
+      for (const id of [2, 3]) yield* joins(id, ofOneNetwork(id))
+      // The first of a network stays: of two the other one has to go.
+      assert.isTrue(evictions.mightMakeRoom(ofItsOwn(2)))
+      assert.deepStrictEqual([yield* refused("no-larger-network"), yield* refused("too-soon")], [1, 0])
+    }).pipe(Effect.provide(alone), withMetrics)
+  )
 })

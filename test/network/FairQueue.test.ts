@@ -1,6 +1,7 @@
 /** Whose turn it is, among crowds. */
 import { assert, describe, it } from "@effect/vitest"
 import { FairQueue, type Shares, type Waiting } from "../../src/network/FairQueue.ts"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
 
 interface Guest extends Waiting {
   readonly name: string
@@ -72,6 +73,61 @@ describe("a fair queue", () => {
     assert.deepStrictEqual(offerAll(queue, "c1.1", "c2.1", "b3.1"), ["a2.2", "a1.2", "b3.1"])
     assert.strictEqual(queue.size, 6)
     assert.deepStrictEqual(takeAll(queue).toSorted(), ["a1.1", "a2.1", "b1.1", "b2.1", "c1.1", "c2.1"])
+  })
+
+  it("full, moves nobody of a network that would be no more crowded than the newcomer's", () => {
+    const queue = new FairQueue<Guest>({ total: 3, perNetwork: 3, perGroup: 3 })
+    offerAll(queue, "a1.1", "a1.2", "b1.1")
+    assert.deepStrictEqual(offerAll(queue, "b2.1", "a2.1"), ["b2.1", "a2.1"])
+    assert.deepStrictEqual(offerAll(queue, "c1.1"), ["a1.2"])
+    assert.deepStrictEqual(offerAll(queue, "d1.1"), ["d1.1"])
+    assert.deepStrictEqual(takeAll(queue), ["a1.1", "b1.1", "c1.1"])
+  })
+
+  it("loses and doubles nobody, whatever happens, and keeps the shares (20 stories)", () => {
+    const draw = SeededRandom.draws(3, "queue")
+    for (let story = 0; story < 20; story++) {
+      const queue = new FairQueue<Guest>({ total: 6, perNetwork: 4, perGroup: 2 })
+      const waiting = new Set<Guest>()
+      const inNetwork = (network: string) => [...waiting].filter((one) => one.network === network).length
+      for (let step = 0; step < 60; step++) {
+        const one = guest(`${"abcd"[draw() % 4]}${draw() % 3}.${step}`)
+        switch (draw() % 5) {
+          case 0: {
+            const next = queue.take()
+            assert.strictEqual(next !== undefined, waiting.size > 0)
+            // Whoever came first of its group.
+            const ofGroup = [...waiting].find(({ group }) => group === next?.group)
+            assert.strictEqual(next, ofGroup)
+            if (next !== undefined) waiting.delete(next)
+            break
+          }
+          case 1: {
+            const [gone] = [...waiting].slice(draw() % 6)
+            if (gone !== undefined) assert.isTrue(queue.remove(gone))
+            if (gone !== undefined) waiting.delete(gone)
+            assert.isFalse(queue.remove(one))
+            break
+          }
+          default: {
+            const sizes = new Map(["a", "b", "c", "d"].map((network) => [network, inNetwork(network)]))
+            const most = Math.max(...sizes.values())
+            const own = sizes.get(one.network)!
+            const ofGroup = [...waiting].filter(({ group }) => group === one.group).length
+            const isWithin = own < 4 && ofGroup < 2
+            const gone = queue.offer(one)
+            if (!isWithin || (waiting.size === 6 && most <= own + 1)) assert.strictEqual(gone, one)
+            else if (waiting.size < 6) assert.isUndefined(gone)
+            else assert.strictEqual(sizes.get(gone!.network), most)
+            if (gone !== one) waiting.add(one)
+            if (gone !== undefined) waiting.delete(gone)
+          }
+        }
+        assert.strictEqual(queue.size, waiting.size)
+      }
+      assert.sameMembers([...queue.drain()], [...waiting])
+      assert.strictEqual(queue.size, 0)
+    }
   })
 
   it("counts anew when places are free again, and is empty when it was drained", () => {

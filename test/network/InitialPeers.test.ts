@@ -147,6 +147,35 @@ describe.each(books)("the initial peers (%s)", (bookName) => {
     })
   })
 
+  it.effect(
+    "are dialled also where the book has no room for one more of their part, if the operator named them",
+    () => {
+      const near = [1, 2, 3].map((n) => PeerSocketAddress.fromStringUnsafe(`40.1.0.${n}:8233`))
+      const withoutRoom = Layer.effect(
+        AddressBook,
+        Effect.map(AddressBook, (book) => ({ ...book, hasRoom: () => Effect.succeed(false) }))
+      ).pipe(Layer.provide(AddressBook.layerReference))
+      const dialledOf = (literals: ReadonlyArray<PeerSocketAddress.PeerSocketAddress>) => {
+        const log = emptyLog()
+        return Effect.gen(function* () {
+          const starting = yield* Effect.forkChild((yield* InitialPeers).awaitStarted, { startImmediately: true })
+          yield* elapse("3 seconds")
+          yield* Fiber.join(starting)
+          return log.dials.map(({ address }) => address)
+        }).pipe(
+          Effect.provide(
+            worldOf(log, { literals, resolve: Effect.succeed(near) }, { outcome: () => "stays", book: withoutRoom })
+          ),
+          quietly
+        )
+      }
+      return Effect.gen(function* () {
+        assert.deepStrictEqual(yield* dialledOf([]), [])
+        assert.sameMembers(yield* dialledOf(near.slice(1)), near.slice(1).map(PeerSocketAddress.format))
+      })
+    }
+  )
+
   it.effect("that all answer at once leave everybody else a turn between two of them", () => {
     const log = emptyLog()
     const policy = { targetPeers: 50, dialInterval: Duration.zero }

@@ -4,13 +4,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { afterAll, assert, beforeEach, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, References } from "effect"
+import { Clock, Duration, Effect, FileSystem, Layer, Path, PlatformError, References } from "effect"
 import { BanList } from "../../src/addresses/BanList.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
-import { ManualPeers, maxListed } from "../../src/network/ManualPeers.ts"
+import { ManualPeers } from "../../src/network/ManualPeers.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { outboundLimit, defaults } from "../../src/Policy.ts"
+import * as SimDisk from "../../src/simulation/SimDisk.ts"
 import { DialError } from "../../src/transport/Transport.ts"
 import { type DialLog, type DialWorldOptions, dialWorld, emptyLog } from "../support/dialWorld.ts"
 import { elapse } from "../support/time.ts"
@@ -102,9 +103,9 @@ describe("a list of peers to keep", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
       const manual = yield* ManualPeers
-      for (let n = 1; n <= maxListed; n++) yield* manual.add(address(`127.2.1.${n}:1`))
-      assert.deepInclude(yield* Effect.flip(manual.add(alice)), { _tag: "ListFull", limit: maxListed })
-      assert.strictEqual((yield* manual.list).length, maxListed)
+      for (let n = 1; n <= 100; n++) yield* manual.add(address(`127.2.1.${n}:1`))
+      assert.deepInclude(yield* Effect.flip(manual.add(alice)), { _tag: "ListFull", limit: 100 })
+      assert.strictEqual((yield* manual.list).length, 100)
     }).pipe(Effect.provide(world(log, { outcome: () => "fails" })))
   })
 })
@@ -139,6 +140,47 @@ describe("a list of peers on disk", () => {
       assert.deepStrictEqual(list.map(PeerSocketAddress.format), ["127.2.0.2:1", "127.2.0.3:1"])
     })
   )
+
+  it.effect("is tried again every minute while it cannot be written, and is written once it can be", () => {
+    const disk = SimDisk.make()
+    const triedAt: Array<number> = []
+    let isFull = true
+    const files = Layer.effect(
+      FileSystem.FileSystem,
+      Effect.map(FileSystem.FileSystem, (files) => ({
+        ...files,
+        writeFileString: (path: string, content: string) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => {
+            triedAt.push(now / 1000)
+            return isFull
+              ? Effect.fail(PlatformError.systemError({ _tag: "Unknown", module: "FileSystem", method: "write" }))
+              : files.writeFileString(path, content)
+          })
+      }))
+    ).pipe(Layer.provide(disk.layer))
+    return Effect.gen(function* () {
+      const manual = yield* ManualPeers
+      yield* manual.add(address("127.2.0.1:1"))
+      yield* elapse("179 seconds", "1 second")
+      isFull = false
+      yield* manual.add(address("127.2.0.2:1"))
+      yield* elapse("10 minutes", "1 minute")
+      yield* manual.remove(address("127.2.0.1:1"))
+      assert.isFalse(yield* manual.remove(address("127.2.0.1:1")))
+      // Not again for one that is on it.
+      yield* manual.add(address("127.2.0.2:1"))
+      assert.deepStrictEqual(triedAt, [0, 60, 120, 179, 779, 779])
+      assert.deepStrictEqual([...disk.files], [["/c/network/mainnet.added", "127.2.0.2:1"]])
+    }).pipe(
+      Effect.provide(
+        ManualPeers.layerFile("/c").pipe(
+          Layer.provideMerge(dialWorld(emptyLog(), { outcome: () => "stays" })),
+          Layer.provide([files, Path.layer]),
+          Layer.provide(Layer.succeed(References.MinimumLogLevel, "None"))
+        )
+      )
+    )
+  })
 
   it.live("does not stop a start when it cannot be read or written", () =>
     Effect.gen(function* () {

@@ -2,9 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Latch, Layer, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { BlockHash, TransactionId } from "../../src/chain/Hash.ts"
-import { NetworkEvent, NetworkEvents, replayedEvents } from "../../src/network/NetworkEvents.ts"
+import { NetworkEvent, NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { defaults, Policy } from "../../src/Policy.ts"
 import { hash, transaction } from "../peer/items.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 
 const tooSlow = Layer.succeed(Policy, { ...defaults, eventBuffer: 64 })
 
@@ -12,8 +13,7 @@ describe("NetworkEvents", () => {
   it.effect("tells a new reader the latest events first", () =>
     Effect.gen(function* () {
       const events = yield* NetworkEvents
-      for (let count = 1; count <= replayedEvents + 8; count++)
-        yield* events.publish({ _tag: "InitialPeersFound", count })
+      for (let count = 1; count <= 32 + 8; count++) yield* events.publish({ _tag: "InitialPeersFound", count })
       const first = yield* events.stream.pipe(Stream.take(1), Stream.runCollect)
       assert.deepStrictEqual(first, [{ _tag: "InitialPeersFound", at: 0, count: 9 }])
     }).pipe(Effect.provide(NetworkEvents.layer))
@@ -91,7 +91,8 @@ describe("NetworkEvents", () => {
         "lost 1",
         "InventoryAdvertised"
       ])
-    }).pipe(Effect.provide(NetworkEvents.layer))
+      assert.deepStrictEqual(yield* seriesOf("network_effect.events.omitted"), { "": 50 })
+    }).pipe(Effect.provide(NetworkEvents.layer), withMetrics)
   )
 
   it("of another process are refused when an id is none", () => {

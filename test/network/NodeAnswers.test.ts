@@ -66,6 +66,28 @@ describe("a node without a chain", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("tells the last addresses for ten minutes more when there are no others, and then none", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("100 hours")
+      const now = yield* nowSeconds
+      // Told of for three hours, which are over.
+      yield* (yield* AddressBook).addGossiped(
+        Array.from({ length: 40 }, (_, i) => gossiped(`10.0.0.${i}:8233`, now - 10_800))
+      )
+      const told = Effect.map(ask({ _tag: "Peers" }), (answer) =>
+        answer._tag === "Peers" ? answer.addresses.length : 0
+      )
+      const counts = [yield* told]
+      for (const wait of ["600 seconds", "599999 millis", "1 millis"] as const) {
+        yield* TestClock.adjust(wait)
+        counts.push(yield* told)
+      }
+      assert.deepStrictEqual(counts, [20, 20, 20, 0])
+      yield* (yield* AddressBook).addGossiped([gossiped("10.0.1.1:8233", now + 1200)])
+      assert.strictEqual(yield* told, 1)
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("tells others than ten minutes ago, whatever the wall clock was set to meanwhile", () => {
     const clocks = twoClocks(1_700_000_000)
     return Effect.gen(function* () {
@@ -109,13 +131,21 @@ describe("a node with a chain", () => {
     }).pipe(Effect.provide(world(answers)))
   })
 
-  it.effect("stops when it has found enough bytes", () => {
-    const answers = { block: () => Effect.succeed(Option.some(block(1))) }
-    return Effect.gen(function* () {
-      const answer = yield* ask({ _tag: "BlocksByHash", hashes: new Set([hash(1), hash(2), hash(3)]) })
-      assert.strictEqual(answer._tag === "Blocks" ? answer.items.length : 0, 1)
-    }).pipe(Effect.provide(world(answers, { bytesPerAnswer: 1 })))
-  })
+  it.effect("stops when it has found enough bytes, to the byte", () =>
+    Effect.gen(function* () {
+      const { length } = block(1).bytes
+      const found: Array<number> = []
+      for (const bytesPerAnswer of [1, length, length + 1, 2 * length, 2 * length + 1]) {
+        const answers = { block: () => Effect.succeed(Option.some(block(1))) }
+        const answer = yield* Effect.provide(
+          ask({ _tag: "BlocksByHash", hashes: new Set([hash(1), hash(2), hash(3)]) }),
+          world(answers, { bytesPerAnswer })
+        )
+        found.push(answer._tag === "Blocks" ? answer.items.length : 0)
+      }
+      assert.deepStrictEqual(found, [1, 1, 2, 2, 3])
+    })
+  )
 
   it.effect("passes a failure on, and overrides one answer without the others", () => {
     const answers = { transaction: () => Effect.fail(new AnswerFailed({ cause: "the disk is gone" })) }

@@ -25,7 +25,13 @@ import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { PeerSelection, twoAtRandom } from "../../src/routing/PeerSelection.ts"
 import { PeerRefused, PeerSet, RequestError } from "../../src/network/PeerSet.ts"
-import { ClientDropped, ConnectionClosed, ConnectionReceiveTimeout, type PeerError } from "../../src/peer/Peer.ts"
+import {
+  ClientDropped,
+  ConnectionClosed,
+  ConnectionReceiveTimeout,
+  type Peer,
+  type PeerError
+} from "../../src/peer/Peer.ts"
 import type { AdvertiseTransactionIds, PushTransaction, Request } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
@@ -96,7 +102,7 @@ describe("PeerSet", () => {
       Effect.gen(function* () {
         const peerSet = yield* PeerSet
         const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
-        yield* peerSet.add({ ...bob, awaitClosed: Effect.never })
+        yield* peerSet.add({ ...bob, onClosed: () => undefined })
         const carol = others === 0 ? undefined : yield* join(2, { places: 40 })
         yield* bob.close(new ConnectionClosed())
         // So many that chance cannot pass bob over each time.
@@ -160,10 +166,9 @@ describe("a bug of ours", () => {
     Effect.gen(function* () {
       const peerSet = yield* PeerSet
       const carol = yield* join(2)
-      const dying = yield* Deferred.make<never>()
-      yield* peerSet.add({ ...fakePeer({ id: 1, address: "127.0.0.1:1" }), awaitClosed: Deferred.await(dying) })
       const waiting = yield* start(peerSet.awaitPeers({ peers: 3 }))
-      yield* Deferred.die(dying, "a bug")
+      const dying = Effect.die("a bug")
+      yield* peerSet.add({ ...fakePeer({ id: 1, address: "127.0.0.1:1" }), readiness: () => "Busy", awaitReady: dying })
       const reason = yield* endOf
       assert.include(reason, { _tag: "BackgroundTaskExited", task: "peer set", cause: "a bug" })
       assert.strictEqual(yield* Effect.flip(Fiber.join(waiting)), reason)
@@ -479,12 +484,13 @@ describe("who may stay", () => {
   it.effect("does not disturb a connection when an earlier one on its address ends late", () =>
     Effect.gen(function* () {
       const peerSet = yield* PeerSet
-      const ending = yield* Deferred.make<PeerError>()
-      const old = { ...fakePeer({ id: 1, address: "127.0.0.1:1" }), awaitClosed: Deferred.await(ending) }
+      let end: ((error: PeerError) => void) | undefined
+      const old: Peer = { ...fakePeer({ id: 1, address: "127.0.0.1:1" }), onClosed: (told) => void (end = told) }
       yield* peerSet.add(old)
       yield* peerSet.remove(1)
       const successor = yield* join(2, { address: "127.0.0.1:1" })
-      yield* Deferred.succeed(ending, new ConnectionClosed())
+      end?.(new ConnectionClosed())
+      assert.isDefined(end)
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(yield* peerSet.peers, [successor])
     }).pipe(Effect.provide(world()))

@@ -14,6 +14,7 @@ import { ClientDropped } from "../../src/peer/Peer.ts"
 import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
 import { address, connects, fails, gossiped, nowSeconds } from "../support/bookWorld.ts"
 import { type DialLog, dialWorld, type DialWorldOptions, emptyLog } from "../support/dialWorld.ts"
+import { seriesOf } from "../support/metrics.ts"
 
 /** A height with 75 seconds between blocks, so that a tip is stale after 450. */
 const height = 1_500_000
@@ -27,7 +28,9 @@ const story = <A, E>(
   met: ReadonlyArray<string>,
   test: (
     log: DialLog,
-    tip: SubscriptionRef.SubscriptionRef<Option.Option<Tip>>
+    tip: SubscriptionRef.SubscriptionRef<Option.Option<Tip>>,
+    /** How many dials are counted. */
+    counted: Effect.Effect<number | undefined>
   ) => Effect.Effect<A, E, Layer.Success<ReturnType<typeof dialWorld>>>,
   options: DialWorldOptions = {}
 ) => {
@@ -42,13 +45,14 @@ const story = <A, E>(
     yield* Effect.sleep("1 hour")
     yield* book.addGossiped([gossiped("60.1.1.1:8233", yield* nowSeconds)])
     const tip = yield* SubscriptionRef.make<Option.Option<Tip>>(Option.none())
+    const metrics = new Map()
+    const { kind } = options.chain ?? mainnet
+    const counted = Effect.map(seriesOf("zcash.net.stale_tip.dials"), (series) => series[`network=${kind}`])
     yield* Effect.forkScoped(
-      Effect.provide(StaleTip.run, ChainTip.layerRef(tip)).pipe(
-        Effect.provideService(Metric.MetricRegistry, new Map())
-      ),
+      Effect.provide(StaleTip.run, ChainTip.layerRef(tip)).pipe(Effect.provideService(Metric.MetricRegistry, metrics)),
       { startImmediately: true }
     )
-    yield* test(log, tip)
+    yield* test(log, tip, Effect.provideService(counted, Metric.MetricRegistry, metrics))
   }).pipe(
     Effect.provide(dialWorld(log, { policy: { targetPeers: 1 }, outcome: () => "stays", ...options })),
     Effect.scoped,
@@ -61,11 +65,12 @@ const held = (log: DialLog) => [...log.held].map(({ transientAddress }) => PeerS
 
 describe("without a block", () => {
   it.effect("for six target spacings one more peer is asked in, who answered once, and nobody before (E14)", () =>
-    story(["40.1.1.1:8233"], (log, tip) =>
+    story(["40.1.1.1:8233"], (log, tip, counted) =>
       Effect.gen(function* () {
         // Nothing is known of the chain.
         yield* Effect.sleep("1 hour")
         assert.isEmpty(log.dials)
+        assert.strictEqual(yield* counted, 0)
         for (const n of [1, 2, 3]) {
           yield* SubscriptionRef.set(tip, block(n))
           yield* Effect.sleep("449 seconds")
@@ -103,7 +108,7 @@ describe("without a block", () => {
   )
 
   it.effect("for as long again another one takes its place, so there is one more at any time", () =>
-    story(["40.1.1.1:8233", "40.2.1.1:8233", "40.3.1.1:8233"], (log, tip) =>
+    story(["40.1.1.1:8233", "40.2.1.1:8233", "40.3.1.1:8233"], (log, tip, counted) =>
       Effect.gen(function* () {
         const slots = yield* ConnectionSlots
         yield* SubscriptionRef.set(tip, block(1))
@@ -119,6 +124,7 @@ describe("without a block", () => {
           assert.notDeepEqual(held(log), before)
         }
         assert.lengthOf(dialled(log), 12)
+        assert.strictEqual(yield* counted, 12)
         assert.sameMembers([...new Set(dialled(log))], ["40.1.1.1:8233", "40.2.1.1:8233", "40.3.1.1:8233"])
         // One that left by itself is no reason to stop.
         yield* [...log.held][0]!.close(new ClientDropped())
@@ -150,11 +156,12 @@ describe("without a block", () => {
   it.effect("nobody is asked in on Regtest, where blocks come when somebody wants one", () =>
     story(
       ["40.1.1.1:8233"],
-      (log, tip) =>
+      (log, tip, counted) =>
         Effect.gen(function* () {
           yield* SubscriptionRef.set(tip, block(1))
           yield* Effect.sleep("2 hours")
           assert.isEmpty(log.dials)
+          assert.strictEqual(yield* counted, 0)
         }),
       { chain: regtest }
     )

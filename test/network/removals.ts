@@ -6,8 +6,20 @@
 import { edit } from "../support/removal.ts"
 import type { Edit } from "../support/sourceEdits.ts"
 
-const noHandshakeLimit = [edit("peer/Handshake", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
-const noDialLimit = [edit("network/Connector", "duration: policy.handshakeTimeout", 'duration: "1 hour"')]
+const noHandshakeLimit = [
+  edit(
+    "peer/Handshake",
+    "new TimeLimit.Shared(alarmClock, policy.handshakeTimeout)",
+    "new TimeLimit.Shared(alarmClock, policy.pingInterval)"
+  )
+]
+const noDialLimit = [
+  edit(
+    "network/Connector",
+    "new TimeLimit.Shared(alarmClock, policy.handshakeTimeout)",
+    "new TimeLimit.Shared(alarmClock, policy.pingInterval)"
+  )
+]
 const noCrawlLimit = [edit("network/Crawler", "duration: policy.crawlTimeout", 'duration: "1 hour"')]
 const noTurns = [edit("network/Connector", "yield* takeTurn")]
 const noRecheck = [

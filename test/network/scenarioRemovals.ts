@@ -245,7 +245,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "network/PeerSet",
     "network 41",
-    edit(membership, "run(Effect.map(peer.awaitClosed, (error) => steps.run(() => this.remove(peer.id, error))))"),
+    edit(membership, "peer.onClosed((error) => steps.run(() => this.remove(peer.id, error)))"),
     edit(membership, "member.peer.readiness()", '"Ready"', { within: "usable" })
   ),
   ...removed("network/PeerSet", "network 45", edit("routing/ConnectedPeers", "group?.delete(id)")),

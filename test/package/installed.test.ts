@@ -15,11 +15,12 @@ import {
   writeFileSync
 } from "node:fs"
 import * as net from "node:net"
-import { SourceMap, type SourceMapPayload } from "node:module"
+import { SourceMap, type SourceMapPayload, stripTypeScriptTypes } from "node:module"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { parseSync } from "oxc-parser"
 import { version } from "../../src/version.ts"
 import { freePort, outcomeOf, runOf, until } from "../support/process.ts"
 
@@ -195,13 +196,42 @@ describe.skipIf(!isWanted)("the installed package", () => {
       const base = name.slice(name.indexOf("/") + 1)
       assert.deepStrictEqual(code.splice(source.length - 1), [`//# sourceMappingURL=${base}.js.map`, ""])
       code.push("")
+      // Indented by half.
       const same = code.flatMap((line, i) =>
-        line !== "" && !line.startsWith("import ") && line === source[i] ? [i] : []
+        line !== "" && !line.startsWith("import ") && line.trim() === source[i]?.trim() ? [i] : []
       )
       assert.isAbove(same.length, source.length / 4, name)
     }
     const types = readFileSync(join(installed, "dist/src/wire/Frame.d.ts"), "utf8")
     assert.include(types, "/**")
+  })
+
+  it("has every text of the sources as it is there, spaces and all", () => {
+    /** Strings and templates of a module, but what it imports. */
+    const textsOf = (file: string, code: string): ReadonlyArray<string> => {
+      const visit = (node: unknown): ReadonlyArray<string> => {
+        if (typeof node !== "object" || node === null) return []
+        const { type, value } = node as { readonly type?: string; readonly value?: unknown }
+        if (type === "ImportDeclaration" || type === "ImportExpression" || type?.startsWith("Export") === true) {
+          return visit((node as { readonly declaration?: unknown }).declaration)
+        }
+        if (type === "Literal" && typeof value === "string") return [value]
+        if (type === "TemplateElement") return [(value as { readonly raw: string }).raw]
+        return Object.values(node).flatMap(visit)
+      }
+      return visit(parseSync(file, code).program)
+    }
+    let spaced = 0
+    for (const path of packed) {
+      const [, module] = /^package\/dist\/((?:src|layers)\/(?!status\/page\/).*)\.js$/.exec(path) ?? []
+      const source = ["ts", "js"].map((ending) => join(root, `${module}.${ending}`)).find(existsSync)
+      if (module === undefined || source === undefined) continue
+      const texts = textsOf(source, stripTypeScriptTypes(readFileSync(source, "utf8")))
+      const code = readFileSync(join(installed, `dist/${module}.js`), "utf8")
+      assert.deepStrictEqual(textsOf(`${module}.js`, code), texts, module)
+      spaced += texts.filter((text) => text.includes("  ")).length
+    }
+    assert.isAbove(spaced, 50)
   })
 
   it("has a map beside each file of the library, and a stack trace that names the source of this version", async () => {

@@ -2,13 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Random } from "effect"
 import { SimRuntime } from "network-effect/simulation"
-import { type Alarm, Alarms, sleepers } from "../../src/peer/Alarms.ts"
+import { type Alarm, AlarmClock, Alarms, sleepers } from "../../src/peer/Alarms.ts"
 
 const seconds = (count: number) => BigInt(count) * 1_000_000_000n
 
-const make = Effect.gen(function* () {
-  return new Alarms(yield* sleepers, yield* Clock.Clock, Duration.seconds(20))
+const makeClock = Effect.gen(function* () {
+  return new AlarmClock(yield* sleepers, yield* Clock.Clock, Duration.seconds(20))
 })
+
+const make = Effect.map(makeClock, (clock) => new Alarms(clock))
 
 describe("alarms", () => {
   it("ring at their time, once, in any order of setting and giving up", () => {
@@ -16,10 +18,15 @@ describe("alarms", () => {
       const program = Effect.gen(function* () {
         const alarms = yield* make
         const rung: Array<readonly [alarm: number, atNanos: bigint]> = []
-        const set: Array<{ readonly alarm: Alarm; readonly number: number; isGivenUp: boolean }> = []
+        const set: Array<{
+          readonly alarm: Alarm | undefined
+          readonly atNanos: bigint
+          readonly number: number
+          isGivenUp: boolean
+        }> = []
         for (let step = 0; step < 30; step++) {
           const now = yield* Clock.monotonicTimeNanos
-          const waiting = set.filter(({ alarm, isGivenUp }) => !isGivenUp && alarm.atNanos > now)
+          const waiting = set.filter(({ atNanos, isGivenUp }) => !isGivenUp && atNanos > now)
           const given = waiting[yield* Random.nextIntBetween(0, 2 * waiting.length)]
           if (given !== undefined) {
             alarms.giveUp(given.alarm)
@@ -28,14 +35,12 @@ describe("alarms", () => {
             const atNanos = now + seconds(yield* Random.nextIntBetween(1, 60))
             const number = set.length
             const ring = () => rung.push([number, clock.monotonicTimeNanosUnsafe()])
-            set.push({ alarm: alarms.set(atNanos, ring), number, isGivenUp: false })
+            set.push({ alarm: alarms.set(atNanos, ring), atNanos, number, isGivenUp: false })
           }
           yield* Effect.sleep(Duration.seconds(yield* Random.nextIntBetween(0, 10)))
         }
         yield* Effect.sleep("2 minutes")
-        const due = set
-          .filter(({ isGivenUp }) => !isGivenUp)
-          .map(({ alarm, number }) => [number, alarm.atNanos] as const)
+        const due = set.filter(({ isGivenUp }) => !isGivenUp).map(({ atNanos, number }) => [number, atNanos] as const)
         assert.sameDeepMembers(rung, due, `seed ${seed}`)
       })
       const runtime = new SimRuntime()
@@ -45,11 +50,12 @@ describe("alarms", () => {
     }
   })
 
-  it("that are given up wake nobody, but one fiber once", () => {
+  it("that are given up wake nobody, but one fiber once for all connections", () => {
     const runtime = new SimRuntime()
     const program = Effect.gen(function* () {
-      const alarms = yield* make
+      const clock = yield* makeClock
       for (let count = 0; count < 1000; count++) {
+        const alarms = new Alarms(clock)
         const now = yield* Clock.monotonicTimeNanos
         const limits = [59, 20].map((length) => alarms.set(now + seconds(length), () => assert.fail("it was given up")))
         for (const limit of limits) alarms.giveUp(limit)
@@ -66,7 +72,8 @@ describe("alarms", () => {
     const runtime = new SimRuntime()
     const rung: Array<string> = []
     const program = Effect.gen(function* () {
-      const [alarms, over] = [yield* make, yield* make]
+      const clock = yield* makeClock
+      const [alarms, over] = [new Alarms(clock), new Alarms(clock)]
       alarms.set(seconds(1), () => {
         throw new Error("a bug")
       })

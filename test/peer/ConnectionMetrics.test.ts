@@ -15,6 +15,7 @@ import { DialError, StreamClosed } from "../../src/transport/Transport.ts"
 import { BadChecksum, Truncated } from "../../src/wire/Frame.ts"
 import { WireEof } from "../../src/wire/Message.ts"
 import { bob } from "../support/addresses.ts"
+import { seriesOf as values, withMetrics } from "../support/metrics.ts"
 import { bobsVersion, pass, world } from "./rig.ts"
 
 const { handshake, implementationOf, outcomeOf } = ConnectionMetrics
@@ -115,19 +116,20 @@ describe("counting attempts", () => {
 })
 
 describe("counting a handshake", () => {
+  const begin = Effect.map(Effect.context<never>(), (context) => handshake(mainnet, outbound, context))
   const labels = { network: "mainnet", direction: "outbound", address_family: "ipv4" }
 
   it.effect(
     "says once how each version went, also when it was interrupted (peer 55, remote_version_outcomes_are_cancellation_safe)",
     () =>
       Effect.gen(function* () {
-        const first = yield* handshake(mainnet, outbound)
-        yield* first.versionReceived(bobsVersion({ userAgent: "/Zakura:1.2.3/" }))
-        yield* first.exchanged(yield* Effect.exit(Effect.interrupt))
-        const second = yield* handshake(mainnet, outbound)
-        yield* second.versionReceived(bobsVersion({ userAgent: "/Zebra:3.0.0/" }))
-        yield* second.exchanged(Exit.void)
-        yield* second.decided(Exit.void)
+        const first = yield* begin
+        first.versionReceived(bobsVersion({ userAgent: "/Zakura:1.2.3/" }))
+        first.exchanged(yield* Effect.exit(Effect.interrupt))
+        const second = yield* begin
+        second.versionReceived(bobsVersion({ userAgent: "/Zebra:3.0.0/" }))
+        second.exchanged(Exit.void)
+        second.decided(Exit.void)
         assert.deepStrictEqual(yield* seriesOf("zcash.net.peer.version.messages.total"), [
           { ...labels, implementation: "zakura", count: 1 },
           { ...labels, implementation: "zebra", count: 1 }
@@ -142,13 +144,33 @@ describe("counting a handshake", () => {
       }).pipe(Effect.provide(world))
   )
 
+  it.effect("shows the version of whoever was accepted last, and of whoever was too old last", () =>
+    Effect.gen(function* () {
+      const count = yield* begin
+      for (const version of [170_190, 170_160]) count.accepted(version, 170_160, 170_150)
+      for (const version of [170_149, 170_002]) {
+        count.decided(Exit.fail(new ObsoleteVersion({ version, minimumVersion: 170_150 })))
+      }
+      assert.deepStrictEqual(yield* values("zcash.net.connection.outcomes.total"), {
+        "address_family=ipv4 direction=outbound network=mainnet outcome=obsolete_version stage=version": 2
+      })
+      assert.deepStrictEqual(yield* values("zcash.net.peers.version.connected"), { "": 170_160 })
+      assert.deepStrictEqual(yield* values("zcash.net.peers.version.obsolete"), { "": 170_002 })
+      assert.deepStrictEqual(yield* values("zcash.net.peers.obsolete"), {
+        // A version that no upgrade has.
+        "min_version=170150 remote_version=other": 1,
+        "min_version=170150 remote_version=170002": 1
+      })
+    }).pipe(Effect.provide(world), withMetrics)
+  )
+
   it.effect("says nothing of a version that never came", () =>
     Effect.gen(function* () {
-      const count = yield* handshake(mainnet, outbound)
+      const count = yield* begin
       const closed = Exit.fail(new ConnectionClosed())
       yield* pass("30 millis")
-      yield* count.exchanged(closed)
-      yield* count.decided(closed)
+      count.exchanged(closed)
+      count.decided(closed)
       assert.deepStrictEqual(yield* seriesOf("zcash.net.peer.version.outcomes.total"), [])
       assert.deepStrictEqual(yield* seriesOf("zcash.net.peer.handshake.failures.total"), [
         { reason: "connection_closed", count: 1 }
@@ -162,11 +184,11 @@ describe("counting a handshake", () => {
   it.effect("keeps 128 series at most, whatever ten thousand peers say of themselves (advisory P10)", () =>
     Effect.gen(function* () {
       for (let version = 170_000; version < 180_000; version++) {
-        const count = yield* handshake(mainnet, outbound)
-        yield* count.versionReceived(bobsVersion({ version, userAgent: `/x:${version}/` }))
-        yield* count.accepted(version, Math.min(version, 170_190), 170_150)
-        yield* count.decided(Exit.fail(new ObsoleteVersion({ version, minimumVersion: 170_150 })))
-        yield* count.decided(Exit.fail(new MissingRequiredServices({ services: BigInt(version) << 1n })))
+        const count = yield* begin
+        count.versionReceived(bobsVersion({ version, userAgent: `/x:${version}/` }))
+        count.accepted(version, Math.min(version, 170_190), 170_150)
+        count.decided(Exit.fail(new ObsoleteVersion({ version, minimumVersion: 170_150 })))
+        count.decided(Exit.fail(new MissingRequiredServices({ services: BigInt(version) << 1n })))
       }
       for (const id of [
         "zcash.net.peers.connected",

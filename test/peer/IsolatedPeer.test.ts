@@ -6,6 +6,7 @@ import { ChainParams, type ChainParamsShape, mainnet, regtest, testnet } from ".
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { HandshakeError, LocalNode } from "../../src/peer/Handshake.ts"
 import * as IsolatedPeer from "../../src/peer/IsolatedPeer.ts"
+import { ConnectionReceiveTimeout } from "../../src/peer/Peer.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
 import { OwnAddress } from "../../src/transport/OwnAddress.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
@@ -171,6 +172,21 @@ describe("an isolated peer", () => {
       // Nobody has banned it, and no version is too old for it.
       yield* peer.advertiseBlock(hash(1))
       assert.deepStrictEqual(yield* bob.heard, [Message.Inv({ items: [blockItem(hash(1))] })])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("gives up a request that is not answered after 20 s", () =>
+    Effect.gen(function* () {
+      const { bob, connecting } = yield* connect()
+      yield* bob.says(bobsVersion(), Message.Verack())
+      yield* settle
+      const peer = connecting.result()
+      assert(typeof peer !== "string" && "request" in peer)
+      const asked = yield* start(peer.request({ _tag: "Peers" }))
+      yield* pass("19999 millis")
+      assert.strictEqual(asked.result(), "pending")
+      yield* pass("1 millis")
+      assert.deepStrictEqual(asked.result(), new ConnectionReceiveTimeout())
     }).pipe(Effect.provide(world))
   )
 

@@ -144,6 +144,26 @@ describe("what a connection counts", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("is kept of one connection: how many messages of each kind, and when the latest", () =>
+    Effect.gen(function* () {
+      const { bob, peer } = yield* rig({})
+      const traffic = () => {
+        const { lastReceivedMillis, lastSentMillis, messagesReceived, messagesSent } = peer.traffic()
+        return [
+          Object.fromEntries(messagesReceived),
+          lastReceivedMillis,
+          Object.fromEntries(messagesSent),
+          lastSentMillis
+        ]
+      }
+      assert.deepStrictEqual(traffic(), [{}, undefined, {}, undefined])
+      yield* pass("5 seconds")
+      yield* bob.says(Message.Ping({ nonce: 1n }), Message.Ping({ nonce: 2n }), Message.Verack())
+      yield* settle
+      assert.deepStrictEqual(traffic(), [{ ping: 2, verack: 1 }, 5000, { pong: 2 }, 5000])
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("counts the bytes of a message when its header is here (8.1)", () =>
     Effect.gen(function* () {
       const { bob } = yield* rig()

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { SimRuntime } from "network-effect/simulation"
+import { AlarmClock, sleepers } from "../../src/peer/Alarms.ts"
 import * as TimeLimit from "../../src/peer/TimeLimit.ts"
 
 const limit = Duration.seconds(20)
@@ -58,6 +60,74 @@ describe("a time limit", () => {
       const fiber = yield* Effect.forkChild(TimeLimit.within(work, limit, late), { startImmediately: true })
       yield* Fiber.interrupt(fiber)
       assert.strictEqual(interrupted, 1)
+    })
+  )
+})
+
+describe("a time limit that many share", () => {
+  const shared = Effect.gen(function* () {
+    return new TimeLimit.Shared(new AlarmClock(yield* sleepers, yield* Clock.Clock, limit), limit)
+  })
+  const seconds = (count: number) => Effect.sleep(Duration.seconds(count))
+
+  it("is each one's own, and one sleep at a time is for all", () => {
+    const runtime = new SimRuntime()
+    const interrupted: Array<number> = []
+    const ended: Array<{ readonly began: number; readonly exit: Exit.Exit<number, string>; readonly at: number }> = []
+    const program = Effect.gen(function* () {
+      const limited = yield* shared
+      const run = Effect.fnUntraced(function* (began: number, takes: number) {
+        yield* seconds(began)
+        const work = Effect.as(seconds(takes), takes).pipe(
+          Effect.onInterrupt(() => Effect.sync(() => interrupted.push(began)))
+        )
+        const exit = yield* Effect.exit(limited.within(work, late))
+        ended.push({ began, exit, at: runtime.nowMillis() / 1000 })
+      })
+      const work = [run(0, 19), run(1, 300), run(2, 19), run(12, 300), run(50, 1), run(100, 300)]
+      yield* Effect.all(work, { concurrency: "unbounded" })
+    })
+    const end = runtime.run(Effect.scoped(program), 3_600_000)
+    assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
+    assert.deepStrictEqual(ended, [
+      { began: 0, exit: Exit.succeed(19), at: 19 },
+      { began: 2, exit: Exit.succeed(19), at: 21 },
+      { began: 1, exit: Exit.fail("late"), at: 21 },
+      { began: 12, exit: Exit.fail("late"), at: 32 },
+      { began: 50, exit: Exit.succeed(1), at: 51 },
+      { began: 100, exit: Exit.fail("late"), at: 120 }
+    ])
+    assert.deepStrictEqual(interrupted, [1, 12, 100])
+  })
+
+  it("sleeps once for a thousand that are done in time", () => {
+    const runtime = new SimRuntime()
+    const program = Effect.gen(function* () {
+      const limited = yield* shared
+      const work = Effect.as(Effect.yieldNow, 1)
+      for (let count = 0; count < 1000; count++)
+        assert.deepStrictEqual(yield* Effect.exit(limited.within(work, late)), Exit.succeed(1))
+      yield* Effect.sleep("10 minutes")
+    })
+    const end = runtime.run(Effect.scoped(program), 3_600_000)
+    assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
+    // And the program's own sleep.
+    assert.strictEqual(runtime.work().timers, 2)
+  })
+
+  it.effect("ends what it limits before whoever gives it up goes on, and then rings no more", () =>
+    Effect.gen(function* () {
+      const limited = yield* shared
+      let interrupted = 0
+      let wasLate = 0
+      const work = Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
+      const orElse = () => Effect.sync(() => wasLate++)
+      let seenByCaller: number | undefined
+      const caller = Effect.onExit(limited.within(work, orElse), () => Effect.sync(() => (seenByCaller = interrupted)))
+      const fiber = yield* Effect.forkChild(caller, { startImmediately: true })
+      yield* Fiber.interrupt(fiber)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual({ seenByCaller, interrupted, wasLate }, { seenByCaller: 1, interrupted: 1, wasLate: 0 })
     })
   )
 })

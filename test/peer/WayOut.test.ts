@@ -206,6 +206,24 @@ describe("whatever the connection does and however it ends", () => {
 })
 
 describe("a connection that was closed", () => {
+  it.effect("calls back who wants to know in that very step, before whoever waits goes on; later at once", () =>
+    Effect.gen(function* () {
+      const { peer } = yield* rig({ connected })
+      const told: Array<readonly [who: string, error: string]> = []
+      yield* start(Effect.map(peer.awaitClosed, ({ _tag }) => told.push(["waiting", _tag])))
+      for (const who of ["first", "second"]) peer.onClosed(({ _tag }) => told.push([who, _tag]))
+      assert.deepStrictEqual(told, [])
+      yield* peer.close(new ClientDropped())
+      assert.deepStrictEqual(told, [
+        ["first", "ClientDropped"],
+        ["second", "ClientDropped"],
+        ["waiting", "ClientDropped"]
+      ])
+      peer.onClosed(({ _tag }) => told.push(["late", _tag]))
+      assert.deepStrictEqual(told.at(-1), ["late", "ClientDropped"])
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("stops at once, not only when its scope closes", () =>
     Effect.gen(function* () {
       const before = yield* fibers

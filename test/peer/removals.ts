@@ -54,7 +54,19 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit("peer/Handshake", "for (const oldest of nonces) $BODY", "for (const oldest of [...nonces].reverse()) $BODY")]
   ],
   P2: [[edit("peer/ConnectionMetrics", 'versionOutcome("canceled")', 'versionOutcome("success")')]],
-  P3: [[edit("peer/Heartbeat", "Duration.max(Duration.zero, Duration.subtract(interval, took))", "took && interval")]],
+  P3: [
+    [
+      edit(
+        "peer/Heartbeat",
+        'const isLate = this.#state === "late"',
+        `if (this.#next !== undefined) {
+           this.#alarmClock.giveUp(this.#next)
+           this.#next = this.#setNext()
+         }
+         const isLate = this.#state === "late"`
+      )
+    ]
+  ],
   P4: [
     [
       edit(

@@ -1,5 +1,5 @@
 /** Alice is us, with one real connection over a simulated network. What Bob says is written out, message by message. */
-import { Cause, Effect, Exit, Fiber, Layer, Metric, Option, Random, Result, Scope } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber, Layer, Metric, Option, Random, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { type ChainParamsShape, regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -184,9 +184,14 @@ export const rig = Effect.fnUntraced(function* (options: RigOptions = {}) {
   const log: LimitedLog = options.log ?? ((_kind, line) => line)
   const nonce = Effect.map(Random.nextInt, (n) => BigInt(Math.abs(n)))
   const peer = yield* Scope.provide(
-    Effect.flatMap(Alarms.sleepers, (sleepers) =>
-      Connection.make({ id: options.id ?? 1, info, messages, host, inbound, policy, nonce, log, sleepers })
-    ),
+    Effect.gen(function* () {
+      const sleepers = yield* Alarms.sleepers
+      const clock = yield* Clock.Clock
+      const alarmClock = new Alarms.AlarmClock(sleepers, clock, policy.requestTimeout)
+      const id = options.id ?? 1
+      const sleeping = { sleepers, alarmClock }
+      return yield* Connection.make({ id, info, messages, host, inbound, policy, nonce, log, ...sleeping })
+    }),
     alicesScope
   )
   return {

@@ -153,12 +153,16 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       "if (theirs.version < minimumVersion) return $ERROR; if (isOurNonce) return new RemoteNonceReuse()"
     )
   ),
-  ...removed("peer/Handshake", "peer 77", edit(metrics, 'return yield* versionOutcome("canceled")', "return")),
+  ...removed("peer/Handshake", "peer 77", edit(metrics, 'return versionOutcome("canceled")', "return")),
   ...removed("peer/Handshake", "peer 78", edit("peer/MessageStream", "this.#decoder.setMaxBodyBytes(maxBodyBytes)")),
 
   // -- heartbeats and ends
   ...removed("peer/Heartbeat", "peer 15", edit(matcher, "Duration.nanos(nowNanos - sentAtNanos)", "Duration.zero")),
-  ...removed("peer/Heartbeat", "peer 71", edit("peer/Heartbeat", "let pause = interval", "let pause = Duration.zero")),
+  ...removed(
+    "peer/Heartbeat",
+    "peer 71",
+    edit("peer/Heartbeat", "Duration.toNanosUnsafe(interval)", "Duration.toNanosUnsafe(interval) / 2n")
+  ),
   ...removed(
     "peer/Readiness",
     "peer 18, peer 19, peer 20, peer 21",
@@ -228,7 +232,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
       'return { stage: "version", outcome: "timeout" }'
     )
   ),
-  ...removed("peer/ConnectionMetrics", "peer 55", edit(metrics, 'return yield* versionOutcome("canceled")', "return")),
+  ...removed("peer/ConnectionMetrics", "peer 55", edit(metrics, 'return versionOutcome("canceled")', "return")),
   ...removed(
     "peer/PeerMetrics",
     "peer 80",

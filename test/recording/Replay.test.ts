@@ -286,6 +286,22 @@ describe("a walk through a record", () => {
     assert.strictEqual(moved(walk(0), "q"), undefined)
   })
 
+  it("shows what was decided then where it is something else now, and that nothing was", () => {
+    const [first, ...others] = steps
+    assert(first !== undefined)
+    const seen = (changes: Partial<typeof first>) =>
+      view({ title: "connection 1", steps: [{ ...first, ...changes }, ...others], baseNanos: 0n, at: 0 })
+    assert.notInclude(seen({}), "then it was:")
+    const then = seen({ recorded: ["Send pong 6", "Read"] })
+    assert.deepStrictEqual(then.slice(then.indexOf("then it was:"), -2), [
+      "then it was:",
+      "    Send pong 6",
+      "    Read"
+    ])
+    assert.include(seen({ decided: [] }), "decision  nothing")
+    assert.deepStrictEqual(view({ title: "connection 1", steps: [], baseNanos: 0n, at: 0 }), ["connection 1"])
+  })
+
   it("leaves a terminal alone, whatever the peer said", () => {
     const all = steps.flatMap((_, at) => view(walk(at))).join("")
     assert.notMatch(all, /[\p{Cc}\p{Cf}]/u)

@@ -85,6 +85,65 @@ describe("a record of 10,000 messages", () => {
   })
 })
 
+describe("a record of adverts, alarms and chance", () => {
+  const { entries, segment } = (() => {
+    const { recorder, sink } = memoryRecorder({ segmentBytes: 1e9 })
+    let draws = 0
+    const { asks, hears, pass, step } = talk(recorder.recording(""), { random: () => (draws++ % 97) / 97 })
+    const addresses = Array.from({ length: 50 }, () => ({ address: bob, services: 1n, lastSeenSeconds: 0 }))
+    for (let waiter = 1; waiter <= 3; waiter++) {
+      hears(ping)
+      hears(Message.Addr({ addresses }))
+      // Some of the addresses are drawn for the answer.
+      step({ _tag: "Request", waiter, request: { _tag: "Peers" } })
+      step({ _tag: "Quiet" })
+      pass(1)
+    }
+    step({ _tag: "Advert", waiter: 4, hash: hash(4) })
+    step({ _tag: "Quiet" })
+    step({ _tag: "Permitted", isAllowed: true })
+    step({ _tag: "Written" })
+    hears(ping)
+    asks(5, { _tag: "MempoolTransactionIds" })
+    pass(60)
+    step({ _tag: "Alarm" })
+    step({ _tag: "Quiet" })
+    // Nobody may tell this peer of blocks any more, which is its end.
+    step({ _tag: "Advert", waiter: 6, hash: hash(6) })
+    step({ _tag: "Quiet" })
+    step({ _tag: "Permitted", isAllowed: false })
+    recorder.stop()
+    return wholeOf(sink.segments()[0]?.text ?? "")
+  })()
+  const shortest = (text: string) => {
+    const shrunk = Shrink.shrink(segment, entries, property(text))
+    assert(shrunk !== undefined, text)
+    assert.isUndefined(Replay.replay(Shrink.textOf(segment, shrunk)).difference)
+    return shrunk.map(({ on }) => (typeof on === "string" ? on : "message" in on ? on.message : on._tag))
+  }
+
+  it.each<readonly [text: string, kinds: ReadonlyArray<string>]>([
+    ["action:Settle 3", ["addr", "Request", "Quiet"]],
+    ["action:Settle 4", ["Advert", "Quiet", "Permitted", "Written"]],
+    // An alarm only makes it read again: what ends the request is that nothing has come.
+    ["action:Settle 5", ["Request", "Quiet", "Written", "Quiet"]],
+    ["ending", ["Advert", "Quiet", "Permitted"]]
+  ])("shrinks to what %s needs", (text, kinds) => {
+    assert.deepStrictEqual(shortest(text), kinds)
+  })
+
+  it("keeps what was drawn for an answer with it", () => {
+    const whole = Shrink.shrink(segment, entries, property("action:Settle 3"))
+    const drawn = entries.filter(({ chance }) => chance !== undefined)
+    assert.isNotEmpty(drawn)
+    assert.deepStrictEqual(whole?.at(-1)?.chance, drawn.at(-1)?.chance)
+  })
+
+  it("shows nothing that comes after its end", () => {
+    assert.isUndefined(Shrink.shrink(segment, [...entries, ...longRecord(1).entries], property("action:Settle 9")))
+  })
+})
+
 describe("a property", () => {
   const thrown = undefined
   const { transcript } = new Replay.Replay(longRecord(1).segment)

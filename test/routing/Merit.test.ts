@@ -8,8 +8,7 @@ import { PeerSet } from "../../src/network/PeerSet.ts"
 import { ConnectionReceiveTimeout, NotFoundResponse, type PeerError } from "../../src/peer/Peer.ts"
 import type { Response } from "../../src/peer/Request.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
-import { leastCredit } from "../../src/routing/Merit.ts"
-import { maxTold, ToldAddresses } from "../../src/routing/ToldAddresses.ts"
+import { ToldAddresses } from "../../src/routing/ToldAddresses.ts"
 import { transaction } from "../peer/items.ts"
 import { bob } from "../support/addresses.ts"
 import type { FakePeer } from "../support/fakePeer.ts"
@@ -101,9 +100,9 @@ describe("a peer's word", () => {
         yield* advertise(1, byte)
         yield* asked(bob, byte, silent)
       }
-      assert.strictEqual(yield* creditOf(1), leastCredit)
+      assert.strictEqual(yield* creditOf(1), 1 / 16)
       for (let byte = 11; byte <= 26; byte++) yield* asked(bob, byte, delivers(byte))
-      assert.strictEqual(yield* creditOf(1), leastCredit + 0.5)
+      assert.strictEqual(yield* creditOf(1), 1 / 16 + 0.5)
       for (let byte = 31; byte <= 60; byte++) yield* asked(bob, byte, delivers(byte))
       assert.strictEqual(yield* creditOf(1), 1)
     }).pipe(Effect.provide(world()))
@@ -181,8 +180,8 @@ describe("a peer's use", () => {
 
   it("is remembered of so many addresses, the oldest are forgotten", () => {
     const told = new ToldAddresses()
-    for (let n = 0; n <= maxTold; n++) told.told(`address ${n}`, n)
-    assert.strictEqual(told.size, maxTold)
+    for (let n = 0; n <= 1000; n++) told.told(`address ${n}`, n)
+    assert.strictEqual(told.size, 1000)
     assert.deepStrictEqual([told.proved("address 0"), told.proved("address 1")], [undefined, 1])
   })
 })

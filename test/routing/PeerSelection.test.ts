@@ -156,7 +156,9 @@ describe("a selection of one's own", () => {
   }
   it.effect.each([
     { how: "throws", chooser: { choose: broken, landed: broken, left: broken } },
-    { how: "chooses somebody who is no candidate", chooser: { choose: () => nobody.id } }
+    { how: "chooses somebody who is no candidate", chooser: { choose: () => nobody.id } },
+    { how: "cannot hear how requests end", chooser: { ...longestConnected, landed: broken } },
+    { how: "cannot hear who left", chooser: { ...longestConnected, left: broken } }
   ])("that $how does no harm, and is told of once a minute", ({ chooser }) => {
     const lines: Array<string> = []
     const logger = Logger.make<unknown, void>(({ logLevel, message }) => {

@@ -9,12 +9,16 @@ import { Clock, Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { BanList } from "../../src/addresses/BanList.ts"
 import { mainnet } from "../../src/chain/ChainParams.ts"
+import { isWitnessed } from "../../src/chain/Hash.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import { NotFoundRegistry, PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import { ConnectionClosed, ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
 import type { BlockDownload, Request, Response } from "../../src/peer/Request.ts"
 import { defaults } from "../../src/Policy.ts"
+import type { InventoryItem } from "../../src/wire/Message.ts"
+import { txId, wtxId } from "../peer/items.ts"
 import { type Asked, fakePeer, type FakePeer } from "../support/fakePeer.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 import { naiveOutcome } from "../support/naiveRouting.ts"
 import { block, blockHash, isPending, join, numberOf, reach, start, world } from "../support/peerSetWorld.ts"
 
@@ -99,6 +103,25 @@ describe("a single block or transaction", () => {
       assert.deepStrictEqual(
         peers.filter((peer) => peer.asked.length === 1).map(({ id }) => id),
         [_.advertiser]
+      )
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("goes to who has the transaction, among those that its caller does not exclude", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const peers = [yield* join(1, { places: 99 }), yield* join(2, { places: 99 }), yield* join(3, { places: 99 })]
+      const registry = yield* InventoryRegistry
+      for (let n = 0; n < 16; n++) {
+        for (const id of [txId(n), wtxId(n)]) {
+          const item: InventoryItem = isWitnessed(id) ? { _tag: "Wtx", id } : { _tag: "Tx", id }
+          for (const peer of [1, 2]) yield* registry.register(peer, "available", [item])
+          yield* start(peerSet.request({ _tag: "TransactionsById", ids: new Set([id]) }, { exclude: new Set([1]) }))
+        }
+      }
+      assert.deepStrictEqual(
+        peers.map(({ asked }) => asked.length),
+        [0, 32, 0]
       )
     }).pipe(Effect.provide(world()))
   )
@@ -790,6 +813,110 @@ describe("a find request", () => {
       yield* next([slow, again])
       assert.deepStrictEqual(answered.slice(10), [2, 3])
     }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("one more peer", () => {
+  it.effect(
+    "is wanted once for whoever waits, however many come behind, and again when one came and they still wait (network 6.17)",
+    () =>
+      Effect.gen(function* () {
+        const { demand } = yield* PeerSet
+        /** How often one was wanted since this was looked at last. */
+        const wanted = () => {
+          let times = 0
+          while (demand.takeUnsafe()) times++
+          return times
+        }
+        assert.strictEqual(wanted(), 0)
+        const first = yield* ask(block(1))
+        assert.strictEqual(wanted(), 1)
+        yield* ask(block(2))
+        yield* ask({ _tag: "Peers" })
+        assert.strictEqual(wanted(), 0)
+        yield* Fiber.interrupt(first)
+        assert.strictEqual(wanted(), 0)
+        // One is asked of it, and the other waits still.
+        const s = yield* join(1, { places: 1 })
+        assert.deepStrictEqual([s.queued(), wanted(), wanted()], [1, 1, 0])
+      }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("what the routing of requests counts", () => {
+  type Counted = [Record<string, number>, Record<string, number>]
+
+  const finds = Effect.all([seriesOf("zcash.net.peer_set.find_queued"), seriesOf("zcash.net.peer_set.find_fallback")])
+  /** Finds that waited, and those given to peers that do not serve: nobody serves, too many waited, or one for too long. */
+  const found = (queued: number, alone: number, full: number, expired: number): Counted => [
+    { "network=mainnet": queued },
+    {
+      "network=mainnet reason=no_serving_peer": alone,
+      "network=mainnet reason=queue_full": full,
+      "network=mainnet reason=expired": expired
+    }
+  ]
+
+  it.effect("is each find that waited, and each that went to a peer that does not serve, by why", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* finds, found(0, 0, 0, 0))
+      const n = yield* join(2, { serving: false, places: 99 })
+      yield* ask(find)
+      assert.deepStrictEqual(yield* finds, found(0, 1, 0, 0))
+      const s = yield* sam
+      yield* ask(find)
+      assert.deepStrictEqual(yield* finds, found(0, 1, 0, 0))
+      yield* ask(find)
+      for (let i = 0; i < 16; i++) yield* ask(find)
+      assert.deepStrictEqual([s.queued(), yield* finds], [2, found(16, 1, 0, 0)])
+      yield* ask(find)
+      assert.deepStrictEqual(yield* finds, found(16, 1, 1, 0))
+      // One more goes to the peer that serves, and is no fallback.
+      s.take()
+      assert.deepStrictEqual([s.queued(), yield* finds], [2, found(16, 1, 1, 0)])
+      yield* TestClock.adjust(justAfter)
+      assert.deepStrictEqual(yield* finds, found(16, 1, 1, 15))
+      assert.lengthOf(n.asked, 17)
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("is each block that waited, and each item that nobody was asked for, at once or after a wait", () =>
+    Effect.gen(function* () {
+      const blocks = Effect.all([
+        seriesOf("zcash.net.peer_set.inventory_queued"),
+        seriesOf("zcash.net.peer_set.inventory_refusal")
+      ])
+      const counted = (queued: number, instant: number, waited: number): Counted => [
+        { "network=mainnet": queued },
+        { "kind=instant network=mainnet": instant, "kind=waited network=mainnet": waited }
+      ]
+      const [s] = [yield* sam, yield* nina]
+      assert.deepStrictEqual(yield* blocks, counted(0, 0, 0))
+      yield* fill(s)
+      yield* ask(block(2))
+      yield* ask(block(3))
+      assert.deepStrictEqual(yield* blocks, counted(2, 0, 0))
+      for (const id of [1, 2]) yield* lacks(id, 4)
+      yield* ask(block(4))
+      assert.deepStrictEqual(yield* blocks, counted(2, 1, 0))
+      yield* TestClock.adjust(justAfter)
+      assert.deepStrictEqual(yield* blocks, counted(2, 1, 2))
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("is who is connected, and of these who can be asked", () =>
+    Effect.gen(function* () {
+      const peers = Effect.map(
+        Effect.forEach(["zcash.net.peers", "pool.num_ready", "pool.num_unready"], seriesOf),
+        (all) => all.map((series) => series["network=mainnet"])
+      )
+      const [s] = [yield* sam, yield* nina]
+      assert.deepStrictEqual(yield* peers, [2, 2, 0])
+      yield* fill(s)
+      assert.deepStrictEqual(yield* peers, [2, 1, 1])
+      yield* s.close(new ConnectionClosed())
+      assert.deepStrictEqual(yield* peers, [1, 1, 0])
+    }).pipe(Effect.provide(world()), withMetrics)
   )
 })
 

@@ -10,6 +10,7 @@ import * as format from "../../src/status/page/format.js"
 import { place } from "../../src/status/page/graph-layout.js"
 import * as Reasons from "../../src/network/Reasons.ts"
 import * as reasons from "../../src/status/page/reasons.js"
+import * as state from "../../src/status/page/state.js"
 import { areaPath, linePath } from "../../src/status/page/spark.js"
 import * as Documents from "../../src/status/Documents.ts"
 import { assemble } from "../../src/status/PageFiles.ts"
@@ -25,6 +26,47 @@ const said = (...events: ReadonlyArray<PageEvent>) => {
 const dial = (at: number, address = "192.0.2.1:8233") => ({ _tag: "DialStarted", at, address })
 const failed = (at: number, address = "192.0.2.1:8233") => ({ _tag: "DialFailed", at, address, reason: "ECONNREFUSED" })
 const learned = (at: number, count: number, added: number) => ({ _tag: "AddressesLearned", at, count, added })
+
+describe("what a page knows of its node", () => {
+  const knowing = () =>
+    state.begin({
+      process: "p",
+      tick: 0,
+      history: { seconds: [], minutes: [] },
+      totals: [0, 0],
+      health: "starting",
+      book: {},
+      bans: [],
+      added: [],
+      peers: [{ id: 1, now: [1, 0] }],
+      nodes: [],
+      links: []
+    })
+
+  it("is five minutes of seconds and an hour of minutes, the latest", () => {
+    const known = knowing()
+    for (let n = 1; n <= 400; n++) state.apply(known, { tick: n, totals: [n, n], sample: n, minute: -n })
+    assert.deepStrictEqual([known.seconds.length, known.seconds[0], known.seconds.at(-1)], [300, 101, 400])
+    assert.deepStrictEqual([known.minutes.length, known.minutes[0], known.minutes.at(-1)], [60, -341, -400])
+  })
+
+  it("changes where it is told, and has nothing of peers that are not there", () => {
+    const known = knowing()
+    state.apply(known, {
+      tick: 1,
+      totals: [1, 1],
+      sample: 1,
+      health: "ready",
+      peersNow: [
+        [1, 5],
+        [2, 6]
+      ]
+    })
+    assert.strictEqual(known.health, "ready")
+    assert.deepStrictEqual([...known.peers], [[1, { id: 1, now: [1, 5] }]])
+    assert.deepStrictEqual([...known.moved], [1])
+  })
+})
 
 describe("the reasons of the feed", () => {
   it("are said as in a terminal", () => {
@@ -185,8 +227,12 @@ describe("words", () => {
     assert.strictEqual(format.size(3e15), "3000.0 TB")
     assert.strictEqual(format.ping(null), "–")
     assert.strictEqual(format.ping(1.25), "1.3 ms")
+    assert.strictEqual(format.ping(12.4), "12 ms")
     assert.strictEqual(format.age(-5), "0 s")
+    assert.strictEqual(format.age(59.4), "59 s")
+    assert.strictEqual(format.age(3599), "59 min")
     assert.strictEqual(format.age(7200), "2 h")
+    assert.strictEqual(format.age(172_800), "2 d")
     assert.strictEqual(format.inWords("HeartbeatTaskExited"), "heartbeat task exited")
     assert.strictEqual(format.inWords("too-soon"), "too-soon")
     assert.strictEqual(format.services("0000000000000001"), "network")

@@ -79,6 +79,7 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
   const asked: Array<Request> = []
   const waiting = new Set<Deferred.Deferred<void, PeerError>>()
   const closed = Deferred.makeUnsafe<PeerError>()
+  const toldOfEnd: Array<(error: PeerError) => void> = []
   let error: PeerError | undefined
   const adverts: Array<Advert & { readonly outcome: Deferred.Deferred<void, PeerError> }> = []
   const advertised: Array<BlockHash> = []
@@ -166,6 +167,7 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
       queue.length = 0
       for (const { outcome } of adverts.slice()) Deferred.doneUnsafe(outcome, Exit.fail(reason))
       wake()
+      for (const told of toldOfEnd) told(reason)
       Deferred.doneUnsafe(closed, Exit.succeed(reason))
     })
 
@@ -202,6 +204,7 @@ export const fakePeer = (options: FakePeerOptions): FakePeer => {
       ),
     advertiseBlock,
     awaitClosed: Deferred.await(closed),
+    onClosed: (told) => (error === undefined ? void toldOfEnd.push(told) : told(error)),
     close,
     load: () => (options.load ?? 21e9) * (pending.size + 1),
     roundTrip: () => undefined,

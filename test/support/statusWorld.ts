@@ -85,9 +85,14 @@ export const withStatus = Effect.fnUntraced(function* (
   return { services, at, url, client: yield* client(token), clientWith: client }
 })
 
-/** A request that no typed client would make: its status, its type and what it says. */
+/**
+ * A request that no typed client would make: its status, its type and what it says. On a connection of its own, for one that is
+ * kept may be closed by the server, which has waited long enough, as the next request is written.
+ */
 export const raw = Effect.fnUntraced(function* (url: string, init: RequestInit = {}) {
-  const response = yield* Effect.promise(() => fetch(url, init))
+  const headers = new Headers(init.headers)
+  headers.set("connection", "close")
+  const response = yield* Effect.promise(() => fetch(url, { ...init, headers }))
   return {
     status: response.status,
     type: response.headers.get("content-type"),

@@ -1,4 +1,5 @@
 /** What every transport keeps to: over real loopback TCP and over the simulated network, the same tests. */
+import { connect } from "node:net"
 import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
@@ -195,6 +196,87 @@ for (const { from, name } of kinds) {
     )
 
     it.live(
+      "that is full takes no more, also after a write was interrupted, and brings all that it took",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs } = yield* Effect.flatMap(pair, ({ open }) => open)
+          // More than the buffers of any system hold, and nobody reads.
+          const writing = yield* Effect.forkScoped(alices.write(Buffer.alloc(12 * 1_048_576, 7)), {
+            startImmediately: true
+          })
+          yield* Fiber.interrupt(writing)
+          const taken = alices.bytesWritten()
+          const next = yield* Effect.forkScoped(alices.write(bytes("the last")), { startImmediately: true })
+          assert.strictEqual(alices.bytesWritten(), taken)
+          const read = yield* readExactly(bobs, taken + 8)
+          yield* Fiber.join(next)
+          assert.strictEqual(text([read.subarray(taken)]), "the last")
+          assert.isTrue(read.subarray(0, taken).equals(Buffer.alloc(taken, 7)))
+        })
+      )
+    )
+
+    it.live(
+      "has one reader: a second one is a bug, and the first goes on",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs } = yield* Effect.flatMap(pair, ({ open }) => open)
+          const first = yield* Effect.forkScoped(bobs.read, { startImmediately: true })
+          const second = yield* Effect.exit(bobs.read)
+          assert.isTrue(Exit.hasDies(second))
+          yield* alices.write(bytes("one"))
+          assert.strictEqual(text([yield* Fiber.join(first)]), "one")
+        })
+      )
+    )
+
+    it.live(
+      "takes at once what there is room for, in order with what is written, and nothing else",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs, closeAlice } = yield* Effect.flatMap(pair, ({ open }) => open)
+          yield* alices.write(bytes("one, "))
+          assert.isTrue(alices.writeNow?.(bytes("two, ")))
+          yield* alices.write(bytes("three"))
+          assert.strictEqual(text([yield* readExactly(bobs, 15)]), "one, two, three")
+          assert.isFalse(alices.writeNow?.(new Uint8Array(200_000)))
+          assert.strictEqual(alices.bytesWritten(), 15)
+          yield* alices.write(bytes("!"))
+          assert.strictEqual(text([yield* readExactly(bobs, 1)]), "!")
+          yield* closeAlice
+          assert.isFalse(alices.writeNow?.(bytes("more")))
+          assert.deepStrictEqual(yield* endOf(bobs), eof)
+        })
+      )
+    )
+
+    it.live(
+      "is read without a fiber as with one: what is there, or a call when something may be, and how it ended",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs, closeAlice } = yield* Effect.flatMap(pair, ({ open }) => open)
+          /** The next chunk or the end, after as many calls as it takes. */
+          const next = Effect.callback<Uint8Array | StreamClosed | undefined>((resume) => {
+            const look = () => {
+              const taken = bobs.readNow?.(look)
+              if (taken !== undefined) resume(Effect.succeed(taken))
+            }
+            look()
+          })
+          const waiting = yield* Effect.forkScoped(next, { startImmediately: true })
+          assert.throws(() => bobs.readNow?.(() => undefined), "each stream has one reader")
+          yield* alices.write(bytes("words"))
+          const first = yield* Fiber.join(waiting)
+          assert.strictEqual(first instanceof Uint8Array && text([first]), "words")
+          assert.strictEqual(bobs.bytesRead(), 5)
+          yield* closeAlice
+          assert.deepStrictEqual(yield* next, eof)
+          assert.deepStrictEqual(yield* Effect.flip(bobs.read), eof)
+        })
+      )
+    )
+
+    it.live(
       "is refused where nobody listens",
       run(
         Effect.gen(function* () {
@@ -321,6 +403,19 @@ describe("a stream over TCP", () => {
         assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.provide(meet, TcpTransport.layer))))
       })
     }
+  )
+
+  it.live("that is reset while it waits to be accepted is passed over, for the next one", () =>
+    Effect.gen(function* () {
+      const listener = yield* Effect.flatMap(InboundTransport, (transport) => transport.listen(loopback(54)))
+      yield* Effect.callback<void>((resume) => {
+        const leaving = connect(listener.address.port, "127.0.0.54", () => leaving.resetAndDestroy())
+        leaving.on("close", () => resume(Effect.void))
+      })
+      const staying = yield* Effect.flatMap(OutboundTransport, (transport) => transport.dial(listener.address))
+      yield* staying.write(bytes("here"))
+      assert.strictEqual(text([yield* readExactly(yield* listener.accept, 4)]), "here")
+    }).pipe(Effect.scoped, Effect.provide(TcpTransport.layer))
   )
 
   it.live("is dialled from an IPv4 address also where that was given in its IPv6 spelling (advisory A1)", () =>

@@ -28,6 +28,29 @@ const decodeIn = (bytes: Uint8Array, sizes: ReadonlyArray<number>) => {
   return { frames, decoder }
 }
 
+describe("the name of a command", () => {
+  it("is its bytes up to the zeros behind it, whatever they are, and however often it comes", () => {
+    const names = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte))
+    const all = [
+      "",
+      ...names.slice(1),
+      ...names.map((one) => `\0\0\0${one}x`),
+      "twelve bytes",
+      "inv",
+      "inw",
+      "getblocktxn"
+    ]
+    for (const name of [...all, ...all.toReversed()]) {
+      const bytes = Buffer.from(Frame.encode(regtest.magic, { command: "x", body: new Uint8Array(0) }))
+      bytes.fill(0, 4, 16)
+      bytes.write(name, 4, 12, "latin1")
+      const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+      decoder.push(bytes)
+      assert.strictEqual(Result.getOrThrow(decoder.next())?.command, name)
+    }
+  })
+})
+
 describe("a stream of frames", () => {
   const frames = [frame("verack", 0), frame("ping", 8), frame("tx", 5000), frame("block", 200_000), frame("a", 1)]
 
@@ -39,6 +62,21 @@ describe("a stream of frames", () => {
       assert.strictEqual(result.decoder.bufferedBytes(), 0)
       assert.isTrue(Result.isSuccess(result.decoder.end()))
     }
+  })
+
+  it("is the same with empty chunks anywhere in it", () => {
+    const bytes = bytesOf(...frames.slice(0, 2), frame("a", 40))
+    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+    const names: Array<string> = []
+    for (const byte of bytes) {
+      decoder.push(new Uint8Array(0))
+      decoder.push(Uint8Array.of(byte))
+      decoder.push(new Uint8Array(0))
+      const next = Result.getOrThrow(decoder.next())
+      if (next !== undefined) names.push(`${next.command} ${Frame.bodyOf(next).length}`)
+    }
+    assert.deepStrictEqual(names, ["verack 0", "ping 8", "a 40"])
+    assert.strictEqual(decoder.bufferedBytes(), 0)
   })
 
   it("is the same when nobody asks before all of it is there, and after a stream that was dropped", () => {

@@ -55,6 +55,31 @@ describe("a message", () => {
     })
   }
 
+  it("that is kept keeps nothing of what came with it", () => {
+    /** Bytes that a value and what it is made of refer to, by what holds them. */
+    const heldBy = (value: unknown, seen = new Set<unknown>()): ReadonlyArray<ArrayBufferLike> => {
+      if (typeof value !== "object" || value === null || seen.has(value)) return []
+      seen.add(value)
+      return value instanceof Uint8Array ? [value.buffer] : Object.values(value).flatMap((part) => heldBy(part, seen))
+    }
+    let holding = 0
+    for (const [name, bytes] of Object.entries(messages)) {
+      const decoder = new Frame.FrameDecoder(magicOf(name), Frame.maxBodyBytes)
+      const chunk = new Uint8Array(bytes.length + 100_000)
+      chunk.set(bytes)
+      decoder.push(chunk)
+      const frame = Result.getOrThrow(decoder.next())
+      assert(frame !== undefined)
+      for (const version of [negotiatedVersion, ourProtocolVersion, 170_150]) {
+        const message = Result.getOrUndefined(decode(frame, { negotiatedVersion: version }))
+        const held = new Set(heldBy(message))
+        for (const { byteLength } of held) assert.isAtMost(byteLength, bytes.length, name)
+        holding += held.size
+      }
+    }
+    assert.isAbove(holding, 3)
+  })
+
   it("of its version takes every extreme of every field", () => {
     for (const { magic } of [mainnet, testnet]) {
       for (const version of [0, 170_190, 0xffff_ffff]) {

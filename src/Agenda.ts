@@ -1,7 +1,8 @@
 /**
  * What is to be done, and when: earliest first, and in the order of arrival where times are equal.
  *
- * That second rule is what makes a simulation repeat itself.
+ * That second rule is what makes a simulation repeat itself. What is taken out before its time costs as little as what is added:
+ * most time limits are.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { Agenda, type Entry } from "../../src/simulation/Agenda.ts"
-import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import { Agenda, type Entry } from "../src/Agenda.ts"
+import * as SeededRandom from "../src/simulation/SeededRandom.ts"
 
 describe("Agenda", () => {
   it("takes what is due first, in the order of arrival where times are equal, and nothing that was taken out", () => {
