@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { isLong } from "../support/long.ts"
+import { compiled } from "../support/process.ts"
 
 const root = mkdtempSync(join(tmpdir(), "network-effect-"))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -19,7 +20,7 @@ const makeDirectory = () => {
 
 /** Saves two lists in turn to both files, as fast as it can, until it is killed. Says when it begins, and that all is saved once. */
 const writer = (directory: string) => `
-import { registerHooks } from "node:module"
+import { flushCompileCache, registerHooks } from "node:module"
 const parts = ${JSON.stringify(new URL("../support/partsOfEffect.ts", import.meta.url).href)}
 registerHooks({
   resolve: (name, context, next) => (name === "effect" ? { url: parts, shortCircuit: true } : next(name, context))
@@ -27,6 +28,8 @@ registerHooks({
 const { Effect, Layer, Path } = await import(parts)
 const NodeFileSystem = await import("@effect/platform-node/NodeFileSystem")
 const CacheFile = await import(${JSON.stringify(new URL("../../src/addresses/CacheFile.ts", import.meta.url).href)})
+// Who is killed keeps nothing of what it has compiled otherwise.
+flushCompileCache()
 const lists = ["a", "b"].map((letter) => Array.from({ length: 500 }, (_, i) => letter.repeat(40) + i))
 const fileAt = (name) => CacheFile.make({
   path: ${JSON.stringify(directory)} + "/network/" + name, name, maxLines: 500, parse: (line) => line, format: (line) => line
@@ -57,7 +60,7 @@ describe("a process that is killed while it writes", () => {
         for (let n = 0; n < kills && !hasFailed; n++) {
           const child = spawn(process.execPath, ["--input-type=module", "-e", writer(directory)], {
             cwd: new URL("../..", import.meta.url).pathname,
-            env: { ...process.env, NODE_COMPILE_CACHE: join(root, "compiled") },
+            env: { ...process.env, NODE_COMPILE_CACHE: compiled },
             stdio: ["ignore", "pipe", "inherit"]
           })
           // The first one may be killed before it has saved anything; after that there is an old file.
