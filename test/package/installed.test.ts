@@ -196,7 +196,7 @@ describe.skipIf(!isWanted)("the installed package", () => {
       const base = name.slice(name.indexOf("/") + 1)
       assert.deepStrictEqual(code.splice(source.length - 1), [`//# sourceMappingURL=${base}.js.map`, ""])
       code.push("")
-      // Indented by half.
+      // Nothing is indented.
       const same = code.flatMap((line, i) =>
         line !== "" && !line.startsWith("import ") && line.trim() === source[i]?.trim() ? [i] : []
       )
