@@ -820,6 +820,19 @@ describe("a place among those heard of (E5)", () => {
   )
 })
 
+it.effect("a book holds no more than it may, though all of it is connected, and whom the operator named", () =>
+  Effect.gen(function* () {
+    const book = yield* AddressBook
+    yield* book.record({ _tag: "NewConfigured", address: address(host(1)) })
+    for (const n of range(6)) {
+      yield* connects(host(n + 2))
+      assert.isAtMost((yield* texts).length, 3)
+      assert.include(yield* texts, host(1))
+    }
+    assert.lengthOf(yield* texts, 3)
+  }).pipe(Effect.provide(world({ addressBookCapacity: 3 })))
+)
+
 it.effect("a book shows how many stand where", () =>
   Effect.gen(function* () {
     const shown = Effect.map(

@@ -415,6 +415,8 @@ describe("the list of bans", () => {
         `2001:db8::/64 ${end}`,
         `2001:db8:1::1 ${end}`,
         `192.0.2.0/24 ${end}`,
+        // An IPv4 address is a group by itself.
+        `192.0.2.13/64 ${end}`,
         "192.0.2.11 5",
         "192.0.2.12",
         "junk"
