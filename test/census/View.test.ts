@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as SqliteClient from "../../layers/SqliteClient.ts"
+import { testnet } from "../../src/chain/ChainParams.ts"
 import { CensusStore } from "../../src/census/CensusStore.ts"
 import * as CensusView from "../../src/status/CensusView.ts"
 import { progress, reached } from "./storeContract.ts"
@@ -56,8 +57,12 @@ describe("the page of a census", () => {
       assert.strictEqual(Object.keys(agents).length, 41)
       assert.strictEqual(agents["others"], 3)
       // A chain of one's own has the upgrades of Testnet.
+      const upgrades = Object.keys(testnet.activationHeights)
       assert.isNotEmpty(readiness)
-      // A run that goes on is counted anew each time.
+      for (const { upgrade } of readiness) assert.include(upgrades, upgrade)
+      // A run that goes on is counted anew each time, also when another has begun.
+      yield* store.begin({ network: "MyTestnet", userAgent: "/census/", protocolVersion: 170_190 })
+      assert.strictEqual((yield* view.overview("MyTestnet")).runs[0]?.reachable, 43)
       yield* store.record(id, "MyTestnet", [reached("192.0.99.1:1", { atMillis: 2000 })])
       assert.strictEqual((yield* view.overview("MyTestnet")).runs[0]?.reachable, 44)
     }).pipe(Effect.provide(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(":memory:")))))

@@ -138,10 +138,6 @@ describe("a record of adverts, alarms and chance", () => {
     assert.isNotEmpty(drawn)
     assert.deepStrictEqual(whole?.at(-1)?.chance, drawn.at(-1)?.chance)
   })
-
-  it("shows nothing that comes after its end", () => {
-    assert.isUndefined(Shrink.shrink(segment, [...entries, ...longRecord(1).entries], property("action:Settle 9")))
-  })
 })
 
 describe("a property", () => {
