@@ -43,6 +43,8 @@ const [processes, times, seed] = [number("processes", 0), number("times", 1), nu
 const work = `const parent = process.ppid
 for (let n = 0; ; n++) if (n % 1e7 === 0 && process.ppid !== parent) process.exit()`
 const busy = Array.from({ length: processes }, () => spawn(process.execPath, ["-e", work], { stdio: "ignore" }))
+// Nor do they keep this one from ending.
+for (const child of busy) child.unref()
 const stop = () => {
   for (const child of busy) child.kill("SIGKILL")
 }
