@@ -23,8 +23,8 @@ export class Heart {
   readonly #beat: (over: () => void) => void
   /** `late`: its time came while the last exchange was not over. */
   #state: "resting" | "beating" | "late" = "resting"
-  /** Until it ends. */
-  #next: Alarm | undefined
+  #next: Alarm
+  #isOver = false
 
   /**
    * The first tick is an interval from now, and so on, from tick to tick; a late one moves those after it, so pings never come in
@@ -39,8 +39,8 @@ export class Heart {
 
   /** There is no tick from now on. An exchange that has begun goes on. */
   end(): void {
-    if (this.#next !== undefined) this.#alarmClock.giveUp(this.#next)
-    this.#next = undefined
+    this.#isOver = true
+    this.#alarmClock.giveUp(this.#next)
   }
 
   #setNext(): Alarm {
@@ -60,7 +60,7 @@ export class Heart {
   #over(): void {
     const isLate = this.#state === "late"
     this.#state = "resting"
-    if (!isLate || this.#next === undefined) return
+    if (!isLate || this.#isOver) return
     this.#alarmClock.giveUp(this.#next)
     this.#tick()
   }

@@ -80,7 +80,7 @@ describe("alarms", () => {
       alarms.set(seconds(2), () => rung.push("second"))
       over.set(seconds(1), () => rung.push("before the end"))
       over.end()
-      over.set(seconds(3), () => rung.push("after the end"))
+      over.giveUp(over.set(seconds(3), () => rung.push("after the end")))
       yield* Effect.sleep("1 minute")
     })
     const end = runtime.run(Effect.scoped(program), 3_600_000)

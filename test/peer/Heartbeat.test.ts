@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber } from "effect"
+import { Clock, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { SimRuntime } from "network-effect/simulation"
 import { regtest } from "../../src/chain/ChainParams.ts"
+import { AlarmClock, sleepers } from "../../src/peer/Alarms.ts"
+import { Heart } from "../../src/peer/Heartbeat.ts"
 import type { Request } from "../../src/peer/Request.ts"
 import { Policy } from "../../src/Policy.ts"
 import * as Frame from "../../src/wire/Frame.ts"
@@ -42,6 +45,26 @@ describe("the heartbeat (peer 71)", () => {
       assert.deepStrictEqual(reports[3], { _tag: "PingSent", sentAtMillis: 118_000 })
     }).pipe(Effect.provide(world))
   )
+
+  it("of a connection that ends while one is late has no other", () => {
+    const runtime = new SimRuntime()
+    let begun = 0
+    const program = Effect.gen(function* () {
+      const alarmClock = new AlarmClock(yield* sleepers, yield* Clock.Clock, Duration.seconds(20))
+      let over = () => {}
+      const heart = new Heart(alarmClock, Duration.seconds(59), (isOver) => {
+        begun++
+        over = isOver
+      })
+      yield* Effect.sleep("119 seconds")
+      heart.end()
+      over()
+      yield* Effect.sleep("10 minutes")
+    })
+    const end = runtime.run(Effect.scoped(program), 3_600_000)
+    assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
+    assert.strictEqual(begun, 1)
+  })
 
   it.effect("comes every 59 s, however long the answers take", () =>
     Effect.gen(function* () {

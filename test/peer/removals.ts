@@ -59,7 +59,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
       edit(
         "peer/Heartbeat",
         'const isLate = this.#state === "late"',
-        `if (this.#next !== undefined) {
+        `if (!this.#isOver) {
            this.#alarmClock.giveUp(this.#next)
            this.#next = this.#setNext()
          }
