@@ -45,6 +45,9 @@ const megabytesOf = ({ pid }: ChildProcess): number =>
 
 const listening = /"message":"listening".*?"address":"127\.0\.0\.1:(\d+)"/
 
+/** Those that run: none stays when a start fails. */
+const running = new Set<ChildProcess>()
+
 const start = async (program: string, home: string, hasStatus: boolean): Promise<Started> => {
   const from = process.hrtime.bigint()
   const child = spawn(
@@ -61,6 +64,8 @@ const start = async (program: string, home: string, hasStatus: boolean): Promise
     ],
     { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, HOME: home, XDG_CACHE_HOME: home } }
   )
+  running.add(child)
+  child.once("exit", () => running.delete(child))
   let log = ""
   const said = (line: RegExp) =>
     new Promise<string>((resolve, reject) => {
@@ -158,6 +163,7 @@ export const run = async (args: ReadonlyArray<string>): Promise<void> => {
     }
     console.table(rows)
   } finally {
+    for (const child of running) child.kill("SIGKILL")
     rmSync(homes, { recursive: true, force: true })
   }
 }

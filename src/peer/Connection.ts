@@ -167,7 +167,7 @@ class Connection implements Peers.Peer {
     return Effect.suspend(() => {
       // No error with a stack for what has ended already.
       if (!this.#loop.machine.isClosed) this.#close(new Peers.ConnectionDropped())
-      return ConnectionLog.end(this.#options.log, this.info, this.#loop.waiters.ending?.error._tag)
+      return ConnectionLog.end(this.#options.log, this.info, this.#loop.waiters.ending?.error)
     })
   }
 

@@ -8,7 +8,7 @@ import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import type { LimitedLog } from "../LimitedLog.ts"
 import * as ConnectedAddress from "./ConnectedAddress.ts"
 import type { Outcome } from "./InboundRequests.ts"
-import type { ConnectionInfo, PeerError } from "./Peer.ts"
+import { codeOf, type ConnectionInfo, type PeerError } from "./Peer.ts"
 import type { InboundRequest } from "./Request.ts"
 
 /** A bug of this node. */
@@ -36,16 +36,12 @@ export const outcome = (
 }
 
 /** The connection is over. */
-export const end = (
-  log: LimitedLog,
-  info: ConnectionInfo,
-  error: PeerError["_tag"] | undefined
-): Effect.Effect<void> => {
-  const isOverload = error === "PeerOverloaded" || error === "InboundTimeout"
+export const end = (log: LimitedLog, info: ConnectionInfo, error: PeerError | undefined): Effect.Effect<void> => {
+  const isOverload = error?._tag === "PeerOverloaded" || error?._tag === "InboundTimeout"
   const line = isOverload
-    ? log(error, Effect.logInfo("a peer was closed for asking more than this node has time for"))
+    ? log(error._tag, Effect.logInfo("a peer was closed for asking more than this node has time for"))
     : Effect.logDebug("connection ended")
-  return line.pipe(annotated(info), Effect.annotateLogs({ error }))
+  return line.pipe(annotated(info), Effect.annotateLogs({ error: error === undefined ? undefined : codeOf(error) }))
 }
 
 const annotated = ({ connectedAddress }: ConnectionInfo) =>
