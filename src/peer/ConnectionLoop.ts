@@ -80,7 +80,7 @@ export class ConnectionLoop {
   /** Goes on until it is interrupted, with heartbeats beside it. However one of these ends, the connection ends with it. */
   run(heartbeat: () => Effect.Effect<void, PeerError>): Effect.Effect<void> {
     const { alarmClock, messages, policy, sleepers } = this.#options
-    const reading = messages.reading(() => this.#poke())
+    const reading = messages.reading(() => this.#hasInput())
     const loop = this.#guarded(forever(() => this.#work()))
     return Effect.contextWith((context: Context.Context<never>) => {
       this.#heart = new Heart(alarmClock, policy.pingInterval, (over) => {
@@ -162,11 +162,21 @@ export class ConnectionLoop {
 
   #poke(): void {
     this.#isPoked = true
-    const wake = this.#wake
-    if (wake === undefined) return
-    this.#wake = undefined
+    const wake = this.#takeWake()
     // Its turn comes once: a fiber that is woken to give way would begin and end in vain.
-    this.#fiber?.currentDispatcher.scheduleTask(() => wake(Effect.void), 0)
+    if (wake !== undefined) this.#fiber?.currentDispatcher.scheduleTask(() => wake(Effect.void), 0)
+  }
+
+  /** A turn of its own already (`ByteStream.readNow`): what came is answered before the next socket is looked at. */
+  #hasInput(): void {
+    this.#isPoked = true
+    this.#takeWake()?.(Effect.void)
+  }
+
+  #takeWake() {
+    const wake = this.#wake
+    this.#wake = undefined
+    return wake
   }
 
   #inputEnds(error: ReceiveError): Effect.Effect<unknown> {
