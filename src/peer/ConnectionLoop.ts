@@ -192,15 +192,24 @@ export class ConnectionLoop {
 
   /** Does all of it, and what follows from it, up to where the machine wants to read. */
   #perform(actions: ReadonlyArray<Action>, from = 0): Effect.Effect<unknown> {
-    for (let i = from; i < actions.length; i++) {
-      const action = actions[i]!
-      if (action._tag === "Send") return this.#send(action.message, action.waiter)
+    let todo = actions
+    let next = from
+    while (next < todo.length) {
+      const action = todo[next++]!
+      if (action._tag === "Send") {
+        const writing = this.#send(action.message, action.waiter)
+        if (writing !== undefined) return writing
+        todo = this.#step(isWritten)
+        next = 0
+        continue
+      }
+      const [rest, at] = [todo, next]
       if (action._tag === "Unasked" && this.spans.isCollected)
-        return this.spans.unasked(action.message, () => this.#perform(actions, i + 1))
+        return this.spans.unasked(action.message, () => this.#perform(rest, at))
       const work = this.#do(action)
       if (work === undefined) continue
       return Effect.flatMap(work, (event) =>
-        event === undefined ? this.#perform(actions, i + 1) : this.#perform(this.#step(event))
+        event === undefined ? this.#perform(rest, at) : this.#perform(this.#step(event))
       )
     }
     return Effect.void
@@ -235,11 +244,14 @@ export class ConnectionLoop {
     }
   }
 
-  /** Writes it, and does what follows from that. */
-  #send(message: Message, waiter: Waiter | undefined): Effect.Effect<unknown> {
+  /** Writes it. If that takes time, what is left to do: waiting for it, and what follows from it. */
+  #send(message: Message, waiter: Waiter | undefined): Effect.Effect<unknown> | undefined {
     const caller = this.waiters.sending(waiter, this.now())?.span
+    const { messages } = this.#options
     PeerMetrics.messageSent(message).updateUnsafe(1, this.#context)
-    return Effect.matchEffect(this.spans.sending(caller, this.#options.messages.send(message)), {
+    const writing = this.spans.isCollected ? messages.send(message) : messages.begin(message)
+    if (writing === undefined) return undefined
+    return Effect.matchEffect(this.spans.sending(caller, writing), {
       onSuccess: () => this.#perform(this.#step(isWritten)),
       onFailure: (error) => this.#perform(this.#step({ _tag: "WriteFailed", error }))
     })
