@@ -28,6 +28,9 @@ import type { ConnectionRecord } from "./Recording.ts"
 import type { InboundRequest } from "./Request.ts"
 import { type Ending, Waiters } from "./Waiters.ts"
 
+/** Events after which others have a turn: a chunk may hold two thousand messages, and an answer hundreds. */
+const eventsPerTurn = 64
+
 /** One connection at work. */
 export class ConnectionLoop {
   readonly machine: ConnectionMachine
@@ -44,6 +47,7 @@ export class ConnectionLoop {
   #activity: PeerMetrics.Activity | undefined
   /** The machine wants to go on. */
   #isPoked = true
+  #eventsOfTurn = 0
   #wake: ((continuation: Effect.Effect<void>) => void) | undefined
 
   constructor(options: Options, { machine, record }: Decider, context: Context.Context<never>) {
@@ -129,6 +133,7 @@ export class ConnectionLoop {
   }
 
   #step(event: Event): ReadonlyArray<Action> {
+    this.#eventsOfTurn++
     const now = this.now()
     const actions = this.#record?.step(this.machine, event, now) ?? this.machine.step(event, now)
     this.waiters.tellRoom(this.machine.hasRoom && !this.machine.isClosed)
@@ -139,6 +144,7 @@ export class ConnectionLoop {
   /** Looks for what the peer has said, unless there is nothing to do. */
   #work(): Effect.Effect<unknown> {
     if (!this.#isPoked) return this.#change
+    if (this.#eventsOfTurn >= eventsPerTurn) return this.#giveWay
     this.#isPoked = false
     const { messages } = this.#options
     const polled = messages.poll()
@@ -155,7 +161,10 @@ export class ConnectionLoop {
     return Effect.void
   }
 
+  readonly #giveWay = Effect.map(Effect.yieldNow, () => void (this.#eventsOfTurn = 0))
+
   readonly #change = Effect.callback<void>((resume) => {
+    this.#eventsOfTurn = 0
     if (this.#isPoked) resume(Effect.void)
     else this.#wake = resume
   })
@@ -201,7 +210,9 @@ export class ConnectionLoop {
         if (writing !== undefined) return writing
         todo = this.#step(isWritten)
         next = 0
-        continue
+        if (this.#eventsOfTurn < eventsPerTurn) continue
+        const following = todo
+        return Effect.flatMap(this.#giveWay, () => this.#perform(following))
       }
       const [rest, at] = [todo, next]
       if (action._tag === "Unasked" && this.spans.isCollected)
