@@ -1,13 +1,14 @@
 /**
  * A foreign node and ours, driven by the same clients in the same run, alternating.
  *
- *     npm run bench -- beside --command "PROGRAM --listen {listen} --peers {peers}" [--ours PROGRAM] [--rounds 5] [--requests 2000]
+ *     npm run bench -- beside --command "PROGRAM --listen {listen} --peers {peers}" [--ours PROGRAM] [--rounds 5] [--requests 10000]
  *
  * In the command, `{listen}` becomes the address to listen on and `{peers}` the addresses to dial, with commas; a word that
  * holds `{peers}` is left out, with the flag before it, where there is nobody to dial. Ours is the one of this folder, run from
  * its source, which is slower and larger than the package: `--ours node_modules/.bin/network-effect` is the one of a folder that
  * it is installed in. Regtest, loopback only. Both nodes are
- * processes of their own, and so are the clients. A node that takes one connection in a second is waited for, and what is
+ * processes of their own, and so are the clients. Rounds are of nodes that run already: what V8 does with code that is new is over
+ * after some ten thousand messages, which count for nothing. A node that takes one connection in a second is waited for, and what is
  * measured begins when it has taken it. Writes nothing that stays.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process"
@@ -223,7 +224,7 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
       command: { type: "string" },
       ours: { type: "string", default: new URL("../../layers/bin.js", import.meta.url).pathname },
       rounds: { type: "string", default: "5" },
-      requests: { type: "string", default: "2000" },
+      requests: { type: "string", default: "10000" },
       idle: { type: "string", default: "20" },
       dials: { type: "string", default: "20" }
     }
@@ -252,20 +253,26 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
   const running: Partial<Record<Which, Running>> = {}
   try {
     for (const which of ["theirs", "ours"] as const) running[which] = await startNode(which, commands)
+    const requests = Number(values.requests)
+    for (const which of ["theirs", "ours"] as const) {
+      const port = running[which]?.port ?? 0
+      await order({ port, clients: 5, kind: "ping", requests: 3 * requests })
+      await order({ port, clients: 1, kind: "getaddr", requests: 1000 })
+    }
     for (let round = 0; round < Number(values.rounds); round++) {
       for (const which of ["theirs", "ours"] as const) {
         const node = running[which]
         if (node === undefined) continue
         const before = residentKiB(node.child)
         for (const count of [1, 5]) {
-          const told = await order({ port: node.port, clients: count, kind: "ping", requests: Number(values.requests) })
+          const told = await order({ port: node.port, clients: count, kind: "ping", requests })
           for (const millis of told.handshakes) note("handshake, ms", which, millis)
           note(`pings per second, ${count} clients`, which, told.perSecond)
           note(`ping of ${count} clients, p50 ms`, which, told.p50)
           note(`ping of ${count} clients, p99 ms`, which, told.p99)
           note("pings lost", which, told.lost)
         }
-        const addresses = await order({ port: node.port, clients: 1, kind: "getaddr", requests: 100 })
+        const addresses = await order({ port: node.port, clients: 1, kind: "getaddr", requests: 500 })
         note("getaddr, p50 ms", which, addresses.p50)
         note("getaddr without an answer", which, addresses.lost)
         if (round === 0) {
