@@ -89,7 +89,7 @@ export class ConnectionLoop {
     return Effect.contextWith((context: Context.Context<never>) => {
       this.#heart = new Heart(alarmClock, policy.pingInterval, (over) => {
         const beat = Effect.ensuring(this.#guarded(heartbeat()), Effect.sync(over))
-        sleepers(Effect.provideContext(beat, context))
+        sleepers(Effect.setContext(beat, context))
       })
       if (reading === undefined) return loop
       return Effect.andThen(Effect.forkChild(this.#guarded(reading), { startImmediately: true }), loop)
