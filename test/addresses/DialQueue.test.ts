@@ -179,6 +179,18 @@ describe("the next one", () => {
     assert.isUndefined(queue.next(at(119_999)))
     assert.strictEqual(queue.next(at(120_000)), resting)
   })
+
+  it("is nobody who was dialled 119 s ago or less, though the book gave it up and has heard of it again since", () => {
+    const { connected, memory, queue, somebody } = world()
+    connected("p")
+    const again = somebody("a")
+    memory.attempted(again.key, 0)
+    queue.schedule(again, again.entry!, at(0))
+    queue.advance(at(119_000))
+    assert.isUndefined(queue.next(at(119_000)))
+    queue.advance(at(119_001))
+    assert.strictEqual(queue.next(at(119_001)), again)
+  })
 })
 
 describe("one to look at", () => {
