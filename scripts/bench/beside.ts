@@ -11,13 +11,14 @@
  * measured begins when it has taken it. Writes nothing that stays.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import * as net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { Message } from "network-effect"
 import { type Client, connect, encoded, shakeHands } from "./support/client.ts"
+import { median, percentile, residentKiB } from "./support/figures.ts"
 
 type Kind = "ping" | "getaddr"
 
@@ -27,10 +28,6 @@ const asks: Readonly<Record<Kind, { readonly bytes: Uint8Array; readonly answer:
 }
 
 const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
-const percentile = (values: ReadonlyArray<number>, part: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? Number.NaN
 
 // -- clients: a process of their own --------------------------------------------------------------
 
@@ -178,10 +175,6 @@ const startNode = async (which: Which, commands: Commands): Promise<Running> => 
   return { port, child }
 }
 
-/** Resident, in KiB. */
-const memoryOf = ({ child }: Running): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1])
-
 /**
  * Seconds from the start of a node that is given so many peers to its handshake with the last. Ours dials a host once, so each
  * peer has one of its own; Zebra's dials no loopback address but 127.0.0.1.
@@ -263,7 +256,7 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
       for (const which of ["theirs", "ours"] as const) {
         const node = running[which]
         if (node === undefined) continue
-        const before = memoryOf(node)
+        const before = residentKiB(node.child)
         for (const count of [1, 5]) {
           const told = await order({ port: node.port, clients: count, kind: "ping", requests: Number(values.requests) })
           for (const millis of told.handshakes) note("handshake, ms", which, millis)
@@ -277,10 +270,10 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
         note("getaddr without an answer", which, addresses.lost)
         if (round === 0) {
           const idle: Array<Client> = []
-          const empty = memoryOf(node)
+          const empty = residentKiB(node.child)
           for (let i = 0; i < Number(values.idle); i++) idle.push(await connected(node.port))
           await sleep(1000)
-          note("KiB per idle peer", which, (memoryOf(node) - empty) / idle.length)
+          note("KiB per idle peer", which, (residentKiB(node.child) - empty) / idle.length)
           note("KiB resident", which, before)
           for (const { socket } of idle) socket.destroy()
         }

@@ -24,6 +24,7 @@ import {
 import { Node, StatusServer } from "network-effect/layers"
 import { StatusListening } from "../../src/status/StatusAddress.ts"
 import { type Client, connect, encoded } from "./support/client.ts"
+import { median } from "./support/figures.ts"
 
 /** All come at once, and stay. */
 const policyFor = (peers: number): Policy => ({
@@ -34,8 +35,6 @@ const policyFor = (peers: number): Policy => ({
   connectionsPerGroup: peers
 })
 
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 const milliseconds = (from: bigint) => Number(process.hrtime.bigint() - from) / 1e6
 
 // -- the peers, in their process ------------------------------------------------------------------

@@ -28,6 +28,7 @@ import {
 } from "network-effect"
 import { Node } from "network-effect/layers"
 import { verack, version } from "./support/client.ts"
+import { median } from "./support/figures.ts"
 
 /** Dials and accepts as fast as it can, as often from one host as it likes. The book never is full: `addresses` has what that costs. */
 const policy = {
@@ -268,8 +269,6 @@ const apart = async (
     return [row(`${way}, bare`, bare, bare), row(`${way} by a node`, of(way, "node"), bare)]
   })
 }
-
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 
 const row = (what: string, { cpuMicros, perSecond }: Figures, bare: Figures) => ({
   what,
