@@ -8,6 +8,7 @@ import { KnownAddresses } from "../../src/addresses/KnownAddresses.ts"
 import { OutboundPlaces } from "../../src/addresses/OutboundPlaces.ts"
 import type * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import * as Standing from "../../src/addresses/Standing.ts"
+import { shapeOf } from "../../src/addresses/Tables.ts"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import { defaults, type Policy } from "../../src/Policy.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
@@ -94,6 +95,17 @@ describe("how many could be dialled", () => {
     assert.strictEqual(queue.readyCount(now), 1)
     places.take(somebody("a"))
     assert.strictEqual(queue.readyCount(now), 0)
+  })
+
+  it("are one of each part, and a second one of some part for each place that is left over", () => {
+    // Four places and three parts in which somebody answered: one is left over.
+    const { places, queue, somebody } = world({ targetPeers: 4, outboundMultiplier: 1, groupsForOneEach: 4 })
+    for (const group of ["c", "d"]) somebody(group, { isInbound: true })
+    for (const group of ["a", "b"]) for (const _ of [1, 2]) places.answered(somebody(group), 0, at(0))
+    places.answered(somebody("c", { isInbound: true }), 0, at(0))
+    const now = at(minutes(61))
+    queue.advance(now)
+    assert.strictEqual(queue.readyCount(now), 3)
   })
 
   it("are as many as there are places at most, and of nobody who cannot be dialled", () => {
@@ -191,6 +203,46 @@ describe("the next one", () => {
     queue.advance(at(119_001))
     assert.strictEqual(queue.next(at(119_001)), again)
   })
+
+  it("is who is due before who rests, also while nobody is connected", () => {
+    const { barred, memory, queue, somebody } = world()
+    const [due, resting] = [somebody("a"), somebody("b")]
+    for (let n = 0; n < 3; n++) memory.failed(resting.key, 0)
+    queue.schedule(resting, resting.entry!, at(0))
+    const now = at(minutes(3))
+    queue.advance(now)
+    for (let times = 0; times < 20; times++) assert.strictEqual(queue.next(now), due)
+    barred.add(due.entry!)
+    assert.strictEqual(queue.next(now), resting)
+  })
+
+  it("is nobody who rests as soon as somebody is connected, though it was looked for while nobody was", () => {
+    const { connected, memory, queue, somebody } = world()
+    const resting = somebody("a")
+    for (let n = 0; n < 3; n++) memory.failed(resting.key, 0)
+    queue.schedule(resting, resting.entry!, at(0))
+    assert.isUndefined(queue.next(at(minutes(1))))
+    connected("p", at(minutes(1)))
+    queue.advance(at(minutes(3)))
+    assert.isUndefined(queue.next(at(minutes(3))))
+  })
+
+  it("is whoever failed less often than who did not, but no less for more than eight failures (E4)", () => {
+    const { connected, queue, somebody } = world()
+    connected("p")
+    const failing = somebody("a")
+    somebody("b")
+    const share = (failures: number) => {
+      failing.failures = failures
+      const found = Array.from({ length: 800 }, () => queue.next(at(1)))
+      return found.filter((one) => one === failing).length / found.length
+    }
+    assert.approximately(share(0), 0.5, 0.05)
+    // 0.66 of the chance for each failure, and a fifth more after each draw in vain.
+    assert.approximately(share(1), 0.41, 0.05)
+    assert.approximately(share(3), 0.24, 0.05)
+    assert.isAbove(share(30), 0.015)
+  })
 })
 
 describe("one to look at", () => {
@@ -203,6 +255,21 @@ describe("one to look at", () => {
     for (let times = 0; times < 20; times++) assert.strictEqual(queue.elsewhere(at(1)), elsewhere.entry)
     barred.add(elsewhere.entry!)
     assert.isUndefined(queue.elsewhere(at(1)))
+  })
+
+  it("for a moment only is whoever waits longest to be tested and may be dialled, before all others", () => {
+    const { barred, known, queue, somebody } = world()
+    const { places } = shapeOf("tried", defaults.addressBookCapacity)
+    // Of one part, met long ago, more than fit: those without a place wait for those of others to be tested.
+    const met = Array.from({ length: 9 * places }, () => somebody("a", { lastResponseMillis: 0 }, true))
+    const now = at(day)
+    for (const one of met) if (one.table !== "tried") known.promote(one, now)
+    const [first, second] = known.tested()
+    assert.isDefined(second)
+    queue.advance(now)
+    assert.strictEqual(queue.feeler(now), first?.entry)
+    barred.add(first!.entry!)
+    assert.strictEqual(queue.feeler(now), second?.entry)
   })
 
   it("for a moment only may be of a part that has all its connections", () => {
