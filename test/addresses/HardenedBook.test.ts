@@ -7,6 +7,7 @@ import { AddressGroups, bySystem } from "../../src/addresses/AddressGroups.ts"
 import * as AddressRules from "../../src/addresses/AddressRules.ts"
 import * as AsMap from "../../src/addresses/AsMap.ts"
 import { FailureMemory } from "../../src/addresses/FailureMemory.ts"
+import * as HardenedBook from "../../src/addresses/HardenedBook.ts"
 import { Tables, shapeOf } from "../../src/addresses/Tables.ts"
 import { regtest, testnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -283,6 +284,24 @@ describe("a part of the internet", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("is free again then, and its peer no anchor, also when nobody asks for a candidate meanwhile", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tell([host(1, 1)], host(200))
+      yield* connects((yield* take)!)
+      const beside = book.hasRoom(address(host(1, 2)))
+      const anchors = Effect.map(book.anchors, (all) => all.map(PeerSocketAddress.format))
+      yield* TestClock.adjust("119 seconds")
+      assert.deepStrictEqual(yield* anchors, [host(1, 1)])
+      assert.isFalse(yield* beside)
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* anchors, [])
+      yield* connects(host(1, 1))
+      yield* TestClock.adjust("119001 millis")
+      assert.isTrue(yield* beside)
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("is the same for an IPv4 network and for the IPv6 ones that whoever has it has for nothing", () =>
     Effect.gen(function* () {
       yield* tell(
@@ -523,6 +542,28 @@ describe("places", () => {
       )
       assert.isTrue((yield* why(host(0))).isAnchor)
       assert.isFalse((yield* why(host(5))).isAnchor)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("are those of the last run until there is one of this run, and never again then", () =>
+    Effect.gen(function* () {
+      const ofBefore = [host(7), host(8)]
+      const { book } = yield* HardenedBook.makeFrom({
+        key: new Uint8Array(32),
+        groups: yield* AddressGroups,
+        rules: HardenedBook.allRules,
+        saved: [],
+        anchors: ofBefore.map(address)
+      })
+      const anchors = Effect.map(book.anchors, (all) => all.map(PeerSocketAddress.format))
+      yield* Effect.gen(function* () {
+        assert.deepStrictEqual(yield* anchors, ofBefore)
+        yield* connects(host(1))
+        assert.deepStrictEqual(yield* anchors, [host(1)])
+        yield* TestClock.adjust("10 seconds")
+        yield* fails(host(1))
+        assert.deepStrictEqual(yield* anchors, [])
+      }).pipe(Effect.provideService(AddressBook, book))
     }).pipe(Effect.provide(world()))
   )
 
