@@ -10,6 +10,7 @@
  * @module
  */
 import { Clock, Duration, Effect, Option, PubSub, Random, Stream, SubscriptionRef } from "effect"
+import { dropOldest } from "../Bounded.ts"
 import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
@@ -479,10 +480,7 @@ export const make = (choose: (known: Known) => Choice) =>
           configured.delete(key)
           missing.delete(key)
           own.add(key)
-          for (const oldest of own) {
-            if (own.size <= policy.ownAddressCapacity) break
-            own.delete(oldest)
-          }
+          dropOldest(own, policy.ownAddressCapacity)
           const entry = entries.get(address)
           if (entry === undefined) return
           forget(entry)

@@ -222,7 +222,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S35: [[edit("routing/ConnectedPeers", "this.#trusted.delete(id)")]],
   S36: [noRecheck],
   S37: [
-    [edit("peer/Handshake", "nonces.delete(oldest)")],
+    [edit("peer/Handshake", "dropOldest(nonces, totalLimit(policy))")],
     [edit("peer/Handshake", "nonces.has(theirs.nonce)", "nonces.delete(theirs.nonce)")]
   ],
   S38: [[edit("addresses/AddressBookFile", "addresses.toSorted($ORDER)", "addresses")]],
