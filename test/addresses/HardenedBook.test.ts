@@ -1097,8 +1097,14 @@ describe("why an address is or is not dialled next", () => {
       const book = yield* AddressBook
       assert.strictEqual((yield* why(host(9))).against, "unknown")
       yield* tell([host(1)], host(200))
+      const nobody = yield* why(host(9))
+      assert.deepInclude(nobody, { against: "unknown", failures: 0, group: "40.9", table: undefined })
       const heard = yield* why(host(1))
       assert.strictEqual(heard.group, "40.1")
+      assert.deepStrictEqual(yield* book.standings([host(1), host(9)].map(address)), [
+        { group: "40.1", table: "new", isAnchor: false },
+        { group: "40.9", table: undefined, isAnchor: false }
+      ])
       assert.strictEqual(heard.table, "new")
       assert.isTrue(heard.bucket !== undefined && heard.bucket < 1024)
       assert.isUndefined(heard.against)
@@ -1124,6 +1130,69 @@ describe("why an address is or is not dialled next", () => {
       assert.strictEqual((yield* why(host(1, 3))).against, "group-full")
       assert.isUndefined((yield* why(host(1, 2))).against)
     }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("a book of an earlier run", () => {
+  const madeFrom = (saved: ReadonlyArray<HardenedBook.SavedEntry>) =>
+    Effect.flatMap(AddressGroups, (groups) =>
+      HardenedBook.makeFrom({ key: new Uint8Array(32), groups, rules: HardenedBook.allRules, saved, anchors: [] })
+    )
+  /** Somebody who answered so many seconds ago; never when it is not said. */
+  const met = (text: string, now: number, secondsAgo?: number, failures = 0): HardenedBook.SavedEntry => ({
+    address: address(text),
+    table: secondsAgo === undefined ? "new" : "tried",
+    source: undefined,
+    services: 1n,
+    untrustedLastSeenSeconds: now,
+    lastResponseSeconds: secondsAgo === undefined ? undefined : now - secondsAgo,
+    firstSuccessSeconds: undefined,
+    failures
+  })
+  const day = 86_400
+
+  it.effect("keeps nobody who cannot be dialled on this chain, and counts failures on", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(400 * 86_400_000)
+      const now = yield* nowSeconds
+      const { book, save } = yield* madeFrom([
+        met("40.1.0.1:8233", now),
+        met("0.0.0.0:18233", now),
+        met(host(2), now, day, 5)
+      ])
+      yield* Effect.gen(function* () {
+        assert.deepStrictEqual(
+          (yield* book.entries).map((entry) => PeerSocketAddress.format(entry.address)),
+          [host(2)]
+        )
+        yield* fails(host(2))
+        assert.strictEqual((yield* why(host(2))).failures, 6)
+        assert.deepStrictEqual(
+          (yield* save).entries.map(({ failures }) => failures),
+          [6]
+        )
+      }).pipe(Effect.provideService(AddressBook, book))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect(
+    "has places for the parts of the internet in which somebody answered of late, and second ones beside them",
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(400 * 86_400_000)
+        const now = yield* nowSeconds
+        const [late, early] = [3600, 2 * day]
+        const hosts = range(3).flatMap((network) => [host(network, 1), host(network, 2)])
+        const ago = [late, late, early, early, undefined, undefined]
+        const { book } = yield* madeFrom(hosts.map((text, n) => met(text, now, ago[n])))
+        yield* TestClock.adjust("61 minutes")
+        // Four places: one for the part that counts, so there are three second ones beside the three first.
+        assert.lengthOf(yield* Effect.provideService(takeAll, AddressBook, book), 6)
+        const { book: other } = yield* madeFrom(hosts.map((text, n) => met(text, now, n < 4 ? late : undefined)))
+        yield* TestClock.adjust("61 minutes")
+        // One less where two count.
+        assert.lengthOf(yield* Effect.provideService(takeAll, AddressBook, other), 5)
+      }).pipe(Effect.provide(world({ targetPeers: 2, outboundMultiplier: 2, groupsForOneEach: 3 })))
   )
 })
 
