@@ -8,7 +8,6 @@ import { KnownAddresses } from "../../src/addresses/KnownAddresses.ts"
 import { OutboundPlaces } from "../../src/addresses/OutboundPlaces.ts"
 import type * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import * as Standing from "../../src/addresses/Standing.ts"
-import { shapeOf } from "../../src/addresses/Tables.ts"
 import { mainnet } from "../../src/chain/ChainParams.ts"
 import { defaults, type Policy } from "../../src/Policy.ts"
 import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
@@ -191,58 +190,6 @@ describe("the next one", () => {
     assert.isUndefined(queue.next(at(119_999)))
     assert.strictEqual(queue.next(at(120_000)), resting)
   })
-
-  it("is nobody who was dialled 119 s ago or less, though the book gave it up and has heard of it again since", () => {
-    const { connected, memory, queue, somebody } = world()
-    connected("p")
-    const again = somebody("a")
-    memory.attempted(again.key, 0)
-    queue.schedule(again, again.entry!, at(0))
-    queue.advance(at(119_000))
-    assert.isUndefined(queue.next(at(119_000)))
-    queue.advance(at(119_001))
-    assert.strictEqual(queue.next(at(119_001)), again)
-  })
-
-  it("is who is due before who rests, also while nobody is connected", () => {
-    const { barred, memory, queue, somebody } = world()
-    const [due, resting] = [somebody("a"), somebody("b")]
-    for (let n = 0; n < 3; n++) memory.failed(resting.key, 0)
-    queue.schedule(resting, resting.entry!, at(0))
-    const now = at(minutes(3))
-    queue.advance(now)
-    for (let times = 0; times < 20; times++) assert.strictEqual(queue.next(now), due)
-    barred.add(due.entry!)
-    assert.strictEqual(queue.next(now), resting)
-  })
-
-  it("is nobody who rests as soon as somebody is connected, though it was looked for while nobody was", () => {
-    const { connected, memory, queue, somebody } = world()
-    const resting = somebody("a")
-    for (let n = 0; n < 3; n++) memory.failed(resting.key, 0)
-    queue.schedule(resting, resting.entry!, at(0))
-    assert.isUndefined(queue.next(at(minutes(1))))
-    connected("p", at(minutes(1)))
-    queue.advance(at(minutes(3)))
-    assert.isUndefined(queue.next(at(minutes(3))))
-  })
-
-  it("is whoever failed less often than who did not, but no less for more than eight failures (E4)", () => {
-    const { connected, queue, somebody } = world()
-    connected("p")
-    const failing = somebody("a")
-    somebody("b")
-    const share = (failures: number) => {
-      failing.failures = failures
-      const found = Array.from({ length: 800 }, () => queue.next(at(1)))
-      return found.filter((one) => one === failing).length / found.length
-    }
-    assert.approximately(share(0), 0.5, 0.05)
-    // 0.66 of the chance for each failure, and a fifth more after each draw in vain.
-    assert.approximately(share(1), 0.41, 0.05)
-    assert.approximately(share(3), 0.24, 0.05)
-    assert.isAbove(share(30), 0.015)
-  })
 })
 
 describe("one to look at", () => {
@@ -255,21 +202,6 @@ describe("one to look at", () => {
     for (let times = 0; times < 20; times++) assert.strictEqual(queue.elsewhere(at(1)), elsewhere.entry)
     barred.add(elsewhere.entry!)
     assert.isUndefined(queue.elsewhere(at(1)))
-  })
-
-  it("for a moment only is whoever waits longest to be tested and may be dialled, before all others", () => {
-    const { barred, known, queue, somebody } = world()
-    const { places } = shapeOf("tried", defaults.addressBookCapacity)
-    // Of one part, met long ago, more than fit: those without a place wait for those of others to be tested.
-    const met = Array.from({ length: 9 * places }, () => somebody("a", { lastResponseMillis: 0 }, true))
-    const now = at(day)
-    for (const one of met) if (one.table !== "tried") known.promote(one, now)
-    const [first, second] = known.tested()
-    assert.isDefined(second)
-    queue.advance(now)
-    assert.strictEqual(queue.feeler(now), first?.entry)
-    barred.add(first!.entry!)
-    assert.strictEqual(queue.feeler(now), second?.entry)
   })
 
   it("for a moment only may be of a part that has all its connections", () => {

@@ -73,9 +73,6 @@ describe("an address", () => {
       assert.isUndefined(apply(changes.UpdateAttempt, responded, seconds))
       assert.strictEqual(apply(changes.UpdateFailed, responded, seconds)?.state, "Failed")
     }
-    // Nearer than five seconds is the same time.
-    assert.isUndefined(apply(changes.UpdateAttempt, responded, 4.999))
-    assert.strictEqual(apply(changes.UpdateAttempt, responded, 5)?.state, "AttemptPending")
   })
 
   it("is paced by the monotonic clock, wherever the wall clock was set meanwhile (MA-9 to MA-12)", () => {
@@ -122,14 +119,6 @@ describe("an address", () => {
     const kept = PeerAddress.restored({ ...made(changes.NewInitial), untrustedLastSeenSeconds: 800_000 }, at(0))
     const both = apply(claims(5n, 900_000), kept)!
     assert.deepStrictEqual([both.services, both.untrustedLastSeenSeconds], [5n, 800_000])
-  })
-
-  it("that failed is looked for until three days after somebody claims to have seen it", () => {
-    const threeDays = 3 * 24 * 3600
-    const lastSeenSeconds = at(0).wallSeconds - threeDays
-    const failed = apply(changes.UpdateFailed, made({ ...changes.NewGossiped, lastSeenSeconds }, -60), -10)!
-    const reachable = (seconds: number) => PeerAddress.isProbablyReachable(failed, at(seconds), defaults)
-    assert.deepStrictEqual([reachable(0), reachable(1)], [true, false])
   })
 
   it("keeps the time of its ping until something new comes (MA-13, EX-3)", () => {

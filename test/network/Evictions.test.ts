@@ -1,8 +1,7 @@
 /** Who gets into a full node, who has to go for it, and who moves nobody. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Metric, References, Scope } from "effect"
+import { Duration, Effect, Layer, Metric, References } from "effect"
 import { PrometheusMetrics } from "effect/observability"
-import { TestClock } from "effect/testing"
 import { defaults, inboundLimit, type NetworkEvent, PeerSocketAddress } from "network-effect"
 import { ScriptedPeer, SeededRandom, SimRuntime } from "network-effect/simulation"
 import { AddressGroups, byNetwork } from "../../src/addresses/AddressGroups.ts"
@@ -280,57 +279,6 @@ describe("who came to us", () => {
       }
       assert.lengthOf(evictions.networks(), 2)
       assert.strictEqual(yield* share, 0.5)
-    }).pipe(Effect.provide(alone), withMetrics)
-  )
-
-  it.effect("has to go for a newcomer with an address, once in half a minute; the latest hundred are remembered", () =>
-    Effect.gen(function* () {
-      const [evictions, peerSet, slots] = [yield* Evictions, yield* PeerSet, yield* ConnectionSlots]
-      const places = new Map<number, Scope.Closeable>()
-      let last = 0
-      const crowdJoins = Effect.gen(function* () {
-        const scope = yield* Scope.make()
-        places.set(++last, scope)
-        yield* Scope.provide(joins(last, ofOneNetwork(last)), scope)
-      })
-      while (slots.hasRoom("inbound")) yield* crowdJoins
-      /** Whom a newcomer finds a place of, if any: it leaves again at once, and somebody of the crowd comes. */
-      const comes = Effect.fnUntraced(function* (n: number, address: PeerSocketAddress.PeerSocketAddress | undefined) {
-        const peer = fakePeer({
-          id: 10_000 + n,
-          address: PeerSocketAddress.format(address ?? ofItsOwn(n)),
-          inbound: true
-        })
-        const newcomer = address === undefined ? { ...peer, transientAddress: undefined } : peer
-        const { evicted, room } = evictions.makeRoom(newcomer, yield* slots.reserve("handshake"))
-        if (evicted === undefined) return room._tag
-        yield* peerSet.remove(evicted.connection)
-        evictions.gone(evicted.connection)
-        yield* Scope.close(places.get(evicted.connection)!, Exit.void)
-        return evicted.newcomer
-      }, Effect.scoped)
-      assert.strictEqual(yield* comes(0, undefined), "Full")
-      const all: Array<string> = []
-      for (let n = 1; n <= 103; n++) {
-        const address = ofItsOwn(n)
-        assert.strictEqual(yield* comes(n, address), PeerSocketAddress.format(address))
-        all.push(PeerSocketAddress.format(address))
-        yield* crowdJoins
-        if (n === 1) {
-          // Others came while these shook hands: the crowd has lost one, and the other's network has brought one.
-          assert.strictEqual(yield* comes(0, ofItsOwn(500)), "Full")
-          assert.strictEqual(yield* comes(0, address), "Full")
-          const refused = yield* seriesOf("zcash.net.inbound.evictions.refused")
-          for (const reason of ["too-soon", "newcomer-too-soon"]) {
-            assert.strictEqual(refused[`network=mainnet reason=${reason}`], 1, reason)
-          }
-        }
-        yield* TestClock.adjust(defaults.evictionWindow)
-      }
-      assert.deepStrictEqual(
-        evictions.latest().map(({ newcomer }) => newcomer),
-        all.slice(-100)
-      )
     }).pipe(Effect.provide(alone), withMetrics)
   )
 

@@ -1,11 +1,10 @@
 /** Looks at addresses nobody needs yet: when, and what is left of it. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
-import { NetworkClosed } from "../../src/BackgroundTasks.ts"
-import { ConnectionSlots, NoFreeSlot } from "../../src/network/ConnectionSlots.ts"
-import { ConnectError, Connector } from "../../src/network/Connector.ts"
+import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Connector } from "../../src/network/Connector.ts"
 import * as Feelers from "../../src/network/Feelers.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
@@ -51,34 +50,6 @@ describe("feelers", () => {
       yield* Effect.sleep("200 minutes")
       assert.lengthOf(felt, before)
     }).pipe(Effect.provide(world(() => isFull)), SimRuntime.within("10 hours"))
-  })
-
-  it.effect("go on when nobody answers, and end with the network", () => {
-    felt.length = 0
-    let ends: ConnectError["reason"] = new NoFreeSlot({ kind: "outbound", limit: 75 })
-    const failing = Layer.mock(Connector, {
-      feel: (one) =>
-        Effect.suspend(() => {
-          felt.push(PeerSocketAddress.format(one))
-          return Effect.fail(new ConnectError({ reason: ends }))
-        })
-    })
-    return Effect.gen(function* () {
-      const looking = yield* Effect.forkChild(Effect.flip(Feelers.run))
-      yield* Effect.sleep("200 minutes")
-      assert.isAbove(felt.length, 60)
-      assert.isUndefined(looking.pollUnsafe())
-      ends = new NetworkClosed()
-      assert.deepStrictEqual(yield* Fiber.join(looking), new NetworkClosed())
-    }).pipe(
-      Effect.provide(
-        Layer.merge(
-          world(() => true),
-          failing
-        )
-      ),
-      SimRuntime.within("10 hours")
-    )
   })
 
   it.effect("look at nobody where no place is outbound, though every one is taken", () => {

@@ -136,22 +136,6 @@ describe("without a block", () => {
     )
   )
 
-  it.effect("after one that is not reached somebody is asked in when as long has passed again", () => {
-    let dials = 0
-    return story(
-      ["40.1.1.1:8233", "40.2.1.1:8233"],
-      (log, tip) =>
-        Effect.gen(function* () {
-          yield* SubscriptionRef.set(tip, block(1))
-          yield* Effect.sleep("451 seconds")
-          assert.deepStrictEqual([dials, held(log)], [1, []])
-          yield* Effect.sleep("450 seconds")
-          assert.deepStrictEqual([dials, held(log)], [2, dialled(log).slice(1)])
-        }),
-      { outcome: () => (++dials === 1 ? "fails" : "stays") }
-    )
-  })
-
   it.effect("it ends with the network", () =>
     Effect.gen(function* () {
       const tip = yield* SubscriptionRef.make(block(1))

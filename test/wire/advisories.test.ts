@@ -120,22 +120,6 @@ describe("advisories W5 and W11: a length that is only claimed", () => {
     }
     assert.isBelow(process.memoryUsage().arrayBuffers - before, 2_000_000)
   })
-
-  it("in a header gives the crumbs behind it no more room than some of what came", () => {
-    const head = Buffer.from(Frame.encode(mainnet.magic, { command: "tx", body: new Uint8Array() }))
-    head.writeUInt32LE(2_097_152, 16)
-    const before = process.memoryUsage().arrayBuffers
-    const decoders = Array.from({ length: 300 }, () => new Frame.FrameDecoder(mainnet.magic, Frame.maxBodyBytes))
-    for (const decoder of decoders) {
-      for (const crumb of [head, Buffer.alloc(100), Buffer.alloc(100), Buffer.alloc(1)]) {
-        decoder.push(Uint8Array.from(crumb))
-        assert.isUndefined(Result.getOrThrow(decoder.next()))
-      }
-      assert.strictEqual(decoder.bufferedBytes(), 201)
-    }
-    // 4 KiB for each and what came; 64 KiB for each would be 20 MB.
-    assert.isBelow(process.memoryUsage().arrayBuffers - before, 4_000_000)
-  })
 })
 
 describe("advisories W6, W7 and W13: a transaction that is accepted", () => {
