@@ -1,16 +1,14 @@
 /** One more peer when no block comes: when, who, and how many. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Metric, Option, SubscriptionRef } from "effect"
+import { Duration, Effect, Layer, Metric, Option, SubscriptionRef } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import * as AddressRules from "../../src/addresses/AddressRules.ts"
-import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
-import { NetworkClosed } from "../../src/BackgroundTasks.ts"
-import { ChainParams, mainnet, regtest, targetSpacing } from "../../src/chain/ChainParams.ts"
+import { mainnet, regtest, targetSpacing } from "../../src/chain/ChainParams.ts"
 import { ChainTip, type Tip } from "../../src/chain/ChainTip.ts"
 import { BlockHash } from "../../src/chain/Hash.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
-import { ConnectError, Connector } from "../../src/network/Connector.ts"
+import { Connector } from "../../src/network/Connector.ts"
 import * as StaleTip from "../../src/network/StaleTip.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
@@ -133,29 +131,6 @@ describe("without a block", () => {
         yield* Effect.sleep("450 seconds")
         assert.lengthOf(held(log), 1)
       })
-    )
-  )
-
-  it.effect("it ends with the network", () =>
-    Effect.gen(function* () {
-      const tip = yield* SubscriptionRef.make(block(1))
-      const looking = yield* Effect.forkChild(Effect.flip(Effect.provide(StaleTip.run, ChainTip.layerRef(tip))))
-      yield* Effect.sleep("449 seconds")
-      assert.isUndefined(looking.pollUnsafe())
-      assert.deepStrictEqual(yield* Fiber.join(looking), new NetworkClosed())
-    }).pipe(
-      Effect.provide(
-        Layer.mergeAll(
-          AddressBook.layerTest({
-            takeElsewhere: Effect.sync(() =>
-              Option.some(PeerAddress.ownListener(address("40.1.1.1:8233"), { wallSeconds: 0, monotonicMillis: 0 }))
-            )
-          }),
-          Layer.mock(Connector, { connect: () => Effect.fail(new ConnectError({ reason: new NetworkClosed() })) }),
-          Layer.succeed(ChainParams, mainnet)
-        )
-      ),
-      SimRuntime.within("1 hour")
     )
   )
 

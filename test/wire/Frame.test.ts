@@ -1,5 +1,3 @@
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { regtest } from "../../src/chain/ChainParams.ts"
@@ -164,33 +162,6 @@ describe("a stream of frames", () => {
       assert.isAtMost(decoder.copiedBytes(), (size < 4096 ? 2 * bytes.length : bytes.length) + 64, String(size))
     }
     assert.strictEqual(decodeIn(bytes, [bytes.length]).decoder.copiedBytes(), 0)
-  })
-
-  it("that never runs dry leaves nothing of what was consumed", () => {
-    setFlagsFromString("--expose-gc")
-    const collect = runInNewContext("gc") as () => void
-    const chunk = 512
-    // No message ends where a chunk does: there is always a begun one.
-    const message = Buffer.from(Frame.encode(regtest.magic, frame("block", 1_000_001 - Frame.headerBytes)))
-    const stream = Buffer.concat([message, message])
-    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
-    let [sent, decoded] = [0, 0]
-    const ends = new Set<boolean>()
-    const run = (chunks: number) => {
-      for (let n = 0; n < chunks; n++, sent += chunk) {
-        const at = sent % message.length
-        if (!decoder.push(stream.subarray(at, at + chunk)) || !decoder.hasNext()) continue
-        while (Result.getOrThrow(decoder.next()) !== undefined) decoded++
-        ends.add(decoder.bufferedBytes() === 0)
-      }
-      collect()
-      return process.memoryUsage().heapUsed
-    }
-    const before = run(4000)
-    // 8 bytes for each of 40,000 chunks.
-    assert.isBelow(run(40_000) - before, 200_000)
-    assert.strictEqual(decoded, Math.floor(sent / message.length))
-    assert.deepStrictEqual([...ends], [false])
   })
 
   it("is refused for a wrong magic as soon as its first four bytes came, however they are cut", () => {
