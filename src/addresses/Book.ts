@@ -28,7 +28,7 @@ import { BookEntries } from "./BookEntries.ts"
 import { placeOf } from "./GossipPool.ts"
 import * as Gossip from "./Gossip.ts"
 import * as PeerAddress from "./PeerAddress.ts"
-import { RecentAnswers } from "./RecentAnswers.ts"
+import { RecentTimes } from "./RecentTimes.ts"
 
 type Entry = PeerAddress.PeerAddress
 
@@ -174,7 +174,7 @@ export const make = (choose: (known: Known) => Choice) =>
 
     const limitsGroups = policy.connectionsPerGroup === 1
     /** Of each group, by `AddressRules.limitKey`; kept only while one connection per group is allowed. */
-    const answers = new RecentAnswers(Duration.toMillis(policy.reconnectDelay))
+    const answers = new RecentTimes(Duration.toMillis(policy.reconnectDelay))
 
     /** Now, with every time in the book put right if the wall clock went back. */
     const sample = (): PeerAddress.Now => {
