@@ -139,6 +139,24 @@ describe("a pool of whom to dial", () => {
     assert.isUndefined(made.draw(() => 0.5, everywhere, everywhere, certain))
     assert.isEmpty([...made.ready()])
   })
+
+  it("knows a part of the internet until the last one of it is taken out, and not longer", () => {
+    const made = new DialPool<Item>()
+    const [first, second, third] = [item("1", "a"), item("2", "a"), item("3", "a")]
+    const ready = (one: Item) => {
+      made.put(one, 0)
+      made.advance(1)
+      return one.poolGroup
+    }
+    const group = ready(first)
+    assert.strictEqual(ready(second), group)
+    made.remove(first)
+    assert.strictEqual(ready(third), group)
+    made.remove(second)
+    made.remove(third)
+    // Else whoever tells of more and more parts would have it remember them all.
+    assert.notStrictEqual(ready(first), group)
+  })
 })
 
 describe("whatever happens to a pool of whom to dial", () => {

@@ -96,6 +96,17 @@ describe("how many could be dialled", () => {
     assert.strictEqual(queue.readyCount(now), 0)
   })
 
+  it("are one of each part, and a second one of some part for each place that is left over", () => {
+    // Four places and three parts in which somebody answered: one is left over.
+    const { places, queue, somebody } = world({ targetPeers: 4, outboundMultiplier: 1, groupsForOneEach: 4 })
+    for (const group of ["c", "d"]) somebody(group, { isInbound: true })
+    for (const group of ["a", "b"]) for (const _ of [1, 2]) places.answered(somebody(group), 0, at(0))
+    places.answered(somebody("c", { isInbound: true }), 0, at(0))
+    const now = at(minutes(61))
+    queue.advance(now)
+    assert.strictEqual(queue.readyCount(now), 3)
+  })
+
   it("are as many as there are places at most, and of nobody who cannot be dialled", () => {
     const { barred, queue, somebody } = world({ targetPeers: 3, outboundMultiplier: 1, groupsForOneEach: 1 })
     const all = ["a", "b", "c", "d"].map((group) => somebody(group))

@@ -7,6 +7,7 @@ import { AddressGroups, bySystem } from "../../src/addresses/AddressGroups.ts"
 import * as AddressRules from "../../src/addresses/AddressRules.ts"
 import * as AsMap from "../../src/addresses/AsMap.ts"
 import { FailureMemory } from "../../src/addresses/FailureMemory.ts"
+import * as HardenedBook from "../../src/addresses/HardenedBook.ts"
 import { Tables, shapeOf } from "../../src/addresses/Tables.ts"
 import { regtest, testnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -1083,6 +1084,45 @@ describe("why an address is or is not dialled next", () => {
       assert.strictEqual((yield* why(host(1, 3))).against, "group-full")
       assert.isUndefined((yield* why(host(1, 2))).against)
     }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("a book of an earlier run", () => {
+  const madeFrom = (saved: ReadonlyArray<HardenedBook.SavedEntry>) =>
+    Effect.flatMap(AddressGroups, (groups) =>
+      HardenedBook.makeFrom({ key: new Uint8Array(32), groups, rules: HardenedBook.allRules, saved, anchors: [] })
+    )
+  /** Somebody who answered so many seconds ago; never when it is not said. */
+  const met = (text: string, now: number, secondsAgo?: number): HardenedBook.SavedEntry => ({
+    address: address(text),
+    table: secondsAgo === undefined ? "new" : "tried",
+    source: undefined,
+    services: 1n,
+    untrustedLastSeenSeconds: now,
+    lastResponseSeconds: secondsAgo === undefined ? undefined : now - secondsAgo,
+    firstSuccessSeconds: undefined,
+    failures: 0
+  })
+  const day = 86_400
+
+  it.effect(
+    "has places for the parts of the internet in which somebody answered of late, and second ones beside them",
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(400 * 86_400_000)
+        const now = yield* nowSeconds
+        const [late, early] = [3600, 2 * day]
+        const hosts = range(3).flatMap((network) => [host(network, 1), host(network, 2)])
+        const ago = [late, late, early, early, undefined, undefined]
+        const { book } = yield* madeFrom(hosts.map((text, n) => met(text, now, ago[n])))
+        yield* TestClock.adjust("61 minutes")
+        // Four places: one for the part that counts, so there are three second ones beside the three first.
+        assert.lengthOf(yield* Effect.provideService(takeAll, AddressBook, book), 6)
+        const { book: other } = yield* madeFrom(hosts.map((text, n) => met(text, now, n < 4 ? late : undefined)))
+        yield* TestClock.adjust("61 minutes")
+        // One less where two count.
+        assert.lengthOf(yield* Effect.provideService(takeAll, AddressBook, other), 5)
+      }).pipe(Effect.provide(world({ targetPeers: 2, outboundMultiplier: 2, groupsForOneEach: 3 })))
   )
 })
 

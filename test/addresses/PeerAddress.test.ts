@@ -109,6 +109,18 @@ describe("an address", () => {
     }
   })
 
+  it("hears what others claim once: of each thing the first that is said, and nothing new is no change", () => {
+    const claims = (services: bigint, lastSeenSeconds: number) =>
+      ({ _tag: "NewGossiped", address: bob, services, lastSeenSeconds }) as const
+    const known = apply(claims(5n, 900_000), made(changes.NewInitial))!
+    assert.deepStrictEqual([known.services, known.untrustedLastSeenSeconds], [5n, 900_000])
+    assert.strictEqual(apply(claims(9n, 950_000), known), known)
+    // An earlier run may have kept one without the other.
+    const kept = PeerAddress.restored({ ...made(changes.NewInitial), untrustedLastSeenSeconds: 800_000 }, at(0))
+    const both = apply(claims(5n, 900_000), kept)!
+    assert.deepStrictEqual([both.services, both.untrustedLastSeenSeconds], [5n, 800_000])
+  })
+
   it("keeps the time of its ping until something new comes (MA-13, EX-3)", () => {
     const connected = made(changes.UpdateConnected)
     const pinged = apply(changes.UpdatePingSent, connected, 59)!
