@@ -156,8 +156,11 @@ for (const book of ["reference", "hardened"] as const) {
         Effect.gen(function* () {
           yield* gossip(["127.0.0.1:8233", 0])
           yield* gossip(["127.0.0.2:8233", 1])
-          yield* gossip(["127.0.0.3:8233", 2])
+          // New is whoever was not known, though another one has to go.
+          assert.strictEqual(yield* gossip(["127.0.0.3:8233", 2]), 1)
           assert.deepStrictEqual(yield* order, ["127.0.0.3:8233", "127.0.0.2:8233"])
+          assert.strictEqual(yield* gossip(["127.0.0.4:8233", 3], ["127.0.0.3:8233", 3], ["127.0.0.5:8233", 4]), 2)
+          assert.deepStrictEqual(yield* order, ["127.0.0.5:8233", "127.0.0.4:8233"])
         }).pipe(Effect.provide(bookWorld({ addressBookCapacity: 2 })))
       )
 

@@ -179,10 +179,11 @@ describe("the file of the list of bans", () => {
       const disk = SimDisk.make()
       const content = "# by hand\n192.0.2.10 4000000000"
       disk.put(path, content)
-      const use = <A>(run: (list: BanList["Service"]) => Effect.Effect<A>) =>
+      const use = <A>(run: (list: BanList["Service"]) => Effect.Effect<A>, last = Effect.void) =>
         Effect.gen(function* () {
           const result = yield* run(yield* BanList)
           yield* elapse("6 seconds", "1 second")
+          yield* last
           return result
         }).pipe(
           Effect.provide(BanFile.layer("/cache")),
@@ -193,8 +194,13 @@ describe("the file of the list of bans", () => {
       assert.strictEqual(disk.files.get(path), content)
       assert.isFalse(yield* use((list) => list.lift("192.0.2.11")))
       assert.strictEqual(disk.files.get(path), content)
-      assert.isTrue(yield* use((list) => list.lift("192.0.2.10")))
-      assert.strictEqual(disk.files.get(path), "")
+      // And not written once more at the end.
+      const removed = Effect.sync(() => {
+        assert.strictEqual(disk.files.get(path), "")
+        disk.files.delete(path)
+      })
+      assert.isTrue(yield* use((list) => list.lift("192.0.2.10"), removed))
+      assert.isFalse(disk.files.has(path))
     })
   )
 })
