@@ -133,11 +133,11 @@ describe("an address of addrv2 (ZIP 155)", () => {
     const body = hex(
       "05",
       // IPv4; TORV3 (4), 32 bytes; IPv6; an unknown network of one byte; IPv6 that maps IPv4.
-      ...["01000000", "01", "01", "04", "01020304", "2029"],
-      ...["02000000", "01", "04", "20", "cc".repeat(32), "2029"],
-      ...["03000000", "fdffff", "02", "10", "2001" + "0db8" + "00".repeat(11) + "07", "0001"],
-      ...["04000000", "01", "f0", "01", "cc", "2029"],
-      ...["05000000", "02", "02", "10", "00".repeat(10) + "ffff" + "05060708", "ffff"]
+      ["01000000", "01", "01", "04", "01020304", "2029"].join(""),
+      ["02000000", "01", "04", "20", "cc".repeat(32), "2029"].join(""),
+      ["03000000", "fdffff", "02", "10", "2001" + "0db8" + "00".repeat(11) + "07", "0001"].join(""),
+      ["04000000", "01", "f0", "01", "cc", "2029"].join(""),
+      ["05000000", "02", "02", "10", "00".repeat(10) + "ffff" + "05060708", "ffff"].join("")
     )
     const gossiped = (text: string, services: bigint, lastSeenSeconds: number) => ({
       address: PeerSocketAddress.fromStringUnsafe(text),
