@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { regtest } from "../../src/chain/ChainParams.ts"
@@ -164,6 +165,44 @@ describe("a stream of frames", () => {
     assert.strictEqual(decodeIn(bytes, [bytes.length]).decoder.copiedBytes(), 0)
   })
 
+  it("copies what comes in short chunks, and joins a body that came in several, and nothing else", () => {
+    /** Bytes copied for a frame with so long a body that comes in chunks of these sizes, the last one with the rest. */
+    const copiedOf = (length: number, ...sizes: ReadonlyArray<number>) => {
+      const bytes = bytesOf(frame("tx", length))
+      const { decoder, frames } = decodeIn(bytes, [...sizes, bytes.length])
+      assert.deepStrictEqual(frames, [frame("tx", length)])
+      return decoder.copiedBytes()
+    }
+    assert.strictEqual(copiedOf(1000), 0)
+    assert.strictEqual(copiedOf(1000, 24), 0)
+    assert.strictEqual(copiedOf(1000, 24 + 400), 1000)
+    // From 512 bytes on a chunk is kept as it came.
+    assert.strictEqual(copiedOf(1111, 24 + 600), 511 + 1111)
+    assert.strictEqual(copiedOf(1112, 24 + 600), 1112)
+    // A header in two pieces is joined, the second one gathered first; so is the rest of it with the body.
+    assert.strictEqual(copiedOf(1000, 10), 24)
+    assert.strictEqual(copiedOf(300, 10), 314 + 24)
+    assert.strictEqual(copiedOf(0, 10), 14 + 24)
+  })
+
+  it("says how many bytes were announced by the headers it took, whether their bodies came or not", () => {
+    const decoder = new Frame.FrameDecoder(regtest.magic, 1000)
+    const announcedAfter = (bytes: Uint8Array) => {
+      decoder.push(Uint8Array.from(bytes))
+      const isFailure = Result.isFailure(decoder.next())
+      return [decoder.announcedBytes(), isFailure]
+    }
+    const [ping, long] = [bytesOf(frame("ping", 8)), bytesOf(frame("tx", 1000))]
+    assert.deepStrictEqual(announcedAfter(new Uint8Array(0)), [0, false])
+    assert.deepStrictEqual(announcedAfter(ping.subarray(0, 23)), [0, false])
+    assert.deepStrictEqual(announcedAfter(ping.subarray(23, 24)), [32, false])
+    assert.deepStrictEqual(announcedAfter(ping.subarray(24)), [32, false])
+    assert.deepStrictEqual(announcedAfter(long.subarray(0, 24)), [32 + 1024, false])
+    decoder.release()
+    assert.deepStrictEqual(announcedAfter(bytesOf(frame("", 0))), [32 + 1024 + 24, false])
+    assert.deepStrictEqual(announcedAfter(bytesOf(frame("tx", 1001))), [32 + 1024 + 24, true])
+  })
+
   it("is refused for a wrong magic as soon as its first four bytes came, however they are cut", () => {
     const header = bytesOf(frame("x", 0))
     header[3]! ^= 1
@@ -238,5 +277,30 @@ describe("a stream of frames", () => {
     assert.isAbove(other.bufferedBytes(), 0)
     other.release()
     assert.strictEqual(other.bufferedBytes(), 0)
+  })
+})
+
+describe("a header", () => {
+  it("is written over whatever was there, and over nothing behind it", () => {
+    for (const [command, digits] of [
+      ["inv", "696e76000000000000000000"],
+      ["twelve bytes", "7477656c7665206279746573"],
+      ["", "000000000000000000000000"]
+    ] as const) {
+      const to = Buffer.alloc(32, 0xee)
+      Frame.writeHeader(to, [1, 2, 3, 4], command, 0x0a0b_0c0d, 0xfff0_0001)
+      assert.strictEqual(to.toString("hex"), `01020304${digits}0d0c0b0a0100f0ff${"ee".repeat(8)}`)
+    }
+  })
+
+  it("states the length and the first four bytes of the double hash of what is behind it", () => {
+    // SHA-256 of SHA-256 of nothing begins with 5df6e0e2, as every `verack` says.
+    const empty = Buffer.from(Frame.encode([1, 2, 3, 4], { command: "verack", body: new Uint8Array(0) }))
+    assert.strictEqual(empty.toString("hex"), "01020304" + "76657261636b000000000000" + "00000000" + "5df6e0e2")
+    const body = Buffer.from("hello")
+    const once = createHash("sha256").update(body).digest()
+    const sum = createHash("sha256").update(once).digest("hex").slice(0, 8)
+    const bytes = Buffer.from(Frame.encode([1, 2, 3, 4], { command: "x", body }))
+    assert.strictEqual(bytes.toString("hex"), `01020304${"78".padEnd(24, "0")}05000000${sum}${body.toString("hex")}`)
   })
 })

@@ -184,6 +184,26 @@ describe("a long block", () => {
     }
   })
 
+  it("is one of more than 65,536 bytes", () => {
+    for (const [length, isLong] of [
+      [65_536, false],
+      [65_537, true]
+    ] as const) {
+      // One transaction with one output, of which the script is as long as it has to be.
+      const script = length - header.length - 1 - 21
+      const bytes = Buffer.concat([
+        header,
+        Buffer.from("01" + "01000000" + "00" + "01" + "0000000000000000" + "fd", "hex"),
+        Buffer.of(script & 0xff, script >> 8),
+        Buffer.alloc(script + 4)
+      ])
+      assert.lengthOf(bytes, length)
+      const message = Message.Block({ block: Result.getOrThrow(Block.decode(bytes)) })
+      const { first, rest } = Result.getOrThrow(encodeInPieces(message, options))
+      assert.deepStrictEqual([first.length, rest?.length], isLong ? [24, length] : [24 + length, undefined])
+    }
+  })
+
   it("is not sent where it would be refused", () => {
     const message = Message.Block({ block: Result.getOrThrow(Block.decode(blockOf(5000))) })
     for (const [more, isSent] of [
