@@ -131,6 +131,19 @@ for (const book of ["reference", "hardened"] as const) {
       }).pipe(Effect.provide(bookWorld()))
     )
 
+    it.effect("leaves a group alone that responded though who did is gone, as long as anybody of it is known", () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        yield* record({ _tag: "UpdateResponded", address: address("127.0.0.1:1"), roundTrip: undefined })
+        yield* gossip(["127.0.0.1:2", 1])
+        yield* book.markOwn(address("127.0.0.1:1"))
+        assert.isTrue(Option.isNone(yield* take))
+        yield* book.markOwn(address("127.0.0.1:2"))
+        yield* gossip(["127.0.0.1:3", 1])
+        assert.deepStrictEqual(yield* take, Option.some("127.0.0.1:3"))
+      }).pipe(Effect.provide(bookWorld()))
+    )
+
     it.effect("keeps its order through changes (AB-6, address_book_mutations_preserve_peer_order)", () =>
       Effect.gen(function* () {
         yield* gossip(["127.0.0.2:8233", 1], ["127.0.0.1:8233", 0], ["127.0.0.3:8233", 2])

@@ -251,4 +251,23 @@ describe("whatever happens to a pool of whom to dial", () => {
     assert.strictEqual(drawnBy(0, 0, 0.5, 0.34, 0.34, 0.599), "b2")
     assert.strictEqual(drawnBy(0, 0, 0.5, 0.34, 0.34, 0.6, 0.67, 0, 0.719), "c1")
   })
+
+  it("asks chance for sixteen groups before it goes through all of them, from one on that chance says", () => {
+    const { items, made } = pool()
+    made.advance(11)
+    let asked = 0
+    const looked: Array<string> = []
+    const found = made.draw(
+      () => (asked++ < 16 ? 0 : 0.67),
+      (group) => {
+        looked.push(group)
+        return group === "b"
+      },
+      everywhere,
+      certain
+    )
+    // The third group is first, and of the second one the third member.
+    assert.deepStrictEqual(looked, [...Array.from({ length: 16 }, () => "a"), "c", "a", "b"])
+    assert.deepStrictEqual([found, asked], [items[5], 18])
+  })
 })

@@ -19,6 +19,8 @@ const at = (millis: number): PeerAddress.Now => ({
 })
 const minutes = (count: number) => 60_000 * count
 const day = minutes(24 * 60)
+/** Longer than anybody's place is safe after an answer. */
+const longMillis = minutes(5 * 60)
 
 const blank: Omit<PeerAddress.PeerAddress, "address"> = {
   state: "NeverAttempted",
@@ -37,10 +39,12 @@ const blank: Omit<PeerAddress.PeerAddress, "address"> = {
   negotiatedVersion: undefined
 }
 
-const world = (changed: Partial<Policy> = {}, start = at(0)) => {
+const seeded = () => SeededRandom.fractions(SeededRandom.draws(4, "queue"))
+
+const world = (changed: Partial<Policy> = {}, start = at(0), { random = seeded(), rules = allRules } = {}) => {
   const policy = { ...defaults, ...changed }
-  const places = new OutboundPlaces(policy, allRules)
-  const known = new KnownAddresses(policy, allRules, new Uint8Array(32), (one) => places.has(one))
+  const places = new OutboundPlaces(policy, rules)
+  const known = new KnownAddresses(policy, rules, new Uint8Array(32), (one) => places.has(one))
   const memory = new FailureMemory(100)
   const barred = new Set<PeerAddress.PeerAddress>()
   const queue = new DialQueue(
@@ -49,9 +53,9 @@ const world = (changed: Partial<Policy> = {}, start = at(0)) => {
       chain: mainnet,
       entries: new BookEntries(mainnet),
       isCandidate: (entry) => !barred.has(entry),
-      random: SeededRandom.fractions(SeededRandom.draws(4, "queue"))
+      random
     },
-    { rules: allRules, known, places, memory }
+    { rules, known, places, memory }
   )
   let last = 0
   /** Somebody of a part of the internet who may be dialled. */
@@ -181,7 +185,100 @@ describe("the next one", () => {
   })
 })
 
+describe("a draw for the next one", () => {
+  /** What chance says, one after the other; asked for more, or for less, it is not what was expected. */
+  const saying = () => {
+    let left: Array<number> = []
+    return {
+      random: () => left.shift() ?? assert.fail("chance is asked too often"),
+      /** What is drawn when chance says these. */
+      when: <A>(draw: () => A, ...said: ReadonlyArray<number>): A => {
+        left = [...said]
+        const found = draw()
+        assert.isEmpty(left)
+        return found
+      }
+    }
+  }
+
+  it("is among those met first when chance is below a half, and else among those heard of", () => {
+    const { random, when } = saying()
+    const { barred, queue, somebody } = world({}, at(0), { random })
+    const [met, heard] = [somebody("m", {}, true), somebody("h")]
+    const next = () => queue.next(at(1))
+    // Which table, which group of it, which member, and whether it is welcome.
+    assert.strictEqual(when(next, 0.499, 0, 0, 0), met)
+    assert.strictEqual(when(next, 0.5, 0, 0, 0), heard)
+    // Where nobody suits in the one, it is the other: after sixteen draws, and a look at each.
+    barred.add(heard.entry!)
+    assert.strictEqual(when(next, 0.5, ...Array.from({ length: 16 * 2 + 2 }, () => 0), 0, 0, 0), met)
+  })
+
+  it("takes two thirds of those who failed once, and as many of those each time more, up to eight times (E4)", () => {
+    const { random, when } = saying()
+    const { memory, queue, somebody } = world({}, at(0), { random })
+    const one = somebody("a")
+    for (const [failures, chance] of [
+      [0, 1],
+      [1, 0.66],
+      [2, 0.4356],
+      [8, 0.66 ** 8],
+      [9, 0.66 ** 8]
+    ] as const) {
+      one.failures = failures
+      const welcome = chance - 1e-9
+      assert.strictEqual(
+        when(() => queue.next(at(1)), 0.9, 0, 0, welcome),
+        one,
+        String(failures)
+      )
+      if (failures === 0) continue
+      // Passed over, it is drawn again, and is a fifth more welcome.
+      const again = chance * 1.2 - 1e-9
+      assert.strictEqual(
+        when(() => queue.next(at(1)), 0.9, 0, 0, chance + 1e-9, 0, 0, again),
+        one,
+        String(failures)
+      )
+    }
+    assert.strictEqual(memory.size, 0)
+  })
+
+  it("without groups takes the only one that suits, from wherever chance begins", () => {
+    for (const chance of [0, 0.3, 0.6, 0.999]) {
+      const { barred, queue, somebody } = world({}, at(0), {
+        random: () => chance,
+        rules: { ...allRules, drawGroups: false }
+      })
+      const all = ["a", "a", "b", "c", "c"].map((group) => somebody(group))
+      for (const { entry } of all) barred.add(entry!)
+      assert.isUndefined(queue.next(at(1)))
+      for (const one of all) {
+        barred.delete(one.entry!)
+        assert.strictEqual(queue.next(at(1)), one, `${one.key} at ${chance}`)
+        barred.add(one.entry!)
+      }
+    }
+  })
+})
+
 describe("one to look at", () => {
+  it("is whoever is tested, the one that has waited longest and may be dialled, and else anybody", () => {
+    const { barred, known, queue, somebody } = world({ addressBookCapacity: 100, testCapacity: 5 })
+    // One place for each part among those met.
+    const long = { lastResponseMillis: -longMillis, lastResponseSeconds: at(-longMillis).wallSeconds }
+    const [first, second, other] = [somebody("a", long, true), somebody("b", long, true), somebody("h")]
+    assert.notStrictEqual(first.bucket, second.bucket)
+    for (const group of ["a", "b"]) known.promote(somebody(group), at(0))
+    assert.deepStrictEqual([...known.tested()], [first, second])
+    assert.strictEqual(queue.feeler(at(1)), first.entry)
+    barred.add(first.entry!)
+    assert.strictEqual(queue.feeler(at(1)), second.entry)
+    barred.add(second.entry!)
+    for (const { entry } of known.all()) if (entry !== other.entry) barred.add(entry!)
+    assert.strictEqual(queue.feeler(at(1)), other.entry)
+  })
+
   it("is of a part where nobody is, and was met", () => {
     const { barred, connected, queue, somebody } = world()
     connected("a")

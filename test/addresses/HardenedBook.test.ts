@@ -752,6 +752,20 @@ describe("a place among those met (E5)", () => {
     }).pipe(Effect.provide(world({ addressBookCapacity: 500 })))
   )
 
+  it.effect("is tested no more once whoever has it is gone from the book", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      assert.deepInclude(yield* sizes, { tried: 1, tested: 1 })
+      yield* (yield* AddressBook).markOwn(address(first))
+      assert.deepInclude(yield* sizes, { tried: 0, tested: 0 })
+      yield* TestClock.adjust("41 minutes")
+      yield* connects(second)
+      assert.strictEqual(yield* tableOf(second), "tried")
+    }).pipe(Effect.provide(tight()))
+  )
+
   it.effect("of a test is not taken by one that is gone from the book meanwhile", () =>
     Effect.gen(function* () {
       yield* visits(first)
