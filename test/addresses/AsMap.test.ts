@@ -158,9 +158,11 @@ describe("a map of autonomous systems", () => {
         const match = `110 ${"1".repeat(length - 1)}${length === 8 ? "" : "0"}${bits}`
         const map = mapOf(program(fallback(5), match, answer(6)))
         const octet = (value: number) => at(`${value.toString(16).padStart(2, "0")}00::`)
-        for (let value = 0; value < 256; value++) {
-          assert.strictEqual(AsMap.systemOf(map, octet(value)), value >> (8 - length) === pattern ? 6 : 5, match)
-        }
+        const fits = Array.from({ length: 256 }, (_, value) => value).filter(
+          (value) => AsMap.systemOf(map, octet(value)) === 6
+        )
+        const first = pattern << (8 - length)
+        assert.deepStrictEqual([fits.length, fits[0], fits.at(-1)], [2 ** (8 - length), first, first + fits.length - 1])
       }
     }
   })
@@ -261,14 +263,8 @@ describe("a map of autonomous systems", () => {
       )
       assert.deepStrictEqual(reasons.slice(0, 2), ["there is no file", "it is a directory"])
       // One byte too many is read too, or the rest would be a map of its own.
-      for (const [size, reason] of [
-        [8_388_609, "it has more than 8388608 bytes"],
-        [8_388_608, "something follows its end"]
-      ] as const) {
-        yield* files.truncate(`${folder}/text`, size)
-        assert.strictEqual((yield* Effect.flip(AsMap.load(`${folder}/text`))).reason, reason)
-      }
-      assert.notStrictEqual(reasons[2], "")
+      yield* files.truncate(`${folder}/text`, 8_388_609)
+      assert.strictEqual((yield* Effect.flip(AsMap.load(`${folder}/text`))).reason, "it has more than 8388608 bytes")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
