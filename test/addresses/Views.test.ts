@@ -210,6 +210,32 @@ describe.each(books)("whom a book knows (%s)", (name) => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("is counted anew when a count is another one, and not for every answer", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      const counts: Array<readonly [total: number, live: number]> = []
+      yield* book.metrics.changes.pipe(
+        Stream.runForEach(({ recentlyLive, total }) => Effect.sync(() => counts.push([total, recentlyLive]))),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      yield* settle
+      yield* connects("40.1.0.1:8233")
+      for (const _ of [1, 2, 3]) {
+        yield* TestClock.adjust("59 seconds")
+        yield* answers("40.1.0.1:8233")
+        yield* settle
+      }
+      assert.deepStrictEqual(counts, [
+        [0, 0],
+        [1, 1]
+      ])
+      yield* TestClock.adjust("120 seconds")
+      yield* tell("40.2.0.1:8233")
+      yield* settle
+      assert.deepStrictEqual(counts.slice(2), [[2, 0]])
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("is told when somebody goes: one that is its own, and the first one for which there is no room", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
