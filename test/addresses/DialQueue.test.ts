@@ -251,6 +251,8 @@ describe("a draw for the next one", () => {
         rules: { ...allRules, drawGroups: false }
       })
       const all = ["a", "a", "b", "c", "c"].map((group) => somebody(group))
+      // Each address as likely as any other, however many there are in its part.
+      assert.strictEqual(queue.next(at(1)), all[Math.floor(chance * 5)])
       for (const { entry } of all) barred.add(entry!)
       assert.isUndefined(queue.next(at(1)))
       for (const one of all) {
