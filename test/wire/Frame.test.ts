@@ -108,6 +108,51 @@ describe("a stream of frames", () => {
     assert.strictEqual(decoder.bufferedBytes(), 0)
   })
 
+  it("is dropped wherever it is, and the next one is decoded as if nothing had been before", () => {
+    const long = bytesOf(...Array.from({ length: 6 }, (_, n) => frame(`a${n}`, 600)))
+    const next = [frame("b", 700), frame("c", 3), frame("d", 600)]
+    const bytes = bytesOf(...next)
+    for (const size of [100, 700, 1448, long.length]) {
+      for (const decodedBefore of [0, 1, 2, 5, 6]) {
+        for (const chunk of [1, 500, 650, bytes.length]) {
+          const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+          for (let at = 0; at < long.length; at += size) decoder.push(Uint8Array.from(long.subarray(at, at + size)))
+          for (let n = 0; n < decodedBefore; n++) {
+            assert.strictEqual(Result.getOrThrow(decoder.next())?.command, `a${n}`)
+          }
+          decoder.release()
+          const decoded: Array<Frame.Unsealed> = []
+          for (let at = 0; at < bytes.length; at += chunk) {
+            decoder.push(Uint8Array.from(bytes.subarray(at, at + chunk)))
+            for (let one = Result.getOrThrow(decoder.next()); one !== undefined;) {
+              decoded.push({ command: one.command, body: Uint8Array.from(Frame.bodyOf(one)) })
+              one = Result.getOrThrow(decoder.next())
+            }
+          }
+          assert.deepStrictEqual(decoded, next, `${size} ${decodedBefore} ${chunk}`)
+          assert.strictEqual(decoder.bufferedBytes(), 0)
+        }
+      }
+    }
+  })
+
+  it("is the same when hundreds of chunks wait, and says how many bytes do", () => {
+    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+    const all = Array.from({ length: 300 }, (_, n) => frame(`n${n}`, 600))
+    const bytes = bytesOf(...all)
+    for (let at = 0; at < bytes.length; at += 700) decoder.push(Uint8Array.from(bytes.subarray(at, at + 700)))
+    let left = bytes.length
+    assert.strictEqual(decoder.bufferedBytes(), left)
+    for (const { body, command } of all) {
+      const next = Result.getOrThrow(decoder.next())
+      assert.strictEqual(next?.command, command)
+      assert.isTrue(Frame.bodyOf(next!).equals(body))
+      left -= 624
+      assert.strictEqual(decoder.bufferedBytes(), left)
+    }
+    assert.isUndefined(Result.getOrThrow(decoder.next()))
+  })
+
   it("has something to decode at the magic, the header and the end of a message, and after an error always", () => {
     const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
     const bytes = bytesOf(frame("ping", 8))
@@ -183,6 +228,9 @@ describe("a stream of frames", () => {
     assert.strictEqual(copiedOf(1000, 10), 24)
     assert.strictEqual(copiedOf(300, 10), 314 + 24)
     assert.strictEqual(copiedOf(0, 10), 14 + 24)
+    // Of several in a row nothing, as long as each is whole.
+    const { decoder } = decodeIn(bytesOf(frame("a", 600), frame("b", 600), frame("c", 600)), [624])
+    assert.strictEqual(decoder.copiedBytes(), 0)
   })
 
   it("says how many bytes were announced by the headers it took, whether their bodies came or not", () => {
