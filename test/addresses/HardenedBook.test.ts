@@ -88,6 +88,8 @@ describe("whoever was dialled", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* tell([host(1)]), 1)
       assert.strictEqual((yield* why(host(1))).table, "new")
+      // That it was dialled is not forgotten with it.
+      assert.isUndefined(yield* take)
       yield* connects(host(1))
       assert.strictEqual((yield* why(host(1))).table, "tried")
     }).pipe(Effect.provide(world()))
@@ -775,6 +777,33 @@ describe("a place among those met (E5)", () => {
       yield* TestClock.adjust("41 minutes")
       assert.strictEqual(yield* tableOf(first), "tried")
       assert.deepInclude(yield* sizes, { new: 0, tried: 1, tested: 0 })
+    }).pipe(Effect.provide(tight()))
+  )
+
+  it.effect("that failed a test is not taken by one that is gone from the book", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      yield* (yield* AddressBook).markOwn(address(second))
+      yield* fails(first)
+      assert.strictEqual(yield* tableOf(first), "tried")
+      assert.deepInclude(yield* sizes, { new: 0, tried: 1, tested: 0 })
+    }).pipe(Effect.provide(tight()))
+  )
+
+  it.effect("is not given up twice: whoever came from there lost it before the test was over", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      const book = yield* AddressBook
+      const from = { isInbound: true, services: 1n, userAgent: "/x/", negotiatedVersion: 170_190 }
+      yield* book.record({ _tag: "UpdateConnected", address: address(first), ...from })
+      yield* TestClock.adjust("41 minutes")
+      // Nobody listens there, so it is in no table.
+      assert.isUndefined(yield* tableOf(first))
+      assert.deepInclude(yield* sizes, { new: 0, tried: 0, tested: 0 })
     }).pipe(Effect.provide(tight()))
   )
 })

@@ -101,6 +101,8 @@ describe("why a hardened book does not dial an address next", () => {
       assert.isUndefined(yield* against("40.2.0.1:8233"))
       const { failures, firstSuccessSeconds, table } = yield* why("40.2.0.1:8233")
       assert.deepStrictEqual([failures, firstSuccessSeconds, table], [2, undefined, "new"])
+      yield* connects("40.2.0.1:8233")
+      assert.deepInclude(yield* why("40.2.0.1:8233"), { failures: 0, table: "tried" })
     }).pipe(Effect.provide(world()))
   )
 
