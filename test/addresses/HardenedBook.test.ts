@@ -596,6 +596,16 @@ describe("places", () => {
       assert.isDefined(yield* take)
     }).pipe(Effect.provide(world()))
   )
+
+  it.effect("of connections are not taken by a feeler's dial, and are by one that is to stay", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tell([host(1, 1), host(1, 2), host(1, 3)], host(200))
+      assert.isTrue(Option.isSome(yield* book.takeFeeler))
+      assert.isDefined(yield* take)
+      assert.isUndefined(yield* take)
+    }).pipe(Effect.provide(world()))
+  )
 })
 
 /** A book so small that hosts of one network have one place among those met, and those of one source one among those heard of. */
