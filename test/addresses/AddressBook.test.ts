@@ -279,6 +279,9 @@ for (const book of ["reference", "hardened"] as const) {
         )
         yield* elapse("1 millis")
         yield* gossip(["10.0.0.1:8233", 1])
+        // Nothing new.
+        yield* gossip(["10.0.0.1:8233", 2])
+        yield* record({ _tag: "NewInitial", address: address("10.0.0.1:8233") })
         yield* ban("10.0.0.1:8233")
         yield* elapse("1 millis")
         assert.deepStrictEqual(
