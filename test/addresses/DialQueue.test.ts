@@ -87,7 +87,12 @@ const world = (changed: Partial<Policy> = {}, start = at(0), { random = seeded()
 describe("how many could be dialled", () => {
   it("are no more second connections than places are left over for, whichever part they are in", () => {
     // Three places; two parts in which somebody answered, so one is left over, for either of them.
-    const { connected, places, queue, somebody } = world({ targetPeers: 3, outboundMultiplier: 1, groupsForOneEach: 4 })
+    const { barred, connected, places, queue, somebody } = world({
+      targetPeers: 3,
+      outboundMultiplier: 1,
+      groupsForOneEach: 4
+    })
+    const first = somebody("e")
     for (const group of ["c", "d"]) somebody(group, { isInbound: true })
     for (const group of ["a", "b"]) {
       places.answered(connected(group), 0, at(0))
@@ -95,6 +100,9 @@ describe("how many could be dialled", () => {
     }
     const now = at(minutes(61))
     queue.advance(now)
+    // The first one of another part has nothing of what is left over.
+    assert.strictEqual(queue.readyCount(now), 2)
+    barred.add(first.entry!)
     assert.strictEqual(queue.readyCount(now), 1)
     places.take(somebody("a"))
     assert.strictEqual(queue.readyCount(now), 0)
