@@ -104,8 +104,10 @@ describe("how many could be dialled", () => {
     assert.strictEqual(queue.readyCount(now), 2)
     barred.add(first.entry!)
     assert.strictEqual(queue.readyCount(now), 1)
+    assert.isDefined(queue.next(now))
     places.take(somebody("a"))
     assert.strictEqual(queue.readyCount(now), 0)
+    assert.isUndefined(queue.next(now))
   })
 
   it("are as many as there are places at most, and of nobody who cannot be dialled", () => {
@@ -114,6 +116,59 @@ describe("how many could be dialled", () => {
     assert.strictEqual(queue.readyCount(at(1)), 3)
     for (const { entry } of all.slice(1)) barred.add(entry!)
     assert.strictEqual(queue.readyCount(at(1)), 1)
+  })
+})
+
+describe("whoever may be dialled", () => {
+  /** When somebody of whom this is known is ready, and when if nobody else is there: the last milliseconds before. */
+  const readyAfter = (facts: Partial<PeerAddress.PeerAddress>, failures = 0, remembered?: number) => {
+    const { memory, queue, somebody } = world()
+    const one = somebody("a", facts)
+    if (remembered !== undefined) memory.attempted(one.key, remembered)
+    for (let n = 0; n < failures; n++) memory.failed(one.key, 1000)
+    queue.schedule(one, one.entry!, at(0))
+    return [one.poolDueMillis, one.earliestMillis]
+  }
+
+  it("is so 119 s after the latest that happened to it, or at once", () => {
+    assert.deepStrictEqual(readyAfter({}), [-1, -1])
+    for (const facts of [{ lastResponseMillis: 1000 }, { lastAttemptMillis: 1000 }, { lastFailureMillis: 1000 }]) {
+      assert.deepStrictEqual(readyAfter(facts), [120_000, 120_000], JSON.stringify(facts))
+      assert.deepStrictEqual(readyAfter({ ...facts, lastResponseMillis: 2000 }), [121_000, 121_000])
+      assert.deepStrictEqual(readyAfter(facts, 0, 3000), [122_000, 122_000])
+    }
+    // Of long ago, it is ready now.
+    assert.deepStrictEqual(readyAfter({ lastFailureMillis: -500_000 }), [-1, -1])
+  })
+
+  it("rests half as long again after each failure but the first, four hours at most, and never the operator's", () => {
+    const rests = [0, 1, 2, 3, 4, 13, 30].map((failures) => readyAfter({ lastFailureMillis: 1000 }, failures))
+    // 119 s, then times 1.5 each.
+    assert.deepStrictEqual(
+      rests.map(([due]) => due! - 1000),
+      [119_000, 119_000, 178_500, 267_750, 401_625, 14_400_000, 14_400_000]
+    )
+    assert.isTrue(rests.every(([, earliest]) => earliest === 120_000))
+    assert.deepStrictEqual(readyAfter({ lastFailureMillis: 1000, isConfigured: true }, 9), [120_000, 120_000])
+  })
+
+  it("is nobody who cannot be dialled or whom age made unreachable, but whom the operator named", () => {
+    const { queue, somebody } = world()
+    const old = { state: "Failed", untrustedLastSeenMillis: -3 * day - 1 } as const
+    const states = [
+      { services: 0n },
+      { isInbound: true },
+      old,
+      { ...old, untrustedLastSeenMillis: -3 * day },
+      { ...old, isConfigured: true },
+      { services: 0n, isInbound: true, isConfigured: true }
+    ].map((facts) => somebody("a", facts).poolState)
+    assert.deepStrictEqual(states, ["absent", "absent", "absent", "ready", "ready", "ready"])
+    // And leaves when it becomes one.
+    const one = somebody("b")
+    assert.strictEqual(one.poolState, "ready")
+    queue.schedule(one, { ...one.entry!, isInbound: true }, at(0))
+    assert.deepStrictEqual([one.poolState, one.pool], ["absent", undefined])
   })
 })
 
@@ -190,6 +245,49 @@ describe("the next one", () => {
     // It was looked for a moment ago.
     assert.isUndefined(queue.next(at(119_999)))
     assert.strictEqual(queue.next(at(120_000)), resting)
+  })
+})
+
+describe("whoever rests while nobody is there", () => {
+  it("is woken when 119 s are over for it, and rests on otherwise", () => {
+    const { connected, memory, places, queue, somebody } = world()
+    const failed = (millis: number) => {
+      const one = somebody("f" + String(millis), { lastFailureMillis: millis })
+      for (let n = 0; n < 3; n++) memory.failed(one.key, millis)
+      queue.schedule(one, one.entry!, at(millis))
+      return one
+    }
+    const [first, second, third] = [failed(0), failed(1000), failed(2000)]
+    queue.advance(at(120_000))
+    assert.strictEqual(queue.readyCount(at(120_000)), 1)
+    assert.deepStrictEqual(
+      [first, second, third].map(({ poolState }) => poolState),
+      ["ready", "waiting", "waiting"]
+    )
+    // Somebody is there now: those that were not woken rest as long as they had to.
+    const peer = connected("p", at(120_000))
+    queue.advance(at(267_750))
+    assert.deepStrictEqual([second.poolState, third.poolState], ["waiting", "waiting"])
+    queue.advance(at(268_750))
+    assert.deepStrictEqual([second.poolState, third.poolState], ["waiting", "waiting"])
+    queue.advance(at(268_751))
+    assert.deepStrictEqual([second.poolState, third.poolState], ["ready", "waiting"])
+    places.free(peer)
+  })
+
+  it("is not dialled into a part where somebody is being dialled", () => {
+    const { memory, places, queue, somebody } = world()
+    const dialled = somebody("a")
+    dialled.dialledAtMillis = 0
+    places.take(dialled)
+    queue.leave(dialled)
+    const one = somebody("a", { lastFailureMillis: 0 })
+    for (let n = 0; n < 3; n++) memory.failed(one.key, 0)
+    queue.schedule(one, one.entry!, at(0))
+    assert.isUndefined(queue.next(at(119_001)))
+    assert.strictEqual(one.poolState, "ready")
+    places.free(dialled)
+    assert.strictEqual(queue.next(at(119_002)), one)
   })
 })
 
