@@ -111,6 +111,17 @@ describe("a pool of whom to dial", () => {
     assert.isEmpty([...made.waiting()])
   })
 
+  it("has everybody from the next millisecond on however long it ran", () => {
+    for (const due of [999, 1000, 1999, 500_000, 86_400_000, 86_400_999]) {
+      const made = new DialPool<Item>()
+      made.put(item("a", "one"), due)
+      made.advance(due)
+      assert.isEmpty([...made.ready()])
+      made.advance(due + 1)
+      assert.lengthOf([...made.ready()], 1, String(due))
+    }
+  })
+
   it("finds the only one that suits, whatever chance says and however little it weighs", () => {
     for (const chance of [0, 0.2, 0.4, 0.6, 0.8, 0.999]) {
       for (const weight of [certain, hopeless]) {

@@ -597,6 +597,44 @@ describe("places", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("are free when a peer is gone from the book, or fell silent, whoever asks for them", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      const beside = address(host(1, 9))
+      yield* connects(host(1))
+      assert.deepStrictEqual([yield* book.hasRoom(beside), (yield* book.anchors).length], [false, 1])
+      yield* book.markOwn(address(host(1)))
+      assert.deepStrictEqual([yield* book.hasRoom(beside), (yield* book.anchors).length], [true, 0])
+      yield* connects(host(1, 2))
+      yield* TestClock.adjust("119 seconds")
+      assert.deepStrictEqual([yield* book.hasRoom(beside), (yield* book.anchors).length], [false, 1])
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(yield* book.hasRoom(beside))
+      yield* connects(host(1, 3))
+      yield* TestClock.adjust("119001 millis")
+      assert.isEmpty(yield* book.anchors)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect(
+    "of connections are taken by one that was looked at and stayed, or is dialled again after that failed",
+    () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        yield* tell([host(1), host(2)], host(200))
+        const felt = yield* Effect.replicateEffect(
+          Effect.map(book.takeFeeler, (entry) => PeerSocketAddress.format(Option.getOrThrow(entry).address)),
+          2
+        )
+        yield* connects(felt[0]!)
+        yield* fails(felt[1]!)
+        yield* TestClock.adjust("6 seconds")
+        yield* answers(felt[0]!)
+        yield* connects(felt[1]!)
+        assert.deepStrictEqual(yield* Effect.forEach(felt, (text) => book.hasRoom(address(text))), [false, false])
+      }).pipe(Effect.provide(world()))
+  )
+
   it.effect("of connections are not taken by a feeler's dial, and are by one that is to stay", () =>
     Effect.gen(function* () {
       const book = yield* AddressBook
@@ -659,6 +697,20 @@ describe("a place among those met (E5)", () => {
         Option.some(second),
         Option.none()
       ])
+    }).pipe(Effect.provide(tight()))
+  )
+
+  it.effect("is the next one's at once for whoever asks then", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      yield* TestClock.adjust("41 minutes")
+      const met = yield* (yield* AddressBook).takeElsewhere
+      assert.deepStrictEqual(
+        Option.map(met, (entry) => PeerSocketAddress.format(entry.address)),
+        Option.some(second)
+      )
     }).pipe(Effect.provide(tight()))
   )
 
@@ -983,6 +1035,10 @@ describe("how many could be dialled now", () => {
       assert.strictEqual(yield* ready, 8)
       yield* connects(host(45))
       assert.strictEqual(yield* ready, 3)
+      assert.deepStrictEqual(
+        [(yield* why(host(20))).against, (yield* why(host(1))).against],
+        ["places-kept", undefined]
+      )
       yield* (yield* AddressBook).record({ _tag: "NewConfigured", address: address(host(50)) })
       assert.strictEqual(yield* ready, 4)
     }).pipe(Effect.provide(world({ targetPeers: 4, outboundMultiplier: 2 })))

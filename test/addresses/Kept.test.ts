@@ -114,35 +114,58 @@ describe("a book that begins with what an earlier run kept", () => {
     }).pipe(Effect.provide(bookWorld()))
   )
 
-  it.effect("makes second connections an hour after it began, as no part was new since", () =>
+  it.effect("knows which parts answered within a day, in whatever order they were written", () =>
     Effect.gen(function* () {
       const now = yield* start
-      const met = (n: number, hoursAgo: number) =>
+      const met = (n: number, minutesAgo: number) =>
         saved(`40.${n}.0.1:8233`, {
           table: "tried",
-          lastResponseSeconds: now - hoursAgo * 3600,
-          firstSuccessSeconds: now - hoursAgo * 3600
+          lastResponseSeconds: now - minutesAgo * 60,
+          firstSuccessSeconds: now - minutesAgo * 60
         })
-      const { book } = yield* begin(
-        [met(1, 2), met(2, 23), met(3, 30), met(4, 1), met(5, 0)].concat(
-          [6, 7, 8, 9].map((n) => saved(`40.${n}.0.1:8233`))
-        )
-      )
+      const others = [6, 7, 8].map((n) => saved(`40.${n}.0.1:8233`))
+      const { book } = yield* begin([met(1, 60), met(2, 23 * 60 + 30), ...others])
       const inside = inBook(book)
-      const hasSecond = Effect.gen(function* () {
-        yield* inside(answers("40.5.0.1:8233"))
-        return yield* book.hasRoom(address("40.5.0.2:8233"))
-      })
-      yield* TestClock.adjust("100 seconds")
+      const pass = (minutes: number) =>
+        Effect.forEach(Array.from({ length: minutes }), () =>
+          Effect.andThen(TestClock.adjust("1 minute"), inside(answers("40.5.0.1:8233")))
+        )
+      const hasSecond = book.hasRoom(address("40.5.0.2:8233"))
       yield* inside(connects("40.5.0.1:8233"))
+      // Each of three places is for the first one of a part that answered within a day.
+      yield* pass(29)
       assert.isFalse(yield* hasSecond)
-      // Of six places some are left over: fewer parts answered within a day.
-      for (let minutes = 0; minutes <= 60; minutes++) {
-        yield* TestClock.adjust("1 minute")
-        yield* inside(answers("40.5.0.1:8233"))
-      }
+      // The second part did so a day ago, so one is left over, an hour after the last part was new.
+      yield* pass(31)
+      assert.isFalse(yield* hasSecond)
+      yield* pass(1)
       assert.isTrue(yield* hasSecond)
-    }).pipe(Effect.provide(bookWorld({ targetPeers: 6, outboundMultiplier: 1, groupsForOneEach: 6 })))
+    }).pipe(Effect.provide(bookWorld({ targetPeers: 3, outboundMultiplier: 1, groupsForOneEach: 4 })))
+  )
+
+  it.effect("knows a part as long as somebody answers there, by whatever message", () =>
+    Effect.gen(function* () {
+      const { book } = yield* begin([6, 7, 8].map((n) => saved(`40.${n}.0.1:8233`)))
+      const inside = inBook(book)
+      const peers = ["40.1.0.1:8233", "40.2.0.1:8233"]
+      yield* inside(Effect.forEach(peers, connects))
+      for (let minute = 0; minute < 20; minute++) {
+        yield* TestClock.adjust("1 minute")
+        yield* inside(Effect.forEach(peers, answers))
+      }
+      // Both places are for these two.
+      assert.isFalse(yield* book.hasRoom(address("40.1.0.2:8233")))
+    }).pipe(
+      Effect.provide(
+        bookWorld({
+          targetPeers: 2,
+          outboundMultiplier: 1,
+          groupsForOneEach: 3,
+          groupsMet: Duration.minutes(1),
+          groupMemory: Duration.minutes(10)
+        })
+      )
+    )
   )
 })
 
