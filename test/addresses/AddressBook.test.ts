@@ -436,6 +436,8 @@ for (const book of ["reference", "hardened"] as const) {
         assert.isEmpty(yield* linesOf(gossip(["10.0.0.2:8233", yield* nowSeconds])))
         // One that was heard of is left.
         yield* TestClock.adjust("2 minutes")
+        // What changes nothing says nothing.
+        assert.isEmpty(yield* linesOf(record({ _tag: "NewInitial", address: address("10.0.0.1:8233") })))
         assert.deepStrictEqual(yield* linesOf(record(fails)), trying)
         yield* record({ _tag: "UpdateResponded", address: address("10.0.0.2:8233"), roundTrip: undefined })
         assert.isEmpty(yield* after("2 minutes", tries))

@@ -882,10 +882,11 @@ describe("a place among those heard of (E5)", () => {
         yield* fails(old)
       }
       yield* TestClock.adjust(Duration.subtract(passed, Duration.seconds(6 * failures)))
-      yield* tell([young], host(200))
+      const added = yield* tell([young], host(200))
       // Whoever is kept has the place.
       assert.deepInclude(yield* sizes, { new: 1, tried: 0, groups: 1 })
       const kept = yield* texts
+      assert.strictEqual(added, kept.includes(young) ? 1 : 0)
       assert.deepStrictEqual(yield* Effect.forEach(kept, tableOf), ["new"])
       return kept
     }).pipe(Effect.provide(tight()))
