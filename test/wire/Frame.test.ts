@@ -210,6 +210,25 @@ describe("a stream of frames", () => {
     assert.strictEqual(decodeIn(bytes, [bytes.length]).decoder.copiedBytes(), 0)
   })
 
+  it("reserves by what was received of a body, and not by what its header announces", () => {
+    const header = bytesOf(frame("block", 0))
+    header.writeUInt32LE(Frame.maxBodyBytes, 16)
+    const before = process.memoryUsage().arrayBuffers
+    const decoders = Array.from({ length: 1000 }, () => {
+      const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+      decoder.push(header)
+      assert.isUndefined(Result.getOrThrow(decoder.next()))
+      for (const chunk of [100, 1, 100]) {
+        decoder.push(new Uint8Array(chunk))
+        assert.isUndefined(Result.getOrThrow(decoder.next()))
+      }
+      return decoder
+    })
+    // A page each, where the largest piece has sixteen.
+    assert.isBelow(process.memoryUsage().arrayBuffers - before, 2 * 4096 * decoders.length)
+    assert.isTrue(decoders.every((decoder) => decoder.bufferedBytes() === 201))
+  })
+
   it("copies what comes in short chunks, and joins a body that came in several, and nothing else", () => {
     /** Bytes copied for a frame with so long a body that comes in chunks of these sizes, the last one with the rest. */
     const copiedOf = (length: number, ...sizes: ReadonlyArray<number>) => {
