@@ -52,6 +52,23 @@ describe("the name of a command", () => {
   })
 })
 
+describe("two names of commands", () => {
+  it("are two wherever they differ, and whichever came before", () => {
+    const headerOf = (name: string) => bytesOf({ command: name, body: new Uint8Array(0) })
+    const base = "abcdefghijkl"
+    const others = Array.from({ length: 12 * 8 }, (_, n) => {
+      const letters = Buffer.from(base)
+      letters[n >> 3]! ^= 1 << (n & 7)
+      return letters.toString("latin1")
+    })
+    for (const name of others.flatMap((other) => [base, other, base])) {
+      const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+      decoder.push(headerOf(name))
+      assert.strictEqual(Result.getOrThrow(decoder.next())?.command, name)
+    }
+  })
+})
+
 describe("a stream of frames", () => {
   const frames = [frame("verack", 0), frame("ping", 8), frame("tx", 5000), frame("block", 200_000), frame("a", 1)]
 

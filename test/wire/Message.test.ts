@@ -10,6 +10,7 @@ import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import {
   decode,
+  decodeSlices,
   encode,
   encodeAddrV2,
   encodeInPieces,
@@ -78,6 +79,36 @@ describe("a message", () => {
       }
     }
     assert.isAbove(holding, 3)
+  })
+
+  it("that is views of its body is views of nothing else, decoded at once or in slices", () => {
+    const block = Buffer.from(genesis.mainnet.bytes)
+    const bodies = {
+      block,
+      tx: Buffer.from(transactions.v1.bytes),
+      headers: Buffer.concat([Buffer.of(1), block.subarray(0, 1487), Buffer.of(0)])
+    }
+    for (const [command, body] of Object.entries(bodies)) {
+      const chunk = Buffer.concat([Frame.encode(mainnet.magic, { command, body }), Buffer.alloc(100_000)])
+      const decoder = new Frame.FrameDecoder(mainnet.magic, Frame.maxBodyBytes)
+      decoder.push(chunk)
+      const frame = Result.getOrThrow(decoder.next())
+      assert(frame !== undefined)
+      const slices = decodeSlices(frame, { negotiatedVersion })
+      const last = slices.next()
+      for (const result of [decode(frame, { negotiatedVersion }), last.done === true ? last.value : undefined]) {
+        const message = result === undefined ? undefined : Result.getOrThrow(result)
+        const bytes =
+          message?._tag === "Block"
+            ? message.block.bytes
+            : message?._tag === "Tx"
+              ? message.transaction.bytes
+              : message?._tag === "Headers"
+                ? message.headers[0]?.bytes
+                : undefined
+        assert.strictEqual(bytes?.buffer.byteLength, body.length, command)
+      }
+    }
   })
 
   it("of its version takes every extreme of every field", () => {
