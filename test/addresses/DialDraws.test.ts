@@ -152,6 +152,30 @@ describe("a pool of whom to dial", () => {
   })
 })
 
+describe("a group of a pool", () => {
+  it("is one and the same as long as anybody of it is there who was ready, and is forgotten with the last", () => {
+    const made = new DialPool<Item>()
+    const [first, second] = [item("1", "one"), item("2", "one")]
+    const ready = (...items: ReadonlyArray<Item>) => {
+      for (const each of items) made.put(each, 0)
+      made.advance(1)
+    }
+    ready(first, second)
+    const group = first.poolGroup
+    assert.isDefined(group)
+    assert.strictEqual(second.poolGroup, group)
+    // Whoever waits again is still there.
+    made.put(first, 5000)
+    made.remove(second)
+    assert.deepStrictEqual([first.poolGroup === group, second.poolGroup], [true, undefined])
+    ready(second)
+    assert.strictEqual(second.poolGroup, group)
+    for (const each of [first, second]) made.remove(each)
+    ready(first)
+    assert.notStrictEqual(first.poolGroup, group)
+  })
+})
+
 describe("whatever happens to a pool of whom to dial", () => {
   it("those are ready whose time has come, each in its group once, and a draw is of somebody who suits (12 stories)", () => {
     const draw = SeededRandom.draws(8, "pool")

@@ -306,6 +306,33 @@ describe("an address nothing is known of", () => {
   })
 })
 
+describe("what others tell of an address that nobody dealt with", () => {
+  it("is taken for what is not known, and for nothing that is (addresses 1.4, merge A)", () => {
+    const told = { ...changes.NewGossiped, services: 1n, lastSeenSeconds: at(-60).wallSeconds }
+    const known = (services: bigint | undefined, seconds: number | undefined): Entry => ({
+      ...made(changes.NewInitial),
+      services,
+      untrustedLastSeenSeconds: seconds,
+      untrustedLastSeenMillis: seconds === undefined ? undefined : 7
+    })
+    const toldTimes = [at(-60).wallSeconds, at(-60).monotonicMillis]
+    const after = (entry: Entry) => {
+      const { services, untrustedLastSeenMillis, untrustedLastSeenSeconds } = apply(told, entry)!
+      return [services, untrustedLastSeenSeconds, untrustedLastSeenMillis]
+    }
+    assert.deepStrictEqual(after(known(undefined, undefined)), [1n, ...toldTimes])
+    assert.deepStrictEqual(after(known(0n, undefined)), [0n, ...toldTimes])
+    assert.deepStrictEqual(after(known(undefined, 5)), [1n, 5, 7])
+    const all = known(0n, 5)
+    assert.strictEqual(apply(told, all), all)
+    // A seed or the cache says nothing new of anybody.
+    assert.deepStrictEqual(apply(changes.NewInitial, known(undefined, undefined)), known(undefined, undefined))
+    // It stays the operator's, and where nobody listens.
+    const named = { ...known(undefined, undefined), isConfigured: true, isInbound: true }
+    assert.deepInclude(apply(told, named), { isConfigured: true, isInbound: true, state: "NeverAttempted" })
+  })
+})
+
 describe("two changes of an address", () => {
   /** An entry to which only this happened, at the beginning. */
   const only = {
