@@ -182,6 +182,13 @@ describe("a map of autonomous systems", () => {
       const systems = ["::", "8000::", "ffff::"].map((ip) => AsMap.systemOf(mapOf(map), at(ip)))
       assert.deepStrictEqual(systems, [7, 9, 9], String(eights))
     }
+    // Either side may look at as many bits as are left before the jump.
+    const all = Array.from({ length: 15 }, () => match8("00000000")).join("")
+    const deep = mapOf(program(jumpOver(17 + 18 * 15), all, answer(7), all, answer(9)))
+    assert.deepStrictEqual(
+      ["::", "8000::", "8000::ffff"].map((ip) => AsMap.systemOf(deep, at(ip))),
+      [7, 9, undefined]
+    )
     // And of jumps within jumps, each ends where its own second part begins.
     const nested = mapOf(program(jumpOver(42), jump(17), answer(1), answer(2), answer(3)))
     assert.deepStrictEqual(

@@ -45,8 +45,13 @@ describe("reports of misbehaviour", () => {
     Effect.gen(function* () {
       for (const score of [60, -50, 0, 60]) yield* report("10.0.0.1:1", score, `${score}`)
       for (const score of [Number.NaN, -100]) yield* report("10.0.0.2:1", score, `${score}`)
+      // Nor is their reason the first.
+      for (const score of [0, 100]) yield* report("10.0.0.3:1", score, `${score}`)
       yield* elapse("30 seconds", "1 second")
-      assert.deepStrictEqual(yield* bans, [["10.0.0.1", "60"]])
+      assert.sameDeepMembers(yield* bans, [
+        ["10.0.0.1", "60"],
+        ["10.0.0.3", "100"]
+      ])
     }).pipe(Effect.provide(world))
   )
 

@@ -209,6 +209,9 @@ describe.each(books)("whom a book knows (%s)", (name) => {
         neverAttempted: 0,
         attemptPending: 1
       })
+      // Whoever answers again is behind who did before, whenever they came.
+      yield* answers("40.3.0.1:8233")
+      assert.deepStrictEqual(yield* live, ["40.1.0.1:8233", "40.3.0.1:8233"])
     }).pipe(Effect.provide(world()))
   )
 

@@ -166,6 +166,7 @@ describe("a message that is decoded in slices", () => {
     ["inv", counted(50_000, Buffer.alloc(36).fill(1, 0, 1)), 6],
     ["getdata", counted(30_000, Buffer.alloc(68).fill(5, 0, 1)), 3],
     ["notfound", counted(8192, Buffer.alloc(36).fill(2, 0, 1)), 0],
+    ["notfound", counted(8193, Buffer.alloc(36).fill(2, 0, 1)), 1],
     ["tx", transaction(0, 222_000), 27],
     ["tx", transaction(20_000, 100_000), 14],
     ["block", block(transaction(1, 100_000), transaction(20_000, 1)), 14],
