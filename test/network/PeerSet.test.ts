@@ -240,7 +240,9 @@ describe("who may stay", () => {
       assert.isTrue(isPending(waiting))
       // Nor from another port; but from there once the ban is over, and from anywhere else.
       assert.strictEqual(yield* refusalOf(fakePeer({ id: 2, address: "192.0.2.9:2" })), "Banned")
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("3599 seconds")
+      assert.strictEqual(yield* refusalOf(fakePeer({ id: 2, address: "192.0.2.9:2" })), "Banned")
+      yield* TestClock.adjust("1 second")
       assert.isUndefined(yield* refusalOf(fakePeer({ id: 3, address: "192.0.2.9:3", places: 0 })))
       assert.isUndefined(yield* refusalOf(fakePeer({ id: 4, address: "192.0.2.8:1", places: 0 })))
     }).pipe(Effect.provide(world({ trusted: ["192.0.2.9"] })))

@@ -122,6 +122,42 @@ describe("a selection of one's own", () => {
     }).pipe(Effect.provide(selecting(() => noting)))
   })
 
+  it.effect("hears of four networks where a block was asked for in vain, of each kind", () => {
+    let tried: ReadonlyArray<string> = []
+    const noting: PeerChooser = {
+      choose: (candidates, _draw, _nowNanos, networks) => {
+        tried = [...networks].toSorted()
+        return candidates.at(0).id
+      }
+    }
+    const networks = (...ids: ReadonlyArray<number>) => ids.map((id) => `20.${id}`)
+    return Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const registry = yield* InventoryRegistry
+      for (let id = 10; id <= 39; id++) yield* join(id, { address: `20.${id}.1.1:8233`, places: 99 })
+      const item = { _tag: "Block", hash: blockHash(1) } as const
+      const asked = (...exclude: ReadonlyArray<number>) =>
+        start(peerSet.request(block(1), { exclude: new Set(exclude) }))
+      yield* asked()
+      assert.deepStrictEqual(tried, [])
+      // Who has left is in no network.
+      yield* registry.register(9, "missing", [item])
+      for (const [n, expected] of [
+        [11, networks(11)],
+        [12, networks(11, 12)],
+        [13, networks(11, 12, 13)],
+        [14, networks(11, 12, 13)]
+      ] as const) {
+        yield* registry.register(n, "missing", [item])
+        yield* asked()
+        assert.deepStrictEqual(tried, expected)
+      }
+      for (const id of [21, 22, 23, 24, 25]) yield* registry.recordFailure(id, item)
+      yield* asked(31, 32, 33, 34, 35)
+      assert.deepStrictEqual(tried, networks(11, 12, 13, 21, 22, 23, 24, 31, 32, 33, 34))
+    }).pipe(Effect.provide(selecting(() => noting)))
+  })
+
   it.effect("is told how each request ended, and who left", () => {
     const heard: Array<readonly [number, LandedRequest] | number> = []
     const learning: PeerChooser = {

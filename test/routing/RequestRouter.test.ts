@@ -430,6 +430,66 @@ describe("a single block or transaction", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("that is refused after a wait wants no further peer, and is counted once", () =>
+    Effect.gen(function* () {
+      const { demand } = yield* PeerSet
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const two = yield* ask(block(2))
+      for (let places = 0; places < 2; places++) yield* ask({ _tag: "Peers" })
+      assert.strictEqual(n.queued(), 2)
+      while (demand.takeUnsafe()) continue
+      // Sam was what it waited for.
+      yield* lacks(2, 2)
+      assert.isTrue(isPending(two))
+      while (demand.takeUnsafe()) continue
+      yield* lacks(1, 2)
+      assert.isFalse(demand.takeUnsafe())
+      assert.deepStrictEqual(yield* Fiber.await(two), notFound(2))
+      assert.isFalse(demand.takeUnsafe())
+      const refused = yield* seriesOf("zcash.net.peer_set.inventory_refusal")
+      assert.strictEqual(refused["kind=waited network=mainnet"], 1)
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("whose peer is free at the very end of its time is refused, and counted once", () =>
+    Effect.gen(function* () {
+      const s = yield* sam
+      yield* nina
+      yield* fill(s)
+      // Sam is free in the moment in which the time is over, before the timer has had its turn.
+      yield* start(
+        Effect.andThen(
+          Effect.sleep(patience),
+          Effect.sync(() => s.take())
+        )
+      )
+      const two = yield* ask(block(2))
+      yield* TestClock.adjust(patience)
+      assert.deepStrictEqual(yield* Fiber.await(two), notFound(2))
+      assert.deepStrictEqual(s.asked.map(numberOf), [1, 9])
+      const refused = yield* seriesOf("zcash.net.peer_set.inventory_refusal")
+      assert.strictEqual(refused["kind=waited network=mainnet"], 1)
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("owes the door nothing for a peer that was not the last ready one", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      yield* ask(block(2))
+      yield* ask(block(3))
+      // Block 2 gets Sam, while Nina is ready. Then she is gone.
+      s.take()
+      assert.deepStrictEqual(s.asked.map(numberOf), [1, 9, 2])
+      yield* (yield* PeerSet).remove(n.id)
+      const atTheDoor = yield* ask({ _tag: "Peers" })
+      s.take()
+      assert.deepStrictEqual(s.asked.map(numberOf), [1, 9, 2, 3])
+      assert.isTrue(isPending(atTheDoor))
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("gets a peer that was kept for the door although it waited for others until then", () =>
     Effect.gen(function* () {
       const [s, n] = [yield* join(1, { version: 170_150 }), yield* nina]
