@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Metric, Option, References, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
 import { byNetwork } from "../../src/addresses/AddressGroups.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
 import * as HardenedBook from "../../src/addresses/HardenedBook.ts"
+import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import { BackgroundTaskExited, BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -525,6 +527,26 @@ describe.each(books)("crawls (%s)", (book) => {
       })
     )
   })
+
+  it.effect(
+    "believe nobody who was seen later than now, and take all of such an answer back by as much (CS-P3)",
+    () => {
+      const now = 1_000_000_000
+      const addresses = [now + 300, now - 1000].map((lastSeenSeconds, i) => ({
+        address: PeerSocketAddress.fromStringUnsafe(`20.${i}.1.1:8233`),
+        services: NODE_NETWORK,
+        lastSeenSeconds
+      }))
+      return running({ ...crawlLimit, answer: Effect.succeed({ _tag: "Peers", addresses }) }, () =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(now * 1000 + 999)
+          yield* (yield* Crawler).crawlOnce(1)
+          const entries = yield* (yield* AddressBook).entries
+          assert.sameMembers(entries.map(PeerAddress.lastSeenSeconds), [now, now - 1300])
+        })
+      )
+    }
+  )
 
   it.effect("end the crawler when the peer set has ended", () => {
     const error = new BackgroundTaskExited({ task: "listener", cause: "gone" })

@@ -473,6 +473,27 @@ describe("a single block or transaction", () => {
     }).pipe(Effect.provide(world()), withMetrics)
   )
 
+  it.effect("whose peer fails at once is known to have failed there, before anything else is asked", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const registry = yield* InventoryRegistry
+      const bob = fakePeer({ id: 1, address: "127.0.0.1:1", places: 1 })
+      let isBroken = false
+      const enqueueUnsafe: FakePeer["enqueueUnsafe"] = (request) =>
+        isBroken ? Effect.fail(new ConnectionReceiveTimeout()) : bob.enqueueUnsafe(request)
+      yield* peerSet.add({ ...bob, enqueueUnsafe })
+      // Nina is ready and serves nothing, so the blocks are let in, and wait for Bob.
+      yield* nina
+      yield* ask(block(1))
+      const two = yield* ask(block(2))
+      assert.deepStrictEqual([bob.queued(), isPending(two)], [1, true])
+      isBroken = true
+      bob.take()
+      assert.deepStrictEqual([...registry.record(item(2)).failed], [1])
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(two)))
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("owes the door nothing for a peer that was not the last ready one", () =>
     Effect.gen(function* () {
       const [s, n] = [yield* sam, yield* nina]
@@ -937,6 +958,23 @@ describe("what the routing of requests counts", () => {
       yield* TestClock.adjust(justAfter)
       assert.deepStrictEqual(yield* finds, found(16, 1, 1, 15))
       assert.lengthOf(n.asked, 17)
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("is no find that goes around a peer which only seemed to be ready, or stands at the door", () =>
+    Effect.gen(function* () {
+      const [bob, carol] = [yield* join(1, { places: 1 }), yield* join(2, { places: 1 })]
+      // Somebody who holds the peer itself.
+      yield* start(bob.request({ _tag: "Peers" }))
+      yield* ask(find)
+      assert.deepStrictEqual(carol.asked.map(numberOf), ["FindBlocks"])
+      carol.take()
+      yield* start(carol.request({ _tag: "Peers" }))
+      const atTheDoor = yield* ask(find)
+      assert.isTrue(isPending(atTheDoor))
+      assert.deepStrictEqual(yield* finds, found(0, 0, 0, 0))
+      bob.take()
+      assert.deepStrictEqual(bob.asked.map(numberOf), ["Peers", "FindBlocks"])
     }).pipe(Effect.provide(world()), withMetrics)
   )
 
