@@ -244,11 +244,18 @@ describe("a full listener", () => {
 })
 
 /** The service alone, with peers that a test lets join. */
-const alone = Evictions.layer.pipe(
-  Layer.provideMerge(ConnectionSlots.layer),
-  Layer.provideMerge(world({ policy: { targetPeers: 1 } })),
-  Layer.provide(Layer.mergeAll(SeededRandom.layer(1), Layer.succeed(ChainParams, mainnet)))
-)
+const aloneWith = (trusted: ReadonlyArray<string>) =>
+  Evictions.layer.pipe(
+    Layer.provideMerge(ConnectionSlots.layer),
+    Layer.provideMerge(world({ policy: { targetPeers: 1 }, trusted })),
+    Layer.provide(Layer.mergeAll(SeededRandom.layer(1), Layer.succeed(ChainParams, mainnet)))
+  )
+const alone = aloneWith([])
+/** A peer of which it is not known where it is. */
+const hidden = (id: number) => ({
+  ...fakePeer({ id, address: "44.1.9.9:1", inbound: true }),
+  transientAddress: undefined
+})
 const joins = Effect.fnUntraced(function* (id: number, address: PeerSocketAddress.PeerSocketAddress) {
   const slot = yield* (yield* ConnectionSlots).reserve("inbound")
   yield* (yield* PeerSet).add(fakePeer({ id, address: PeerSocketAddress.format(address), inbound: true }))
@@ -376,6 +383,29 @@ describe("who came to us", () => {
       assert.lengthOf(evictions.networks(), 2)
       assert.strictEqual(yield* share, 0.5)
     }).pipe(Effect.provide(alone), withMetrics)
+  )
+
+  it.effect("is in a public place, and from somewhere: no other has to go, and nobody for a peer from nowhere", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      const evictions = yield* Evictions
+      const peerSet = yield* PeerSet
+      yield* joins(1, ofOneNetwork(1))
+      // One that the operator trusts, though it is in a public place; one that we dialled, and one from nowhere.
+      yield* joins(2, at("44.1.0.200"))
+      yield* peerSet.add(fakePeer({ id: 3, address: "44.1.0.201:8233" }))
+      const slot = yield* slots.reserve("inbound")
+      yield* peerSet.add(hidden(4))
+      evictions.joined(4, slot)
+      assert.deepStrictEqual(evictions.networks(), [["44.1", 1]])
+      assert.isFalse(evictions.mightMakeRoom(ofItsOwn(1)))
+
+      for (const id of [5, 6]) yield* joins(id, ofOneNetwork(id))
+      assert.deepStrictEqual(evictions.networks(), [["44.1", 3]])
+      assert.isTrue(evictions.mightMakeRoom(ofItsOwn(1)))
+      const made = evictions.makeRoom(hidden(8), yield* slots.reserve("handshake"))
+      assert.deepStrictEqual(made, { room: { _tag: "Full" }, evicted: undefined })
+    }).pipe(Effect.provide(aloneWith(["44.1.0.200"])))
   )
 
   it.effect("is counted by why nobody has to go for a newcomer", () =>
