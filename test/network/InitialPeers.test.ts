@@ -214,6 +214,29 @@ describe.each(books)("the initial peers (%s)", (bookName) => {
     }).pipe(Effect.provide(world(log, addresses(3), { outcome: () => "stays" })), quietly)
   })
 
+  it.effect("are fewer than the target: as many more are wanted as it lacks, and what names give later as well", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    const pair = addresses(2)
+    return Effect.gen(function* () {
+      yield* (yield* InitialPeers).awaitStarted
+      assert.deepStrictEqual([log.held.size, log.demands], [2, 5 - 2])
+      yield* Deferred.succeed(names, addresses(20, 8233))
+      yield* elapse("1 millis")
+      // Of the 20 three, for two are there.
+      assert.strictEqual(log.demands, 5 - 2 + 3)
+    }).pipe(
+      Effect.provide(
+        worldOf(
+          log,
+          { resolve: Deferred.await(names), cached: pair },
+          { policy: { targetPeers: 5, dialInterval: Duration.zero }, outcome: () => "stays" }
+        )
+      ),
+      quietly
+    )
+  })
+
   it.effect("are dialled again when nobody is connected and no candidate is left, every 119 seconds at most", () => {
     const log = emptyLog()
     return Effect.gen(function* () {
@@ -605,6 +628,76 @@ describe.each(books)("a node without an outbound connection (%s)", (bookName) =>
       Effect.provide(Dialer.layer.pipe(Layer.provideMerge(worldOf(log, { resolve }, { outcome: () => "stays" })))),
       quietly
     )
+  })
+
+  it.effect("looks after 119 s anew for whom there is, and dials nobody who was dialled, or failed, so lately", () => {
+    const log = emptyLog()
+    const [bob] = addresses(1)
+    let asked = 0
+    const resolve = Effect.sync(() => {
+      asked++
+      return [bob!]
+    })
+    const dials = () => log.dials.map(({ atMillis }) => atMillis)
+    return Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* haveFailed([bob!])
+      // It looks at 119 s, 238 s and so on, to the millisecond.
+      yield* elapse("118999 millis", "1 second")
+      assert.deepStrictEqual([asked, dials()], [1, [0]])
+      yield* elapse("1 millis")
+      // The names are due again, and the dial of the crawler's is not yet old enough.
+      assert.deepStrictEqual([asked, dials()], [2, [0]])
+      yield* elapse("114 seconds", "1 second")
+      yield* book.record({ _tag: "UpdateFailed", address: bob!, services: undefined })
+      yield* elapse("5 seconds", "1 second")
+      // A change within five seconds of another does not count.
+      assert.deepStrictEqual([asked, dials()], [3, [0]])
+      yield* elapse("119 seconds", "1 second")
+      assert.deepStrictEqual([asked, dials()], [4, [0, 357_000]])
+    }).pipe(Effect.provide(worldOf(log, { resolve }, { policy: { recoveryInterval: Duration.seconds(119) } })), quietly)
+  })
+
+  it.effect("dials until it has as many connections as it wants", () => {
+    const log = emptyLog()
+    let isThere = false
+    return Effect.gen(function* () {
+      yield* elapse("1 second", "100 millis")
+      assert.lengthOf(log.dials, 2)
+      yield* haveFailed(addresses(6))
+      isThere = true
+      yield* elapse("3 minutes", "1 second")
+      assert.deepStrictEqual([log.dials.length, log.held.size], [4, 2])
+    }).pipe(
+      Effect.provide(
+        worldOf(
+          log,
+          { resolve: Effect.succeed(addresses(6)) },
+          { policy: { targetPeers: 2 }, outcome: () => (isThere ? "stays" : "fails") }
+        )
+      ),
+      quietly
+    )
+  })
+
+  it.effect.each([
+    { ready: 1, fillSpareSlots: true, wanted: 1 },
+    { ready: 3, fillSpareSlots: true, wanted: 3 },
+    { ready: 3, fillSpareSlots: false, wanted: 1 }
+  ])("wants $wanted of $ready that are due, each time it looks (fills spare slots: $fillSpareSlots)", (_) => {
+    const log = emptyLog()
+    const policy = { targetPeers: 2, fillSpareSlots: _.fillSpareSlots, recoveryInterval: Duration.seconds(10) }
+    return Effect.gen(function* () {
+      yield* (yield* InitialPeers).awaitStarted
+      // Nobody takes what is wanted, so there is room for all of it only at first.
+      assert.strictEqual(log.demands, 2)
+      yield* gossip(_.ready)
+      yield* elapse("9999 millis", "1 second")
+      assert.strictEqual(log.demands, 2)
+      yield* elapse("1 millis")
+      assert.strictEqual(log.demands, 2 + _.wanted)
+      assert.lengthOf(log.dials, 0)
+    }).pipe(Effect.provide(worldOf(log, { resolve: Effect.succeed([]) }, { policy })), quietly)
   })
 
   it.effect("takes no slot that dials under way have (network 0, outboundLimit; S22)", () => {
