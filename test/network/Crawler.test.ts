@@ -25,7 +25,15 @@ import { int } from "../support/addressChanges.ts"
 import { type BookName, books } from "../support/bookWorld.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 import { type GossipedAddress, NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
-import { type DialLog, dialWorld, type DialWorldOptions, emptyLog, gossip, type Outcome } from "../support/dialWorld.ts"
+import {
+  collectEvents,
+  type DialLog,
+  dialWorld,
+  type DialWorldOptions,
+  emptyLog,
+  gossip,
+  type Outcome
+} from "../support/dialWorld.ts"
 
 const nobodyAnswers = Effect.fail(new RequestError({ reason: new ConnectionReceiveTimeout() }))
 
@@ -540,10 +548,13 @@ describe.each(books)("crawls (%s)", (book) => {
       return running({ ...crawlLimit, answer: Effect.succeed({ _tag: "Peers", addresses }) }, () =>
         Effect.gen(function* () {
           yield* TestClock.setTime(now * 1000 + 999)
+          const events = yield* collectEvents
           yield* (yield* Crawler).crawlOnce(1)
+          yield* elapse("1 millis")
+          assert.deepStrictEqual(events, [{ _tag: "AddressesLearned", count: 2, added: 2, at: now * 1000 + 999 }])
           const entries = yield* (yield* AddressBook).entries
           assert.sameMembers(entries.map(PeerAddress.lastSeenSeconds), [now, now - 1300])
-        })
+        }).pipe(Effect.scoped)
       )
     }
   )

@@ -270,6 +270,27 @@ describe("what peers deliver", () => {
     })
   )
 
+  it.effect("frees one place with each that was looked at, and no more", () =>
+    Effect.gen(function* () {
+      const gates = yield* Effect.forEach([0, 1, 2, 3, 4, 5, 6, 7], () => Deferred.make<void>())
+      let begun = 0
+      const answers = { onBlock: () => Effect.suspend(() => Deferred.await(gates[begun++]!)) }
+      yield* Effect.gen(function* () {
+        for (let n = 0; n < 5; n++) yield* ask(advert("10.0.0.1:1"))
+        for (const done of [0, 1]) {
+          yield* Deferred.succeed(gates[done]!, undefined)
+          yield* settle
+          assert.strictEqual((yield* ask(advert("10.0.0.1:1")))._tag, "Nil")
+          assert.strictEqual((yield* Effect.flip(ask(advert("10.0.0.1:1"))))._tag, "Overloaded")
+        }
+        for (const gate of gates) yield* Deferred.succeed(gate, undefined)
+        yield* settle
+        assert.strictEqual((yield* ask(advert("10.0.0.1:1")))._tag, "Nil")
+        assert.strictEqual(begun, 8)
+      }).pipe(Effect.provide(world(answers)))
+    })
+  )
+
   it.effect("frees its place also when the program fails or dies on it", () =>
     Effect.gen(function* () {
       for (let n = 0; n < 20; n++) {
