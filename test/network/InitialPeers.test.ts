@@ -15,7 +15,7 @@ import * as Dialer from "../../src/network/Dialer.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { type BookName, books } from "../support/bookWorld.ts"
-import { dialWorld, type DialWorldOptions, emptyLog, gossip } from "../support/dialWorld.ts"
+import { collectEvents, dialWorld, type DialWorldOptions, emptyLog, gossip } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 
@@ -212,6 +212,37 @@ describe.each(books)("the initial peers (%s)", (bookName) => {
       yield* elapse("1 millis")
       assert.deepStrictEqual([log.held.size, (yield* ConnectionSlots).used("outbound")], [2, 2])
     }).pipe(Effect.provide(world(log, addresses(3), { outcome: () => "stays" })), quietly)
+  })
+
+  it.effect("that a name gives while one waits for its turn come before it, when they have the preferred port", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    const preferred = addresses(9, 8233).slice(8)
+    return Effect.gen(function* () {
+      yield* elapse("50 millis", "10 millis")
+      assert.lengthOf(log.dials, 1)
+      yield* Deferred.succeed(names, preferred)
+      yield* elapse("1 second", "10 millis")
+      assert.deepStrictEqual(log.dials.slice(1), [{ address: "127.1.1.8:8233", atMillis: 200 }])
+    }).pipe(
+      Effect.provide(
+        worldOf(log, { resolve: Deferred.await(names), cached: addresses(3) }, { policy: { targetPeers: 2 } })
+      ),
+      quietly
+    )
+  })
+
+  it.effect("are told of by source, and nothing of a source that has none but of names, which were asked", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    return Effect.gen(function* () {
+      const events = yield* collectEvents
+      yield* elapse("1 second", "100 millis")
+      assert.isEmpty(events)
+      yield* Deferred.succeed(names, [])
+      yield* elapse("1 millis")
+      assert.deepStrictEqual(events, [{ _tag: "InitialPeersFound", count: 0, at: 1000 }])
+    }).pipe(Effect.scoped, Effect.provide(worldOf(log, { resolve: Deferred.await(names) })), quietly)
   })
 
   it.effect("are fewer than the target: as many more are wanted as it lacks, and what names give later as well", () => {
@@ -657,6 +688,59 @@ describe.each(books)("a node without an outbound connection (%s)", (bookName) =>
       assert.deepStrictEqual([asked, dials()], [4, [0, 357_000]])
     }).pipe(Effect.provide(worldOf(log, { resolve }, { policy: { recoveryInterval: Duration.seconds(119) } })), quietly)
   })
+
+  it.effect("asks no names while they are being asked, however long that takes", () => {
+    const log = emptyLog()
+    let asked = 0
+    const resolve = Effect.suspend(() => {
+      asked++
+      return Effect.never
+    })
+    return Effect.gen(function* () {
+      yield* elapse("1 second", "100 millis")
+      yield* haveFailed(addresses(1))
+      yield* elapse("9 minutes", "10 seconds")
+      assert.strictEqual(asked, 1)
+      // It is the others who are dialled meanwhile.
+      assert.isAbove(log.dials.length, 3)
+    }).pipe(Effect.provide(worldOf(log, { resolve, cached: addresses(1) })), quietly)
+  })
+
+  it.effect.each([{ change: "somebody else connected" }, { change: "others took every slot" }])(
+    "dials nobody whose turn comes when $change meanwhile, and tells the book of nobody",
+    ({ change }) => {
+      const log = emptyLog()
+      const pair = addresses(2)
+      return Effect.gen(function* () {
+        const slots = yield* ConnectionSlots
+        const book = yield* AddressBook
+        yield* elapse("1 second", "100 millis")
+        assert.lengthOf(log.dials, 1)
+        yield* haveFailed(pair)
+        yield* elapse("129 seconds", "5 seconds")
+        assert.deepInclude(log.dials[1], { atMillis: 130_000 })
+        if (change === "somebody else connected") {
+          yield* Effect.flatMap(slots.reserve("outbound"), ({ markOpen }) => markOpen)
+        } else {
+          for (let n = 0; n < 3; n++) yield* slots.reserve("outbound")
+        }
+        yield* elapse("1 second", "50 millis")
+        assert.lengthOf(log.dials, 2)
+        const attempts = (yield* book.entries).map(({ lastAttemptMillis }) => lastAttemptMillis)
+        assert.sameMembers(attempts, [1000, 130_000])
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          worldOf(
+            log,
+            { resolve: Effect.succeed(pair) },
+            { policy: { targetPeers: 1, recoveryInterval: Duration.seconds(130) } }
+          )
+        ),
+        quietly
+      )
+    }
+  )
 
   it.effect("dials until it has as many connections as it wants", () => {
     const log = emptyLog()
