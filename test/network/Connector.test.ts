@@ -95,7 +95,13 @@ const told = (events: ReadonlyArray<NetworkEvent>) =>
 
 const bobText = PeerSocketAddress.format(bob)
 
-const bobListens = Effect.flatMap(SimNetwork, (network) => network.host(bob).listen(bob))
+const listens = (address: PeerSocketAddress.PeerSocketAddress) =>
+  Effect.flatMap(SimNetwork, (network) => network.host(address).listen(address))
+
+const bobListens = listens(bob)
+
+/** With the port of the network, which the book would not take Bob without. */
+const carol = PeerSocketAddress.fromStringUnsafe("198.51.100.3:18233")
 
 const outcomes = Effect.map(Metric.snapshot, (metrics) =>
   metrics
@@ -222,17 +228,49 @@ describe("a dial", () => {
     inWorld(
       Effect.gen(function* () {
         const book = yield* AddressBook
-        yield* book.record({ _tag: "NewInitial", address: bob })
-        const listener = yield* bobListens
-        const fiber = yield* dial()
+        yield* book.record({ _tag: "NewInitial", address: carol })
+        assert.isTrue(Option.isSome(yield* book.get(carol)))
+        const listener = yield* listens(carol)
+        const fiber = yield* dial(carol)
         const remote = remoteEnd(yield* listener.accept)
         const ours = yield* remote.hears
         assert.strictEqual(ours._tag, "Version")
         if (ours._tag === "Version") yield* remote.says(ours)
         yield* settle
         assert.strictEqual((yield* Fiber.join(fiber))._tag, "Failure")
-        assert.isTrue(Option.isNone(yield* book.get(bob)))
-        assert.isFalse(yield* book.addPeer(bob))
+        assert.isTrue(Option.isNone(yield* book.get(carol)))
+        assert.isFalse(yield* book.addPeer(carol))
+      })
+    )
+  )
+
+  it.effect.each([
+    // What an operator asks for says nothing to the book, and of an initial peer a failure would bar it.
+    { why: "manual", outcome: "nobody", state: "NeverAttempted" },
+    { why: "initial", outcome: "nobody", state: "NeverAttempted" },
+    { why: "candidate", outcome: "nobody", state: "Failed" },
+    { why: "recovery", outcome: "nobody", state: "Failed" },
+    { why: "stale tip", outcome: "nobody", state: "Failed" },
+    { why: "candidate", outcome: "no agreement", state: "Failed" },
+    // It answers, whatever else speaks against it.
+    { why: "candidate", outcome: "refused", state: "NeverAttempted" }
+  ] as const)("for a $why that meets $outcome leaves the book with $state", ({ outcome, state, why }) =>
+    inWorld(
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        const { connect } = yield* Connector
+        yield* book.record({ _tag: "NewInitial", address: carol })
+        const listener = outcome === "nobody" ? undefined : yield* listens(carol)
+        if (outcome === "refused") refusal = "GroupFull"
+        const fiber = yield* Effect.forkChild(Effect.result(connect({ whom: carol, why })), { startImmediately: true })
+        if (listener !== undefined) {
+          const remote = remoteEnd(yield* listener.accept)
+          if (outcome === "refused") yield* remote.says(Message.Version(bobsVersion()), Message.Verack())
+        }
+        yield* elapse("4 seconds", "100 millis")
+        assert.isTrue(Result.isFailure(yield* Fiber.join(fiber)))
+        // Nor is it taken for our own.
+        assert.strictEqual(Option.getOrUndefined(yield* book.get(carol))?.state, state)
       })
     )
   )

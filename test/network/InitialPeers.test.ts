@@ -10,6 +10,7 @@ import { DnsSeeds } from "../../src/addresses/DnsSeeds.ts"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Connector } from "../../src/network/Connector.ts"
 import { InitialPeers } from "../../src/network/InitialPeers.ts"
 import * as Dialer from "../../src/network/Dialer.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
@@ -227,6 +228,42 @@ describe.each(books)("the initial peers (%s)", (bookName) => {
     }).pipe(
       Effect.provide(
         worldOf(log, { resolve: Deferred.await(names), cached: addresses(3) }, { policy: { targetPeers: 2 } })
+      ),
+      quietly
+    )
+  })
+
+  it.effect("are dialled one in each part of the internet at a time, but for those that the operator named", () => {
+    const log = emptyLog()
+    const dialled: Array<string> = []
+    const slow = Layer.mock(Connector, {
+      connect: ({ whom }) =>
+        Effect.suspend(() => {
+          if (!Effect.isEffect(whom)) dialled.push(PeerSocketAddress.format(whom))
+          return Effect.never
+        })
+    })
+    const at = PeerSocketAddress.fromStringUnsafe
+    const named = [at("20.1.3.3:8233")]
+    const found = ["20.1.1.1:8233", "20.1.2.2:8233", "20.2.1.1:8233", "20.2.2.2:8233"].map(at)
+    return Effect.gen(function* () {
+      yield* elapse("2 seconds", "100 millis")
+      const networks = dialled.filter((text) => text !== "20.1.3.3:8233").map((text) => text.slice(0, 4))
+      assert.strictEqual(new Set(networks).size, networks.length, dialled.join())
+      assert.include(networks, "20.2")
+      assert.include(dialled, "20.1.3.3:8233")
+    }).pipe(
+      Effect.provide(
+        InitialPeers.layer.pipe(
+          Layer.provide(
+            Layer.mergeAll(
+              slow,
+              Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: Effect.never, literals: named })),
+              Layer.mock(PeerCache, { load: Effect.succeed(found) })
+            )
+          ),
+          Layer.provideMerge(dialWorldOf(log))
+        )
       ),
       quietly
     )
