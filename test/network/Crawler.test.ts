@@ -657,6 +657,18 @@ describe("whom a crawl asks (E8)", () => {
     }).pipe(Effect.provide(layer), quietly)
   })
 
+  it.effect(
+    "is as many of distinct groups as the policy says",
+    () => {
+      const peers = [peer(1, 1), peer(2, 2), peer(3, 3), peer(4, 4)]
+      const { asked, layer } = among(peers, nothing, { crawlGroups: 2, crawlFanout: 4 })
+      return Effect.gen(function* () {
+        yield* (yield* Crawler).crawlOnce()
+        assert.lengthOf(asked, 2)
+      }).pipe(Effect.provide(layer), quietly)
+    }
+  )
+
   it.effect("waits for none of the others: what two tell is in the book while the third says nothing", () => {
     const { layer } = among([peer(1, 1), peer(2, 2), peer(3, 3)], (id) =>
       id === 2 ? Effect.never : Effect.succeed([told(`50.${id}.1.1:8233`)])

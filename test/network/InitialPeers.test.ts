@@ -5,6 +5,7 @@ import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, References } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
 import { DnsSeeds } from "../../src/addresses/DnsSeeds.ts"
 import { regtest } from "../../src/chain/ChainParams.ts"
@@ -267,6 +268,19 @@ describe.each(books)("the initial peers (%s)", (bookName) => {
       ),
       quietly
     )
+  })
+
+  it.effect("are none that are banned, who take no other's place", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    const [banned, other] = [addresses(1, 8233)[0]!, addresses(2)[1]!]
+    return Effect.gen(function* () {
+      yield* (yield* BanList).add({ address: banned, reason: "a test" })
+      // With the preferred port, its turn would come first.
+      yield* Deferred.succeed(names, [banned, other])
+      yield* elapse("1 second", "100 millis")
+      assert.deepStrictEqual(log.dials, [{ address: PeerSocketAddress.format(other), atMillis: 0 }])
+    }).pipe(Effect.provide(worldOf(log, { resolve: Deferred.await(names) }, { policy: { targetPeers: 1 } })), quietly)
   })
 
   it.effect("are told of by source, and nothing of a source that has none but of names, which were asked", () => {

@@ -158,6 +158,36 @@ describe("a node with a chain", () => {
   })
 })
 
+describe("what a program has added", () => {
+  it.effect("is asked for as long as its scope, the latest first", () =>
+    Effect.gen(function* () {
+      const { add } = yield* NodeAnswers
+      const heard: Array<string> = []
+      const hears = (name: string) => ({ onBlock: () => Effect.sync(() => heard.push(name)) })
+      const advertised = Effect.gen(function* () {
+        heard.length = 0
+        yield* ask(advert("10.0.0.1:1"))
+        yield* settle
+        return heard.toSorted()
+      })
+      const isThere = Effect.map(ask({ _tag: "BlocksByHash", hashes: new Set([block(1).hash]) }), (response) =>
+        response._tag === "Blocks" ? response.items.map(({ _tag }) => _tag) : []
+      )
+      yield* add(hears("first"))
+      assert.deepStrictEqual(yield* advertised, ["first"])
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* add({ ...hears("second"), block: () => Effect.succeed(Option.some(block(1))) })
+          assert.deepStrictEqual(yield* advertised, ["first", "second"])
+          assert.deepStrictEqual(yield* isThere, ["Available"])
+        })
+      )
+      assert.deepStrictEqual(yield* advertised, ["first"])
+      assert.deepStrictEqual(yield* isThere, ["Missing"])
+    }).pipe(Effect.scoped, Effect.provide(world()))
+  )
+})
+
 describe("a node with a chain and a mempool", () => {
   it.effect("answers with what the program has, as much as fits into one answer", () => {
     const known = [hash(7), hash(8)]

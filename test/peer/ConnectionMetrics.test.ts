@@ -203,6 +203,13 @@ describe("counting a handshake", () => {
         ["success", 4.25],
         ["failure", 1.5]
       ])
+      const histogram = (yield* Metric.snapshot).find(({ id }) => id === "zcash.net.peer.handshake.duration_seconds")
+      const buckets = histogram !== undefined && "buckets" in histogram.state ? histogram.state.buckets : []
+      const bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3]
+      assert.deepStrictEqual(
+        buckets.map(([bound]) => bound),
+        bounds
+      )
     }).pipe(Effect.provide(world))
   )
 
