@@ -657,17 +657,53 @@ describe("whom a crawl asks (E8)", () => {
     }).pipe(Effect.provide(layer), quietly)
   })
 
-  it.effect(
-    "is as many of distinct groups as the policy says",
-    () => {
-      const peers = [peer(1, 1), peer(2, 2), peer(3, 3), peer(4, 4)]
-      const { asked, layer } = among(peers, nothing, { crawlGroups: 2, crawlFanout: 4 })
-      return Effect.gen(function* () {
-        yield* (yield* Crawler).crawlOnce()
-        assert.lengthOf(asked, 2)
-      }).pipe(Effect.provide(layer), quietly)
-    }
-  )
+  it.effect("is as many of distinct groups as the policy says", () => {
+    const peers = [peer(1, 1), peer(2, 2), peer(3, 3), peer(4, 4)]
+    const { asked, layer } = among(peers, nothing, { crawlGroups: 2, crawlFanout: 4 })
+    return Effect.gen(function* () {
+      yield* (yield* Crawler).crawlOnce()
+      assert.lengthOf(asked, 2)
+    }).pipe(Effect.provide(layer), quietly)
+  })
+
+  it.effect("is whomever the peer set chooses, so many times, where the reference's crawler runs", () => {
+    let asked = 0
+    const peerSet = PeerSet.layerTest({
+      peersUnsafe: () => [peer(1, 1), peer(2, 2)],
+      request: {
+        Peers: (_request, options) =>
+          Effect.sync(() => {
+            assert.isUndefined(options?.exclude)
+            return { _tag: "Peers" as const, addresses: [told(`50.${++asked}.1.1:8233`)] }
+          })
+      }
+    })
+    return Effect.gen(function* () {
+      const crawler = yield* Crawler
+      assert.isTrue(yield* crawler.crawlOnce())
+      assert.strictEqual(asked, 4)
+      assert.lengthOf(yield* (yield* AddressBook).entries, 4)
+      yield* elapse("32 seconds", "1 second")
+      assert.isTrue(yield* crawler.crawlOnce(3))
+      assert.strictEqual(asked, 4 + 3)
+      yield* elapse("32 seconds", "1 second")
+      // More than that is never asked.
+      assert.isTrue(yield* crawler.crawlOnce(5))
+      assert.strictEqual(asked, 4 + 3 + 4)
+    }).pipe(
+      Effect.provide(
+        Crawler.layerReference.pipe(
+          Layer.provideMerge(
+            Layer.mergeAll(peerSet, AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer)))
+          ),
+          Layer.provideMerge(Layer.mergeAll(BackgroundTasks.layer, NetworkEvents.layer, OwnAddress.layerNone)),
+          Layer.provideMerge(Layer.succeed(ChainParams, mainnet)),
+          Layer.provideMerge(Policy.layer({ crawlGroups: 1, crawlFanout: 4 }))
+        )
+      ),
+      quietly
+    )
+  })
 
   it.effect("waits for none of the others: what two tell is in the book while the third says nothing", () => {
     const { layer } = among([peer(1, 1), peer(2, 2), peer(3, 3)], (id) =>

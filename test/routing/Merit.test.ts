@@ -132,6 +132,8 @@ describe("a peer of a whole node", () => {
         assert.deepStrictEqual(credit(), [1])
         yield* network.reportMisbehavior({ address: bob, score: 10, reason: "a bad block" })
         assert.deepStrictEqual(credit(), [0.5])
+        yield* network.reportMisbehavior({ address: bob, score: 1, reason: "a late block" })
+        assert.deepStrictEqual(credit(), [0.25])
       })
     ))
 })
