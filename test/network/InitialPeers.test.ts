@@ -224,7 +224,7 @@ describe.each(books)("the initial peers (%s)", (bookName) => {
       yield* elapse("50 millis", "10 millis")
       assert.lengthOf(log.dials, 1)
       yield* Deferred.succeed(names, preferred)
-      yield* elapse("1 second", "10 millis")
+      yield* elapse("1 second", "50 millis")
       assert.deepStrictEqual(log.dials.slice(1), [{ address: "127.1.1.8:8233", atMillis: 200 }])
     }).pipe(
       Effect.provide(
@@ -725,17 +725,17 @@ describe.each(books)("a node without an outbound connection (%s)", (bookName) =>
       const book = yield* AddressBook
       yield* haveFailed([bob!])
       // It looks at 119 s, 238 s and so on, to the millisecond.
-      yield* elapse("118999 millis", "1 second")
+      yield* elapse("118999 millis", "20 seconds")
       assert.deepStrictEqual([asked, dials()], [1, [0]])
       yield* elapse("1 millis")
       // The names are due again, and the dial of the crawler's is not yet old enough.
       assert.deepStrictEqual([asked, dials()], [2, [0]])
-      yield* elapse("114 seconds", "1 second")
+      yield* elapse("114 seconds", "20 seconds")
       yield* book.record({ _tag: "UpdateFailed", address: bob!, services: undefined })
       yield* elapse("5 seconds", "1 second")
       // A change within five seconds of another does not count.
       assert.deepStrictEqual([asked, dials()], [3, [0]])
-      yield* elapse("119 seconds", "1 second")
+      yield* elapse("119 seconds", "20 seconds")
       assert.deepStrictEqual([asked, dials()], [4, [0, 357_000]])
     }).pipe(Effect.provide(worldOf(log, { resolve }, { policy: { recoveryInterval: Duration.seconds(119) } })), quietly)
   })
@@ -801,7 +801,7 @@ describe.each(books)("a node without an outbound connection (%s)", (bookName) =>
       assert.lengthOf(log.dials, 2)
       yield* haveFailed(addresses(6))
       isThere = true
-      yield* elapse("3 minutes", "1 second")
+      yield* elapse("3 minutes", "10 seconds")
       assert.deepStrictEqual([log.dials.length, log.held.size], [4, 2])
     }).pipe(
       Effect.provide(
