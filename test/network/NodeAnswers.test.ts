@@ -159,7 +159,7 @@ describe("a node with a chain", () => {
 })
 
 describe("what a program has added", () => {
-  it.effect("is asked for as long as its scope, the latest first", () =>
+  it.effect("is asked for as long as its scope, and what came before it for what it has not", () =>
     Effect.gen(function* () {
       const { add } = yield* NodeAnswers
       const heard: Array<string> = []
@@ -170,20 +170,25 @@ describe("what a program has added", () => {
         yield* settle
         return heard.toSorted()
       })
-      const isThere = Effect.map(ask({ _tag: "BlocksByHash", hashes: new Set([block(1).hash]) }), (response) =>
-        response._tag === "Blocks" ? response.items.map(({ _tag }) => _tag) : []
+      /** Which of the first two blocks there are. */
+      const isThere = Effect.map(
+        ask({ _tag: "BlocksByHash", hashes: new Set([block(1).hash, block(2).hash]) }),
+        (response) => (response._tag === "Blocks" ? response.items.map(({ _tag }) => _tag) : [])
       )
-      yield* add(hears("first"))
+      const has = (n: number) => ({
+        block: (hash: BlockHash) => Effect.succeed(hash === block(n).hash ? Option.some(block(n)) : Option.none())
+      })
+      yield* add({ ...hears("first"), ...has(2) })
       assert.deepStrictEqual(yield* advertised, ["first"])
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* add({ ...hears("second"), block: () => Effect.succeed(Option.some(block(1))) })
+          yield* add({ ...hears("second"), ...has(1) })
           assert.deepStrictEqual(yield* advertised, ["first", "second"])
-          assert.deepStrictEqual(yield* isThere, ["Available"])
+          assert.deepStrictEqual(yield* isThere, ["Available", "Available"])
         })
       )
       assert.deepStrictEqual(yield* advertised, ["first"])
-      assert.deepStrictEqual(yield* isThere, ["Missing"])
+      assert.deepStrictEqual(yield* isThere, ["Missing", "Available"])
     }).pipe(Effect.scoped, Effect.provide(world()))
   )
 })
