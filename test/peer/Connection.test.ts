@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Random, Scheduler, Tracer } from "effect"
+import { Effect, Layer, Option, Random, Scheduler, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { InboundTimeout, PeerOverloaded, type PeerReport } from "../../src/peer/Peer.ts"
 import { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
@@ -155,6 +155,38 @@ describe("a connection of which spans are collected", () => {
         Effect.provideService(Tracer.MinimumTraceLevel, level)
       )
   )
+})
+
+describe("what a connection does", () => {
+  it.effect("is part of what it does it for: who has what, or the message that asks", () => {
+    const seen: Array<readonly [what: string, span: string]> = []
+    const note = (what: string) =>
+      Effect.map(Effect.serviceOption(Tracer.ParentSpan), (parent) => {
+        const span = Option.getOrUndefined(parent)
+        seen.push([what, span?._tag === "Span" ? span.name : "none"])
+      })
+    return Effect.gen(function* () {
+      const { bob } = yield* rig({
+        connected: { _tag: "OutboundDirect", address: bobAddress },
+        report: ({ _tag }) => note(_tag),
+        answer: ({ _tag }) => Effect.as(note(_tag), nil)
+      })
+      yield* settle
+      seen.length = 0
+      yield* bob.says(inv(hash(1)), Message.NotFound({ items: [blockItem(hash(2))] }), Message.GetAddr())
+      yield* settle
+      assert.deepStrictEqual(seen, [
+        ["InventoryAvailable", "inventory_filter"],
+        ["AdvertiseBlock", "msg_as_req"],
+        ["InventoryMissing", "inventory_filter"],
+        ["Peers", "msg_as_req"]
+      ])
+    }).pipe(
+      Effect.provide(world),
+      Effect.provideService(Tracer.Tracer, Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })),
+      Effect.provideService(Tracer.MinimumTraceLevel, "All")
+    )
+  })
 })
 
 describe("a request", () => {
