@@ -181,6 +181,22 @@ describe("counting a handshake", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("says nothing of one that we gave up", () =>
+    Effect.gen(function* () {
+      const count = yield* begin
+      const interrupted = yield* Effect.exit(Effect.interrupt)
+      count.exchanged(interrupted)
+      count.decided(interrupted)
+      for (const id of [
+        "zcash.net.connection.outcomes.total",
+        "zcash.net.peer.handshake.failures.total",
+        "zcash.net.peer.handshake.duration_seconds"
+      ]) {
+        assert.deepStrictEqual(yield* seriesOf(id), [], id)
+      }
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("measures in seconds how long the exchange took, apart from the dial and by how it ended", () =>
     Effect.gen(function* () {
       const closed = Exit.fail(new ConnectionClosed())
