@@ -46,37 +46,39 @@ const admission = Layer.sync(PeerAdmission, () => {
 })
 
 /** Alice dials; Bob is scripted. */
-const world = Connector.layer.pipe(
-  Layer.provideMerge(
-    Layer.mergeAll(
-      ConnectionSlots.layer,
-      NetworkEvents.layer,
-      Handshake.layer,
-      admission,
-      Layer.effect(
-        PeerSet,
-        Effect.map(Demand.make<never>(0), ({ demand }) => {
-          const partial: Partial<PeerSet["Service"]> = {
-            demand,
-            hasAddressUnsafe: (address) =>
-              admitted.some((peer) => peer.readiness() !== "Failed" && Equal.equals(peer.transientAddress, address))
-          }
-          return partial as PeerSet["Service"]
-        })
-      ),
-      AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer))
-    )
-  ),
-  Layer.provideMerge(
-    Layer.mergeAll(ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone, BackgroundTasks.layer)
-  ),
-  Layer.provideMerge(SimNetwork.layerTransport(alice)),
-  Layer.provideMerge(SimNetwork.layer),
-  Layer.provideMerge(SeededRandom.layer("connector")),
-  Layer.provideMerge(Layer.sync(Metric.MetricRegistry, () => new Map())),
-  Layer.provideMerge(Layer.succeed(ChainParams, regtest)),
-  Layer.provideMerge(Layer.succeed(Policy, { ...defaults, targetPeers: 1 }))
-)
+const worldFor = (targetPeers: number) =>
+  Connector.layer.pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        ConnectionSlots.layer,
+        NetworkEvents.layer,
+        Handshake.layer,
+        admission,
+        Layer.effect(
+          PeerSet,
+          Effect.map(Demand.make<never>(0), ({ demand }) => {
+            const partial: Partial<PeerSet["Service"]> = {
+              demand,
+              hasAddressUnsafe: (address) =>
+                admitted.some((peer) => peer.readiness() !== "Failed" && Equal.equals(peer.transientAddress, address))
+            }
+            return partial as PeerSet["Service"]
+          })
+        ),
+        AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer))
+      )
+    ),
+    Layer.provideMerge(
+      Layer.mergeAll(ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone, BackgroundTasks.layer)
+    ),
+    Layer.provideMerge(SimNetwork.layerTransport(alice)),
+    Layer.provideMerge(SimNetwork.layer),
+    Layer.provideMerge(SeededRandom.layer("connector")),
+    Layer.provideMerge(Layer.sync(Metric.MetricRegistry, () => new Map())),
+    Layer.provideMerge(Layer.succeed(ChainParams, regtest)),
+    Layer.provideMerge(Layer.succeed(Policy, { ...defaults, targetPeers }))
+  )
+const world = worldFor(1)
 
 const inWorld = <A, E>(test: Effect.Effect<A, E, Scope.Scope | Layer.Success<typeof world>>) =>
   test.pipe(Effect.scoped, Effect.provide(world), Effect.provideService(References.MinimumLogLevel, "None"))
@@ -127,6 +129,28 @@ describe("a dial", () => {
       assert.deepStrictEqual(
         lines.filter((line) => line.includes("dial failed")),
         ["Info: dial failed"]
+      )
+    })
+  )
+
+  it.effect.each([
+    { others: 4, level: "Info" },
+    { others: 5, level: "Debug" }
+  ])("that fails beside $others others is told at level $level (network, MAX_CONNECTIONS_FOR_INFO_LOG)", (_) =>
+    Effect.gen(function* () {
+      const lines = yield* linesOf(
+        Effect.gen(function* () {
+          const { reserve } = yield* ConnectionSlots
+          for (let n = 0; n < _.others; n++) yield* reserve("outbound")
+          const { connect } = yield* Connector
+          const fiber = yield* Effect.forkChild(Effect.flip(connect({ whom: bob, why: "candidate" })))
+          yield* elapse("200 millis", "100 millis")
+          assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "DialError")
+        }).pipe(Effect.scoped, Effect.provide(worldFor(3)))
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.includes("dial failed")),
+        [`${_.level}: dial failed`]
       )
     })
   )
