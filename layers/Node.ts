@@ -130,20 +130,7 @@ export const diallingFrom = (
   )
 
 /** Who may connect to us. Accepts nobody when there is no port. */
-export const listening: Layer.Layer<
-  Listener,
-  TaskNameTaken,
-  | BackgroundTasks
-  | BanList
-  | ChainParams
-  | ConnectionSlots
-  | Evictions
-  | Handshake
-  | ListeningPort
-  | NetworkEvents
-  | OwnAddress
-  | PeerAdmission
-> = Listener.layer
+export const listening: typeof Listener.layer = Listener.layer
 
 // -- what depends on them ---------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ const root = new URL("..", import.meta.url).pathname
 /** A folder may import folders of a lower rank, and itself. */
 const rank: Record<string, number> = {
   "src/Agenda.ts": 0,
+  "src/Bounded.ts": 0,
   "src/Folders.ts": 0,
   "src/Mock.ts": 0,
   "src/Monotonic.ts": 0,

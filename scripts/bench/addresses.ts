@@ -32,6 +32,7 @@ import {
   PeerSocketAddress,
   Policy
 } from "network-effect"
+import { median } from "./support/figures.ts"
 import { bytesInUse } from "./support/memory.ts"
 
 /** In 16,384 networks, one after the other. */
@@ -159,9 +160,6 @@ const sizes = [500, 5000, 50_000] as const
 
 /** Rounds before those that count, and so many that count at least. */
 const [warmUp, fewest] = [20, 20]
-
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
 /** Microseconds with each size, the smallest first. */
 const inTurn = async (millis: number, rounds: ReadonlyArray<() => Promise<number>>): Promise<ReadonlyArray<number>> => {

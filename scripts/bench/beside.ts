@@ -1,23 +1,25 @@
 /**
  * A foreign node and ours, driven by the same clients in the same run, alternating.
  *
- *     npm run bench -- beside --command "PROGRAM --listen {listen} --peers {peers}" [--ours PROGRAM] [--rounds 5] [--requests 2000]
+ *     npm run bench -- beside --command "PROGRAM --listen {listen} --peers {peers}" [--ours PROGRAM] [--rounds 5] [--requests 10000]
  *
  * In the command, `{listen}` becomes the address to listen on and `{peers}` the addresses to dial, with commas; a word that
  * holds `{peers}` is left out, with the flag before it, where there is nobody to dial. Ours is the one of this folder, run from
  * its source, which is slower and larger than the package: `--ours node_modules/.bin/network-effect` is the one of a folder that
  * it is installed in. Regtest, loopback only. Both nodes are
- * processes of their own, and so are the clients. A node that takes one connection in a second is waited for, and what is
+ * processes of their own, and so are the clients. Rounds are of nodes that run already: what V8 does with code that is new is over
+ * after some ten thousand messages, which count for nothing. A node that takes one connection in a second is waited for, and what is
  * measured begins when it has taken it. Writes nothing that stays.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import * as net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { Message } from "network-effect"
 import { type Client, connect, encoded, shakeHands } from "./support/client.ts"
+import { median, percentile, residentKiB } from "./support/figures.ts"
 
 type Kind = "ping" | "getaddr"
 
@@ -27,10 +29,6 @@ const asks: Readonly<Record<Kind, { readonly bytes: Uint8Array; readonly answer:
 }
 
 const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
-const percentile = (values: ReadonlyArray<number>, part: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? Number.NaN
 
 // -- clients: a process of their own --------------------------------------------------------------
 
@@ -178,10 +176,6 @@ const startNode = async (which: Which, commands: Commands): Promise<Running> => 
   return { port, child }
 }
 
-/** Resident, in KiB. */
-const memoryOf = ({ child }: Running): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1])
-
 /**
  * Seconds from the start of a node that is given so many peers to its handshake with the last. Ours dials a host once, so each
  * peer has one of its own; Zebra's dials no loopback address but 127.0.0.1.
@@ -230,7 +224,7 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
       command: { type: "string" },
       ours: { type: "string", default: new URL("../../layers/bin.js", import.meta.url).pathname },
       rounds: { type: "string", default: "5" },
-      requests: { type: "string", default: "2000" },
+      requests: { type: "string", default: "10000" },
       idle: { type: "string", default: "20" },
       dials: { type: "string", default: "20" }
     }
@@ -259,28 +253,34 @@ const bench = async (args: ReadonlyArray<string>): Promise<void> => {
   const running: Partial<Record<Which, Running>> = {}
   try {
     for (const which of ["theirs", "ours"] as const) running[which] = await startNode(which, commands)
+    const requests = Number(values.requests)
+    for (const which of ["theirs", "ours"] as const) {
+      const port = running[which]?.port ?? 0
+      await order({ port, clients: 5, kind: "ping", requests: 3 * requests })
+      await order({ port, clients: 1, kind: "getaddr", requests: 1000 })
+    }
     for (let round = 0; round < Number(values.rounds); round++) {
       for (const which of ["theirs", "ours"] as const) {
         const node = running[which]
         if (node === undefined) continue
-        const before = memoryOf(node)
+        const before = residentKiB(node.child)
         for (const count of [1, 5]) {
-          const told = await order({ port: node.port, clients: count, kind: "ping", requests: Number(values.requests) })
+          const told = await order({ port: node.port, clients: count, kind: "ping", requests })
           for (const millis of told.handshakes) note("handshake, ms", which, millis)
           note(`pings per second, ${count} clients`, which, told.perSecond)
           note(`ping of ${count} clients, p50 ms`, which, told.p50)
           note(`ping of ${count} clients, p99 ms`, which, told.p99)
           note("pings lost", which, told.lost)
         }
-        const addresses = await order({ port: node.port, clients: 1, kind: "getaddr", requests: 100 })
+        const addresses = await order({ port: node.port, clients: 1, kind: "getaddr", requests: 500 })
         note("getaddr, p50 ms", which, addresses.p50)
         note("getaddr without an answer", which, addresses.lost)
         if (round === 0) {
           const idle: Array<Client> = []
-          const empty = memoryOf(node)
+          const empty = residentKiB(node.child)
           for (let i = 0; i < Number(values.idle); i++) idle.push(await connected(node.port))
           await sleep(1000)
-          note("KiB per idle peer", which, (memoryOf(node) - empty) / idle.length)
+          note("KiB per idle peer", which, (residentKiB(node.child) - empty) / idle.length)
           note("KiB resident", which, before)
           for (const { socket } of idle) socket.destroy()
         }

@@ -15,6 +15,7 @@ import { Block, defaults, Message, Network, NodeAnswers, PeerSocketAddress, Poli
 import { Node } from "network-effect/layers"
 import { bigBlock } from "./support/block.ts"
 import { type Client, connect, encoded, verack, version } from "./support/client.ts"
+import { median } from "./support/figures.ts"
 
 type Which = "node" | "bare"
 
@@ -76,8 +77,6 @@ const cpuMicros = (child: ChildProcess): Promise<number> => {
   child.send("cpu")
   return answer
 }
-
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 
 /** Prints the table. */
 export const run = async (args: ReadonlyArray<string>): Promise<void> => {

@@ -13,10 +13,9 @@
 import { parseArgs } from "node:util"
 import { diverse, twoAtRandom } from "../../src/routing/PeerSelection.ts"
 import * as Capture from "../../src/simulation/Capture.ts"
+import { median } from "./support/figures.ts"
 
 const selections = { before: { make: () => twoAtRandom }, now: diverse }
-
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 
 /** Prints the table. */
 export const run = async (args: ReadonlyArray<string>): Promise<void> => {

@@ -35,6 +35,7 @@ import {
 import { ScriptedPeer } from "network-effect/simulation"
 import { watch } from "../../test/census/watchWorld.ts"
 import { twoRuns } from "../../test/census/world.ts"
+import { median } from "./support/figures.ts"
 import { playAll, runThread } from "./support/threads.ts"
 
 /** Not imported: it is what imports this. */
@@ -253,8 +254,7 @@ const worlds = async (range: string, nodes: number): Promise<void> => {
   }
   const seeds = boundsOf(range)
   await playAll({ file: import.meta.filename, args: [String(nodes)], seeds, jobs: availableParallelism(), tell })
-  const medianOf = (of: (row: Row) => number) =>
-    rows.map(of).toSorted((a, b) => a - b)[Math.floor(rows.length / 2)] ?? 0
+  const medianOf = (of: (row: Row) => number) => median(rows.map(of))
   console.log(
     `the interval holds the truth in ${rows.filter(({ holds }) => holds).length} of ${rows.length}, ` +
       `median width ${(100 * medianOf(({ width }) => width)).toFixed(1)} %, least recall ${Math.min(...rows.map(({ recall }) => recall))}, ` +

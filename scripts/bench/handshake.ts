@@ -28,6 +28,7 @@ import {
 } from "network-effect"
 import { Node } from "network-effect/layers"
 import { verack, version } from "./support/client.ts"
+import { median } from "./support/figures.ts"
 
 /** Dials and accepts as fast as it can, as often from one host as it likes. The book never is full: `addresses` has what that costs. */
 const policy = {
@@ -221,6 +222,9 @@ const dialled: Way = async (other, clients, count, concurrency) => {
   return () => done(other, { dial: targets, concurrency })
 }
 
+/** Rounds that count for nothing: V8 is at work on new code for some ten thousand handshakes. */
+const warmUps = 4
+
 /** Of each round. */
 interface Figures {
   readonly perSecond: Array<number>
@@ -244,8 +248,7 @@ const apart = async (
     return found
   }
   try {
-    // The first round warms up.
-    for (let round = 0; round <= rounds; round++) {
+    for (let round = -warmUps; round < rounds; round++) {
       for (const [way, measure] of Object.entries(ways)) {
         for (const which of ["bare", "node"] as const) {
           const work = await measure(others[which], clients, count, concurrency)
@@ -254,7 +257,7 @@ const apart = async (
           await work()
           const seconds = Number(process.hrtime.bigint() - started) / 1e9
           const after = await done(others[which], { dial: [], concurrency })
-          if (round === 0) continue
+          if (round < 0) continue
           of(way, which).perSecond.push(count / seconds)
           of(way, which).cpuMicros.push((after.cpuMicros - before.cpuMicros) / count)
         }
@@ -268,8 +271,6 @@ const apart = async (
     return [row(`${way}, bare`, bare, bare), row(`${way} by a node`, of(way, "node"), bare)]
   })
 }
-
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 
 const row = (what: string, { cpuMicros, perSecond }: Figures, bare: Figures) => ({
   what,

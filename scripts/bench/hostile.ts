@@ -20,6 +20,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { regtest } from "../../src/chain/ChainParams.ts"
 import * as Frame from "../../src/wire/Frame.ts"
+import { residentKiB } from "./support/figures.ts"
 
 const framed = (command: string, body: Uint8Array = new Uint8Array()): Buffer =>
   Buffer.from(Frame.encode(regtest.magic, { command, body }))
@@ -223,7 +224,7 @@ const nodeWith = async (folder: string, isStalled: boolean) => {
     place: { port: portOf("listening"), status: portOf("status interface listens") },
     written: () => statSync(out).size + statSync(err).size,
     /** In megabytes. */
-    memory: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? 0) / 1024
+    memory: () => residentKiB(child) / 1024
   }
 }
 

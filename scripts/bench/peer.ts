@@ -36,6 +36,7 @@ import * as RecordFolder from "../../src/recording/RecordFolder.ts"
 import * as TcpTransport from "../../src/transport/TcpTransport.ts"
 import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import * as Frame from "../../src/wire/Frame.ts"
+import { median } from "./support/figures.ts"
 import { bytesInUse } from "./support/memory.ts"
 
 /** Of `mempool` and of an empty `inv`. */
@@ -256,8 +257,6 @@ const recordedRates = Effect.fnUntraced(function* (peerCounts: ReadonlyArray<num
   }
   console.table(rows)
 })
-
-const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 
 /** As much as a record may become in a node by default would fill small disks here. */
 const recordedBytes = 100 * 1_048_576

@@ -17,9 +17,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { connect } from "./support/client.ts"
-
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
+import { median, residentKiB } from "./support/figures.ts"
 
 interface Started {
   readonly child: ChildProcess
@@ -39,9 +37,6 @@ const cpuOf = (pid: number | undefined): number => {
     .split(" ")
   return (Number(fields[11]) + Number(fields[12])) / ticks
 }
-
-const megabytesOf = ({ pid }: ChildProcess): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
 
 const listening = /"message":"listening".*?"address":"127\.0\.0\.1:(\d+)"/
 
@@ -83,7 +78,7 @@ const start = async (program: string, home: string, hasStatus: boolean): Promise
   const cpuSeconds = cpuOf(child.pid)
   // The status interface comes a moment later.
   if (hasStatus) await said(/"message":"status interface listens"/)
-  return { child, port, seconds, cpuSeconds, megabytes: megabytesOf(child) }
+  return { child, port, seconds, cpuSeconds, megabytes: residentKiB(child) / 1024 }
 }
 
 const stop = async ({ child }: Started): Promise<void> => {
@@ -157,7 +152,7 @@ export const run = async (args: ReadonlyArray<string>): Promise<void> => {
     await sleep(Number(values.minutes) * 60_000)
     for (const { clients, kind, node } of nodes) {
       const stayed = clients.filter(({ socket }) => !socket.destroyed)
-      rows.push({ what: kind, peers: stayed.length, "RSS MB": Math.round(megabytesOf(node.child)) })
+      rows.push({ what: kind, peers: stayed.length, "RSS MB": Math.round(residentKiB(node.child) / 1024) })
       for (const { socket } of clients) socket.destroy()
       await stop(node)
     }

@@ -13,6 +13,7 @@ import { parseArgs } from "node:util"
 import { ConfigProvider, Context, Effect, Layer, Option, References, Schedule } from "effect"
 import { Hash, Network, NetworkEvents, NodeAnswers, PeerSet, PeerSocketAddress, regtest } from "network-effect"
 import { Node, StatusServer } from "network-effect/layers"
+import { percentile } from "./support/figures.ts"
 import { bytesInUse } from "./support/memory.ts"
 
 const statusPort = 18_299
@@ -36,9 +37,6 @@ const latencies = Effect.fnUntraced(function* (services: Context.Context<PeerSet
   }
   return took.toSorted((a, b) => a - b)
 }, Effect.scoped)
-
-const percentile = (sorted: ReadonlyArray<number>, part: number): number =>
-  sorted[Math.floor(sorted.length * part)] ?? 0
 
 const program = Effect.fnUntraced(function* (readers: number) {
   const address = (ip: string) => PeerSocketAddress.fromStringUnsafe(`${ip}:18233`)

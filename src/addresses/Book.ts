@@ -10,6 +10,7 @@
  * @module
  */
 import { Clock, Duration, Effect, Option, PubSub, Random, Stream, SubscriptionRef } from "effect"
+import { dropOldest } from "../Bounded.ts"
 import { ChainParams, type ChainParamsShape } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
 import * as LimitedLog from "../LimitedLog.ts"
@@ -27,7 +28,7 @@ import { BookEntries } from "./BookEntries.ts"
 import { placeOf } from "./GossipPool.ts"
 import * as Gossip from "./Gossip.ts"
 import * as PeerAddress from "./PeerAddress.ts"
-import { RecentAnswers } from "./RecentAnswers.ts"
+import { RecentTimes } from "./RecentTimes.ts"
 
 type Entry = PeerAddress.PeerAddress
 
@@ -173,7 +174,7 @@ export const make = (choose: (known: Known) => Choice) =>
 
     const limitsGroups = policy.connectionsPerGroup === 1
     /** Of each group, by `AddressRules.limitKey`; kept only while one connection per group is allowed. */
-    const answers = new RecentAnswers(Duration.toMillis(policy.reconnectDelay))
+    const answers = new RecentTimes(Duration.toMillis(policy.reconnectDelay))
 
     /** Now, with every time in the book put right if the wall clock went back. */
     const sample = (): PeerAddress.Now => {
@@ -479,10 +480,7 @@ export const make = (choose: (known: Known) => Choice) =>
           configured.delete(key)
           missing.delete(key)
           own.add(key)
-          for (const oldest of own) {
-            if (own.size <= policy.ownAddressCapacity) break
-            own.delete(oldest)
-          }
+          dropOldest(own, policy.ownAddressCapacity)
           const entry = entries.get(address)
           if (entry === undefined) return
           forget(entry)

@@ -66,8 +66,10 @@ export const make = Effect.fnUntraced(function* <A>({ format, maxLines, name, pa
     const values: Array<A> = []
     let skipped = 0
     for (const line of bytes.toString("utf8").split("\n")) {
-      const value = parse(line.endsWith("\r") ? line.slice(0, -1) : line)
-      if (value === undefined) skipped++
+      const text = line.endsWith("\r") ? line.slice(0, -1) : line
+      const value = parse(text)
+      // Nothing is skipped of a file that is empty, or whose last line an editor ended.
+      if (value === undefined) skipped += text === "" ? 0 : 1
       else if (values.length < maxLines) values.push(value)
     }
     if (bytes.length > 0 && values.length === 0) return yield* setAside("it has no valid line")

@@ -15,6 +15,7 @@
  */
 import { Context, Effect, Layer, Schedule } from "effect"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { dropOldest } from "../Bounded.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { Policy, totalLimit } from "../Policy.ts"
 import { AddressBook } from "./AddressBook.ts"
@@ -87,10 +88,7 @@ export class Misbehavior extends Context.Service<
         if (toBan.has(group)) return
         toBan.set(group, summed)
         // As the list of bans does it: the earliest makes room.
-        for (const earliest of toBan.keys()) {
-          if (toBan.size <= policy.banCapacity) break
-          toBan.delete(earliest)
-        }
+        dropOldest(toBan, policy.banCapacity)
       }
 
       // What was reported last counts too: a ban is kept over a restart.

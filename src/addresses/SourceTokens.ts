@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { dropOldest } from "../Bounded.ts"
 import type { Policy } from "../Policy.ts"
 
 interface Tokens {
@@ -28,12 +29,7 @@ export class SourceTokens {
     // Put behind all others: a map keeps the order in which keys came.
     this.#bySource.delete(source)
     this.#bySource.set(source, { left: left < 1 ? left : left - 1, atMillis: nowMillis })
-    if (this.#bySource.size > sourceCapacity) {
-      for (const oldest of this.#bySource.keys()) {
-        this.#bySource.delete(oldest)
-        break
-      }
-    }
+    dropOldest(this.#bySource, sourceCapacity)
     return left >= 1
   }
 }

@@ -13,6 +13,7 @@
  * @module
  */
 import { Duration, Effect, Option } from "effect"
+import { dropOldest } from "../Bounded.ts"
 import type { Block } from "../chain/Block.ts"
 import type { BlockHash } from "../chain/Hash.ts"
 import * as Monotonic from "../Monotonic.ts"
@@ -118,10 +119,7 @@ export class Adverts {
     }
     this.#known.delete(hash)
     this.#known.set(hash, known)
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= maxKnown) break
-      this.#known.delete(oldest)
-    }
+    dropOldest(this.#known, maxKnown)
     return known
   }
 }

@@ -9,6 +9,7 @@
  */
 import { Clock, Deferred, Duration, Effect, FiberSet, Ref, Schedule, Stream } from "effect"
 import type { SecureRandom } from "effect/crypto"
+import { dropOldest } from "../Bounded.ts"
 import { ChainParams, targetSpacing } from "../chain/ChainParams.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import { ourProtocolVersion } from "../chain/ProtocolVersion.ts"
@@ -135,10 +136,7 @@ export const looks = (
         voices.delete(visit.host)
         if (height !== null)
           voices.set(visit.host, { group: groupOf(visit.address), height, at: now, source: "version" })
-        for (const oldest of voices.keys()) {
-          if (voices.size <= maxVoices) break
-          voices.delete(oldest)
-        }
+        dropOldest(voices, maxVoices)
       })
 
       /** Asks some hosts that may be asked; returns whether there were any. */

@@ -13,6 +13,7 @@ import { AddressGroups } from "../addresses/AddressGroups.ts"
 import { limitKey } from "../addresses/AddressRules.ts"
 import * as Gossip from "../addresses/Gossip.ts"
 import { isNetworkEnd, type NetworkEnd } from "../BackgroundTasks.ts"
+import { dropOldest } from "../Bounded.ts"
 import type { PeerSocketAddress } from "../chain/PeerSocketAddress.ts"
 import * as Monotonic from "../Monotonic.ts"
 import type { Peer } from "../peer/Peer.ts"
@@ -91,10 +92,7 @@ function make(choosesWhom: boolean) {
     const noteTurn = (group: string) => {
       turns.delete(group)
       turns.set(group, turn++)
-      for (const oldest of turns.keys()) {
-        if (turns.size <= turnsKept) break
-        turns.delete(oldest)
-      }
+      dropOldest(turns, turnsKept)
     }
 
     /** Asks a peer, or whom the peer set chooses. `None` when there was an error answer: another crawl asks another peer. */

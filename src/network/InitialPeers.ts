@@ -23,6 +23,7 @@ import { AddressGroups, isExempt, report as reportGroups } from "../addresses/Ad
 import * as AddressRules from "../addresses/AddressRules.ts"
 import { BanList } from "../addresses/BanList.ts"
 import { DnsSeeds } from "../addresses/DnsSeeds.ts"
+import { RecentTimes } from "../addresses/RecentTimes.ts"
 import { BackgroundTasks, CurrentWait, type NetworkEnd, type TaskNameTaken } from "../BackgroundTasks.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -175,7 +176,6 @@ function* make() {
 
   const gather = Effect.gen(function* () {
     gatheredMillis = yield* Monotonic.millis
-    for (const [text, millis] of dialledAt) if (gatheredMillis - millis >= delayMillis) dialledAt.delete(text)
     yield* askNames
     const written = asking === undefined ? [] : seeds.literals
     const found = [...anchors, ...written, ...(chain.kind === "regtest" ? [] : yield* cache.load)]
@@ -186,8 +186,8 @@ function* make() {
 
   // -- who is dialled ------------------------------------------------------------------------
 
-  /** When each was dialled from here, in monotonic milliseconds. */
-  const dialledAt = new Map<string, number>()
+  /** Those that were dialled from here within `Policy.reconnectDelay`. */
+  const dialled = new RecentTimes(delayMillis)
   /** Groups of first dials under way: the book knows those of all others. */
   const underWay = new Set<string>()
 
@@ -202,9 +202,8 @@ function* make() {
   /** Nobody dialled it within `Policy.reconnectDelay`, and nothing else speaks against it now. */
   const isDue = (address: Address): Effect.Effect<boolean> =>
     Effect.flatMap(Monotonic.millis, (now) => {
-      const dialled = dialledAt.get(PeerSocketAddress.format(address))
       // Most that are looked at while nobody answers; what they would be asked next costs more.
-      return dialled !== undefined && now - dialled <= delayMillis ? Effect.succeed(false) : isFree(address, now)
+      return dialled.has(PeerSocketAddress.format(address), now) ? Effect.succeed(false) : isFree(address, now)
     })
 
   const isFree = Effect.fnUntraced(function* (address: Address, now: number) {
@@ -244,7 +243,8 @@ function* make() {
   const dial = Effect.fnUntraced(function* (address: Address) {
     const isKnown = Deferred.makeUnsafe<void>()
     // Before its turn: until then nobody else takes it.
-    dialledAt.set(PeerSocketAddress.format(address), yield* Monotonic.millis)
+    const now = yield* Monotonic.millis
+    dialled.note(PeerSocketAddress.format(address), now, now)
     if (hasStarted) yield* book.record({ _tag: "UpdateAttempt", address })
     const group = groups.groupOf(address)
     underWay.add(group)

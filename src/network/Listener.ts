@@ -28,7 +28,7 @@ import * as Monotonic from "../Monotonic.ts"
 import * as ConnectedAddress from "../peer/ConnectedAddress.ts"
 import * as ConnectionMetrics from "../peer/ConnectionMetrics.ts"
 import { Handshake, type HandshakeError } from "../peer/Handshake.ts"
-import { codeOf, Serialization } from "../peer/Peer.ts"
+import { codeOf, type Peer, Serialization } from "../peer/Peer.ts"
 import { Policy } from "../Policy.ts"
 import * as Spans from "../Spans.ts"
 import { ListeningPort } from "../transport/ListeningPort.ts"
@@ -138,7 +138,7 @@ function* make() {
     return throttle.isPastLimitOrAdd(limitKey(address), nowMillis) ? "too-soon" : kind
   }
 
-  /** One inbound connection, from its slot to its end. */
+  /** One inbound connection, from its slot until it is a peer. */
   const serve = Effect.fnUntraced(function* (stream: ByteStream, kind: SlotKind) {
     const slot = yield* slots.reserve(kind)
     const connected = ConnectedAddress.inbound(stream)
@@ -163,7 +163,7 @@ function* make() {
         reason
       })
     )
-    yield* peer.awaitClosed
+    return peer
   })
 
   const refuse = (stream: ByteStream, scope: Scope.Closeable, reason: "banned" | "capacity" | "crowded" | "too-soon") =>
@@ -173,8 +173,10 @@ function* make() {
     )
 
   const run = Effect.gen(function* () {
-    const loopScope = yield* Effect.scope
+    // All at once when the loop ends, for each may have something left to flush.
+    const guests = yield* Scope.fork(yield* Effect.scope, "parallel")
     const connections = yield* FiberSet.make<void, never>()
+    const start = yield* FiberSet.runtime(connections)()
 
     const perGroup = waitingPerGroup * policy.connectionsPerGroup
     const waiting = new WaitingRoom(
@@ -192,7 +194,7 @@ function* make() {
     /** Takes in whoever comes, as fast as they come. */
     const takeIn = Effect.gen(function* () {
       // The stream's scope hangs below the loop's, so an interruption between here and its fiber leaves nothing open.
-      const scope = yield* Scope.fork(loopScope)
+      const scope = yield* Scope.fork(guests)
       const stream = yield* port.accept.pipe(Scope.provide(scope))
       const { remoteAddress } = stream
       yield* ConnectionMetrics.attempted(chain, ConnectedAddress.inbound(stream))
@@ -204,6 +206,10 @@ function* make() {
       // A flood is not to keep everybody else from running.
       yield* Effect.yieldNow
     })
+
+    /** A peer has no fiber but its own: that its connection has ended is what closes its scope. */
+    const stay = (peer: Peer, scope: Scope.Closeable) =>
+      Effect.sync(() => peer.onClosed(() => void start(Scope.close(scope, Exit.void))))
 
     const next: Effect.Effect<Arrival> = Effect.suspend(() => {
       const arrival = waiting.take()
@@ -231,7 +237,10 @@ function* make() {
         // Made once: a handler of each connection would be there as long as that.
         Effect.catchTags(failures),
         Scope.provide(scope),
-        Effect.onExit((exit) => Scope.close(scope, exit)),
+        Effect.onExit((exit) =>
+          Exit.isSuccess(exit) && exit.value !== undefined ? stay(exit.value, scope) : Scope.close(scope, exit)
+        ),
+        Effect.asVoid,
         // Started at once: the slot is taken before the next stream is looked at.
         (connection) => FiberSet.run(connections, connection, { startImmediately: true })
       )

@@ -28,6 +28,9 @@ import type { ConnectionRecord } from "./Recording.ts"
 import type { InboundRequest } from "./Request.ts"
 import { type Ending, Waiters } from "./Waiters.ts"
 
+/** Events after which others have a turn: a chunk may hold two thousand messages, and an answer hundreds. */
+const eventsPerTurn = 64
+
 /** One connection at work. */
 export class ConnectionLoop {
   readonly machine: ConnectionMachine
@@ -44,6 +47,7 @@ export class ConnectionLoop {
   #activity: PeerMetrics.Activity | undefined
   /** The machine wants to go on. */
   #isPoked = true
+  #eventsOfTurn = 0
   #wake: ((continuation: Effect.Effect<void>) => void) | undefined
 
   constructor(options: Options, { machine, record }: Decider, context: Context.Context<never>) {
@@ -80,12 +84,12 @@ export class ConnectionLoop {
   /** Goes on until it is interrupted, with heartbeats beside it. However one of these ends, the connection ends with it. */
   run(heartbeat: () => Effect.Effect<void, PeerError>): Effect.Effect<void> {
     const { alarmClock, messages, policy, sleepers } = this.#options
-    const reading = messages.reading(() => this.#poke())
+    const reading = messages.reading(() => this.#hasInput())
     const loop = this.#guarded(forever(() => this.#work()))
     return Effect.contextWith((context: Context.Context<never>) => {
       this.#heart = new Heart(alarmClock, policy.pingInterval, (over) => {
         const beat = Effect.ensuring(this.#guarded(heartbeat()), Effect.sync(over))
-        sleepers(Effect.provideContext(beat, context))
+        sleepers(Effect.setContext(beat, context))
       })
       if (reading === undefined) return loop
       return Effect.andThen(Effect.forkChild(this.#guarded(reading), { startImmediately: true }), loop)
@@ -129,6 +133,7 @@ export class ConnectionLoop {
   }
 
   #step(event: Event): ReadonlyArray<Action> {
+    this.#eventsOfTurn++
     const now = this.now()
     const actions = this.#record?.step(this.machine, event, now) ?? this.machine.step(event, now)
     this.waiters.tellRoom(this.machine.hasRoom && !this.machine.isClosed)
@@ -139,6 +144,7 @@ export class ConnectionLoop {
   /** Looks for what the peer has said, unless there is nothing to do. */
   #work(): Effect.Effect<unknown> {
     if (!this.#isPoked) return this.#change
+    if (this.#eventsOfTurn >= eventsPerTurn) return this.#giveWay
     this.#isPoked = false
     const { messages } = this.#options
     const polled = messages.poll()
@@ -155,18 +161,31 @@ export class ConnectionLoop {
     return Effect.void
   }
 
+  readonly #giveWay = Effect.map(Effect.yieldNow, () => void (this.#eventsOfTurn = 0))
+
   readonly #change = Effect.callback<void>((resume) => {
+    this.#eventsOfTurn = 0
     if (this.#isPoked) resume(Effect.void)
     else this.#wake = resume
   })
 
   #poke(): void {
     this.#isPoked = true
-    const wake = this.#wake
-    if (wake === undefined) return
-    this.#wake = undefined
+    const wake = this.#takeWake()
     // Its turn comes once: a fiber that is woken to give way would begin and end in vain.
-    this.#fiber?.currentDispatcher.scheduleTask(() => wake(Effect.void), 0)
+    if (wake !== undefined) this.#fiber?.currentDispatcher.scheduleTask(() => wake(Effect.void), 0)
+  }
+
+  /** A turn of its own already (`ByteStream.readNow`): what came is answered before the next socket is looked at. */
+  #hasInput(): void {
+    this.#isPoked = true
+    this.#takeWake()?.(Effect.void)
+  }
+
+  #takeWake() {
+    const wake = this.#wake
+    this.#wake = undefined
+    return wake
   }
 
   #inputEnds(error: ReceiveError): Effect.Effect<unknown> {
@@ -182,15 +201,26 @@ export class ConnectionLoop {
 
   /** Does all of it, and what follows from it, up to where the machine wants to read. */
   #perform(actions: ReadonlyArray<Action>, from = 0): Effect.Effect<unknown> {
-    for (let i = from; i < actions.length; i++) {
-      const action = actions[i]!
-      if (action._tag === "Send") return this.#send(action.message, action.waiter)
+    let todo = actions
+    let next = from
+    while (next < todo.length) {
+      const action = todo[next++]!
+      if (action._tag === "Send") {
+        const writing = this.#send(action.message, action.waiter)
+        if (writing !== undefined) return writing
+        todo = this.#step(isWritten)
+        next = 0
+        if (this.#eventsOfTurn < eventsPerTurn) continue
+        const following = todo
+        return Effect.flatMap(this.#giveWay, () => this.#perform(following))
+      }
+      const [rest, at] = [todo, next]
       if (action._tag === "Unasked" && this.spans.isCollected)
-        return this.spans.unasked(action.message, () => this.#perform(actions, i + 1))
+        return this.spans.unasked(action.message, () => this.#perform(rest, at))
       const work = this.#do(action)
       if (work === undefined) continue
       return Effect.flatMap(work, (event) =>
-        event === undefined ? this.#perform(actions, i + 1) : this.#perform(this.#step(event))
+        event === undefined ? this.#perform(rest, at) : this.#perform(this.#step(event))
       )
     }
     return Effect.void
@@ -225,11 +255,14 @@ export class ConnectionLoop {
     }
   }
 
-  /** Writes it, and does what follows from that. */
-  #send(message: Message, waiter: Waiter | undefined): Effect.Effect<unknown> {
+  /** Writes it. If that takes time, what is left to do: waiting for it, and what follows from it. */
+  #send(message: Message, waiter: Waiter | undefined): Effect.Effect<unknown> | undefined {
     const caller = this.waiters.sending(waiter, this.now())?.span
+    const { messages } = this.#options
     PeerMetrics.messageSent(message).updateUnsafe(1, this.#context)
-    return Effect.matchEffect(this.spans.sending(caller, this.#options.messages.send(message)), {
+    const writing = this.spans.isCollected ? messages.send(message) : messages.begin(message)
+    if (writing === undefined) return undefined
+    return Effect.matchEffect(this.spans.sending(caller, writing), {
       onSuccess: () => this.#perform(this.#step(isWritten)),
       onFailure: (error) => this.#perform(this.#step({ _tag: "WriteFailed", error }))
     })

@@ -27,6 +27,7 @@ import { Clock, Context, Data, Effect, Layer, Option, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { NetAddress } from "effect/net"
 import { CurrentTask } from "../BackgroundTasks.ts"
+import { dropOldest } from "../Bounded.ts"
 import { ChainParams } from "../chain/ChainParams.ts"
 import { ChainTip, isNearTip, statedHeight, type Tip } from "../chain/ChainTip.ts"
 import * as PeerSocketAddress from "../chain/PeerSocketAddress.ts"
@@ -152,10 +153,7 @@ function* make() {
   const rememberedNonce = Effect.flatMap(nonce, (nonce) => {
     if (nonces.has(nonce)) return Effect.fail(new LocalDuplicateNonce())
     nonces.add(nonce)
-    for (const oldest of nonces) {
-      if (nonces.size <= totalLimit(policy)) break
-      nonces.delete(oldest)
-    }
+    dropOldest(nonces, totalLimit(policy))
     return Effect.succeed(nonce)
   })
 

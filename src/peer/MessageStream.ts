@@ -252,6 +252,11 @@ export class MessageStream {
 
   /** Hands one message to the transport, within `Policy.requestTimeout`. Fails before the first byte when it is too long. */
   send(message: Wire.Message): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => this.begin(message) ?? Effect.void)
+  }
+
+  /** The same for whoever has no need of an effect where there is nothing to wait for: what is left to do, if anything is. */
+  begin(message: Wire.Message): Effect.Effect<void, SendError> | undefined {
     const encoded = Wire.encodeInPieces(message, {
       magic: this.#magic,
       negotiatedVersion: this.#negotiatedVersion,
@@ -262,9 +267,7 @@ export class MessageStream {
     PeerMetrics.bytesSent.updateUnsafe(first.length + (rest?.length ?? 0), this.#context)
     increment(this.#sent, Wire.commandOf(message))
     this.#lastSentMillis = this.#clock.currentTimeMillisUnsafe()
-    return Effect.suspend(() =>
-      rest === undefined && this.#stream.writeNow?.(first) === true ? Effect.void : this.#write(first, rest)
-    )
+    return rest === undefined && this.#stream.writeNow?.(first) === true ? undefined : this.#write(first, rest)
   }
 
   #write(first: Uint8Array, rest: Uint8Array | undefined): Effect.Effect<void, SendError> {

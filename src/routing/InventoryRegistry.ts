@@ -19,6 +19,7 @@
  */
 import { Clock, Context, Deferred, Duration, Effect, Layer, type Scope } from "effect"
 import { BackgroundTasks, type TaskNameTaken } from "../BackgroundTasks.ts"
+import { dropOldest } from "../Bounded.ts"
 import * as Monotonic from "../Monotonic.ts"
 import { Policy } from "../Policy.ts"
 import type { ConnectionId } from "../peer/Request.ts"
@@ -248,13 +249,5 @@ class RotatingMap<A> {
     const previous = this.#previous.get(key)
     if (previous === undefined) return
     for (const [connection, value] of previous) if (current?.has(connection) !== true) visit(connection, value)
-  }
-}
-
-const dropOldest = (map: Map<unknown, unknown>, limit: number): void => {
-  if (map.size <= limit) return
-  for (const key of map.keys()) {
-    map.delete(key)
-    return
   }
 }

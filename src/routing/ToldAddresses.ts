@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { dropOldest } from "../Bounded.ts"
 import type { ConnectionId } from "../peer/Request.ts"
 
 /** Addresses remembered: those of 27 answers, `Policy.addressesPerAnswer` each. */
@@ -24,11 +25,7 @@ export class ToldAddresses {
   told(address: string, id: ConnectionId): void {
     if (this.#tellers.has(address)) return
     this.#tellers.set(address, id)
-    if (this.#tellers.size <= maxTold) return
-    for (const oldest of this.#tellers.keys()) {
-      this.#tellers.delete(oldest)
-      return
-    }
+    dropOldest(this.#tellers, maxTold)
   }
 
   /** A peer was found there. Who told of it, once. */

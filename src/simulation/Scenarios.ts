@@ -411,7 +411,8 @@ const eclipse: Scenario = {
       )
       // Half of what it tells is itself, a third one bystander whom all shall dial, and the rest what nobody can dial.
       const told = (n: number) =>
-        (n % 6 < 3 ? hosts[n % attackers] : n % 6 < 5 ? bystander : useless[n % useless.length]) ?? bystander
+        (n % 6 < 3 ? hosts[n % attackers] : n % 6 < 5 ? bystander : useless[Math.floor(n / 6) % useless.length]) ??
+        bystander
       const liar = ScriptedPeer.compose(ScriptedPeer.honest(), ScriptedPeer.lyingAddresses(told))
       for (let n = 0; n < attackers; n++) {
         const index = indexOf(n)

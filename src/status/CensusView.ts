@@ -7,6 +7,7 @@
  * @module
  */
 import { Effect, Semaphore } from "effect"
+import { dropOldest } from "../Bounded.ts"
 import { CensusStore, CensusStoreError, type Run, type Sighting, together } from "../census/CensusStore.ts"
 import { hostOf } from "../census/Finding.ts"
 import * as Report from "../census/Report.ts"
@@ -86,8 +87,7 @@ export const make = Effect.gen(function* () {
   const remember = (point: RunPoint): void => {
     if (point.endedAt === null) return
     points.set(point.id, point)
-    const [oldest] = points.keys()
-    if (points.size > remembered && oldest !== undefined) points.delete(oldest)
+    dropOldest(points, remembered)
   }
 
   const overview = Effect.fnUntraced(function* (network: string | undefined, all: ReadonlyArray<Run>) {

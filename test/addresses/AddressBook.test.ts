@@ -131,6 +131,19 @@ for (const book of ["reference", "hardened"] as const) {
       }).pipe(Effect.provide(bookWorld()))
     )
 
+    it.effect("leaves a group alone that responded though who did is gone, as long as anybody of it is known", () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        yield* record({ _tag: "UpdateResponded", address: address("127.0.0.1:1"), roundTrip: undefined })
+        yield* gossip(["127.0.0.1:2", 1])
+        yield* book.markOwn(address("127.0.0.1:1"))
+        assert.isTrue(Option.isNone(yield* take))
+        yield* book.markOwn(address("127.0.0.1:2"))
+        yield* gossip(["127.0.0.1:3", 1])
+        assert.deepStrictEqual(yield* take, Option.some("127.0.0.1:3"))
+      }).pipe(Effect.provide(bookWorld()))
+    )
+
     it.effect("keeps its order through changes (AB-6, address_book_mutations_preserve_peer_order)", () =>
       Effect.gen(function* () {
         yield* gossip(["127.0.0.2:8233", 1], ["127.0.0.1:8233", 0], ["127.0.0.3:8233", 2])
@@ -156,8 +169,11 @@ for (const book of ["reference", "hardened"] as const) {
         Effect.gen(function* () {
           yield* gossip(["127.0.0.1:8233", 0])
           yield* gossip(["127.0.0.2:8233", 1])
-          yield* gossip(["127.0.0.3:8233", 2])
+          // New is whoever was not known, though another one has to go.
+          assert.strictEqual(yield* gossip(["127.0.0.3:8233", 2]), 1)
           assert.deepStrictEqual(yield* order, ["127.0.0.3:8233", "127.0.0.2:8233"])
+          assert.strictEqual(yield* gossip(["127.0.0.4:8233", 3], ["127.0.0.3:8233", 3], ["127.0.0.5:8233", 4]), 2)
+          assert.deepStrictEqual(yield* order, ["127.0.0.5:8233", "127.0.0.4:8233"])
         }).pipe(Effect.provide(bookWorld({ addressBookCapacity: 2 })))
       )
 
@@ -263,6 +279,9 @@ for (const book of ["reference", "hardened"] as const) {
         )
         yield* elapse("1 millis")
         yield* gossip(["10.0.0.1:8233", 1])
+        // Nothing new.
+        yield* gossip(["10.0.0.1:8233", 2])
+        yield* record({ _tag: "NewInitial", address: address("10.0.0.1:8233") })
         yield* ban("10.0.0.1:8233")
         yield* elapse("1 millis")
         assert.deepStrictEqual(
@@ -417,6 +436,8 @@ for (const book of ["reference", "hardened"] as const) {
         assert.isEmpty(yield* linesOf(gossip(["10.0.0.2:8233", yield* nowSeconds])))
         // One that was heard of is left.
         yield* TestClock.adjust("2 minutes")
+        // What changes nothing says nothing.
+        assert.isEmpty(yield* linesOf(record({ _tag: "NewInitial", address: address("10.0.0.1:8233") })))
         assert.deepStrictEqual(yield* linesOf(record(fails)), trying)
         yield* record({ _tag: "UpdateResponded", address: address("10.0.0.2:8233"), roundTrip: undefined })
         assert.isEmpty(yield* after("2 minutes", tries))

@@ -150,6 +150,69 @@ describe("a map of autonomous systems", () => {
     }
   })
 
+  it("has patterns of one to eight bits, each of which may be any", () => {
+    for (let length = 1; length <= 8; length++) {
+      for (const pattern of [0, 1, 2 ** length - 2, 2 ** length - 1]) {
+        const bits = pattern.toString(2).padStart(length, "0")
+        // Class n has n bits, and every class but the last one ends its count with a zero.
+        const match = `110 ${"1".repeat(length - 1)}${length === 8 ? "" : "0"}${bits}`
+        const map = mapOf(program(fallback(5), match, answer(6)))
+        const octet = (value: number) => at(`${value.toString(16).padStart(2, "0")}00::`)
+        const fits = Array.from({ length: 256 }, (_, value) => value).filter(
+          (value) => AsMap.systemOf(map, octet(value)) === 6
+        )
+        const first = pattern << (8 - length)
+        assert.deepStrictEqual([fits.length, fits[0], fits.at(-1)], [2 ** (8 - length), first, first + fits.length - 1])
+      }
+    }
+  })
+
+  it("has jumps over programs of any length", () => {
+    /** A distance as the format writes it: of class n, which begins with 17 and where the one before ends, in 5 + n bits. */
+    const jumpOver = (distance: number) => {
+      let [least, size] = [17, 5]
+      while (distance >= least + 2 ** size) least += 2 ** size++
+      return `10 ${"1".repeat(size - 5)}0${(distance - least).toString(2).padStart(size, "0")}`
+    }
+    assert.strictEqual(jumpOver(17), jump(17))
+    for (let eights = 0; eights < 16; eights++) {
+      // All zeros on the one side, so many bits of them looked at; AS 9 on the other side.
+      const zeros = Array.from({ length: eights }, () => match8("00000000")).join("")
+      const map = program(jumpOver(17 + 18 * eights), zeros, answer(7), answer(9))
+      const systems = ["::", "8000::", "ffff::"].map((ip) => AsMap.systemOf(mapOf(map), at(ip)))
+      assert.deepStrictEqual(systems, [7, 9, 9], String(eights))
+    }
+    // And of jumps within jumps, each ends where its own second part begins.
+    const nested = mapOf(program(jumpOver(42), jump(17), answer(1), answer(2), answer(3)))
+    assert.deepStrictEqual(
+      ["::", "4000::", "8000::"].map((ip) => AsMap.systemOf(nested, at(ip))),
+      [1, 2, 3]
+    )
+  })
+
+  it("is refused where a jump ends in the middle of something, or where another one does", () => {
+    const cases: ReadonlyArray<readonly [Uint8Array, string | undefined]> = [
+      // The default has 19 bits, the pattern 18: the one goes on behind the jump's end, the other one ends there.
+      [program(jump(18), fallback(1), match8("00000000"), answer(2), answer(3)), "a jump leads into an instruction"],
+      [program(jump(18), match8("00000000"), answer(2), answer(3)), "a jump leads into an instruction"],
+      [program(jump(35), match8("00000000"), answer(2), answer(3)), undefined],
+      [program(jump(25), jump(17), answer(1), answer(2), answer(3)), "two jumps cross"],
+      // Two short patterns are one, unless something is between them or one of them has eight bits.
+      [program("110 1111110 0000000", "110 0 1", answer(3)), "a pattern is written in more parts than it needs"],
+      [program(match8("00000000"), "110 0 1", answer(3)), undefined],
+      [program("110 0 1", match8("00000000"), answer(3)), undefined],
+      [program("110 0 1", match8("00000000"), "110 0 1", answer(3)), undefined],
+      [program("110 0 1", fallback(4), "110 0 1", answer(3)), undefined],
+      [program("110 0 1", jump(22), "110 0 1", answer(3), "110 0 1", answer(4)), undefined],
+      // Padding is of zeros, up to the end of the byte.
+      [program(answer(3), "0000000"), undefined],
+      [program(answer(3), "00000000"), "something follows its end"],
+      [program(answer(3), "0000001"), "something follows its end"],
+      [program(answer(3), "1000000"), "something follows its end"]
+    ]
+    for (const [bytes, reason] of cases) assert.strictEqual(faultOf(bytes), reason, Buffer.from(bytes).toString("hex"))
+  })
+
   it("answers every address after any damage that is not found (2,000 damaged maps)", () => {
     const draw = SeededRandom.draws("asmap", "damage")
     let accepted = 0
@@ -199,7 +262,9 @@ describe("a map of autonomous systems", () => {
         Effect.map(Effect.flip(AsMap.load(path)), ({ reason }) => reason)
       )
       assert.deepStrictEqual(reasons.slice(0, 2), ["there is no file", "it is a directory"])
-      assert.notStrictEqual(reasons[2], "")
+      // One byte too many is read too, or the rest would be a map of its own.
+      yield* files.truncate(`${folder}/text`, 8_388_609)
+      assert.strictEqual((yield* Effect.flip(AsMap.load(`${folder}/text`))).reason, "it has more than 8388608 bytes")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 

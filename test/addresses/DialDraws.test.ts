@@ -111,6 +111,17 @@ describe("a pool of whom to dial", () => {
     assert.isEmpty([...made.waiting()])
   })
 
+  it("has everybody from the next millisecond on however long it ran", () => {
+    for (const due of [999, 1000, 1999, 500_000, 86_400_000, 86_400_999]) {
+      const made = new DialPool<Item>()
+      made.put(item("a", "one"), due)
+      made.advance(due)
+      assert.isEmpty([...made.ready()])
+      made.advance(due + 1)
+      assert.lengthOf([...made.ready()], 1, String(due))
+    }
+  })
+
   it("finds the only one that suits, whatever chance says and however little it weighs", () => {
     for (const chance of [0, 0.2, 0.4, 0.6, 0.8, 0.999]) {
       for (const weight of [certain, hopeless]) {
@@ -138,6 +149,48 @@ describe("a pool of whom to dial", () => {
     for (const each of items) made.remove(each)
     assert.isUndefined(made.draw(() => 0.5, everywhere, everywhere, certain))
     assert.isEmpty([...made.ready()])
+  })
+
+  it("knows a part of the internet until the last one of it is taken out, and not longer", () => {
+    const made = new DialPool<Item>()
+    const [first, second, third] = [item("1", "a"), item("2", "a"), item("3", "a")]
+    const ready = (one: Item) => {
+      made.put(one, 0)
+      made.advance(1)
+      return one.poolGroup
+    }
+    const group = ready(first)
+    assert.strictEqual(ready(second), group)
+    made.remove(first)
+    assert.strictEqual(ready(third), group)
+    made.remove(second)
+    made.remove(third)
+    // Else whoever tells of more and more parts would have it remember them all.
+    assert.notStrictEqual(ready(first), group)
+  })
+})
+
+describe("a group of a pool", () => {
+  it("is one and the same as long as anybody of it is there who was ready, and is forgotten with the last", () => {
+    const made = new DialPool<Item>()
+    const [first, second] = [item("1", "one"), item("2", "one")]
+    const ready = (...items: ReadonlyArray<Item>) => {
+      for (const each of items) made.put(each, 0)
+      made.advance(1)
+    }
+    ready(first, second)
+    const group = first.poolGroup
+    assert.isDefined(group)
+    assert.strictEqual(second.poolGroup, group)
+    // Whoever waits again is still there.
+    made.put(first, 5000)
+    made.remove(second)
+    assert.deepStrictEqual([first.poolGroup === group, second.poolGroup], [true, undefined])
+    ready(second)
+    assert.strictEqual(second.poolGroup, group)
+    for (const each of [first, second]) made.remove(each)
+    ready(first)
+    assert.notStrictEqual(first.poolGroup, group)
   })
 })
 
@@ -250,5 +303,24 @@ describe("whatever happens to a pool of whom to dial", () => {
     // Whoever is passed over makes the next one a fifth more welcome.
     assert.strictEqual(drawnBy(0, 0, 0.5, 0.34, 0.34, 0.599), "b2")
     assert.strictEqual(drawnBy(0, 0, 0.5, 0.34, 0.34, 0.6, 0.67, 0, 0.719), "c1")
+  })
+
+  it("asks chance for sixteen groups before it goes through all of them, from one on that chance says", () => {
+    const { items, made } = pool()
+    made.advance(11)
+    let asked = 0
+    const looked: Array<string> = []
+    const found = made.draw(
+      () => (asked++ < 16 ? 0 : 0.67),
+      (group) => {
+        looked.push(group)
+        return group === "b"
+      },
+      everywhere,
+      certain
+    )
+    // The third group is first, and of the second one the third member.
+    assert.deepStrictEqual(looked, [...Array.from({ length: 16 }, () => "a"), "c", "a", "b"])
+    assert.deepStrictEqual([found, asked], [items[5], 18])
   })
 })

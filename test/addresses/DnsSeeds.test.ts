@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer } from "effect"
 import { Dns, NetAddress } from "effect/net"
 import { DnsSeeds, parseSeed } from "../../src/addresses/DnsSeeds.ts"
 import { ChainParams, type ChainParamsShape, mainnet, regtest } from "../../src/chain/ChainParams.ts"
@@ -90,6 +90,15 @@ describe("seeds", () => {
       assert.isUndefined(resolving.pollUnsafe())
       yield* elapse("1 millis")
       assert.deepStrictEqual(yield* Fiber.join(resolving), ["10.0.0.1:1"])
+    })
+  )
+
+  it.effect("are looked up in vain by errors of DNS alone: whatever else ends a lookup is a bug, and is seen", () =>
+    Effect.gen(function* () {
+      const bug = new Error("a bug")
+      const dns = resolver((host) => (host === "bad.example" ? Effect.die(bug) : Effect.succeed(["10.0.0.1"])))
+      const exit = yield* Effect.exit(resolve(["bad.example:1", "good.example:1"], dns))
+      assert.strictEqual(Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined, bug)
     })
   )
 

@@ -7,6 +7,7 @@ import { AddressGroups, bySystem } from "../../src/addresses/AddressGroups.ts"
 import * as AddressRules from "../../src/addresses/AddressRules.ts"
 import * as AsMap from "../../src/addresses/AsMap.ts"
 import { FailureMemory } from "../../src/addresses/FailureMemory.ts"
+import * as HardenedBook from "../../src/addresses/HardenedBook.ts"
 import { Tables, shapeOf } from "../../src/addresses/Tables.ts"
 import { regtest, testnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -88,6 +89,8 @@ describe("whoever was dialled", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* tell([host(1)]), 1)
       assert.strictEqual((yield* why(host(1))).table, "new")
+      // That it was dialled is not forgotten with it.
+      assert.isUndefined(yield* take)
       yield* connects(host(1))
       assert.strictEqual((yield* why(host(1))).table, "tried")
     }).pipe(Effect.provide(world()))
@@ -594,6 +597,54 @@ describe("places", () => {
       assert.isDefined(yield* take)
     }).pipe(Effect.provide(world()))
   )
+
+  it.effect("are free when a peer is gone from the book, or fell silent, whoever asks for them", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      const beside = address(host(1, 9))
+      yield* connects(host(1))
+      assert.deepStrictEqual([yield* book.hasRoom(beside), (yield* book.anchors).length], [false, 1])
+      yield* book.markOwn(address(host(1)))
+      assert.deepStrictEqual([yield* book.hasRoom(beside), (yield* book.anchors).length], [true, 0])
+      yield* connects(host(1, 2))
+      yield* TestClock.adjust("119 seconds")
+      assert.deepStrictEqual([yield* book.hasRoom(beside), (yield* book.anchors).length], [false, 1])
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(yield* book.hasRoom(beside))
+      yield* connects(host(1, 3))
+      yield* TestClock.adjust("119001 millis")
+      assert.isEmpty(yield* book.anchors)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect(
+    "of connections are taken by one that was looked at and stayed, or is dialled again after that failed",
+    () =>
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        yield* tell([host(1), host(2)], host(200))
+        const felt = yield* Effect.replicateEffect(
+          Effect.map(book.takeFeeler, (entry) => PeerSocketAddress.format(Option.getOrThrow(entry).address)),
+          2
+        )
+        yield* connects(felt[0]!)
+        yield* fails(felt[1]!)
+        yield* TestClock.adjust("6 seconds")
+        yield* answers(felt[0]!)
+        yield* connects(felt[1]!)
+        assert.deepStrictEqual(yield* Effect.forEach(felt, (text) => book.hasRoom(address(text))), [false, false])
+      }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("of connections are not taken by a feeler's dial, and are by one that is to stay", () =>
+    Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* tell([host(1, 1), host(1, 2), host(1, 3)], host(200))
+      assert.isTrue(Option.isSome(yield* book.takeFeeler))
+      assert.isDefined(yield* take)
+      assert.isUndefined(yield* take)
+    }).pipe(Effect.provide(world()))
+  )
 })
 
 /** A book so small that hosts of one network have one place among those met, and those of one source one among those heard of. */
@@ -647,6 +698,20 @@ describe("a place among those met (E5)", () => {
         Option.some(second),
         Option.none()
       ])
+    }).pipe(Effect.provide(tight()))
+  )
+
+  it.effect("is the next one's at once for whoever asks then", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      yield* TestClock.adjust("41 minutes")
+      const met = yield* (yield* AddressBook).takeElsewhere
+      assert.deepStrictEqual(
+        Option.map(met, (entry) => PeerSocketAddress.format(entry.address)),
+        Option.some(second)
+      )
     }).pipe(Effect.provide(tight()))
   )
 
@@ -752,6 +817,20 @@ describe("a place among those met (E5)", () => {
     }).pipe(Effect.provide(world({ addressBookCapacity: 500 })))
   )
 
+  it.effect("is tested no more once whoever has it is gone from the book", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      assert.deepInclude(yield* sizes, { tried: 1, tested: 1 })
+      yield* (yield* AddressBook).markOwn(address(first))
+      assert.deepInclude(yield* sizes, { tried: 0, tested: 0 })
+      yield* TestClock.adjust("41 minutes")
+      yield* connects(second)
+      assert.strictEqual(yield* tableOf(second), "tried")
+    }).pipe(Effect.provide(tight()))
+  )
+
   it.effect("of a test is not taken by one that is gone from the book meanwhile", () =>
     Effect.gen(function* () {
       yield* visits(first)
@@ -761,6 +840,33 @@ describe("a place among those met (E5)", () => {
       yield* TestClock.adjust("41 minutes")
       assert.strictEqual(yield* tableOf(first), "tried")
       assert.deepInclude(yield* sizes, { new: 0, tried: 1, tested: 0 })
+    }).pipe(Effect.provide(tight()))
+  )
+
+  it.effect("that failed a test is not taken by one that is gone from the book", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      yield* (yield* AddressBook).markOwn(address(second))
+      yield* fails(first)
+      assert.strictEqual(yield* tableOf(first), "tried")
+      assert.deepInclude(yield* sizes, { new: 0, tried: 1, tested: 0 })
+    }).pipe(Effect.provide(tight()))
+  )
+
+  it.effect("is not given up twice: whoever came from there lost it before the test was over", () =>
+    Effect.gen(function* () {
+      yield* visits(first)
+      yield* TestClock.adjust("4 hours")
+      yield* visits(second)
+      const book = yield* AddressBook
+      const from = { isInbound: true, services: 1n, userAgent: "/x/", negotiatedVersion: 170_190 }
+      yield* book.record({ _tag: "UpdateConnected", address: address(first), ...from })
+      yield* TestClock.adjust("41 minutes")
+      // Nobody listens there, so it is in no table.
+      assert.isUndefined(yield* tableOf(first))
+      assert.deepInclude(yield* sizes, { new: 0, tried: 0, tested: 0 })
     }).pipe(Effect.provide(tight()))
   )
 })
@@ -777,10 +883,11 @@ describe("a place among those heard of (E5)", () => {
         yield* fails(old)
       }
       yield* TestClock.adjust(Duration.subtract(passed, Duration.seconds(6 * failures)))
-      yield* tell([young], host(200))
+      const added = yield* tell([young], host(200))
       // Whoever is kept has the place.
       assert.deepInclude(yield* sizes, { new: 1, tried: 0, groups: 1 })
       const kept = yield* texts
+      assert.strictEqual(added, kept.includes(young) ? 1 : 0)
       assert.deepStrictEqual(yield* Effect.forEach(kept, tableOf), ["new"])
       return kept
     }).pipe(Effect.provide(tight()))
@@ -930,6 +1037,10 @@ describe("how many could be dialled now", () => {
       assert.strictEqual(yield* ready, 8)
       yield* connects(host(45))
       assert.strictEqual(yield* ready, 3)
+      assert.deepStrictEqual(
+        [(yield* why(host(20))).against, (yield* why(host(1))).against],
+        ["places-kept", undefined]
+      )
       yield* (yield* AddressBook).record({ _tag: "NewConfigured", address: address(host(50)) })
       assert.strictEqual(yield* ready, 4)
     }).pipe(Effect.provide(world({ targetPeers: 4, outboundMultiplier: 2 })))
@@ -1083,6 +1194,45 @@ describe("why an address is or is not dialled next", () => {
       assert.strictEqual((yield* why(host(1, 3))).against, "group-full")
       assert.isUndefined((yield* why(host(1, 2))).against)
     }).pipe(Effect.provide(world()))
+  )
+})
+
+describe("a book of an earlier run", () => {
+  const madeFrom = (saved: ReadonlyArray<HardenedBook.SavedEntry>) =>
+    Effect.flatMap(AddressGroups, (groups) =>
+      HardenedBook.makeFrom({ key: new Uint8Array(32), groups, rules: HardenedBook.allRules, saved, anchors: [] })
+    )
+  /** Somebody who answered so many seconds ago; never when it is not said. */
+  const met = (text: string, now: number, secondsAgo?: number): HardenedBook.SavedEntry => ({
+    address: address(text),
+    table: secondsAgo === undefined ? "new" : "tried",
+    source: undefined,
+    services: 1n,
+    untrustedLastSeenSeconds: now,
+    lastResponseSeconds: secondsAgo === undefined ? undefined : now - secondsAgo,
+    firstSuccessSeconds: undefined,
+    failures: 0
+  })
+  const day = 86_400
+
+  it.effect(
+    "has places for the parts of the internet in which somebody answered of late, and second ones beside them",
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(400 * 86_400_000)
+        const now = yield* nowSeconds
+        const [late, early] = [3600, 2 * day]
+        const hosts = range(3).flatMap((network) => [host(network, 1), host(network, 2)])
+        const ago = [late, late, early, early, undefined, undefined]
+        const { book } = yield* madeFrom(hosts.map((text, n) => met(text, now, ago[n])))
+        yield* TestClock.adjust("61 minutes")
+        // Four places: one for the part that counts, so there are three second ones beside the three first.
+        assert.lengthOf(yield* Effect.provideService(takeAll, AddressBook, book), 6)
+        const { book: other } = yield* madeFrom(hosts.map((text, n) => met(text, now, n < 4 ? late : undefined)))
+        yield* TestClock.adjust("61 minutes")
+        // One less where two count.
+        assert.lengthOf(yield* Effect.provideService(takeAll, AddressBook, other), 5)
+      }).pipe(Effect.provide(world({ targetPeers: 2, outboundMultiplier: 2, groupsForOneEach: 3 })))
   )
 })
 

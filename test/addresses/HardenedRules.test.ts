@@ -66,6 +66,18 @@ const oftenFirst = (
     (first) => first.filter((one) => one === text).length
   )
 
+it("every rule holds in a node", () => {
+  assert.deepStrictEqual(HardenedBook.allRules, {
+    groupLimit: true,
+    drawGroups: true,
+    tables: true,
+    preferTried: true,
+    tenure: true,
+    failureWeight: true,
+    sourceTokens: true
+  })
+})
+
 describe("without the rule that", () => {
   it.effect("a part of the internet has one connection, a crowd has all (E1)", () =>
     Effect.gen(function* () {

@@ -88,7 +88,47 @@ describe("the entry to give up", () => {
   })
 })
 
+describe("one that is new to a full bucket", () => {
+  it("has the place of one that is useless, and is none of those in no table", () => {
+    const { known, loose, somebody } = world({ addressBookCapacity: 100 })
+    const dialled = (one: Standing.Standing, when: PeerAddress.Now) =>
+      (one.entry = PeerAddress.apply({ _tag: "UpdateAttempt", address: one.address }, undefined, when, defaults))
+    const [first, second, third] = [somebody("a", "s"), somebody("a", "s"), somebody("a", "s")]
+    assert.strictEqual(known.admit(first, true, now)._tag, "Kept")
+    dialled(first, longAgo)
+    first.failures = 2
+    assert.deepStrictEqual(known.admit(second, true, now), { _tag: "Refused" })
+    assert.deepStrictEqual([known.at(second.key), second.table, known.sizes.new], [undefined, undefined, 1])
+    first.failures = 3
+    assert.deepStrictEqual(known.admit(second, true, now), { _tag: "Replaces", entry: first.entry! })
+    assert.deepStrictEqual([first.table, second.table, known.sizes.new], [undefined, "new", 1])
+    // Until its entry is given up it is in no table, and the first to go.
+    assert.strictEqual(known.victim(middle, now), first.entry)
+    known.remove(first)
+    dialled(second, longAgo)
+    const outside = loose("o", longAgo)
+    assert.strictEqual(known.victim(middle, now), outside.entry)
+    // Of whom nobody told there may be some beside it.
+    assert.deepStrictEqual(known.admit(third, false, now), { _tag: "Kept" })
+    assert.deepStrictEqual([known.at(third.key), third.table, known.sizes.new], [third, undefined, 1])
+  })
+})
+
 describe("one of an earlier run", () => {
+  it("that has a place is none of those in no table", () => {
+    for (const table of ["new", "tried"] as const) {
+      const { known, loose, somebody } = world()
+      const one = somebody("a")
+      one.entry = PeerAddress.apply({ _tag: "UpdateAttempt", address: one.address }, undefined, longAgo, defaults)
+      assert.isTrue(known.restore(one, table, now))
+      const outside = loose("o", longAgo)
+      assert.strictEqual(known.victim(middle, now), outside.entry)
+      known.remove(outside)
+      assert.strictEqual(known.victim(middle, now), one.entry)
+      assert.strictEqual(known.tried.has(one), table === "tried")
+    }
+  })
+
   it("is where it was, else among those heard of, else in no table, as long as there is room", () => {
     const { known, somebody } = world({ addressOverflow: 2 })
     const { places } = shapeOf("tried", defaults.addressBookCapacity)

@@ -119,6 +119,25 @@ describe("reports of misbehaviour", () => {
     }).pipe(Effect.provide(Misbehavior.layer.pipe(Layer.provideMerge(bookWorld({ banScore: 1000 })))))
   )
 
+  it.effect("are of ten groups at least, however few connections there may be", () =>
+    Effect.gen(function* () {
+      for (let n = 1; n <= 11; n++) yield* report(`10.0.0.${n}:1`, n, "first")
+      // The lowest of eleven had to go, and its points with it.
+      for (let n = 11; n >= 1; n--) yield* report(`10.0.0.${n}:1`, 100 - n, "second")
+      yield* elapse("30 seconds", "1 second")
+      assert.sameDeepMembers(
+        yield* bans,
+        Array.from({ length: 10 }, (_, n) => [`10.0.0.${n + 2}`, "first"])
+      )
+    }).pipe(
+      Effect.provide(
+        Misbehavior.layer.pipe(
+          Layer.provideMerge(bookWorld({ targetPeers: 1, outboundMultiplier: 1, inboundMultiplier: 1 }))
+        )
+      )
+    )
+  )
+
   it.effect("that make a ban are as many as can be banned; of more, the last ones", () =>
     Effect.gen(function* () {
       for (let n = 0; n < 250; n++) yield* report(`10.0.0.${n}:1`, 100, "many")

@@ -84,6 +84,17 @@ describe("second connections", () => {
     assert.deepStrictEqual([0, 1, 2, 3, 7, 8].map(spareAfter), [0, 1, 0, 0, 0, 0])
   })
 
+  it("are none as long as so many parts answered, however many places there are", () => {
+    const { known, places, somebody } = world({ groupsForOneEach: 4 })
+    const all = ["a", "b", "c", "d"].map((group) => somebody(group))
+    const spareAfter = (count: number) => {
+      for (const one of all.slice(0, count)) places.answered(one, 0, at(0))
+      return places.spare(known, at(minutes(61)))
+    }
+    // Of eight.
+    assert.deepStrictEqual([1, 2, 3, 4].map(spareAfter), [7, 6, 5, 0])
+  })
+
   it("count parts that answered within a day, and no more of them than make a difference", () => {
     const { known, places, somebody } = world({ groupsForOneEach: 4 })
     const [a, b, c] = ["a", "b", "c", "d"].map((group) => somebody(group))

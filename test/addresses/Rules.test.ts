@@ -1,9 +1,12 @@
 /** Which addresses are dialled, which are one host, and what is believed of their times. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
+import { NetAddress } from "effect/net"
 import * as AddressRules from "../../src/addresses/AddressRules.ts"
 import * as Gossip from "../../src/addresses/Gossip.ts"
+import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import { mainnet, regtest, testnet } from "../../src/chain/ChainParams.ts"
+import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { address, gossiped } from "../support/bookWorld.ts"
 
 const isValid = (text: string, chain?: typeof mainnet) =>
@@ -22,7 +25,20 @@ describe("an address to dial", () => {
     assert.deepStrictEqual(valid(mainnet), [8233, 1])
     assert.deepStrictEqual(valid(testnet), [18233, 1])
     assert.deepStrictEqual(valid(regtest), [18233, 1])
-    assert.match(AddressRules.validForOutbound(address("10.0.0.1:18233"), mainnet)!, /Testnet/)
+    // Without a chain only what is nobody's, on whichever chain.
+    assert.deepStrictEqual(
+      ports.filter((port) => isValid(`10.0.0.1:${port}`)),
+      [8233, 18233, 8232, 18232, 1]
+    )
+    const reasons = [mainnet, testnet, regtest].map((chain) =>
+      [8233, 18233, 8232, 18232].map((port) => AddressRules.validForListening(address(`10.0.0.1:${port}`), chain))
+    )
+    const rpc = ["8232 is the RPC port of Mainnet", "18232 is the RPC port of Testnet"]
+    assert.deepStrictEqual(reasons, [
+      [undefined, "18233 is the port of Testnet and Regtest, and this is Mainnet", ...rpc],
+      ["8233 is the port of Mainnet, and this is Testnet", undefined, ...rpc],
+      ["8233 is the port of Mainnet, and this is Regtest", undefined, ...rpc]
+    ])
   })
 
   it("is preferred on the port of the chain (PR-4, PR-6)", () => {
@@ -40,7 +56,31 @@ describe("an address to dial", () => {
   })
 })
 
+/** The same address with this bit another one, counted from the first, by what it says then. */
+const withBit = ({ address: ip, port }: ReturnType<typeof address>, bit: number) => {
+  const octets = NetAddress.isIpv4Address(ip) ? [...NetAddress.ipv4ToOctets(ip)] : [...NetAddress.ipv6ToOctets(ip)]
+  octets[bit >> 3]! ^= 0x80 >> (bit & 7)
+  const bytes = Uint8Array.from(octets)
+  return PeerSocketAddress.fromIp(
+    bytes.length === 4 ? NetAddress.ipv4FromBytesUnsafe(bytes) : NetAddress.ipv6FromBytesUnsafe(bytes),
+    port
+  )
+}
+
+/** Which bits of an address make a difference. */
+const bitsThatCount = (text: string, of: (one: ReturnType<typeof address>) => unknown) => {
+  const one = address(text)
+  const bits = Array.from({ length: text.startsWith("[") ? 128 : 32 }, (_, bit) => bit)
+  return bits.filter((bit) => String(of(withBit(one, bit))) !== String(of(one)))
+}
+const upTo = (bits: number) => Array.from({ length: bits }, (_, bit) => bit)
+
 describe("a peer group", () => {
+  it("is every bit of an IPv4 address, and the first 64 of an IPv6 one", () => {
+    assert.deepStrictEqual(bitsThatCount("203.0.113.9:1", AddressRules.limitKey), upTo(32))
+    assert.deepStrictEqual(bitsThatCount("[2a0e:97c0:51:9::7]:1", AddressRules.limitKey), upTo(64))
+  })
+
   it("is one IPv4 address, or the /64 of an IPv6 one", () => {
     const groups = [
       "192.0.2.10:1",
@@ -73,6 +113,55 @@ describe("a part of the internet", () => {
       ["[64:ff9b:1::cb00:7109]:1", "64:ff9b::/32"]
     ] as const
     for (const [text, part] of parts) assert.strictEqual(AddressRules.networkKey(address(text)), part, text)
+  })
+
+  it("is the first 16 bits of an IPv4 address, and the first 32 of an IPv6 one", () => {
+    assert.deepStrictEqual(bitsThatCount("203.0.113.9:1", AddressRules.networkKey), upTo(16))
+    assert.deepStrictEqual(bitsThatCount("[2a0e:97c0:51:9::7]:1", AddressRules.networkKey), upTo(32))
+  })
+
+  it("carries an IPv4 address when every bit of the prefix is there (RFC 3056, RFC 4380, RFC 6052, RFC 7915)", () => {
+    const carried = (one: ReturnType<typeof address>) =>
+      NetAddress.isIpv4Address(one.address) ? undefined : AddressRules.carriedIpv4(one.address)
+    const prefixes = [
+      ["[2002:cb00:7109:51::1]:1", 16, upTo(48)],
+      ["[2001::51:9:34ff:8ef6]:1", 32, [...upTo(32), ...upTo(32).map((bit) => 96 + bit)]],
+      ["[64:ff9b::cb00:7109]:1", 96, upTo(128)],
+      ["[::ffff:0:cb00:7109]:1", 96, upTo(128)]
+    ] as const
+    for (const [text, prefix, bits] of prefixes) {
+      assert.deepStrictEqual(carried(address(text)), [203, 0, 113, 9], text)
+      for (const bit of upTo(prefix)) assert.isUndefined(carried(withBit(address(text), bit)), `${text} ${bit}`)
+      assert.deepStrictEqual(bitsThatCount(text, carried), bits, text)
+    }
+  })
+})
+
+describe("an order of addresses", () => {
+  it("has IPv4 before IPv6, then goes by each byte, then by the port", () => {
+    const inOrder = [
+      "1.2.3.4:5",
+      "1.2.3.4:256",
+      "1.2.3.5:1",
+      "1.2.4.0:1",
+      "1.3.0.0:1",
+      "1.255.0.0:1",
+      "2.0.0.0:1",
+      "128.0.0.1:1",
+      "255.255.255.255:65535",
+      "[::1]:1",
+      "[::1]:65535",
+      "[::2]:1",
+      "[0:0:0:1::]:1",
+      "[1::]:1",
+      "[8000::]:1",
+      "[fe80::1]:1"
+    ]
+    const keys = inOrder.map((text) => AddressRules.sortKey(address(text)))
+    for (const [n, key] of keys.slice(1).entries())
+      assert.isBelow(PeerAddress.compareText(keys[n]!, key), 0, inOrder[n])
+    assert.lengthOf(bitsThatCount("203.0.113.9:1", AddressRules.sortKey), 32)
+    assert.lengthOf(bitsThatCount("[2a0e:97c0:51:9::7]:1", AddressRules.sortKey), 128)
   })
 })
 

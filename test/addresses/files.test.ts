@@ -299,6 +299,14 @@ describe("a small file", () => {
           })
         assert.deepStrictEqual(yield* loaded(), [[], []])
         assert.deepStrictEqual(yield* loaded("a\nb"), [["a", "b"], []])
+        // A list of nobody is an empty file, and an editor ends the last line.
+        assert.deepStrictEqual(yield* loaded(""), [[], []])
+        assert.deepStrictEqual(yield* loaded("a\n"), [["a"], []])
+        assert.deepStrictEqual(yield* loaded("a\r\n\r\nb\r\n"), [["a", "b"], []])
+        assert.deepStrictEqual(yield* loaded("\n"), [
+          [],
+          ["Warn: the list is damaged and was moved aside; going on without it"]
+        ])
         assert.deepStrictEqual(yield* loaded("a\n#\nb"), [["a", "b"], ["Info: lines of the list were skipped"]])
         assert.deepStrictEqual(yield* loaded("a\nb\nc\nd"), [["a", "b", "c"], []])
         assert.deepStrictEqual(yield* loaded("#"), [

@@ -38,7 +38,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ...removed(
     "addresses/AddressBook",
     "AB-4",
-    edit("addresses/RecentAnswers", "atMillis !== undefined && nowMillis - atMillis <= this.#spanMillis", "false")
+    edit("addresses/RecentTimes", "atMillis !== undefined && nowMillis - atMillis <= this.#spanMillis", "false")
   ),
   ...removed("addresses/AddressBook", "EX-7", edit(book, "policy.connectionsPerGroup === 1", "true")),
   ...removed(

@@ -43,6 +43,34 @@ describe("the page of a census", () => {
     }).pipe(Effect.provide(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(":memory:")))))
   )
 
+  it.effect("says who is ready for an upgrade by the versions of the run's own network", () =>
+    Effect.gen(function* () {
+      const store = yield* CensusStore
+      const networks = ["Mainnet", "Testnet", "Regtest", "MyTestnet"]
+      for (const network of networks) {
+        const id = yield* store.begin({ network, userAgent: "/census/", protocolVersion: 170_190 })
+        // One is ready for NU7 as Testnet has it, and not as Mainnet has it.
+        const found = [170_185, 170_190].map((version, n) => reached(`192.0.${n}.1:1`, { atMillis: 1000, version }))
+        yield* store.record(id, network, found)
+      }
+      const view = yield* CensusView.make.pipe(Effect.provideService(CensusStore, store))
+      const shown = yield* Effect.forEach(networks, (network) =>
+        Effect.map(view.overview(network), ({ readiness }) => [
+          network,
+          ...readiness.map(({ count, upgrade, version }) => `${upgrade} ${version}: ${count}`)
+        ])
+      )
+      const before = ["NU6.2 170150: 2", "NU6.3 170160: 2"]
+      assert.deepStrictEqual(shown, [
+        ["Mainnet", ...before, "NU7 170190: 1"],
+        ["Testnet", ...before, "NU7 170180: 2"],
+        // Overwinter has no version of its own there, so it asks for the newest.
+        ["Regtest", "Overwinter 170190: 1", ...before, "NU7 170180: 2"],
+        ["MyTestnet", ...before, "NU7 170180: 2"]
+      ])
+    }).pipe(Effect.provide(CensusStore.layer.pipe(Layer.provide(SqliteClient.layer(":memory:")))))
+  )
+
   it.effect("shows a network of one's own, a run that goes on, and the agents beyond forty as one", () =>
     Effect.gen(function* () {
       const store = yield* CensusStore

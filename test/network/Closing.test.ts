@@ -1,8 +1,15 @@
 /** What closing a node ends: everything it does, for everybody. */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit, type Fiber, Option, Scope } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, type Fiber, Layer, Option, Scope, SubscriptionRef } from "effect"
 import type { BlockHash, Request } from "network-effect"
-import { LinkRule, ScriptedPeer, SimNetwork } from "network-effect/simulation"
+import { LinkRule, ScriptedPeer, SimNetwork, SimRuntime } from "network-effect/simulation"
+import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
+import { NetworkClosed } from "../../src/BackgroundTasks.ts"
+import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
+import { ChainTip } from "../../src/chain/ChainTip.ts"
+import { ConnectError, Connector } from "../../src/network/Connector.ts"
+import * as StaleTip from "../../src/network/StaleTip.ts"
 import { alice, bob, mallory, peerAddress } from "../support/addresses.ts"
 import { countOf, dialsOf, elapsed, gossip, inWorld, peerAt, peerFrom, startNode, until } from "../support/wholeNode.ts"
 
@@ -208,4 +215,28 @@ describe("closing a node", () => {
         assert.strictEqual((yield* Effect.flip(advertiser.advertise(hash))).reason._tag, "NetworkClosed")
       })
     ))
+
+  it.effect("ends the wait for a block at the next dial", () =>
+    Effect.gen(function* () {
+      const tip = yield* SubscriptionRef.make(Option.some({ height: 1_500_000, hash: hash, blockTimeSeconds: 0 }))
+      const before = yield* Clock.currentTimeMillis
+      const end = yield* Effect.flip(Effect.provide(StaleTip.run, ChainTip.layerRef(tip)))
+      assert.deepStrictEqual(end, new NetworkClosed())
+      // Six times 75 seconds.
+      assert.strictEqual((yield* Clock.currentTimeMillis) - before, 450_000)
+    }).pipe(
+      Effect.provide(
+        Layer.mergeAll(
+          AddressBook.layerTest({
+            takeElsewhere: Effect.sync(() =>
+              Option.some(PeerAddress.ownListener(bob, { wallSeconds: 0, monotonicMillis: 0 }))
+            )
+          }),
+          Layer.mock(Connector, { connect: () => Effect.fail(new ConnectError({ reason: new NetworkClosed() })) }),
+          Layer.succeed(ChainParams, mainnet)
+        )
+      ),
+      SimRuntime.within("1 hour")
+    )
+  )
 })

@@ -456,6 +456,32 @@ describe.each(books)("the start of a node (%s)", (bookName) => {
     )
   })
 
+  it.effect("wants no more than its target lacks when names answer while the last of its dials is under way", () => {
+    const log = emptyLog()
+    const [one, other, looked, late] = addresses(4)
+    const outcome = () => (log.dials.length === 1 ? "fails" : "stays")
+    return Effect.gen(function* () {
+      // A look has the turn between the two dials, so the second one waits a second more for its own.
+      yield* Effect.forkChild(Effect.ignore((yield* Connector).feel(looked!)), { startImmediately: true })
+      yield* elapse("1900 millis", "100 millis")
+      assert.isFalse(yield* isDone((yield* InitialPeers).awaitStarted))
+      assert.deepStrictEqual([log.dials.length, (yield* ConnectionSlots).used("outbound"), log.demands], [2, 1, 0])
+      yield* elapse("1 second", "100 millis")
+      assert.isTrue(yield* isDone((yield* InitialPeers).awaitStarted))
+      assert.deepStrictEqual([log.dials.length, log.held.size, log.demands], [3, 1, 1])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        worldOf(
+          log,
+          { resolve: Effect.delay(Effect.succeed([late!]), "1500 millis"), cached: [one!, other!] },
+          { outcome, policy: { targetPeers: 2, dialInterval: Duration.seconds(1) } }
+        )
+      ),
+      quietly
+    )
+  })
+
   it.effect(
     "asks those who are still connected then for addresses, not those who were (network 1.2, step 14; D8)",
     () => {

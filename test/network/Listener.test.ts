@@ -68,7 +68,7 @@ const listenerWorld = (
       Effect.gen(function* () {
         log.handshakes.push(PeerSocketAddress.format(stream.remoteAddress))
         log.handshakeTimes.push(yield* Clock.currentTimeMillis)
-        if (options.onHandshake !== undefined) yield* Effect.forkChild(options.onHandshake(stream))
+        if (options.onHandshake !== undefined) yield* Effect.forkScoped(options.onHandshake(stream))
         if (options.outcome === "fails") return yield* new HandshakeError({ reason: new HandshakeTimeout() })
         if (options.outcome === "hangs") return yield* Effect.never
         const address = PeerSocketAddress.format(stream.remoteAddress)
@@ -434,6 +434,33 @@ describe("the pace of the listener", () => {
         )
       })
     )
+  })
+
+  it.effect("its end closes all its peers at once, each of which may take a second to flush", () => {
+    let closed = 0
+    // A peer whose stream has something left to write, as one that does not read has.
+    const stalled = (host: string) =>
+      Effect.gen(function* () {
+        yield* Effect.addFinalizer(() => Effect.map(Effect.sleep("1 second"), () => void closed++))
+        return {
+          remoteAddress: address(`${host}:1000`),
+          localAddress,
+          proxyAddress: undefined,
+          read: Effect.never,
+          write: () => Effect.void,
+          bytesRead: () => 0,
+          bytesWritten: () => 0
+        } satisfies ByteStream
+      })
+    const world = listenerWorld(() => arriving(hosts(5).map(stalled)), { outcome: "stays", targetPeers: 25 })
+    return Effect.gen(function* () {
+      const running = yield* Effect.forkChild(
+        world((log) => Effect.map(Effect.sleep("1 second"), () => assert.strictEqual(log.welcomed, 5)))
+      )
+      yield* elapse("2500 millis", "10 millis")
+      assert.strictEqual(closed, 5)
+      yield* Fiber.join(running)
+    })
   })
 
   it.effect("lets a newcomer of another network in after one more turn of a crowd, however large", () => {

@@ -77,7 +77,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S2: [
     [
       edit("network/InitialPeers", "now - attempted <= delayMillis", "false"),
-      edit("network/InitialPeers", "dialled !== undefined && now - dialled <= delayMillis", "false")
+      edit("network/InitialPeers", "dialled.has(PeerSocketAddress.format(address), now)", "false")
     ],
     [edit("network/InitialPeers", "(yield* Monotonic.millis) - gatheredMillis >= delayMillis", "true")],
     [edit("network/InitialPeers", 'slots.open("outbound") === 0', "true")]
@@ -189,7 +189,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S20: [blocksOfAllBut(", failed")],
   S21: [[edit("routing/PeerChoice", "draw(candidates.size - i)", "0")]],
   S22: [[edit("routing/Membership", "this.connected.size >= places", "false")]],
-  S23: [[edit("routing/InventoryRegistry", "map.size <= limit", "true")]],
+  S23: [[edit("Bounded", "kept.size <= limit", "true")]],
   S24: [[edit("routing/InventoryRegistry", "items.slice(0, policy.inventoryHashes)", "items")]],
   S25: [[edit("routing/InventoryRegistry", "nextRotation = now + rotationMillis", "nextRotation += rotationMillis")]],
   S26: [[edit("routing/InventoryRegistry", "current?.has(connection) !== true", "true")]],
@@ -222,7 +222,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S35: [[edit("routing/ConnectedPeers", "this.#trusted.delete(id)")]],
   S36: [noRecheck],
   S37: [
-    [edit("peer/Handshake", "nonces.delete(oldest)")],
+    [edit("peer/Handshake", "dropOldest(nonces, totalLimit(policy))")],
     [edit("peer/Handshake", "nonces.has(theirs.nonce)", "nonces.delete(theirs.nonce)")]
   ],
   S38: [[edit("addresses/AddressBookFile", "addresses.toSorted($ORDER)", "addresses")]],
@@ -238,7 +238,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   ],
   S43: [strangersCount, strangersCount],
   S44: [
-    [edit("routing/InventoryRegistry", "map.size <= limit", "true")],
+    [edit("Bounded", "kept.size <= limit", "true")],
     [
       edit(
         "routing/InventoryRegistry",

@@ -141,6 +141,44 @@ describe("a peer that floods us", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("with a question that has hundreds of answers does not take the turns of others", () =>
+    Effect.gen(function* () {
+      const value = transaction(1)
+      const answers = items(300, () => ({ _tag: "Available" as const, value, source: undefined }))
+      const { bob, peer } = yield* rig({ answer: () => Effect.succeed({ _tag: "Transactions", items: answers }) })
+      yield* settle
+      yield* bob.says(Message.GetData({ items: [txItem(txId(1))] }))
+      /** Bytes of answers, as another fiber sees them in each of its turns. */
+      const seen: Array<number> = []
+      yield* Effect.forkScoped(Effect.forever(Effect.sync(() => seen.push(peer.bytesWritten()))))
+      yield* Effect.forEach(answers, () => bob.hears)
+      const all = peer.bytesWritten()
+      assert.strictEqual(all % answers.length, 0)
+      const jumps = seen.map((bytes, turn) => bytes - (seen[turn - 1] ?? 0))
+      assert.isAtMost(Math.max(...jumps), 64 * (all / answers.length))
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("with a chunk of hundreds of messages does not take the turns of others", () =>
+    Effect.gen(function* () {
+      const { bob, peer } = yield* rig()
+      yield* settle
+      const before = peer.bytesWritten()
+      const pong = Frame.headerBytes + 8
+      /** Pongs so far, as another fiber sees them in each of its turns. */
+      const seen: Array<number> = [0]
+      yield* Effect.forkScoped(Effect.forever(Effect.sync(() => seen.push((peer.bytesWritten() - before) / pong))))
+      yield* bob.says(...items(500, (n) => Message.Ping({ nonce: BigInt(n) })))
+      yield* Effect.forEach(
+        items(500, () => undefined),
+        () => bob.hears
+      )
+      assert.strictEqual((peer.bytesWritten() - before) / pong, 500)
+      const jumps = seen.map((pongs, turn) => pongs - (seen[turn - 1] ?? 0))
+      assert.isAtMost(Math.max(...jumps), 32)
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("with more items than may be, or of no known kind, is cut off", () =>
     Effect.gen(function* () {
       const tooMany = yield* rig()

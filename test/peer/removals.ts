@@ -51,7 +51,13 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit("peer/MessageStream", "this.#decoder.setMaxBodyBytes(maxBodyBytes)")]
   ],
   P1: [
-    [edit("peer/Handshake", "for (const oldest of nonces) $BODY", "for (const oldest of [...nonces].reverse()) $BODY")]
+    [
+      edit(
+        "Bounded",
+        "for (const oldest of kept.keys()) $BODY",
+        "for (const oldest of [...kept.keys()].reverse()) $BODY"
+      )
+    ]
   ],
   P2: [[edit("peer/ConnectionMetrics", 'versionOutcome("canceled")', 'versionOutcome("success")')]],
   P3: [

@@ -143,7 +143,7 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
     "peer 38",
     edit("peer/HandshakeMachine", "(theirs.services & NODE_NETWORK) === 0n", "true")
   ),
-  ...removed("peer/Handshake", "peer 63", edit("peer/Handshake", "nonces.size <= totalLimit(policy)", "true")),
+  ...removed("peer/Handshake", "peer 63", edit("peer/Handshake", "dropOldest(nonces, totalLimit(policy))")),
   ...removed(
     "peer/Handshake",
     "peer 68",

@@ -30,6 +30,17 @@ export const removals: ReadonlyArray<ScenarioRemoval> = [
   ),
 
   ...removed(
+    "simulation/Scenarios",
+    "advisory A8",
+    edit(
+      "addresses/Book",
+      "own.has(key) || AddressRules.validForOutbound(address, chain) !== undefined",
+      "own.has(key)"
+    ),
+    edit("addresses/Book", "!PeerAddress.isValidForOutbound(updated, chain)", "false")
+  ),
+
+  ...removed(
     "simulation/Nodes",
     "NB-11",
     edit("addresses/AddressBookFile", "Effect.delay(writeOnce, policy.cacheFirstWrite)", "Effect.never"),

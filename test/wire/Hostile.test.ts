@@ -1,7 +1,11 @@
 /** What attackers send, the verdict, and how little of it is kept. */
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
+import { regtest } from "../../src/chain/ChainParams.ts"
 import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
+import * as Frame from "../../src/wire/Frame.ts"
 import { decode } from "../../src/wire/Message.ts"
 import { hostileCases, judge } from "../support/hostile.ts"
 
@@ -52,4 +56,34 @@ describe("a hostile message (advisory W12)", () => {
       assert.isBelow(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers, 64_000_000)
     })
   }
+})
+
+describe("a stream of frames", () => {
+  it("that never runs dry leaves nothing of what was consumed", () => {
+    setFlagsFromString("--expose-gc")
+    const collect = runInNewContext("gc") as () => void
+    const chunk = 512
+    // No message ends where a chunk does: there is always a begun one.
+    const body = new Uint8Array(1_000_001 - Frame.headerBytes)
+    const message = Buffer.from(Frame.encode(regtest.magic, { command: "block", body }))
+    const stream = Buffer.concat([message, message])
+    const decoder = new Frame.FrameDecoder(regtest.magic, Frame.maxBodyBytes)
+    let [sent, decoded] = [0, 0]
+    const ends = new Set<boolean>()
+    const run = (chunks: number) => {
+      for (let n = 0; n < chunks; n++, sent += chunk) {
+        const at = sent % message.length
+        if (!decoder.push(stream.subarray(at, at + chunk)) || !decoder.hasNext()) continue
+        while (Result.getOrThrow(decoder.next()) !== undefined) decoded++
+        ends.add(decoder.bufferedBytes() === 0)
+      }
+      collect()
+      return process.memoryUsage().heapUsed
+    }
+    const before = run(4000)
+    // 8 bytes for each of 40,000 chunks.
+    assert.isBelow(run(40_000) - before, 200_000)
+    assert.strictEqual(decoded, Math.floor(sent / message.length))
+    assert.deepStrictEqual([...ends], [false])
+  })
 })

@@ -10,6 +10,7 @@ import { ourProtocolVersion } from "../../src/chain/ProtocolVersion.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import {
   decode,
+  decodeSlices,
   encode,
   encodeAddrV2,
   encodeInPieces,
@@ -78,6 +79,36 @@ describe("a message", () => {
       }
     }
     assert.isAbove(holding, 3)
+  })
+
+  it("that is views of its body is views of nothing else, decoded at once or in slices", () => {
+    const block = Buffer.from(genesis.mainnet.bytes)
+    const bodies = {
+      block,
+      tx: Buffer.from(transactions.v1.bytes),
+      headers: Buffer.concat([Buffer.of(1), block.subarray(0, 1487), Buffer.of(0)])
+    }
+    for (const [command, body] of Object.entries(bodies)) {
+      const chunk = Buffer.concat([Frame.encode(mainnet.magic, { command, body }), Buffer.alloc(100_000)])
+      const decoder = new Frame.FrameDecoder(mainnet.magic, Frame.maxBodyBytes)
+      decoder.push(chunk)
+      const frame = Result.getOrThrow(decoder.next())
+      assert(frame !== undefined)
+      const slices = decodeSlices(frame, { negotiatedVersion })
+      const last = slices.next()
+      for (const result of [decode(frame, { negotiatedVersion }), last.done === true ? last.value : undefined]) {
+        const message = result === undefined ? undefined : Result.getOrThrow(result)
+        const bytes =
+          message?._tag === "Block"
+            ? message.block.bytes
+            : message?._tag === "Tx"
+              ? message.transaction.bytes
+              : message?._tag === "Headers"
+                ? message.headers[0]?.bytes
+                : undefined
+        assert.strictEqual(bytes?.buffer.byteLength, body.length, command)
+      }
+    }
   })
 
   it("of its version takes every extreme of every field", () => {
@@ -181,6 +212,26 @@ describe("a long block", () => {
         const expected = Buffer.concat([Uint8Array.from(magic), whole.subarray(4)])
         assert.isTrue(expected.equals(Buffer.concat([first, rest ?? Buffer.alloc(0)])), `${count} of ${magic.join()}`)
       }
+    }
+  })
+
+  it("is one of more than 65,536 bytes", () => {
+    for (const [length, isLong] of [
+      [65_536, false],
+      [65_537, true]
+    ] as const) {
+      // One transaction with one output, of which the script is as long as it has to be.
+      const script = length - header.length - 1 - 21
+      const bytes = Buffer.concat([
+        header,
+        Buffer.from("01" + "01000000" + "00" + "01" + "0000000000000000" + "fd", "hex"),
+        Buffer.of(script & 0xff, script >> 8),
+        Buffer.alloc(script + 4)
+      ])
+      assert.lengthOf(bytes, length)
+      const message = Message.Block({ block: Result.getOrThrow(Block.decode(bytes)) })
+      const { first, rest } = Result.getOrThrow(encodeInPieces(message, options))
+      assert.deepStrictEqual([first.length, rest?.length], isLong ? [24, length] : [24 + length, undefined])
     }
   })
 

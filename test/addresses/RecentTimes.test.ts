@@ -1,17 +1,17 @@
-/** Who answered of late, and that the rest is forgotten. */
+/** Who did something of late, and that the rest is forgotten. */
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary } from "effect"
-import { RecentAnswers } from "../../src/addresses/RecentAnswers.ts"
+import { RecentTimes } from "../../src/addresses/RecentTimes.ts"
 import { int } from "../support/addressChanges.ts"
 
 const spanMillis = 100
 
-describe("recent answers", () => {
+describe("recent times", () => {
   it.prop(
-    "are what a list of all answers would say",
+    "are what a list of all times would say",
     { steps: Arbitrary.array(int(0, 9999), { minLength: 200, maxLength: 600 }) },
     ({ steps }) => {
-      const answers = new RecentAnswers(spanMillis)
+      const answers = new RecentTimes(spanMillis)
       const all: Array<{ readonly host: string; readonly atMillis: number }> = []
       let now = 0
       for (const step of steps) {
@@ -36,7 +36,7 @@ describe("recent answers", () => {
   )
 
   it("are kept for two spans at most", () => {
-    const answers = new RecentAnswers(spanMillis)
+    const answers = new RecentTimes(spanMillis)
     for (let now = 1; now <= 1000; now++) answers.note(`h${now}`, now, now)
     const kept = Array.from({ length: 1000 }, (_, n) => n + 1).filter((n) => answers.knows(`h${n}`))
     assert.isAtMost(kept.length, 2 * (spanMillis + 1))

@@ -1,12 +1,12 @@
 /**
- * When hosts answered, for as long as it matters. What is kept are those of two spans at most, so that asking costs the same
- * whether a book holds hundreds of addresses or thousands.
+ * When hosts answered, or were dialled, for as long as it matters. What is kept are those of two spans at most, so that asking costs
+ * the same whether a book holds hundreds of addresses or thousands, and nobody who is named once is remembered for ever.
  *
  * @module
  */
 
-/** The latest answer of each host, in monotonic milliseconds; what is older than `spanMillis` may be forgotten. */
-export class RecentAnswers {
+/** The latest time of each host, in monotonic milliseconds; what is older than `spanMillis` may be forgotten. */
+export class RecentTimes {
   readonly #spanMillis: number
   #latest = new Map<string, number>()
   /** Of the span before. */
@@ -18,7 +18,7 @@ export class RecentAnswers {
     this.#spanMillis = spanMillis
   }
 
-  /** It answered at `atMillis`, which may be a while ago. */
+  /** It was at `atMillis`, which may be a while ago. */
   note(host: string, atMillis: number, nowMillis: number): void {
     this.#advance(nowMillis)
     if (nowMillis - atMillis > this.#spanMillis) return
@@ -26,7 +26,7 @@ export class RecentAnswers {
     if (known === undefined || known < atMillis) this.#latest.set(host, atMillis)
   }
 
-  /** Whether it answered within the span. */
+  /** Whether it was within the span. */
   has(host: string, nowMillis: number): boolean {
     this.#advance(nowMillis)
     const atMillis = this.#at(host)
