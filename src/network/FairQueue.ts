@@ -123,18 +123,17 @@ export class FairQueue<W extends Waiting> {
 
   /** Taken out; `undefined` when no network has more waiting than the newcomer's would. */
   #latestOfMostCrowded(newcomers: number): W | undefined {
-    let crowded: [string, Network<W>] | undefined
-    for (const entry of this.#networks) if (crowded === undefined || entry[1].size > crowded[1].size) crowded = entry
-    if (crowded === undefined || crowded[1].size <= newcomers + 1) return undefined
-    const [key, network] = crowded
+    let crowded: Network<W> | undefined
+    for (const network of this.#networks.values())
+      if (crowded === undefined || network.size > crowded.size) crowded = network
+    if (crowded === undefined || crowded.size <= newcomers + 1) return undefined
     let largest: [string, Array<W>] | undefined
-    for (const entry of network.groups)
+    for (const entry of crowded.groups)
       if (largest === undefined || entry[1].length >= largest[1].length) largest = entry
     const gone = largest?.[1].pop()
     if (gone === undefined || largest === undefined) return undefined
-    if (largest[1].length === 0) network.groups.delete(largest[0])
-    this.#count(network, -1)
-    if (network.size === 0) this.#networks.delete(key)
+    if (largest[1].length === 0) crowded.groups.delete(largest[0])
+    this.#count(crowded, -1)
     return gone
   }
 }

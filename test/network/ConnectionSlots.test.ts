@@ -23,6 +23,33 @@ describe("ConnectionSlots", () => {
     }).pipe(Effect.provide(ConnectionSlots.layer))
   )
 
+  it.effect.each([
+    { targetPeers: 0, hosts: 3, inbound: 0, trusted: 0 },
+    { targetPeers: 1, hosts: 0, inbound: 5, trusted: 0 },
+    { targetPeers: 1, hosts: 3, inbound: 2, trusted: 3 },
+    { targetPeers: 1, hosts: 4, inbound: 1, trusted: 4 },
+    { targetPeers: 1, hosts: 5, inbound: 1, trusted: 4 },
+    { targetPeers: 1, hosts: 9, inbound: 1, trusted: 4 }
+  ])("keeps $trusted places for $hosts trusted hosts, of a target of $targetPeers: one stays public", (_) =>
+    Effect.gen(function* () {
+      const { limits } = yield* ConnectionSlots
+      assert.deepInclude(limits, { inbound: _.inbound, trusted: _.trusted })
+      const isNone = _.targetPeers === 0
+      assert.deepInclude(limits, { outbound: isNone ? 0 : 3, handshake: isNone ? 0 : defaults.handshakePlaces })
+      assert.strictEqual(limits["stale tip"], isNone ? 0 : 1)
+    }).pipe(
+      Effect.provide(ConnectionSlots.layer),
+      Effect.provide(
+        Layer.mergeAll(
+          Policy.layer({ targetPeers: _.targetPeers }),
+          TrustedPeers.layer(
+            Array.from({ length: _.hosts }, (_, n) => NetAddress.ipFromStringUnsafe(`192.0.2.${n + 1}`))
+          )
+        )
+      )
+    )
+  )
+
   const exits = {
     success: Effect.void,
     "a typed error": Effect.fail("refused"),

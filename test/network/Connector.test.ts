@@ -46,37 +46,39 @@ const admission = Layer.sync(PeerAdmission, () => {
 })
 
 /** Alice dials; Bob is scripted. */
-const world = Connector.layer.pipe(
-  Layer.provideMerge(
-    Layer.mergeAll(
-      ConnectionSlots.layer,
-      NetworkEvents.layer,
-      Handshake.layer,
-      admission,
-      Layer.effect(
-        PeerSet,
-        Effect.map(Demand.make<never>(0), ({ demand }) => {
-          const partial: Partial<PeerSet["Service"]> = {
-            demand,
-            hasAddressUnsafe: (address) =>
-              admitted.some((peer) => peer.readiness() !== "Failed" && Equal.equals(peer.transientAddress, address))
-          }
-          return partial as PeerSet["Service"]
-        })
-      ),
-      AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer))
-    )
-  ),
-  Layer.provideMerge(
-    Layer.mergeAll(ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone, BackgroundTasks.layer)
-  ),
-  Layer.provideMerge(SimNetwork.layerTransport(alice)),
-  Layer.provideMerge(SimNetwork.layer),
-  Layer.provideMerge(SeededRandom.layer("connector")),
-  Layer.provideMerge(Layer.sync(Metric.MetricRegistry, () => new Map())),
-  Layer.provideMerge(Layer.succeed(ChainParams, regtest)),
-  Layer.provideMerge(Layer.succeed(Policy, { ...defaults, targetPeers: 1 }))
-)
+const worldFor = (targetPeers: number) =>
+  Connector.layer.pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        ConnectionSlots.layer,
+        NetworkEvents.layer,
+        Handshake.layer,
+        admission,
+        Layer.effect(
+          PeerSet,
+          Effect.map(Demand.make<never>(0), ({ demand }) => {
+            const partial: Partial<PeerSet["Service"]> = {
+              demand,
+              hasAddressUnsafe: (address) =>
+                admitted.some((peer) => peer.readiness() !== "Failed" && Equal.equals(peer.transientAddress, address))
+            }
+            return partial as PeerSet["Service"]
+          })
+        ),
+        AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer))
+      )
+    ),
+    Layer.provideMerge(
+      Layer.mergeAll(ChainTip.layerNone, InboundRequests.layerNone, OwnAddress.layerNone, BackgroundTasks.layer)
+    ),
+    Layer.provideMerge(SimNetwork.layerTransport(alice)),
+    Layer.provideMerge(SimNetwork.layer),
+    Layer.provideMerge(SeededRandom.layer("connector")),
+    Layer.provideMerge(Layer.sync(Metric.MetricRegistry, () => new Map())),
+    Layer.provideMerge(Layer.succeed(ChainParams, regtest)),
+    Layer.provideMerge(Layer.succeed(Policy, { ...defaults, targetPeers }))
+  )
+const world = worldFor(1)
 
 const inWorld = <A, E>(test: Effect.Effect<A, E, Scope.Scope | Layer.Success<typeof world>>) =>
   test.pipe(Effect.scoped, Effect.provide(world), Effect.provideService(References.MinimumLogLevel, "None"))
@@ -95,7 +97,13 @@ const told = (events: ReadonlyArray<NetworkEvent>) =>
 
 const bobText = PeerSocketAddress.format(bob)
 
-const bobListens = Effect.flatMap(SimNetwork, (network) => network.host(bob).listen(bob))
+const listens = (address: PeerSocketAddress.PeerSocketAddress) =>
+  Effect.flatMap(SimNetwork, (network) => network.host(address).listen(address))
+
+const bobListens = listens(bob)
+
+/** With the port of the network, which the book would not take Bob without. */
+const carol = PeerSocketAddress.fromStringUnsafe("198.51.100.3:18233")
 
 const outcomes = Effect.map(Metric.snapshot, (metrics) =>
   metrics
@@ -121,6 +129,28 @@ describe("a dial", () => {
       assert.deepStrictEqual(
         lines.filter((line) => line.includes("dial failed")),
         ["Info: dial failed"]
+      )
+    })
+  )
+
+  it.effect.each([
+    { others: 4, level: "Info" },
+    { others: 5, level: "Debug" }
+  ])("that fails beside $others others is told at level $level (network, MAX_CONNECTIONS_FOR_INFO_LOG)", (_) =>
+    Effect.gen(function* () {
+      const lines = yield* linesOf(
+        Effect.gen(function* () {
+          const { reserve } = yield* ConnectionSlots
+          for (let n = 0; n < _.others; n++) yield* reserve("outbound")
+          const { connect } = yield* Connector
+          const fiber = yield* Effect.forkChild(Effect.flip(connect({ whom: bob, why: "candidate" })))
+          yield* elapse("200 millis", "100 millis")
+          assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "DialError")
+        }).pipe(Effect.scoped, Effect.provide(worldFor(3)))
+      )
+      assert.deepStrictEqual(
+        lines.filter((line) => line.includes("dial failed")),
+        [`${_.level}: dial failed`]
       )
     })
   )
@@ -222,17 +252,49 @@ describe("a dial", () => {
     inWorld(
       Effect.gen(function* () {
         const book = yield* AddressBook
-        yield* book.record({ _tag: "NewInitial", address: bob })
-        const listener = yield* bobListens
-        const fiber = yield* dial()
+        yield* book.record({ _tag: "NewInitial", address: carol })
+        assert.isTrue(Option.isSome(yield* book.get(carol)))
+        const listener = yield* listens(carol)
+        const fiber = yield* dial(carol)
         const remote = remoteEnd(yield* listener.accept)
         const ours = yield* remote.hears
         assert.strictEqual(ours._tag, "Version")
         if (ours._tag === "Version") yield* remote.says(ours)
         yield* settle
         assert.strictEqual((yield* Fiber.join(fiber))._tag, "Failure")
-        assert.isTrue(Option.isNone(yield* book.get(bob)))
-        assert.isFalse(yield* book.addPeer(bob))
+        assert.isTrue(Option.isNone(yield* book.get(carol)))
+        assert.isFalse(yield* book.addPeer(carol))
+      })
+    )
+  )
+
+  it.effect.each([
+    // What an operator asks for says nothing to the book, and of an initial peer a failure would bar it.
+    { why: "manual", outcome: "nobody", state: "NeverAttempted" },
+    { why: "initial", outcome: "nobody", state: "NeverAttempted" },
+    { why: "candidate", outcome: "nobody", state: "Failed" },
+    { why: "recovery", outcome: "nobody", state: "Failed" },
+    { why: "stale tip", outcome: "nobody", state: "Failed" },
+    { why: "candidate", outcome: "no agreement", state: "Failed" },
+    // It answers, whatever else speaks against it.
+    { why: "candidate", outcome: "refused", state: "NeverAttempted" }
+  ] as const)("for a $why that meets $outcome leaves the book with $state", ({ outcome, state, why }) =>
+    inWorld(
+      Effect.gen(function* () {
+        const book = yield* AddressBook
+        const { connect } = yield* Connector
+        yield* book.record({ _tag: "NewInitial", address: carol })
+        const listener = outcome === "nobody" ? undefined : yield* listens(carol)
+        if (outcome === "refused") refusal = "GroupFull"
+        const fiber = yield* Effect.forkChild(Effect.result(connect({ whom: carol, why })), { startImmediately: true })
+        if (listener !== undefined) {
+          const remote = remoteEnd(yield* listener.accept)
+          if (outcome === "refused") yield* remote.says(Message.Version(bobsVersion()), Message.Verack())
+        }
+        yield* elapse("4 seconds", "100 millis")
+        assert.isTrue(Result.isFailure(yield* Fiber.join(fiber)))
+        // Nor is it taken for our own.
+        assert.strictEqual(Option.getOrUndefined(yield* book.get(carol))?.state, state)
       })
     )
   )

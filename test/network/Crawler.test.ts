@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Metric, Option, References, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { AddressBook, type AddressBookChange } from "../../src/addresses/AddressBook.ts"
 import { byNetwork } from "../../src/addresses/AddressGroups.ts"
 import { BanList } from "../../src/addresses/BanList.ts"
 import * as HardenedBook from "../../src/addresses/HardenedBook.ts"
+import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
 import { BackgroundTaskExited, BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -23,7 +25,15 @@ import { int } from "../support/addressChanges.ts"
 import { type BookName, books } from "../support/bookWorld.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 import { type GossipedAddress, NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
-import { type DialLog, dialWorld, type DialWorldOptions, emptyLog, gossip, type Outcome } from "../support/dialWorld.ts"
+import {
+  collectEvents,
+  type DialLog,
+  dialWorld,
+  type DialWorldOptions,
+  emptyLog,
+  gossip,
+  type Outcome
+} from "../support/dialWorld.ts"
 
 const nobodyAnswers = Effect.fail(new RequestError({ reason: new ConnectionReceiveTimeout() }))
 
@@ -526,6 +536,29 @@ describe.each(books)("crawls (%s)", (book) => {
     )
   })
 
+  it.effect(
+    "believe nobody who was seen later than now, and take all of such an answer back by as much (CS-P3)",
+    () => {
+      const now = 1_000_000_000
+      const addresses = [now + 300, now - 1000].map((lastSeenSeconds, i) => ({
+        address: PeerSocketAddress.fromStringUnsafe(`20.${i}.1.1:8233`),
+        services: NODE_NETWORK,
+        lastSeenSeconds
+      }))
+      return running({ ...crawlLimit, answer: Effect.succeed({ _tag: "Peers", addresses }) }, () =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(now * 1000 + 999)
+          const events = yield* collectEvents
+          yield* (yield* Crawler).crawlOnce(1)
+          yield* elapse("1 millis")
+          assert.deepStrictEqual(events, [{ _tag: "AddressesLearned", count: 2, added: 2, at: now * 1000 + 999 }])
+          const entries = yield* (yield* AddressBook).entries
+          assert.sameMembers(entries.map(PeerAddress.lastSeenSeconds), [now, now - 1300])
+        }).pipe(Effect.scoped)
+      )
+    }
+  )
+
   it.effect("end the crawler when the peer set has ended", () => {
     const error = new BackgroundTaskExited({ task: "listener", cause: "gone" })
     return running({ policy: quick }, () =>
@@ -622,6 +655,54 @@ describe("whom a crawl asks (E8)", () => {
       const turns = [1, 2, 3, 4, 5, 6].map((network) => networks.filter((one) => one === network).length)
       assert.deepStrictEqual(turns, [2, 2, 2, 2, 2, 2])
     }).pipe(Effect.provide(layer), quietly)
+  })
+
+  it.effect("is as many of distinct groups as the policy says", () => {
+    const peers = [peer(1, 1), peer(2, 2), peer(3, 3), peer(4, 4)]
+    const { asked, layer } = among(peers, nothing, { crawlGroups: 2, crawlFanout: 4 })
+    return Effect.gen(function* () {
+      yield* (yield* Crawler).crawlOnce()
+      assert.lengthOf(asked, 2)
+    }).pipe(Effect.provide(layer), quietly)
+  })
+
+  it.effect("is whomever the peer set chooses, so many times, where the reference's crawler runs", () => {
+    let asked = 0
+    const peerSet = PeerSet.layerTest({
+      peersUnsafe: () => [peer(1, 1), peer(2, 2)],
+      request: {
+        Peers: (_request, options) =>
+          Effect.sync(() => {
+            assert.isUndefined(options?.exclude)
+            return { _tag: "Peers" as const, addresses: [told(`50.${++asked}.1.1:8233`)] }
+          })
+      }
+    })
+    return Effect.gen(function* () {
+      const crawler = yield* Crawler
+      assert.isTrue(yield* crawler.crawlOnce())
+      assert.strictEqual(asked, 4)
+      assert.lengthOf(yield* (yield* AddressBook).entries, 4)
+      yield* elapse("32 seconds", "1 second")
+      assert.isTrue(yield* crawler.crawlOnce(3))
+      assert.strictEqual(asked, 4 + 3)
+      yield* elapse("32 seconds", "1 second")
+      // More than that is never asked.
+      assert.isTrue(yield* crawler.crawlOnce(5))
+      assert.strictEqual(asked, 4 + 3 + 4)
+    }).pipe(
+      Effect.provide(
+        Crawler.layerReference.pipe(
+          Layer.provideMerge(
+            Layer.mergeAll(peerSet, AddressBook.layerReference.pipe(Layer.provideMerge(BanList.layer)))
+          ),
+          Layer.provideMerge(Layer.mergeAll(BackgroundTasks.layer, NetworkEvents.layer, OwnAddress.layerNone)),
+          Layer.provideMerge(Layer.succeed(ChainParams, mainnet)),
+          Layer.provideMerge(Policy.layer({ crawlGroups: 1, crawlFanout: 4 }))
+        )
+      ),
+      quietly
+    )
   })
 
   it.effect("waits for none of the others: what two tell is in the book while the third says nothing", () => {

@@ -2,12 +2,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Metric, References } from "effect"
 import { PrometheusMetrics } from "effect/observability"
+import { TestClock } from "effect/testing"
 import { defaults, inboundLimit, type NetworkEvent, PeerSocketAddress } from "network-effect"
 import { ScriptedPeer, SeededRandom, SimRuntime } from "network-effect/simulation"
 import { AddressGroups, byNetwork } from "../../src/addresses/AddressGroups.ts"
 import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import { ChainParams, mainnet } from "../../src/chain/ChainParams.ts"
-import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { ConnectionSlots, type Slot } from "../../src/network/ConnectionSlots.ts"
 import { Evictions } from "../../src/network/Evictions.ts"
 import { Listener } from "../../src/network/Listener.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
@@ -243,17 +244,119 @@ describe("a full listener", () => {
 })
 
 /** The service alone, with peers that a test lets join. */
-const alone = Evictions.layer.pipe(
-  Layer.provideMerge(ConnectionSlots.layer),
-  Layer.provideMerge(world({ policy: { targetPeers: 1 } })),
-  Layer.provide(Layer.mergeAll(SeededRandom.layer(1), Layer.succeed(ChainParams, mainnet)))
-)
+const aloneWith = (trusted: ReadonlyArray<string>) =>
+  Evictions.layer.pipe(
+    Layer.provideMerge(ConnectionSlots.layer),
+    Layer.provideMerge(world({ policy: { targetPeers: 1 }, trusted })),
+    Layer.provide(Layer.mergeAll(SeededRandom.layer(1), Layer.succeed(ChainParams, mainnet)))
+  )
+const alone = aloneWith([])
+/** A peer of which it is not known where it is. */
+const hidden = (id: number) => ({
+  ...fakePeer({ id, address: "44.1.9.9:1", inbound: true }),
+  transientAddress: undefined
+})
 const joins = Effect.fnUntraced(function* (id: number, address: PeerSocketAddress.PeerSocketAddress) {
   const slot = yield* (yield* ConnectionSlots).reserve("inbound")
   yield* (yield* PeerSet).add(fakePeer({ id, address: PeerSocketAddress.format(address), inbound: true }))
   yield* slot.markOpen
   const evictions = yield* Evictions
   evictions.joined(id, slot)
+  return slot
+})
+
+/** Who has to go, or why nobody does, for somebody from there who has shaken hands; and the place is given back. */
+const goesFor = Effect.fnUntraced(function* (
+  address: PeerSocketAddress.PeerSocketAddress,
+  places: ReadonlyMap<number, Slot>
+) {
+  const slots = yield* ConnectionSlots
+  const slot = yield* slots.reserve("handshake")
+  const newcomer = fakePeer({ id: 1000, address: PeerSocketAddress.format(address), inbound: true })
+  const { evicted, room } = (yield* Evictions).makeRoom(newcomer, slot)
+  if (room._tag !== "Evict") return room._tag
+  assert.deepStrictEqual([slot.kind, places.get(room.id)?.kind], ["inbound", "handshake"])
+  assert.isTrue(slots.exchange(places.get(room.id)!, slot))
+  return evicted
+}, Effect.scoped)
+
+/** Five places, all taken: three peers of one network and two of another. */
+const threeAndTwo = Effect.gen(function* () {
+  const places = new Map<number, Slot>()
+  for (const id of [1, 2, 3]) places.set(id, yield* joins(id, ofOneNetwork(id)))
+  for (const id of [4, 5]) places.set(id, yield* joins(id, at(`55.5.0.${id}`)))
+  return places
+})
+
+describe("who has to go", () => {
+  it.effect("is of a network that lost nobody for half a minute, for one that brought nobody for as long", () =>
+    Effect.gen(function* () {
+      const places = yield* threeAndTwo
+      const [first, second, third] = [ofItsOwn(1), ofItsOwn(2), ofItsOwn(3)]
+      const expected = { connection: 3, network: "44.1", ofNetwork: 3, reason: "largest-network" } as const
+      assert.deepInclude(yield* goesFor(first, places), { ...expected, at: 0, newcomerNetwork: "60.1" })
+      yield* TestClock.adjust("1 second")
+      // The newcomer's network has had its turn, and the largest one.
+      assert.strictEqual(yield* goesFor(first, places), "Full")
+      const other = { at: 1000, connection: 5, network: "55.5", ofNetwork: 2, reason: "next-largest-network" } as const
+      assert.deepInclude(yield* goesFor(second, places), other)
+      assert.strictEqual(yield* goesFor(third, places), "Full")
+      const refused = yield* seriesOf("zcash.net.inbound.evictions.refused")
+      assert.strictEqual(refused["network=mainnet reason=newcomer-too-soon"], 1)
+      assert.strictEqual(refused["network=mainnet reason=too-soon"], 1)
+      assert.isFalse((yield* Evictions).mightMakeRoom(third))
+
+      yield* TestClock.adjust("28999 millis")
+      assert.strictEqual(yield* goesFor(third, places), "Full")
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue((yield* Evictions).mightMakeRoom(third))
+      assert.deepInclude(yield* goesFor(first, places), { ...expected, at: 30_000 })
+      // The other network's half minute is not over.
+      yield* TestClock.adjust("999 millis")
+      assert.strictEqual(yield* goesFor(third, places), "Full")
+      yield* TestClock.adjust("1 millis")
+      assert.deepInclude(yield* goesFor(third, places), { ...other, at: 31_000 })
+      assert.deepInclude(yield* seriesOf("zcash.net.inbound.evictions"), {
+        "network=mainnet reason=largest-network": 2,
+        "network=mainnet reason=next-largest-network": 2
+      })
+    }).pipe(Effect.provide(alone), withMetrics)
+  )
+
+  it.effect("is remembered, the latest hundred, oldest first", () =>
+    Effect.gen(function* () {
+      const { latest } = yield* Evictions
+      const places = yield* threeAndTwo
+      const remembered = () => latest().map(({ newcomer }) => newcomer)
+      const newcomers: Array<string> = []
+      for (let n = 0; n < 102; n++) {
+        const newcomer = ofItsOwn(n)
+        newcomers.push(PeerSocketAddress.format(newcomer))
+        assert.deepInclude(yield* goesFor(newcomer, places), { address: "44.1.0.3:8233", newcomer: newcomers[n]! })
+        yield* TestClock.adjust("30 seconds")
+        if (n === 98) assert.deepStrictEqual(remembered(), newcomers)
+        if (n === 99) assert.deepStrictEqual(remembered(), newcomers)
+        if (n === 100) assert.deepStrictEqual(remembered(), newcomers.slice(1))
+      }
+      assert.deepStrictEqual(remembered(), newcomers.slice(2))
+    }).pipe(Effect.provide(alone))
+  )
+
+  it.effect("is nobody while a place is free, of whoever came to us, or for somebody without a place", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      const { makeRoom } = yield* Evictions
+      const newcomer = fakePeer({ id: 9, address: "60.1.7.7:8233", inbound: true })
+      for (const id of [1, 2, 3, 4]) yield* joins(id, ofOneNetwork(id))
+      const shaken = yield* slots.reserve("handshake")
+      assert.deepStrictEqual(makeRoom(newcomer, shaken), { room: { _tag: "Free" }, evicted: undefined })
+      assert.strictEqual(shaken.kind, "inbound")
+      // Its slot is no longer one of those that may be exchanged.
+      const again = makeRoom(newcomer, shaken)
+      assert.deepStrictEqual(again, { room: { _tag: "Full" }, evicted: undefined })
+      assert.deepStrictEqual([slots.used("inbound"), slots.used("handshake")], [5, 0])
+    }).pipe(Effect.provide(alone))
+  )
 })
 
 describe("who came to us", () => {
@@ -280,6 +383,29 @@ describe("who came to us", () => {
       assert.lengthOf(evictions.networks(), 2)
       assert.strictEqual(yield* share, 0.5)
     }).pipe(Effect.provide(alone), withMetrics)
+  )
+
+  it.effect("is in a public place, and from somewhere: no other has to go, and nobody for a peer from nowhere", () =>
+    Effect.gen(function* () {
+      const slots = yield* ConnectionSlots
+      const evictions = yield* Evictions
+      const peerSet = yield* PeerSet
+      yield* joins(1, ofOneNetwork(1))
+      // One that the operator trusts, though it is in a public place; one that we dialled, and one from nowhere.
+      yield* joins(2, at("44.1.0.200"))
+      yield* peerSet.add(fakePeer({ id: 3, address: "44.1.0.201:8233" }))
+      const slot = yield* slots.reserve("inbound")
+      yield* peerSet.add(hidden(4))
+      evictions.joined(4, slot)
+      assert.deepStrictEqual(evictions.networks(), [["44.1", 1]])
+      assert.isFalse(evictions.mightMakeRoom(ofItsOwn(1)))
+
+      for (const id of [5, 6]) yield* joins(id, ofOneNetwork(id))
+      assert.deepStrictEqual(evictions.networks(), [["44.1", 3]])
+      assert.isTrue(evictions.mightMakeRoom(ofItsOwn(1)))
+      const made = evictions.makeRoom(hidden(8), yield* slots.reserve("handshake"))
+      assert.deepStrictEqual(made, { room: { _tag: "Full" }, evicted: undefined })
+    }).pipe(Effect.provide(aloneWith(["44.1.0.200"])))
   )
 
   it.effect("is counted by why nobody has to go for a newcomer", () =>

@@ -130,6 +130,43 @@ describe("a fair queue", () => {
     }
   })
 
+  it("gives a group that has nobody left the last turn when it comes back", () => {
+    const queue = new FairQueue<Guest>({ total: 100, perNetwork: 100, perGroup: 100 })
+    offerAll(queue, "a1.1", "a2.1")
+    assert.strictEqual(queue.take()?.name, "a1.1")
+    offerAll(queue, "a3.1", "a1.2")
+    assert.deepStrictEqual(takeAll(queue), ["a2.1", "a3.1", "a1.2"])
+
+    // The same where the last of a group went otherwise.
+    const [first, second] = [guest("a1.1"), guest("a2.1")]
+    for (const each of [first, second]) queue.offer(each)
+    assert.isTrue(queue.remove(first))
+    offerAll(queue, "a1.2")
+    assert.deepStrictEqual(takeAll(queue), ["a2.1", "a1.2"])
+
+    const full = new FairQueue<Guest>({ total: 3, perNetwork: 3, perGroup: 3 })
+    offerAll(full, "a1.1", "a2.1", "a3.1")
+    assert.deepStrictEqual(offerAll(full, "b1.1"), ["a3.1"])
+    assert.strictEqual(full.take()?.name, "a1.1")
+    offerAll(full, "a4.1")
+    assert.strictEqual(full.take()?.name, "b1.1")
+    offerAll(full, "a3.2")
+    assert.deepStrictEqual(takeAll(full), ["a2.1", "a4.1", "a3.2"])
+  })
+
+  it("gives a network that has nobody left the last turn when it comes back", () => {
+    const queue = new FairQueue<Guest>({ total: 100, perNetwork: 100, perGroup: 100 })
+    const [first, second] = [guest("a1.1"), guest("b1.1")]
+    for (const each of [first, second]) queue.offer(each)
+    assert.isTrue(queue.remove(first))
+    offerAll(queue, "a1.2")
+    assert.deepStrictEqual(takeAll(queue), ["b1.1", "a1.2"])
+    offerAll(queue, "a1.1", "b1.1")
+    assert.strictEqual(queue.take()?.name, "a1.1")
+    offerAll(queue, "c1.1", "a1.2")
+    assert.deepStrictEqual(takeAll(queue), ["b1.1", "c1.1", "a1.2"])
+  })
+
   it("counts anew when places are free again, and is empty when it was drained", () => {
     const queue = new FairQueue<Guest>(shares)
     offerAll(queue, "a1.1", "a1.2")

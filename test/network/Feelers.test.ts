@@ -1,11 +1,14 @@
 /** Looks at addresses nobody needs yet: when, and what is left of it. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option } from "effect"
+import { Deferred, Effect, Exit, Layer, Option, Random } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import * as PeerAddress from "../../src/addresses/PeerAddress.ts"
+import { BackgroundTasks, NetworkClosed } from "../../src/BackgroundTasks.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
-import { Connector } from "../../src/network/Connector.ts"
+import { ConnectError, Connector } from "../../src/network/Connector.ts"
 import * as Feelers from "../../src/network/Feelers.ts"
+import { InitialPeers } from "../../src/network/InitialPeers.ts"
+import { DialError } from "../../src/transport/Transport.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
 import { address } from "../support/bookWorld.ts"
@@ -13,7 +16,7 @@ import { collectEvents, dialWorld, emptyLog } from "../support/dialWorld.ts"
 
 describe("feelers", () => {
   const felt: Array<string> = []
-  const world = (isFull: () => boolean, outbound = 75) =>
+  const world = (isFull: () => boolean, outbound = 75, fails?: () => ConnectError) =>
     Layer.mergeAll(
       AddressBook.layerTest({
         takeFeeler: Effect.sync(() =>
@@ -30,8 +33,79 @@ describe("feelers", () => {
         exchange: () => false,
         limits: { outbound, inbound: 125, trusted: 0, handshake: 0, "stale tip": 0 }
       }),
-      Layer.mock(Connector, { feel: (one) => Effect.sync(() => felt.push(PeerSocketAddress.format(one))) })
+      Layer.mock(Connector, {
+        feel: (one) =>
+          Effect.suspend(() => {
+            felt.push(PeerSocketAddress.format(one))
+            return fails === undefined ? Effect.void : Effect.fail(fails())
+          })
+      })
     )
+
+  it.effect.each([
+    // Logarithm of two: 0.6931 of two minutes.
+    { name: "as chance says", drawn: 0.5, quietMillis: 83_177, lookMillis: 83_178 },
+    { name: "for five times the mean at most", drawn: 1 - 2 ** -53, quietMillis: 599_999, lookMillis: 600_000 }
+  ])("wait $name", ({ drawn, lookMillis, quietMillis }) => {
+    felt.length = 0
+    return Effect.gen(function* () {
+      yield* Effect.forkChild(Feelers.run)
+      yield* Effect.sleep(quietMillis)
+      assert.lengthOf(felt, 0)
+      yield* Effect.sleep(lookMillis - quietMillis)
+      assert.lengthOf(felt, 1)
+    }).pipe(
+      Effect.provide(world(() => true)),
+      Effect.provideService(Random.Random, { nextDoubleUnsafe: () => drawn, nextIntUnsafe: () => 0 }),
+      SimRuntime.within("1 hour")
+    )
+  })
+
+  it.effect("begin when the first dials are over", () => {
+    felt.length = 0
+    const started = Deferred.makeUnsafe<void>()
+    const initialPeers = Layer.mock(InitialPeers, { awaitStarted: Deferred.await(started) })
+    return Effect.gen(function* () {
+      yield* Effect.sleep("200 minutes")
+      assert.lengthOf(felt, 0)
+      yield* Deferred.succeed(started, undefined)
+      yield* Effect.sleep("200 minutes")
+      assert.isAbove(felt.length, 60)
+    }).pipe(
+      Effect.provide(
+        Feelers.layer.pipe(
+          Layer.provide(
+            Layer.mergeAll(
+              world(() => true),
+              initialPeers,
+              BackgroundTasks.layer
+            )
+          )
+        )
+      ),
+      SimRuntime.within("10 hours")
+    )
+  })
+
+  it.effect("go on when nobody is there, and end with the network", () => {
+    felt.length = 0
+    const nobody = new DialError({ address: "10.0.0.1:8233", code: "ECONNREFUSED", cause: "a test" })
+    const closed = new NetworkClosed()
+    return Effect.gen(function* () {
+      const ended = yield* Effect.exit(Feelers.run)
+      assert.deepStrictEqual(ended, Exit.fail(closed))
+      assert.lengthOf(felt, 3)
+    }).pipe(
+      Effect.provide(
+        world(
+          () => true,
+          75,
+          () => new ConnectError({ reason: felt.length < 3 ? nobody : closed })
+        )
+      ),
+      SimRuntime.within("10 hours")
+    )
+  })
 
   it.effect("look every two minutes in the mean, while every outbound place is taken", () => {
     let isFull = true

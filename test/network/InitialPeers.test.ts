@@ -5,6 +5,7 @@ import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, References } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
+import { BanList } from "../../src/addresses/BanList.ts"
 import { PeerCache } from "../../src/addresses/AddressBookFile.ts"
 import { DnsSeeds } from "../../src/addresses/DnsSeeds.ts"
 import { regtest } from "../../src/chain/ChainParams.ts"
@@ -16,7 +17,7 @@ import * as Dialer from "../../src/network/Dialer.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import { type BookName, books } from "../support/bookWorld.ts"
-import { dialWorld, type DialWorldOptions, emptyLog, gossip } from "../support/dialWorld.ts"
+import { collectEvents, dialWorld, type DialWorldOptions, emptyLog, gossip } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 
@@ -213,6 +214,109 @@ describe.each(books)("the initial peers (%s)", (bookName) => {
       yield* elapse("1 millis")
       assert.deepStrictEqual([log.held.size, (yield* ConnectionSlots).used("outbound")], [2, 2])
     }).pipe(Effect.provide(world(log, addresses(3), { outcome: () => "stays" })), quietly)
+  })
+
+  it.effect("that a name gives while one waits for its turn come before it, when they have the preferred port", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    const preferred = addresses(9, 8233).slice(8)
+    return Effect.gen(function* () {
+      yield* elapse("50 millis", "10 millis")
+      assert.lengthOf(log.dials, 1)
+      yield* Deferred.succeed(names, preferred)
+      yield* elapse("1 second", "50 millis")
+      assert.deepStrictEqual(log.dials.slice(1), [{ address: "127.1.1.8:8233", atMillis: 200 }])
+    }).pipe(
+      Effect.provide(
+        worldOf(log, { resolve: Deferred.await(names), cached: addresses(3) }, { policy: { targetPeers: 2 } })
+      ),
+      quietly
+    )
+  })
+
+  it.effect("are dialled one in each part of the internet at a time, but for those that the operator named", () => {
+    const log = emptyLog()
+    const dialled: Array<string> = []
+    const slow = Layer.mock(Connector, {
+      connect: ({ whom }) =>
+        Effect.suspend(() => {
+          if (!Effect.isEffect(whom)) dialled.push(PeerSocketAddress.format(whom))
+          return Effect.never
+        })
+    })
+    const at = PeerSocketAddress.fromStringUnsafe
+    const named = [at("20.1.3.3:8233")]
+    const found = ["20.1.1.1:8233", "20.1.2.2:8233", "20.2.1.1:8233", "20.2.2.2:8233"].map(at)
+    return Effect.gen(function* () {
+      yield* elapse("2 seconds", "100 millis")
+      const networks = dialled.filter((text) => text !== "20.1.3.3:8233").map((text) => text.slice(0, 4))
+      assert.strictEqual(new Set(networks).size, networks.length, dialled.join())
+      assert.include(networks, "20.2")
+      assert.include(dialled, "20.1.3.3:8233")
+    }).pipe(
+      Effect.provide(
+        InitialPeers.layer.pipe(
+          Layer.provide(
+            Layer.mergeAll(
+              slow,
+              Layer.succeed(DnsSeeds, DnsSeeds.of({ resolve: Effect.never, literals: named })),
+              Layer.mock(PeerCache, { load: Effect.succeed(found) })
+            )
+          ),
+          Layer.provideMerge(dialWorldOf(log))
+        )
+      ),
+      quietly
+    )
+  })
+
+  it.effect("are none that are banned, who take no other's place", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    const [banned, other] = [addresses(1, 8233)[0]!, addresses(2)[1]!]
+    return Effect.gen(function* () {
+      yield* (yield* BanList).add({ address: banned, reason: "a test" })
+      // With the preferred port, its turn would come first.
+      yield* Deferred.succeed(names, [banned, other])
+      yield* elapse("1 second", "100 millis")
+      assert.deepStrictEqual(log.dials, [{ address: PeerSocketAddress.format(other), atMillis: 0 }])
+    }).pipe(Effect.provide(worldOf(log, { resolve: Deferred.await(names) }, { policy: { targetPeers: 1 } })), quietly)
+  })
+
+  it.effect("are told of by source, and nothing of a source that has none but of names, which were asked", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    return Effect.gen(function* () {
+      const events = yield* collectEvents
+      yield* elapse("1 second", "100 millis")
+      assert.isEmpty(events)
+      yield* Deferred.succeed(names, [])
+      yield* elapse("1 millis")
+      assert.deepStrictEqual(events, [{ _tag: "InitialPeersFound", count: 0, at: 1000 }])
+    }).pipe(Effect.scoped, Effect.provide(worldOf(log, { resolve: Deferred.await(names) })), quietly)
+  })
+
+  it.effect("are fewer than the target: as many more are wanted as it lacks, and what names give later as well", () => {
+    const log = emptyLog()
+    const names = Deferred.makeUnsafe<ReadonlyArray<PeerSocketAddress.PeerSocketAddress>>()
+    const pair = addresses(2)
+    return Effect.gen(function* () {
+      yield* (yield* InitialPeers).awaitStarted
+      assert.deepStrictEqual([log.held.size, log.demands], [2, 5 - 2])
+      yield* Deferred.succeed(names, addresses(20, 8233))
+      yield* elapse("1 millis")
+      // Of the 20 three, for two are there.
+      assert.strictEqual(log.demands, 5 - 2 + 3)
+    }).pipe(
+      Effect.provide(
+        worldOf(
+          log,
+          { resolve: Deferred.await(names), cached: pair },
+          { policy: { targetPeers: 5, dialInterval: Duration.zero }, outcome: () => "stays" }
+        )
+      ),
+      quietly
+    )
   })
 
   it.effect("are dialled again when nobody is connected and no candidate is left, every 119 seconds at most", () => {
@@ -632,6 +736,129 @@ describe.each(books)("a node without an outbound connection (%s)", (bookName) =>
       Effect.provide(Dialer.layer.pipe(Layer.provideMerge(worldOf(log, { resolve }, { outcome: () => "stays" })))),
       quietly
     )
+  })
+
+  it.effect("looks after 119 s anew for whom there is, and dials nobody who was dialled, or failed, so lately", () => {
+    const log = emptyLog()
+    const [bob] = addresses(1)
+    let asked = 0
+    const resolve = Effect.sync(() => {
+      asked++
+      return [bob!]
+    })
+    const dials = () => log.dials.map(({ atMillis }) => atMillis)
+    return Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* haveFailed([bob!])
+      // It looks at 119 s, 238 s and so on, to the millisecond.
+      yield* elapse("118999 millis", "20 seconds")
+      assert.deepStrictEqual([asked, dials()], [1, [0]])
+      yield* elapse("1 millis")
+      // The names are due again, and the dial of the crawler's is not yet old enough.
+      assert.deepStrictEqual([asked, dials()], [2, [0]])
+      yield* elapse("114 seconds", "20 seconds")
+      yield* book.record({ _tag: "UpdateFailed", address: bob!, services: undefined })
+      yield* elapse("5 seconds", "1 second")
+      // A change within five seconds of another does not count.
+      assert.deepStrictEqual([asked, dials()], [3, [0]])
+      yield* elapse("119 seconds", "20 seconds")
+      assert.deepStrictEqual([asked, dials()], [4, [0, 357_000]])
+    }).pipe(Effect.provide(worldOf(log, { resolve }, { policy: { recoveryInterval: Duration.seconds(119) } })), quietly)
+  })
+
+  it.effect("asks no names while they are being asked, however long that takes", () => {
+    const log = emptyLog()
+    let asked = 0
+    const resolve = Effect.suspend(() => {
+      asked++
+      return Effect.never
+    })
+    return Effect.gen(function* () {
+      yield* elapse("1 second", "100 millis")
+      yield* haveFailed(addresses(1))
+      yield* elapse("9 minutes", "10 seconds")
+      assert.strictEqual(asked, 1)
+      // It is the others who are dialled meanwhile.
+      assert.isAbove(log.dials.length, 3)
+    }).pipe(Effect.provide(worldOf(log, { resolve, cached: addresses(1) })), quietly)
+  })
+
+  it.effect.each([{ change: "somebody else connected" }, { change: "others took every slot" }])(
+    "dials nobody whose turn comes when $change meanwhile, and tells the book of nobody",
+    ({ change }) => {
+      const log = emptyLog()
+      const pair = addresses(2)
+      return Effect.gen(function* () {
+        const slots = yield* ConnectionSlots
+        const book = yield* AddressBook
+        yield* elapse("1 second", "100 millis")
+        assert.lengthOf(log.dials, 1)
+        yield* haveFailed(pair)
+        yield* elapse("129 seconds", "5 seconds")
+        assert.deepInclude(log.dials[1], { atMillis: 130_000 })
+        if (change === "somebody else connected") {
+          yield* Effect.flatMap(slots.reserve("outbound"), ({ markOpen }) => markOpen)
+        } else {
+          for (let n = 0; n < 3; n++) yield* slots.reserve("outbound")
+        }
+        yield* elapse("1 second", "50 millis")
+        assert.lengthOf(log.dials, 2)
+        const attempts = (yield* book.entries).map(({ lastAttemptMillis }) => lastAttemptMillis)
+        assert.sameMembers(attempts, [1000, 130_000])
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          worldOf(
+            log,
+            { resolve: Effect.succeed(pair) },
+            { policy: { targetPeers: 1, recoveryInterval: Duration.seconds(130) } }
+          )
+        ),
+        quietly
+      )
+    }
+  )
+
+  it.effect("dials until it has as many connections as it wants", () => {
+    const log = emptyLog()
+    let isThere = false
+    return Effect.gen(function* () {
+      yield* elapse("1 second", "100 millis")
+      assert.lengthOf(log.dials, 2)
+      yield* haveFailed(addresses(6))
+      isThere = true
+      yield* elapse("3 minutes", "10 seconds")
+      assert.deepStrictEqual([log.dials.length, log.held.size], [4, 2])
+    }).pipe(
+      Effect.provide(
+        worldOf(
+          log,
+          { resolve: Effect.succeed(addresses(6)) },
+          { policy: { targetPeers: 2 }, outcome: () => (isThere ? "stays" : "fails") }
+        )
+      ),
+      quietly
+    )
+  })
+
+  it.effect.each([
+    { ready: 1, fillSpareSlots: true, wanted: 1 },
+    { ready: 3, fillSpareSlots: true, wanted: 3 },
+    { ready: 3, fillSpareSlots: false, wanted: 1 }
+  ])("wants $wanted of $ready that are due, each time it looks (fills spare slots: $fillSpareSlots)", (_) => {
+    const log = emptyLog()
+    const policy = { targetPeers: 2, fillSpareSlots: _.fillSpareSlots, recoveryInterval: Duration.seconds(10) }
+    return Effect.gen(function* () {
+      yield* (yield* InitialPeers).awaitStarted
+      // Nobody takes what is wanted, so there is room for all of it only at first.
+      assert.strictEqual(log.demands, 2)
+      yield* gossip(_.ready)
+      yield* elapse("9999 millis", "1 second")
+      assert.strictEqual(log.demands, 2)
+      yield* elapse("1 millis")
+      assert.strictEqual(log.demands, 2 + _.wanted)
+      assert.lengthOf(log.dials, 0)
+    }).pipe(Effect.provide(worldOf(log, { resolve: Effect.succeed([]) }, { policy })), quietly)
   })
 
   it.effect("takes no slot that dials under way have (network 0, outboundLimit; S22)", () => {

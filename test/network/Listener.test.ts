@@ -480,6 +480,35 @@ describe("the pace of the listener", () => {
     )
   })
 
+  it.effect.each([
+    { who: "hosts of one network", perGroup: 1, waiting: 64, hostOf: (n: number) => `198.51.${n >> 8}.${n & 0xff}` },
+    { who: "connections of one host", perGroup: 1, waiting: 4, hostOf: () => "198.51.100.7" },
+    { who: "connections of one host", perGroup: 2, waiting: 8, hostOf: () => "198.51.100.7" }
+  ])(
+    "has $waiting places for $who to wait for a turn, where one may have $perGroup",
+    ({ hostOf, perGroup, waiting }) => {
+      // The first one has its turn at once, and the next turn is an hour away.
+      const knocks = ["203.0.113.1", ...Array.from({ length: 70 }, (_, n) => hostOf(n))]
+      return listenerWorld(() => knocking(knocks), {
+        outcome: "stays",
+        perGroup,
+        targetPeers: 25,
+        policy: { acceptInterval: Duration.hours(1) }
+      })((log) =>
+        Effect.gen(function* () {
+          const events = yield* collectEvents
+          yield* elapse("1 second", "100 millis")
+          assert.lengthOf(log.handshakes, 1)
+          const reasons = events.flatMap((event) => (event._tag === "InboundRefused" ? [event.reason] : []))
+          assert.deepStrictEqual(
+            reasons,
+            Array.from({ length: 70 - waiting }, () => "crowded")
+          )
+        })
+      )
+    }
+  )
+
   it.effect(
     "frees the streams of those who leave before their turn, whatever they said, and hears the others from the beginning",
     () =>

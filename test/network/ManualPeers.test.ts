@@ -6,8 +6,10 @@ import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { afterAll, assert, beforeEach, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, FileSystem, Layer, Path, PlatformError, References } from "effect"
 import { BanList } from "../../src/addresses/BanList.ts"
+import { BackgroundTasks } from "../../src/BackgroundTasks.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
+import { Connector } from "../../src/network/Connector.ts"
 import { ManualPeers } from "../../src/network/ManualPeers.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { outboundLimit, defaults } from "../../src/Policy.ts"
@@ -97,6 +99,27 @@ describe("a list of peers to keep", () => {
       yield* elapse("95 seconds", "1 second")
       assert.strictEqual(log.dials.length, 10)
     }).pipe(Effect.provide(world(log, { policy: { reconnectDelay: Duration.seconds(10) }, outcome: () => "fails" })))
+  })
+
+  it.effect("with a bug in its dials ends the network by the list's name", () => {
+    const log = emptyLog()
+    const broken = Layer.effect(
+      Connector,
+      Effect.map(Connector, (connector) => ({ ...connector, connect: () => Effect.die("a bug") }))
+    )
+    return Effect.gen(function* () {
+      yield* (yield* ManualPeers).add(alice)
+      const end = yield* Effect.flip((yield* BackgroundTasks).awaitEnd)
+      assert.deepInclude(end, { _tag: "BackgroundTaskExited", task: "manual peers", cause: "a bug" })
+    }).pipe(
+      Effect.provide(
+        ManualPeers.layer.pipe(
+          Layer.provide(broken),
+          Layer.provideMerge(dialWorld(log)),
+          Layer.provide(Layer.succeed(References.MinimumLogLevel, "None"))
+        )
+      )
+    )
   })
 
   it.effect("has an end", () => {

@@ -92,6 +92,20 @@ describe("NetworkEvents", () => {
         "InventoryAdvertised"
       ])
       assert.deepStrictEqual(yield* seriesOf("network_effect.events.omitted"), { "": 50 })
+      // However long nobody advertised anything, no more than two seconds of it are made up for.
+      seen.length = 0
+      yield* TestClock.adjust("10 seconds")
+      for (let n = 0; n < 4; n++) yield* advertise
+      yield* TestClock.adjust("1 second")
+      yield* advertise
+      yield* TestClock.adjust("0 millis")
+      assert.deepStrictEqual(seen, [
+        "lost 1",
+        "InventoryAdvertised",
+        "InventoryAdvertised",
+        "lost 2",
+        "InventoryAdvertised"
+      ])
     }).pipe(Effect.provide(NetworkEvents.layer), withMetrics)
   )
 

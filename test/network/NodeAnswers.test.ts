@@ -158,6 +158,41 @@ describe("a node with a chain", () => {
   })
 })
 
+describe("what a program has added", () => {
+  it.effect("is asked for as long as its scope, and what came before it for what it has not", () =>
+    Effect.gen(function* () {
+      const { add } = yield* NodeAnswers
+      const heard: Array<string> = []
+      const hears = (name: string) => ({ onBlock: () => Effect.sync(() => heard.push(name)) })
+      const advertised = Effect.gen(function* () {
+        heard.length = 0
+        yield* ask(advert("10.0.0.1:1"))
+        yield* settle
+        return heard.toSorted()
+      })
+      /** Which of the first two blocks there are. */
+      const isThere = Effect.map(
+        ask({ _tag: "BlocksByHash", hashes: new Set([block(1).hash, block(2).hash]) }),
+        (response) => (response._tag === "Blocks" ? response.items.map(({ _tag }) => _tag) : [])
+      )
+      const has = (n: number) => ({
+        block: (hash: BlockHash) => Effect.succeed(hash === block(n).hash ? Option.some(block(n)) : Option.none())
+      })
+      yield* add({ ...hears("first"), ...has(2) })
+      assert.deepStrictEqual(yield* advertised, ["first"])
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* add({ ...hears("second"), ...has(1) })
+          assert.deepStrictEqual(yield* advertised, ["first", "second"])
+          assert.deepStrictEqual(yield* isThere, ["Available", "Available"])
+        })
+      )
+      assert.deepStrictEqual(yield* advertised, ["first"])
+      assert.deepStrictEqual(yield* isThere, ["Missing", "Available"])
+    }).pipe(Effect.scoped, Effect.provide(world()))
+  )
+})
+
 describe("a node with a chain and a mempool", () => {
   it.effect("answers with what the program has, as much as fits into one answer", () => {
     const known = [hash(7), hash(8)]
@@ -266,6 +301,27 @@ describe("what peers deliver", () => {
         yield* Deferred.succeed(gate, undefined)
         yield* settle
         assert.strictEqual((yield* ask(advert("10.0.0.1:9")))._tag, "Nil")
+      }).pipe(Effect.provide(world(answers)))
+    })
+  )
+
+  it.effect("frees one place with each that was looked at, and no more", () =>
+    Effect.gen(function* () {
+      const gates = yield* Effect.forEach([0, 1, 2, 3, 4, 5, 6, 7], () => Deferred.make<void>())
+      let begun = 0
+      const answers = { onBlock: () => Effect.suspend(() => Deferred.await(gates[begun++]!)) }
+      yield* Effect.gen(function* () {
+        for (let n = 0; n < 5; n++) yield* ask(advert("10.0.0.1:1"))
+        for (const done of [0, 1]) {
+          yield* Deferred.succeed(gates[done]!, undefined)
+          yield* settle
+          assert.strictEqual((yield* ask(advert("10.0.0.1:1")))._tag, "Nil")
+          assert.strictEqual((yield* Effect.flip(ask(advert("10.0.0.1:1"))))._tag, "Overloaded")
+        }
+        for (const gate of gates) yield* Deferred.succeed(gate, undefined)
+        yield* settle
+        assert.strictEqual((yield* ask(advert("10.0.0.1:1")))._tag, "Nil")
+        assert.strictEqual(begun, 8)
       }).pipe(Effect.provide(world(answers)))
     })
   )

@@ -20,9 +20,9 @@ import { alice, bob, mallory } from "../support/addresses.ts"
 import { bookWorld } from "../support/bookWorld.ts"
 import { type FakePeer, fakePeer } from "../support/fakePeer.ts"
 
-const worldAt = (chainTip: Layer.Layer<ChainTip>) =>
+const worldAt = (chainTip: Layer.Layer<ChainTip>, evictions = Evictions.layerNone) =>
   PeerAdmission.layer.pipe(
-    Layer.provide(Evictions.layerNone),
+    Layer.provide(evictions),
     Layer.provideMerge(PeerSet.layer),
     Layer.provide(BackgroundTasks.layer),
     Layer.provideMerge(Layer.mergeAll(InventoryRegistry.layer, NetworkEvents.layer, chainTip, TrustedPeers.layer([]))),
@@ -135,6 +135,34 @@ describe("whoever shook hands", () => {
       assert.strictEqual(first.closedWith()?._tag, "ClientDropped")
     }).pipe(Effect.provide(world))
   )
+})
+
+describe("whose place may be given away", () => {
+  it.effect("is told of it when it has joined, and when it has gone; whom we dialled is not among them", () => {
+    const told: Array<readonly [what: string, id: number]> = []
+    const noting = Layer.effect(
+      Evictions,
+      Effect.map(Evictions, (none) => ({
+        ...none,
+        joined: (id: number) => void told.push(["joined", id]),
+        gone: (id: number) => void told.push(["gone", id])
+      }))
+    ).pipe(Layer.provide(Evictions.layerNone))
+    const slot = { kind: "inbound", markOpen: Effect.void } as const
+    return Effect.gen(function* () {
+      const { admit } = yield* PeerAdmission
+      const peers = [bob, mallory].map((address, n) =>
+        fakePeer({ id: n + 1, address: PeerSocketAddress.format(address), inbound: n === 0 })
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          for (const peer of peers) yield* admit(peer, slot)
+          assert.deepStrictEqual(told, [["joined", 1]])
+        })
+      )
+      assert.deepInclude(told, ["gone", 1])
+    }).pipe(Effect.provide(worldAt(ChainTip.layerNone, noting)))
+  })
 })
 
 describe("a block advert (peer 96, queued_block_advert_is_revoked_by_ban, _by_upgrade)", () => {

@@ -23,6 +23,7 @@ import type { Transaction } from "../../src/chain/Transaction.ts"
 import { Crawler } from "../../src/network/Crawler.ts"
 import { NetworkEvents } from "../../src/network/NetworkEvents.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
+import type { Room } from "../../src/routing/Membership.ts"
 import { PeerSelection, twoAtRandom } from "../../src/routing/PeerSelection.ts"
 import { PeerRefused, PeerSet, RequestError } from "../../src/network/PeerSet.ts"
 import {
@@ -240,7 +241,9 @@ describe("who may stay", () => {
       assert.isTrue(isPending(waiting))
       // Nor from another port; but from there once the ban is over, and from anywhere else.
       assert.strictEqual(yield* refusalOf(fakePeer({ id: 2, address: "192.0.2.9:2" })), "Banned")
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("3599 seconds")
+      assert.strictEqual(yield* refusalOf(fakePeer({ id: 2, address: "192.0.2.9:2" })), "Banned")
+      yield* TestClock.adjust("1 second")
       assert.isUndefined(yield* refusalOf(fakePeer({ id: 3, address: "192.0.2.9:3", places: 0 })))
       assert.isUndefined(yield* refusalOf(fakePeer({ id: 4, address: "192.0.2.8:1", places: 0 })))
     }).pipe(Effect.provide(world({ trusted: ["192.0.2.9"] })))
@@ -269,6 +272,36 @@ describe("who may stay", () => {
       yield* bans.add({ address: last.transientAddress!, reason: "x" })
       assert.deepStrictEqual(yield* peerSet.advertTargets("all"), [])
     }).pipe(Effect.provide(world({ trusted: ["192.0.2.1"], quiet: true })))
+  )
+
+  it.effect("takes nobody in for whom there is no room, and asks for it only when nothing else speaks against it", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const bob = yield* join(1, { address: "192.0.2.1:1" })
+      const asked: Array<number> = []
+      const comes = (id: number, address: string, room: Room) =>
+        Effect.match(
+          peerSet.add(fakePeer({ id, address, inbound: true }), () => {
+            asked.push(id)
+            return room
+          }),
+          { onFailure: ({ reason }) => reason, onSuccess: () => "in" as const }
+        )
+      assert.strictEqual(yield* comes(2, "192.0.2.1:1", { _tag: "Free" }), "Connected")
+      assert.strictEqual(yield* comes(3, "192.0.2.3:1", { _tag: "Full" }), "Full")
+      assert.deepStrictEqual([asked, yield* peerSet.peers], [[3], [bob]])
+      assert.strictEqual(yield* comes(4, "192.0.2.4:1", { _tag: "Evict", id: 1 }), "in")
+      assert.strictEqual(bob.closedWith()?._tag, "PeerEvicted")
+      assert.strictEqual(yield* comes(5, "192.0.2.5:1", { _tag: "Free" }), "in")
+      const ids = (yield* peerSet.peers).map(({ id }) => id)
+      assert.deepStrictEqual(
+        [asked, ids],
+        [
+          [3, 4, 5],
+          [4, 5]
+        ]
+      )
+    }).pipe(Effect.provide(world()))
   )
 
   it.effect.each([{ why: "banned" }, { why: "outdated" }])(
@@ -404,6 +437,27 @@ describe("who may stay", () => {
       yield* TestClock.adjust("19 seconds")
       assert.isUndefined(bob.closedWith())
     }).pipe(Effect.provide(world()))
+  )
+
+  it.effect.each([
+    { outcome: "stays", isFree: true },
+    { outcome: "goes", isFree: false }
+  ])(
+    "looks itself after 20 seconds: a peer of which nobody said that it is free $outcome when it is: $isFree",
+    ({ isFree, outcome }) =>
+      Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        let hasRoom = false
+        const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
+        yield* peerSet.add({ ...bob, awaitReady: Effect.never, readiness: () => (hasRoom ? "Ready" : "Busy") })
+        yield* TestClock.adjust("19 seconds")
+        assert.deepInclude(yield* peerSet.counts, { ready: 0, busy: 1 })
+        hasRoom = isFree
+        yield* TestClock.adjust("1 second")
+        const isThere = outcome === "stays"
+        assert.deepInclude(yield* peerSet.counts, { ready: isThere ? 1 : 0, busy: 0 })
+        assert.strictEqual(bob.closedWith()?._tag, isThere ? undefined : "ClientDropped")
+      }).pipe(Effect.provide(world()))
   )
 
   const versions = Schema.NonEmptyArray(Schema.Literals(versionsAround))
@@ -687,11 +741,13 @@ describe("stalls", () => {
 
   it.effect("are not silence in answer to FindBlocks while we are near the tip", () =>
     Effect.gen(function* () {
+      const nowSeconds = 100_000
+      yield* TestClock.adjust(Duration.seconds(nowSeconds))
       const bob = yield* join(1)
-      yield* reach(3_000_000, 0)
+      yield* reach(3_000_000, nowSeconds - Duration.toSeconds(defaults.nearTipAge))
       for (let i = 0; i < 5; i++) yield* fail(bob)
       assert.isUndefined(bob.closedWith())
-      yield* TestClock.adjust(Duration.sum(defaults.nearTipAge, Duration.seconds(1)))
+      yield* TestClock.adjust("1 second")
       for (let i = 0; i < 3; i++) yield* fail(bob)
       assert.strictEqual(bob.closedWith()?._tag, "ClientDropped")
     }).pipe(Effect.provide(world()))
@@ -758,6 +814,21 @@ describe("broadcasts", () => {
       first!.answer({ _tag: "Nil" })
       assert.isTrue(isPending(fiber))
       second!.fail(new ConnectionClosed())
+      assert.deepStrictEqual(yield* Fiber.join(fiber), { _tag: "Nil" })
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("wait for the next one when whoever was drawn only seemed to be ready, and are sent to somebody", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const bob = yield* join(1, { places: 1 })
+      // Somebody who holds the peer itself.
+      yield* start(bob.request({ _tag: "Peers" }))
+      const fiber = yield* start(peerSet.request(advert))
+      assert.isTrue(isPending(fiber))
+      bob.take()
+      assert.deepStrictEqual(bob.asked, [{ _tag: "Peers" }, advert])
+      bob.take()!.answer({ _tag: "Nil" })
       assert.deepStrictEqual(yield* Fiber.join(fiber), { _tag: "Nil" })
     }).pipe(Effect.provide(world()))
   )

@@ -1,6 +1,6 @@
 /** One more peer when no block comes: when, who, and how many. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Metric, Option, SubscriptionRef } from "effect"
+import { Deferred, Duration, Effect, Layer, Metric, Option, SubscriptionRef } from "effect"
 import { AddressBook } from "../../src/addresses/AddressBook.ts"
 import * as AddressRules from "../../src/addresses/AddressRules.ts"
 import { mainnet, regtest, targetSpacing } from "../../src/chain/ChainParams.ts"
@@ -9,6 +9,7 @@ import { BlockHash } from "../../src/chain/Hash.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { ConnectionSlots } from "../../src/network/ConnectionSlots.ts"
 import { Connector } from "../../src/network/Connector.ts"
+import { InitialPeers } from "../../src/network/InitialPeers.ts"
 import * as StaleTip from "../../src/network/StaleTip.ts"
 import { ClientDropped } from "../../src/peer/Peer.ts"
 import { SimRuntime } from "../../src/simulation/SimRuntime.ts"
@@ -133,6 +134,66 @@ describe("without a block", () => {
       })
     )
   )
+
+  it.effect("a dial that fails is no reason to stop", () =>
+    story(
+      ["40.1.1.1:8233"],
+      (log, tip, counted) =>
+        Effect.gen(function* () {
+          yield* SubscriptionRef.set(tip, block(1))
+          yield* Effect.sleep("451 seconds")
+          assert.lengthOf(log.dials, 1)
+          yield* Effect.sleep("450 seconds")
+          assert.deepStrictEqual(dialled(log), ["40.1.1.1:8233", "40.1.1.1:8233"])
+          assert.strictEqual(yield* counted, 2)
+          assert.isEmpty(held(log))
+        }),
+      { outcome: () => "fails" }
+    )
+  )
+
+  it.effect("another block of the same height is a block", () =>
+    story(["40.1.1.1:8233"], (log, tip) =>
+      Effect.gen(function* () {
+        const [first, second] = [block(1), block(2)].map(Option.getOrThrow)
+        yield* SubscriptionRef.set(tip, Option.some(first!))
+        yield* Effect.sleep("449 seconds")
+        yield* SubscriptionRef.set(tip, Option.some({ ...second!, height: first!.height }))
+        yield* Effect.sleep("449 seconds")
+        assert.isEmpty(log.dials)
+        yield* Effect.sleep("2 seconds")
+        assert.lengthOf(log.dials, 1)
+      })
+    )
+  )
+
+  it.effect("nothing happens before the first dials are over", () => {
+    const log = emptyLog()
+    const started = Deferred.makeUnsafe<void>()
+    return Effect.gen(function* () {
+      const book = yield* AddressBook
+      yield* book.addGossiped([gossiped("40.1.1.1:8233", 0)])
+      yield* connects("40.1.1.1:8233")
+      yield* Effect.sleep("6 seconds")
+      yield* fails("40.1.1.1:8233")
+      yield* Effect.sleep("1 hour")
+      assert.isEmpty(log.dials)
+      yield* Deferred.succeed(started, undefined)
+      yield* Effect.sleep("449 seconds")
+      assert.isEmpty(log.dials)
+      yield* Effect.sleep("2 seconds")
+      assert.deepStrictEqual(dialled(log), ["40.1.1.1:8233"])
+    }).pipe(
+      Effect.provide(
+        StaleTip.layer.pipe(
+          Layer.provide(Layer.mock(InitialPeers, { awaitStarted: Deferred.await(started) })),
+          Layer.provide(Layer.unwrap(Effect.map(SubscriptionRef.make(block(1)), ChainTip.layerRef))),
+          Layer.provideMerge(dialWorld(log, { policy: { targetPeers: 1 }, outcome: () => "stays" }))
+        )
+      ),
+      SimRuntime.within("10 hours")
+    )
+  })
 
   it.effect("nobody is asked in from where somebody is connected, nor when nobody else was ever met", () =>
     story(["40.1.1.1:8233"], (log, tip) =>

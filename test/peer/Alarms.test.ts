@@ -81,10 +81,33 @@ describe("alarms", () => {
       over.set(seconds(1), () => rung.push("before the end"))
       over.end()
       over.giveUp(over.set(seconds(3), () => rung.push("after the end")))
+      over.set(seconds(4), () => rung.push("set after the end"))
       yield* Effect.sleep("1 minute")
     })
     const end = runtime.run(Effect.scoped(program), 3_600_000)
     assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
     assert.deepStrictEqual(rung, ["second"])
+  })
+
+  it("of a connection that ends are all given up, also after one of them rang or was given up", () => {
+    const runtime = new SimRuntime()
+    const rung: Array<string> = []
+    const program = Effect.gen(function* () {
+      const clock = yield* makeClock
+      const [alarms, others, late] = [new Alarms(clock), new Alarms(clock), new Alarms(clock)]
+      const first = late.set(seconds(1), () => rung.push("first"))
+      for (const at of [1, 5, 6]) alarms.set(seconds(at), () => rung.push(`at ${at}`))
+      others.set(seconds(7), () => rung.push("of another connection"))
+      alarms.giveUp(alarms.set(seconds(8), () => rung.push("given up")))
+      yield* Effect.sleep("2 seconds")
+      // What has rung cannot be given up, nor anything else in its place.
+      late.set(seconds(5), () => rung.push("second"))
+      late.giveUp(first)
+      for (const each of [alarms, late]) each.end()
+      yield* Effect.sleep("1 minute")
+    })
+    const end = runtime.run(Effect.scoped(program), 3_600_000)
+    assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
+    assert.deepStrictEqual(rung, ["first", "at 1", "of another connection"])
   })
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Random, Scheduler } from "effect"
+import { Effect, Layer, Option, Random, Scheduler, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { InboundTimeout, PeerOverloaded, type PeerReport } from "../../src/peer/Peer.ts"
 import { AnswerFailed, Overloaded } from "../../src/peer/InboundRequests.ts"
@@ -92,6 +92,101 @@ describe("an idle connection", () => {
       assert.strictEqual(yield* ended, first)
     }).pipe(Effect.provide(world))
   )
+})
+
+describe("whoever wants to know of the end", () => {
+  it.effect("is told of it once, before or after it", () =>
+    Effect.gen(function* () {
+      const { peer } = yield* rig()
+      const heard: Array<unknown> = []
+      for (const name of ["first", "second"]) peer.onClosed((error) => heard.push([name, error]))
+      const error = new PeerOverloaded()
+      yield* peer.close(error)
+      yield* peer.close(new InboundTimeout())
+      yield* settle
+      const both = [
+        ["first", error],
+        ["second", error]
+      ]
+      assert.deepStrictEqual(heard, both)
+      peer.onClosed((error) => heard.push(["late", error]))
+      assert.deepStrictEqual(heard, [...both, ["late", error]])
+    }).pipe(Effect.provide(world))
+  )
+})
+
+describe("a connection of which spans are collected", () => {
+  it.effect.each([{ level: "None" }, { level: "Info" }, { level: "All" }] as const)(
+    "does as any other ($level)",
+    ({ level }) =>
+      Effect.gen(function* () {
+        const missing: Response = { _tag: "Blocks", items: [{ _tag: "Missing", id: hash(9) }] }
+        const { asked, bob, ended, peer, reports } = yield* rig({
+          connected: { _tag: "OutboundDirect", address: bobAddress },
+          answer: ({ _tag }) => Effect.succeed(_tag === "BlocksByHash" ? missing : nil)
+        })
+        yield* bob.says(inv(hash(1)), Message.Ping({ nonce: 5n }), Message.NotFound({ items: [blockItem(hash(2))] }))
+        yield* bob.says(Message.GetData({ items: [blockItem(hash(9))] }))
+        assert.deepStrictEqual(yield* bob.heard, [
+          Message.Pong({ nonce: 5n }),
+          Message.NotFound({ items: [blockItem(hash(9))] })
+        ])
+        assert.deepStrictEqual(
+          asked.map(({ _tag }) => _tag),
+          ["AdvertiseBlock", "BlocksByHash"]
+        )
+        const waiting = yield* start(peer.request(download(1)))
+        assert.deepStrictEqual(yield* bob.hears, wanted(1))
+        yield* bob.says(blockMessage(1))
+        yield* settle
+        const source = { connection: 1, address: bobAddress }
+        assert.deepStrictEqual<unknown>(waiting.result(), {
+          _tag: "Blocks",
+          items: [{ _tag: "Available", value: block(1), source }]
+        })
+        assert.deepStrictEqual(reports.slice(1), [
+          { _tag: "InventoryAvailable", items: [blockItem(hash(1))] },
+          { _tag: "InventoryMissing", items: [blockItem(hash(2))] }
+        ])
+        assert.isUndefined(yield* ended)
+      }).pipe(
+        Effect.provide(world),
+        Effect.provideService(Tracer.Tracer, Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })),
+        Effect.provideService(Tracer.MinimumTraceLevel, level)
+      )
+  )
+})
+
+describe("what a connection does", () => {
+  it.effect("is part of what it does it for: who has what, or the message that asks", () => {
+    const seen: Array<readonly [what: string, span: string]> = []
+    const note = (what: string) =>
+      Effect.map(Effect.serviceOption(Tracer.ParentSpan), (parent) => {
+        const span = Option.getOrUndefined(parent)
+        seen.push([what, span?._tag === "Span" ? span.name : "none"])
+      })
+    return Effect.gen(function* () {
+      const { bob } = yield* rig({
+        connected: { _tag: "OutboundDirect", address: bobAddress },
+        report: ({ _tag }) => note(_tag),
+        answer: ({ _tag }) => Effect.as(note(_tag), nil)
+      })
+      yield* settle
+      seen.length = 0
+      yield* bob.says(inv(hash(1)), Message.NotFound({ items: [blockItem(hash(2))] }), Message.GetAddr())
+      yield* settle
+      assert.deepStrictEqual(seen, [
+        ["InventoryAvailable", "inventory_filter"],
+        ["AdvertiseBlock", "msg_as_req"],
+        ["InventoryMissing", "inventory_filter"],
+        ["Peers", "msg_as_req"]
+      ])
+    }).pipe(
+      Effect.provide(world),
+      Effect.provideService(Tracer.Tracer, Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })),
+      Effect.provideService(Tracer.MinimumTraceLevel, "All")
+    )
+  })
 })
 
 describe("a request", () => {

@@ -59,6 +59,19 @@ describe("the order of work", () => {
     assert.deepStrictEqual(alice.step({ _tag: "Alarm" }, 20_000_000_000n), [])
   })
 
+  it("awaits an answer from when the request is written until it is there", () => {
+    const alice = machine()
+    const awaited = () => [alice.awaited, alice.awaitedSinceNanos]
+    alice.step({ _tag: "Request", waiter: 1, request: { _tag: "Peers" } }, 1n)
+    assert.deepStrictEqual(awaited(), [undefined, undefined])
+    alice.step({ _tag: "Quiet" }, 2n)
+    assert.deepStrictEqual(awaited(), [undefined, undefined])
+    alice.step({ _tag: "Written" }, 3n)
+    assert.deepStrictEqual(awaited(), ["Peers", 3n])
+    alice.step({ _tag: "Message", message: Message.Addr({ addresses: [] }) }, 4n)
+    assert.deepStrictEqual(awaited(), [undefined, undefined])
+  })
+
   it("awaits no answer to a request that was given up while it was written", () => {
     const alice = machine()
     alice.step({ _tag: "Request", waiter: 1, request: { _tag: "MempoolTransactionIds" } }, 0n)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Metric } from "effect"
+import { Duration, Effect, Exit, Metric } from "effect"
 import { mainnet, testnet } from "../../src/chain/ChainParams.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import * as ConnectionMetrics from "../../src/peer/ConnectionMetrics.ts"
@@ -178,6 +178,54 @@ describe("counting a handshake", () => {
       assert.deepStrictEqual(yield* seriesOf("zcash.net.peer.handshake.duration_seconds"), [
         { result: "failure", count: 1 }
       ])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("says nothing of one that we gave up", () =>
+    Effect.gen(function* () {
+      const count = yield* begin
+      const interrupted = yield* Effect.exit(Effect.interrupt)
+      count.exchanged(interrupted)
+      count.decided(interrupted)
+      for (const id of [
+        "zcash.net.connection.outcomes.total",
+        "zcash.net.peer.handshake.failures.total",
+        "zcash.net.peer.handshake.duration_seconds"
+      ]) {
+        assert.deepStrictEqual(yield* seriesOf(id), [], id)
+      }
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("measures in seconds how long the exchange took, apart from the dial and by how it ended", () =>
+    Effect.gen(function* () {
+      const closed = Exit.fail(new ConnectionClosed())
+      for (const [millis, exit] of [
+        [250, Exit.void],
+        [1500, closed],
+        [4000, Exit.void]
+      ] as const) {
+        yield* pass("7 seconds")
+        const count = yield* begin
+        yield* pass(Duration.millis(millis))
+        count.exchanged(exit)
+        yield* pass("1 second")
+        count.decided(exit)
+      }
+      const times = (yield* Metric.snapshot)
+        .filter(({ id }) => id === "zcash.net.peer.handshake.duration_seconds")
+        .map(({ attributes, state }) => [attributes?.["result"], "sum" in state ? state.sum : undefined])
+      assert.sameDeepMembers(times, [
+        ["success", 4.25],
+        ["failure", 1.5]
+      ])
+      const histogram = (yield* Metric.snapshot).find(({ id }) => id === "zcash.net.peer.handshake.duration_seconds")
+      const buckets = histogram !== undefined && "buckets" in histogram.state ? histogram.state.buckets : []
+      const bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3]
+      assert.deepStrictEqual(
+        buckets.map(([bound]) => bound),
+        bounds
+      )
     }).pipe(Effect.provide(world))
   )
 

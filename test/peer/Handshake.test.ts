@@ -28,11 +28,13 @@ import type { Request } from "../../src/peer/Request.ts"
 import { defaults, totalLimit } from "../../src/Policy.ts"
 import * as LinkRule from "../../src/simulation/LinkRule.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
+import type { ByteStream } from "../../src/transport/Transport.ts"
 import * as Own from "../../src/transport/OwnAddress.ts"
 import { NODE_NETWORK } from "../../src/wire/AddressCodec.ts"
 import * as Frame from "../../src/wire/Frame.ts"
 import { Message, type Version } from "../../src/wire/Message.ts"
 import { alice, bob as bobAddress, mallory } from "../support/addresses.ts"
+import { seriesOf, withMetrics } from "../support/metrics.ts"
 import { policyWith } from "../support/policy.ts"
 import { chainNames, chainOf, heightsOf, oldestAt } from "../support/versions.ts"
 import { bobsVersion, pass, remoteEnd, settle, start, streams, world } from "./rig.ts"
@@ -236,6 +238,47 @@ const handshakeOfItsOwn = Effect.map(
   Context.get(Handshake)
 )
 
+describe("a peer", () => {
+  it.effect("has a number that no other one has, and is counted by its versions when we accept it", () =>
+    Effect.gen(function* () {
+      const ids: Array<number> = []
+      for (let n = 0; n < 3; n++) {
+        const { bob, peer } = yield* shake(inbound)
+        yield* bob.says(bobsVersion(), Message.Verack())
+        ids.push((yield* peer).id)
+      }
+      assert.strictEqual(new Set(ids).size, 3)
+      const counted = yield* seriesOf("zcash.net.peers.connected")
+      assert.deepStrictEqual(Object.values(counted), [3])
+    }).pipe(Effect.provide(node()), withMetrics)
+  )
+
+  it.effect("that does not read is one that does not shake hands in time, whichever limit is the shorter", () =>
+    Effect.gen(function* () {
+      const handshake = yield* Handshake
+      const stuck: ByteStream = {
+        remoteAddress: bobAddress,
+        localAddress: alice,
+        proxyAddress: undefined,
+        read: Effect.never,
+        write: () => Effect.never,
+        bytesRead: () => 0,
+        bytesWritten: () => 0
+      }
+      const run = yield* start(Scope.provide(handshake.run(stuck, inbound, nobody), yield* Effect.scope))
+      yield* pass("999 millis")
+      assert.strictEqual(run.result(), "pending")
+      yield* pass("1 millis")
+      const result = run.result()
+      assert.strictEqual(result instanceof HandshakeError ? result.reason._tag : result, "HandshakeTimeout")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(node()),
+      Effect.provide(policyWith({ requestTimeout: Duration.seconds(1), handshakeTimeout: Duration.seconds(3) }))
+    )
+  )
+})
+
 describe("our version message", () => {
   it.effect("says who we are, where the peer is, and not quite what time it is", () =>
     Effect.gen(function* () {
@@ -254,6 +297,29 @@ describe("our version message", () => {
         relay: true
       })
     }).pipe(Effect.provide(node({ chain: mainnet, tip: tipOf(3_000_000), own: { listening: alice } })))
+  )
+
+  it.effect("says as little as can be on an isolated connection, whatever the node would say (peer 45)", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime((nowSeconds + 299) * 1000)
+      const { nonce, ...version } = yield* Effect.flatMap(shake(isolated, mainnet), hearVersion)
+      assert.isTrue(nonce >= 0n)
+      const nowhere = PeerSocketAddress.fromStringUnsafe("0.0.0.0:8233")
+      assert.deepStrictEqual(version, {
+        _tag: "Version",
+        version: 170_190,
+        services: 0n,
+        timestamp: BigInt(nowSeconds),
+        addressReceiver: { address: nowhere, services: NODE_NETWORK },
+        addressFrom: { address: nowhere, services: 0n },
+        userAgent: "",
+        startHeight: 0,
+        relay: false
+      })
+    }).pipe(
+      Effect.provide(node({ chain: mainnet, tip: tipOf(3_000_000), own: { listening: alice, external: mallory } })),
+      Effect.provideService(LocalNode, { userAgent: "", services: NODE_NETWORK, relay: true })
+    )
   )
 
   it.effect("states the external address, and height 0 without a tip", () =>

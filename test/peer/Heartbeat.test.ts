@@ -104,6 +104,27 @@ describe("the heartbeat (peer 71)", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("says how long it has waited for a pong, and for nothing else", () =>
+    Effect.gen(function* () {
+      const { bob, peer } = yield* rig({ connected })
+      yield* pass("58 seconds")
+      const request = yield* start(peer.request(peers))
+      yield* bob.hears
+      yield* pass("500 millis")
+      assert.isUndefined(peer.pingWait())
+      yield* bob.says(Message.Addr({ addresses: [] }))
+      yield* settle
+      assert.deepStrictEqual(request.result(), { _tag: "Peers", addresses: [] })
+      yield* pass("500 millis")
+      const nonce = yield* pingHeard(bob)
+      yield* pass("42 millis")
+      assert.strictEqual(Duration.toMillis(peer.pingWait() ?? Duration.zero), 42)
+      yield* bob.says(Message.Pong({ nonce }))
+      yield* settle
+      assert.isUndefined(peer.pingWait())
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("also pings when it is asked to, once at a time, and keeps its own pace", () =>
     Effect.gen(function* () {
       const { bob, peer, reports } = yield* rig({ connected })

@@ -35,6 +35,10 @@ const items = <A>(count: number, item: (n: number) => A): ReadonlyArray<A> =>
   Array.from({ length: count }, (_, n) => item(n))
 
 describe("a peer that floods us", () => {
+  it("is kept within these bytes: a header of 24, a body of two megabytes, and a chunk as Node reads it", () => {
+    assert.deepStrictEqual([maxBufferedBytes, maxUnsentBytes], [2_162_712, 2_162_712])
+  })
+
   it.effect("cannot make us keep more than one message and one chunk, whatever it announces", () =>
     Effect.gen(function* () {
       const { bob, ended, messages, peer } = yield* rig()

@@ -1,11 +1,79 @@
 /** In order, by hash, and how many could be helped by whom. */
 import { assert, describe, it } from "@effect/vitest"
-import { type WaitingBlock, WaitingBlocks } from "../../src/routing/BlockQueue.ts"
-import { blockHash } from "../support/peerSetWorld.ts"
+import { Clock, Effect, HashMap, Option } from "effect"
+import { byNetwork } from "../../src/addresses/AddressGroups.ts"
+import { mainnet } from "../../src/chain/ChainParams.ts"
+import { defaults } from "../../src/Policy.ts"
+import { BlockQueue, type WaitingBlock, WaitingBlocks } from "../../src/routing/BlockQueue.ts"
+import { Call } from "../../src/routing/Call.ts"
+import { ConnectedPeers, Member } from "../../src/routing/ConnectedPeers.ts"
+import { Dispatch } from "../../src/routing/Dispatch.ts"
+import { Membership } from "../../src/routing/Membership.ts"
+import { twoAtRandom } from "../../src/routing/PeerSelection.ts"
+import { Steps } from "../../src/routing/Steps.ts"
+import { TrustedPeers } from "../../src/routing/TrustedPeers.ts"
+import { fakePeer } from "../support/fakePeer.ts"
+import { block, blockHash } from "../support/peerSetWorld.ts"
 
 const entry = (byte: number, scope: WaitingBlock["scope"] = "serving"): WaitingBlock => ({
   hash: blockHash(byte),
   scope
+})
+
+describe("the queue of blocks", () => {
+  it("keeps nothing of a request that has left", () => {
+    const connected = new ConnectedPeers()
+    const [sam, nina] = [true, false].map((serving, n) => {
+      const peer = fakePeer({ id: n, address: `192.0.2.${n}:1`, serving })
+      return new Member(peer, TrustedPeers.make([]), byNetwork, 0n)
+    })
+    for (const member of [sam!, nina!]) connected.add(member)
+    connected.markReady(nina!)
+    const queue = new BlockQueue({
+      policy: defaults,
+      metrics: {
+        peers: () => undefined,
+        findQueued: () => undefined,
+        findFallback: () => undefined,
+        inventoryQueued: () => undefined,
+        inventoryRefusal: () => assert.fail("it waits")
+      },
+      steps: new Steps((defect) => assert.fail(String(defect))),
+      connected,
+      dispatch: new Dispatch({
+        membership: new Membership({
+          policy: defaults,
+          chain: mainnet,
+          clock: Effect.runSync(Clock.clockWith(Effect.succeed)),
+          trusted: TrustedPeers.make([]),
+          groups: byNetwork,
+          tip: () => Option.none(),
+          bans: () => HashMap.empty(),
+          steps: new Steps((defect) => assert.fail(String(defect))),
+          run: Effect.runFork
+        }),
+        chooser: twoAtRandom,
+        steps: new Steps((defect) => assert.fail(String(defect))),
+        draw: () => 0,
+        nowNanos: () => 0n,
+        ended: () => undefined,
+        fly: Effect.runFork,
+        tellDefect: (defect) => assert.fail(String(defect)),
+        tellMisrule: (cause) => assert.fail(String(cause))
+      }),
+      recordOf: () => ({ advertised: new Set(), missing: new Set(), failed: new Set() }),
+      nowMillis: () => 0
+    })
+    const calls = [1, 2].map((byte) => new Call(block(byte), new Set(), undefined))
+    for (const [n, call] of calls.entries()) queue.route(call, blockHash(n + 1))
+    assert.deepStrictEqual([...queue.calls()], calls)
+    queue.leave(calls[0]!)
+    assert.deepStrictEqual([[...queue.calls()], queue.size], [[calls[1]], 1])
+    assert.deepStrictEqual([queue.isWaitingFor(blockHash(1)), queue.isWaitingFor(blockHash(2))], [false, true])
+    queue.leave(calls[0]!)
+    queue.leave(calls[1]!)
+    assert.deepStrictEqual([[...queue.calls()], queue.size], [[], 0])
+  })
 })
 
 describe("WaitingBlocks", () => {

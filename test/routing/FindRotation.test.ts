@@ -30,6 +30,18 @@ describe("FindRotation", () => {
     assert.deepStrictEqual(turns(rotation, 3), [3, 1, 2])
   })
 
+  it("gives nobody a turn who has left, whichever ring it was in", () => {
+    const rotation = rotationOf([1, 2], [3, 4])
+    for (const id of [1, 3]) rotation.leave(id)
+    assert.deepStrictEqual(turns(rotation, 2), [2, 2])
+    rotation.leave(2)
+    assert.deepStrictEqual(turns(rotation, 2), [4, 4])
+    rotation.leave(4)
+    assert.deepStrictEqual(turns(rotation, 1), [undefined])
+    rotation.join(5, false)
+    assert.deepStrictEqual(turns(rotation, 2), [5, 5])
+  })
+
   it("puts a newcomer last, and goes on with the next when somebody leaves", () => {
     const rotation = rotationOf([1, 2])
     assert.strictEqual(rotation.next(ready, everybody), 1)

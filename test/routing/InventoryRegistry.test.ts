@@ -288,6 +288,28 @@ describe("InventoryRegistry", () => {
     }).pipe(Effect.provide(layer))
   )
 
+  it.effect("knows already what it tells of", () =>
+    Effect.gen(function* () {
+      const registry = yield* InventoryRegistry
+      const seen: Array<unknown> = []
+      yield* registry.onChange((item = zero) => {
+        const { advertised, failed, missing } = registry.record(item)
+        seen.push([[...advertised], [...missing], [...failed]])
+      })
+      yield* register(1, "available", zero)
+      yield* register(2, "missing", zero)
+      yield* fail(3, zero)
+      yield* TestClock.adjust(Duration.times(defaults.inventoryRotation, 2))
+      assert.deepStrictEqual(seen, [
+        [[1], [], []],
+        [[1], [2], []],
+        [[1], [2], [3]],
+        [[1], [2], [3]],
+        [[], [], []]
+      ])
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
   it.effect("tells everybody of a change, though one of them fails, which ends the network by name", () =>
     Effect.gen(function* () {
       const registry = yield* InventoryRegistry

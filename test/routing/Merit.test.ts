@@ -1,6 +1,6 @@
 /** What the peer set learns of its peers' word and use, and that a block is asked for elsewhere when it did not come. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { Block } from "../../src/chain/Block.ts"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
@@ -8,6 +8,7 @@ import { PeerSet } from "../../src/network/PeerSet.ts"
 import { ConnectionReceiveTimeout, NotFoundResponse, type PeerError } from "../../src/peer/Peer.ts"
 import type { Response } from "../../src/peer/Request.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
+import { diverse, PeerSelection, twoAtRandom } from "../../src/routing/PeerSelection.ts"
 import { ToldAddresses } from "../../src/routing/ToldAddresses.ts"
 import { transaction } from "../peer/items.ts"
 import { bob } from "../support/addresses.ts"
@@ -131,6 +132,8 @@ describe("a peer of a whole node", () => {
         assert.deepStrictEqual(credit(), [1])
         yield* network.reportMisbehavior({ address: bob, score: 10, reason: "a bad block" })
         assert.deepStrictEqual(credit(), [0.5])
+        yield* network.reportMisbehavior({ address: bob, score: 1, reason: "a late block" })
+        assert.deepStrictEqual(credit(), [0.25])
       })
     ))
 })
@@ -149,7 +152,10 @@ describe("a peer's use", () => {
     }).pipe(Effect.provide(world()))
   )
 
-  it.effect("is an address it told of, once we have connected there, and it was the first to tell", () =>
+  it.effect.each<[string, PeerSelection]>([
+    ["who is chosen as usual", diverse],
+    ["whose end somebody else hears of", { make: () => ({ ...twoAtRandom, landed: () => undefined }) }]
+  ])("is an address it told of, once we have connected there, and it was the first to tell: %s", ([, selection]) =>
     Effect.gen(function* () {
       const peerSet = yield* PeerSet
       const tells = (id: number, ...ips: ReadonlyArray<string>) =>
@@ -175,7 +181,9 @@ describe("a peer's use", () => {
       yield* peerSet.remove(12)
       yield* join(14, { address: "198.51.100.2:8233" })
       assert.strictEqual((yield* meritOf(2)).provenAddresses, 1)
-    }).pipe(Effect.provide(world()))
+      yield* join(15, { address: "198.51.100.4:8233" })
+      assert.strictEqual((yield* meritOf(2)).provenAddresses, 2)
+    }).pipe(Effect.provide(world().pipe(Layer.provide(Layer.succeed(PeerSelection, selection)))))
   )
 
   it("is remembered of so many addresses, the oldest are forgotten", () => {

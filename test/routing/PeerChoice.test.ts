@@ -98,6 +98,59 @@ describe("the less loaded of two", () => {
     }).pipe(Random.withSeed("pairs"))
   )
 
+  it("is of two, whichever are drawn", () => {
+    for (const [drawn, pair] of [
+      [
+        [0, 0],
+        [1, 2]
+      ],
+      [
+        [0, 1],
+        [1, 3]
+      ],
+      [
+        [1, 0],
+        [2, 1]
+      ],
+      [
+        [1, 1],
+        [2, 3]
+      ],
+      [
+        [2, 0],
+        [3, 1]
+      ],
+      [
+        [2, 1],
+        [3, 2]
+      ]
+    ] as const) {
+      for (const expected of pair) {
+        const draws = [...drawn]
+        const draw = () => draws.shift() ?? assert.fail("one draw too many")
+        const load = (id: number) => (id === expected ? 1 : 2)
+        assert.strictEqual(PeerChoice.lessLoaded(PeerChoice.these([1, 2, 3]), draw, load), expected)
+      }
+      const draws = [...drawn]
+      const first = PeerChoice.lessLoaded(
+        PeerChoice.these([1, 2, 3]),
+        () => draws.shift() ?? 0,
+        () => 1
+      )
+      assert.strictEqual(first, pair[0])
+    }
+  })
+
+  it("is drawn from as many as there are", () => {
+    const bounds: Array<number> = []
+    const draw = (bound: number) => {
+      bounds.push(bound)
+      return 0
+    }
+    PeerChoice.lessLoaded(PeerChoice.these([1, 2, 3]), draw, () => 1)
+    assert.deepStrictEqual(bounds, [3, 2])
+  })
+
   it.effect("is the first drawn of equals, so equals are chosen equally often", () =>
     Effect.gen(function* () {
       const draw = yield* draws

@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
 import { ConnectionReceiveTimeout, NotFoundResponse } from "../../src/peer/Peer.ts"
+import type { Request, Response } from "../../src/peer/Request.ts"
 import { InventoryRegistry } from "../../src/routing/InventoryRegistry.ts"
 import {
   type PeerCandidate,
@@ -15,7 +16,7 @@ import {
   twoAtRandom
 } from "../../src/routing/PeerSelection.ts"
 import { alice, peerAddress } from "../support/addresses.ts"
-import type { FakePeer } from "../support/fakePeer.ts"
+import { fakePeer, type FakePeer } from "../support/fakePeer.ts"
 import { block, blockHash, join, start, world, type WorldOptions } from "../support/peerSetWorld.ts"
 import { inWorld, peerFrom, startNode } from "../support/wholeNode.ts"
 
@@ -119,6 +120,122 @@ describe("a selection of one's own", () => {
         [2, 3],
         [1, 3, 4]
       ])
+    }).pipe(Effect.provide(selecting(() => noting)))
+  })
+
+  it.effect.each([{ isTold: false }, { isTold: true }])(
+    "sees how many requests are under way with each (told of their ends: $isTold)",
+    ({ isTold }) => {
+      let seen: ReadonlyArray<readonly [id: number, pending: number]> = []
+      const noting: PeerChooser = {
+        choose: (candidates) => {
+          const everybody = all(candidates).toSorted((a, b) => a.id - b.id)
+          seen = everybody.map(({ id, pending }) => [id, pending] as const)
+          return everybody[0]!.id
+        }
+      }
+      const layer = selecting(() => (isTold ? { ...noting, landed: () => undefined } : noting))
+      return Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const bob = yield* join(1, { places: 9 })
+        yield* join(2)
+        const asks = (request: Request) => start(peerSet.request(request))
+        const mempool: Request = { _tag: "MempoolTransactionIds" }
+        for (const request of [{ _tag: "Peers" } as const, block(1), mempool]) yield* asks(request)
+        const fibers = [yield* asks(mempool)]
+        assert.deepStrictEqual(seen, [
+          [1, 3],
+          [2, 0]
+        ])
+        const [addresses, blocks, ids] = bob.takeAll()
+        addresses!.answer({ _tag: "Peers", addresses: [] })
+        blocks!.fail(new ConnectionReceiveTimeout())
+        ids!.answer({ _tag: "TransactionIds", ids: [] })
+        yield* Fiber.interruptAll(fibers)
+        yield* asks(mempool)
+        assert.deepStrictEqual(seen, [
+          [1, 0],
+          [2, 0]
+        ])
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect.each([{ isTold: false }, { isTold: true }])(
+    "counts no request that has ended when it was put, and what it told counts (told of their ends: $isTold)",
+    ({ isTold }) => {
+      let seen: ReadonlyArray<number> = []
+      const noting: PeerChooser = {
+        choose: (candidates) => {
+          seen = all(candidates).map(({ pending }) => pending)
+          return 1
+        }
+      }
+      const layer = selecting(() => (isTold ? { ...noting, landed: () => undefined } : noting))
+      return Effect.gen(function* () {
+        const peerSet = yield* PeerSet
+        const told = {
+          address: PeerSocketAddress.fromStringUnsafe("198.51.100.1:8233"),
+          services: 1n,
+          lastSeenSeconds: 0
+        }
+        const answer: Response = { _tag: "Peers", addresses: [told] }
+        const bob = fakePeer({ id: 1, address: "127.0.0.1:1" })
+        const enqueueUnsafe: FakePeer["enqueueUnsafe"] = (request) => {
+          const asking = bob.enqueueUnsafe(request)
+          bob.take()!.answer(answer)
+          return asking
+        }
+        yield* peerSet.add({ ...bob, enqueueUnsafe })
+        yield* join(2)
+        for (let times = 0; times < 3; times++) {
+          assert.deepStrictEqual(yield* peerSet.request({ _tag: "Peers" }), answer)
+        }
+        assert.deepStrictEqual(seen, [0, 0])
+        yield* join(3, { address: "198.51.100.1:8233" })
+        const proven = Array.from(peerSet.standingsUnsafe(), ({ id, merit }) => [id, merit.provenAddresses])
+        assert.deepStrictEqual(proven, [
+          [1, 1],
+          [2, 0],
+          [3, 0]
+        ])
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("hears of four networks where a block was asked for in vain, of each kind", () => {
+    let tried: ReadonlyArray<string> = []
+    const noting: PeerChooser = {
+      choose: (candidates, _draw, _nowNanos, networks) => {
+        tried = [...networks].toSorted()
+        return candidates.at(0).id
+      }
+    }
+    const networks = (...ids: ReadonlyArray<number>) => ids.map((id) => `20.${id}`)
+    return Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const registry = yield* InventoryRegistry
+      for (let id = 10; id <= 39; id++) yield* join(id, { address: `20.${id}.1.1:8233`, places: 99 })
+      const item = { _tag: "Block", hash: blockHash(1) } as const
+      const asked = (...exclude: ReadonlyArray<number>) =>
+        start(peerSet.request(block(1), { exclude: new Set(exclude) }))
+      yield* asked()
+      assert.deepStrictEqual(tried, [])
+      // Who has left is in no network.
+      yield* registry.register(9, "missing", [item])
+      for (const [n, expected] of [
+        [11, networks(11)],
+        [12, networks(11, 12)],
+        [13, networks(11, 12, 13)],
+        [14, networks(11, 12, 13)]
+      ] as const) {
+        yield* registry.register(n, "missing", [item])
+        yield* asked()
+        assert.deepStrictEqual(tried, expected)
+      }
+      for (const id of [21, 22, 23, 24, 25]) yield* registry.recordFailure(id, item)
+      yield* asked(31, 32, 33, 34, 35)
+      assert.deepStrictEqual(tried, networks(11, 12, 13, 21, 22, 23, 24, 31, 32, 33, 34))
     }).pipe(Effect.provide(selecting(() => noting)))
   })
 

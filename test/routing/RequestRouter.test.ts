@@ -430,6 +430,87 @@ describe("a single block or transaction", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.effect("that is refused after a wait wants no further peer, and is counted once", () =>
+    Effect.gen(function* () {
+      const { demand } = yield* PeerSet
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      const two = yield* ask(block(2))
+      for (let places = 0; places < 2; places++) yield* ask({ _tag: "Peers" })
+      assert.strictEqual(n.queued(), 2)
+      while (demand.takeUnsafe()) continue
+      // Sam was what it waited for.
+      yield* lacks(2, 2)
+      assert.isTrue(isPending(two))
+      while (demand.takeUnsafe()) continue
+      yield* lacks(1, 2)
+      assert.isFalse(demand.takeUnsafe())
+      assert.deepStrictEqual(yield* Fiber.await(two), notFound(2))
+      assert.isFalse(demand.takeUnsafe())
+      const refused = yield* seriesOf("zcash.net.peer_set.inventory_refusal")
+      assert.strictEqual(refused["kind=waited network=mainnet"], 1)
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("whose peer is free at the very end of its time is refused, and counted once", () =>
+    Effect.gen(function* () {
+      const s = yield* sam
+      yield* nina
+      yield* fill(s)
+      // Sam is free in the moment in which the time is over, before the timer has had its turn.
+      yield* start(
+        Effect.andThen(
+          Effect.sleep(patience),
+          Effect.sync(() => s.take())
+        )
+      )
+      const two = yield* ask(block(2))
+      yield* TestClock.adjust(patience)
+      assert.deepStrictEqual(yield* Fiber.await(two), notFound(2))
+      assert.deepStrictEqual(s.asked.map(numberOf), [1, 9])
+      const refused = yield* seriesOf("zcash.net.peer_set.inventory_refusal")
+      assert.strictEqual(refused["kind=waited network=mainnet"], 1)
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("whose peer fails at once is known to have failed there, before anything else is asked", () =>
+    Effect.gen(function* () {
+      const peerSet = yield* PeerSet
+      const registry = yield* InventoryRegistry
+      const bob = fakePeer({ id: 1, address: "127.0.0.1:1", places: 1 })
+      let isBroken = false
+      const enqueueUnsafe: FakePeer["enqueueUnsafe"] = (request) =>
+        isBroken ? Effect.fail(new ConnectionReceiveTimeout()) : bob.enqueueUnsafe(request)
+      yield* peerSet.add({ ...bob, enqueueUnsafe })
+      // Nina is ready and serves nothing, so the blocks are let in, and wait for Bob.
+      yield* nina
+      yield* ask(block(1))
+      const two = yield* ask(block(2))
+      assert.deepStrictEqual([bob.queued(), isPending(two)], [1, true])
+      isBroken = true
+      bob.take()
+      assert.deepStrictEqual([...registry.record(item(2)).failed], [1])
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(two)))
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.effect("owes the door nothing for a peer that was not the last ready one", () =>
+    Effect.gen(function* () {
+      const [s, n] = [yield* sam, yield* nina]
+      yield* fill(s)
+      yield* ask(block(2))
+      yield* ask(block(3))
+      // Block 2 gets Sam, while Nina is ready. Then she is gone.
+      s.take()
+      assert.deepStrictEqual(s.asked.map(numberOf), [1, 9, 2])
+      yield* (yield* PeerSet).remove(n.id)
+      const atTheDoor = yield* ask({ _tag: "Peers" })
+      s.take()
+      assert.deepStrictEqual(s.asked.map(numberOf), [1, 9, 2, 3])
+      assert.isTrue(isPending(atTheDoor))
+    }).pipe(Effect.provide(world()))
+  )
+
   it.effect("gets a peer that was kept for the door although it waited for others until then", () =>
     Effect.gen(function* () {
       const [s, n] = [yield* join(1, { version: 170_150 }), yield* nina]
@@ -877,6 +958,23 @@ describe("what the routing of requests counts", () => {
       yield* TestClock.adjust(justAfter)
       assert.deepStrictEqual(yield* finds, found(16, 1, 1, 15))
       assert.lengthOf(n.asked, 17)
+    }).pipe(Effect.provide(world()), withMetrics)
+  )
+
+  it.effect("is no find that goes around a peer which only seemed to be ready, or stands at the door", () =>
+    Effect.gen(function* () {
+      const [bob, carol] = [yield* join(1, { places: 1 }), yield* join(2, { places: 1 })]
+      // Somebody who holds the peer itself.
+      yield* start(bob.request({ _tag: "Peers" }))
+      yield* ask(find)
+      assert.deepStrictEqual(carol.asked.map(numberOf), ["FindBlocks"])
+      carol.take()
+      yield* start(carol.request({ _tag: "Peers" }))
+      const atTheDoor = yield* ask(find)
+      assert.isTrue(isPending(atTheDoor))
+      assert.deepStrictEqual(yield* finds, found(0, 0, 0, 0))
+      bob.take()
+      assert.deepStrictEqual(bob.asked.map(numberOf), ["Peers", "FindBlocks"])
     }).pipe(Effect.provide(world()), withMetrics)
   )
 
