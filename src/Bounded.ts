@@ -9,8 +9,11 @@
  * For bounds that are seldom met: a map whose oldest key goes again and again looks through all that went before it.
  */
 export const dropOldest = (kept: Map<unknown, unknown> | Set<unknown>, limit: number): void => {
+  let over = kept.size - limit
+  // Most times; looking for the oldest costs more.
+  if (over <= 0) return
   for (const oldest of kept.keys()) {
-    if (kept.size <= limit) return
     kept.delete(oldest)
+    if (--over <= 0) return
   }
 }

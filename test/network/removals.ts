@@ -189,7 +189,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   S20: [blocksOfAllBut(", failed")],
   S21: [[edit("routing/PeerChoice", "draw(candidates.size - i)", "0")]],
   S22: [[edit("routing/Membership", "this.connected.size >= places", "false")]],
-  S23: [[edit("Bounded", "kept.size <= limit", "true")]],
+  S23: [[edit("Bounded", "if (over <= 0) return", "return")]],
   S24: [[edit("routing/InventoryRegistry", "items.slice(0, policy.inventoryHashes)", "items")]],
   S25: [[edit("routing/InventoryRegistry", "nextRotation = now + rotationMillis", "nextRotation += rotationMillis")]],
   S26: [[edit("routing/InventoryRegistry", "current?.has(connection) !== true", "true")]],
@@ -238,7 +238,7 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   ],
   S43: [strangersCount, strangersCount],
   S44: [
-    [edit("Bounded", "kept.size <= limit", "true")],
+    [edit("Bounded", "if (over <= 0) return", "return")],
     [
       edit(
         "routing/InventoryRegistry",

@@ -1,11 +1,14 @@
 /** zcashd's network methods, asked by who speaks HTTP as zcash-cli and python-bitcoinlib do. */
-import { execFile } from "node:child_process"
-import { mkdtempSync, readFileSync, existsSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { execFile, execFileSync } from "node:child_process"
+import { mkdtempSync, readdirSync, readFileSync, existsSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Layer, Scope } from "effect"
 import type { PeerSocketAddress } from "network-effect"
+import * as SeededRandom from "../../src/simulation/SeededRandom.ts"
+import * as RpcCookie from "../../src/status/RpcCookie.ts"
 import { linesOf } from "../support/logs.ts"
 import { answerTo, listenAddress, node, talk, until, withStatus } from "../support/statusWorld.ts"
 
@@ -311,6 +314,39 @@ describe("zcashd's tools", () => {
       yield* Scope.close(scope, Exit.void)
       assert.isFalse(existsSync(file))
     }).pipe(Effect.scoped)
+  )
+
+  it.live("find none where something else is, which stays as it is with whatever is beside it", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      const [notes, beside, pipe, old] = ["notes", "free.tmp", "pipe", "old"].map((name) => join(path, name))
+      writeFileSync(notes!, "not to be lost")
+      writeFileSync(beside!, "nor this")
+      execFileSync("mkfifo", [pipe!])
+      writeFileSync(old!, "")
+      const random = Effect.provide(SeededRandom.layer(1, "cookie"))
+      for (const file of [notes!, pipe!, path]) {
+        const error = yield* Effect.flip(RpcCookie.make(file)).pipe(random)
+        assert.strictEqual(
+          error.message,
+          `${file} is something else than a login for JSON-RPC: choose another file with --rpc-cookie.`
+        )
+      }
+      // Where it is written first.
+      assert.strictEqual((yield* Effect.flip(RpcCookie.make(join(path, "free"))).pipe(random)).file, beside)
+      // An empty file is nobody's, and so is the beginning of a login.
+      for (const text of ["", "__coo", "__cookie__:of another program"]) {
+        writeFileSync(old!, text)
+        yield* Effect.scoped(RpcCookie.make(old!)).pipe(random)
+        assert.isFalse(existsSync(old!), text)
+      }
+      assert.deepStrictEqual(readdirSync(path).toSorted(), ["free.tmp", "notes", "pipe"])
+      assert.deepStrictEqual(
+        [notes!, beside!].map((file) => readFileSync(file, "utf8")),
+        ["not to be lost", "nor this"]
+      )
+      assert.isTrue(statSync(pipe!).isFIFO())
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
 
   it.live("use the token as a password, of whatever user and name", () =>
