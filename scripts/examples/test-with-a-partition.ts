@@ -1,5 +1,5 @@
 /**
- * Tests a service of your own against a network that falls apart: ten minutes in a moment, the same every time.
+ * Tests a service of your own against a network that falls apart: half an hour in a moment, the same every time.
  *
  *     node scripts/examples/test-with-a-partition.ts
  */
@@ -24,7 +24,7 @@ const test = Effect.gen(function* () {
   const after = (time: Duration.Input) =>
     Effect.andThen(Effect.sleep(time), Effect.provideContext(outlook, third.services))
 
-  yield* Console.log(`before:  ${yield* after("5 minutes")}`)
+  yield* Console.log(`before:  ${yield* after("15 minutes")}`)
   const cut = world.network.addRule(LinkRule.partition([world.hostOf(3)]))
   const during = yield* Effect.scoped(Effect.andThen(cut, after("10 minutes")))
   yield* Console.log(`cut off: ${during}`)

@@ -52,7 +52,7 @@ describe("the nodes of a process", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(SimNetwork.layer),
-      Effect.provideService(Policy, { ...defaults, targetPeers: 1 }),
+      Effect.provideService(Policy, { ...defaults, targetPeers: 1, outboundMultiplier: 1 }),
       Effect.provideService(References.MinimumLogLevel, "None"),
       SimRuntime.within("1 minute")
     )
