@@ -66,6 +66,31 @@ describe("the heartbeat (peer 71)", () => {
     assert.strictEqual(begun, 1)
   })
 
+  it("comes at once after one that took longer than 59 s, and the next 59 s after that", () => {
+    const begun: Array<number> = []
+    const program = Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const alarmClock = new AlarmClock(yield* sleepers, clock, Duration.seconds(20))
+      let over = () => {}
+      new Heart(alarmClock, Duration.seconds(59), (isOver) => {
+        begun.push(Number(clock.monotonicTimeNanosUnsafe()) / 1e9)
+        over = isOver
+      })
+      yield* Effect.sleep("150 seconds")
+      over()
+      over()
+      yield* Effect.sleep("118 seconds")
+    })
+    const end = new SimRuntime().run(Effect.scoped(program), 3_600_000)
+    assert.isTrue(end._tag === "Done" && end.exit._tag === "Success", JSON.stringify(end))
+    const first = begun[0] ?? Number.NaN
+    // The first is never over before 150 s; the second is over at once.
+    assert.deepStrictEqual(
+      begun.map((seconds) => seconds - first),
+      [0, 91, 150]
+    )
+  })
+
   it.effect("comes every 59 s, however long the answers take", () =>
     Effect.gen(function* () {
       const { bob } = yield* rig({ connected })
