@@ -112,6 +112,10 @@ describe("a full listener", () => {
           /^zcash_net_inbound_evictions\{network="mainnet",reason="largest-network"\} 12$/m
         )
         assert.match(yield* PrometheusMetrics.format(), /^zcash_net_inbound_largest_network_share\{.*\} 0.904$/m)
+        // A collector takes what may go down for no counter.
+        const counters = (yield* Metric.snapshot).filter((metric) => metric.type === "Counter")
+        assert.isNotEmpty(counters)
+        assert.isEmpty(counters.flatMap(({ id, state }) => (state.incremental ? [] : [id])))
         const reasons = events.flatMap((event) => (event._tag === "PeerDisconnected" ? [event.reason] : []))
         assert.deepStrictEqual(new Set(reasons), new Set(["PeerEvicted"]))
       }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
