@@ -296,9 +296,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
   C8: [
     [
       edit(
-        "network/Listener",
-        "serve(stream, verdict).pipe($$$STEPS)",
-        'serve(stream, verdict).pipe(Spans.within("accept_inbound_handshake"), $$$STEPS)'
+        "network/Connector",
+        "Effect.catch(attempt(address, slot, why), refused).pipe($$$STEPS)",
+        'Effect.catch(attempt(address, slot, why), refused).pipe($$$STEPS, Spans.within("dial"))'
       )
     ]
   ],
