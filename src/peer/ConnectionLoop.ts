@@ -208,19 +208,18 @@ export class ConnectionLoop {
       if (action._tag === "Send") {
         const writing = this.#send(action.message, action.waiter)
         if (writing !== undefined) return writing
+        // Nothing comes after a `Send`: what does is said when it is written.
         todo = this.#step(isWritten)
         next = 0
         if (this.#eventsOfTurn < eventsPerTurn) continue
-        const following = todo
-        return Effect.flatMap(this.#giveWay, () => this.#perform(following))
+        return Effect.flatMap(this.#giveWay, () => this.#perform(todo))
       }
-      const [rest, at] = [todo, next]
       if (action._tag === "Unasked" && this.spans.isCollected)
-        return this.spans.unasked(action.message, () => this.#perform(rest, at))
+        return this.spans.unasked(action.message, () => this.#perform(todo, next))
       const work = this.#do(action)
       if (work === undefined) continue
       return Effect.flatMap(work, (event) =>
-        event === undefined ? this.#perform(rest, at) : this.#perform(this.#step(event))
+        event === undefined ? this.#perform(todo, next) : this.#perform(this.#step(event))
       )
     }
     return Effect.void
