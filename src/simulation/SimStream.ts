@@ -114,8 +114,10 @@ export class SimStream implements OpenStream {
     return wake
   }
 
-  // Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing.
+  // Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing. Here and below: a fiber may give
+  // way between its look and its wait, so it looks again.
   readonly #readable = Effect.callback<Uint8Array, StreamClosed>((resume) => {
+    if (this.#inbox.length > 0 || this.#ended !== undefined || this.#closed === local) return resume(this.read)
     const wake = this.#awaitReadable(() => resume(this.read))
     return Effect.sync(() => {
       if (this.#reader === wake) this.#reader = undefined
@@ -147,6 +149,8 @@ export class SimStream implements OpenStream {
   }
 
   readonly #sent = Effect.callback<void, StreamClosed>((resume) => {
+    if (this.#closed !== undefined) return resume(Effect.fail(this.#closed))
+    if (this.#outbox.length === 0) return resume(Effect.void)
     const wake = () => {
       if (!this.#writers.delete(wake)) return
       resume(this.#closed === undefined ? Effect.void : Effect.fail(this.#closed))
@@ -279,6 +283,7 @@ export class SimStream implements OpenStream {
 
   readonly #flush = Effect.suspend(() =>
     Effect.callback<void>((resume) => {
+      if (this.#isOver) return resume(Effect.void)
       this.#onOver = () => resume(Effect.void)
     }).pipe(
       Effect.timeoutOption(this.#options.closeGrace),

@@ -148,9 +148,13 @@ class TcpStream implements AcceptQueue.OpenStream {
     }
   }
 
-  /** Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing. */
+  /**
+   * Resumes with the reading and not with the bytes: whoever is interrupted in between takes nothing. Looks again first: a fiber
+   * may give way between its look and this, and what comes then wakes nobody.
+   */
   get #readable(): Effect.Effect<Uint8Array, StreamClosed> {
     return Effect.callback((resume) => {
+      if (this.#socket.readableLength > 0 || this.#hasEnded || this.#closed !== undefined) return resume(this.read)
       this.#awaitReadable(() => resume(this.read))
       return Effect.sync(() => {
         this.#reader = undefined
@@ -178,6 +182,9 @@ class TcpStream implements AcceptQueue.OpenStream {
 
   get #drained(): Effect.Effect<void, StreamClosed> {
     return Effect.callback((resume) => {
+      if (this.#closed !== undefined) return resume(Effect.fail(this.#closed))
+      // One that has just broken needs no drain either: that is told in a moment.
+      if (this.#socket.writable && !this.#socket.writableNeedDrain) return resume(Effect.void)
       if (this.#writers === undefined) {
         this.#writers = new Set()
         this.#socket.on("drain", () => this.#wakeWriters())
@@ -203,6 +210,7 @@ class TcpStream implements AcceptQueue.OpenStream {
       }
       socket.destroySoon()
       const gone = Effect.callback<void>((resume) => {
+        if (socket.closed) return resume(Effect.void)
         socket.once("close", () => resume(Effect.void))
       })
       return gone.pipe(

@@ -487,24 +487,30 @@ describe("the order of work (peer 72)", () => {
 })
 
 describe("a change that comes between two steps of the loop", () => {
+  const whole = (stream: ByteStream): ByteStream => stream
+  const withReadAlone = (stream: ByteStream): ByteStream => ({ ...stream, readNow: undefined })
+
   it.effect("is not missed, wherever the scheduler stops it", () =>
-    Effect.gen(function* () {
-      const whole = (stream: ByteStream): ByteStream => stream
-      const withReadAlone = (stream: ByteStream): ByteStream => ({ ...stream, readNow: undefined })
-      for (const stream of [whole, withReadAlone]) {
-        const { bob, peer } = yield* rig({ stream })
-        for (let turns = 0; turns < 60; turns++) {
-          const waiting = yield* start(peer.request(mempool))
-          for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
-          yield* start(peer.advertiseBlock(hash(turns)))
-          const heard: Array<Message> = []
-          while (heard.length < 2) heard.push(yield* bob.hears)
-          assert.sameDeepMembers(heard, [Message.Mempool(), inv(hash(turns))])
-          yield* bob.says(Message.Inv({ items: [txItem(txId(1))] }))
-          while (waiting.result() === "pending") yield* Effect.yieldNow
-        }
-      }
-    }).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, 5), Effect.provide(world))
+    Effect.forEach([5, 6, 7, 8, 9], (operations) =>
+      Effect.forEach([whole, withReadAlone], (stream) =>
+        Effect.gen(function* () {
+          const { bob, peer } = yield* rig({ stream })
+          for (let turns = 0; turns < 20; turns++) {
+            const waiting = yield* start(peer.request(mempool))
+            for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
+            yield* start(peer.advertiseBlock(hash(turns)))
+            const heard: Array<Message> = []
+            while (heard.length < 2) heard.push(yield* bob.hears)
+            assert.sameDeepMembers(heard, [Message.Mempool(), inv(hash(turns))])
+            // While this one is answered nothing is read.
+            yield* bob.says(Message.Mempool())
+            for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow
+            yield* bob.says(Message.Inv({ items: [txItem(txId(1))] }))
+            while (waiting.result() === "pending") yield* Effect.yieldNow
+          }
+        }).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, operations))
+      )
+    ).pipe(Effect.provide(world))
   )
 })
 

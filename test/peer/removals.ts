@@ -106,9 +106,9 @@ export const removals: Record<string, ReadonlyArray<ReadonlyArray<Edit>>> = {
     [edit("peer/ConnectionLoop", "Effect.as(this.report(action.report), undefined)", "this.report(action.report)")],
     [
       edit(
-        "peer/ConnectionLoop",
-        "if (this.#isPoked) resume(Effect.void); else this.#wake = resume",
-        "this.#wake = resume"
+        "peer/MessageStream",
+        "if (this.#isReading) resume(Effect.void); else this.#goOn = resume",
+        "this.#goOn = resume"
       )
     ]
   ],

@@ -2,7 +2,7 @@
 import { connect } from "node:net"
 import { networkInterfaces } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Layer, Result, Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Result, Scheduler, Scope } from "effect"
 import { NetAddress } from "effect/net"
 import * as PeerSocketAddress from "../../src/chain/PeerSocketAddress.ts"
 import { SimNetwork } from "../../src/simulation/SimNetwork.ts"
@@ -93,6 +93,47 @@ for (const { from, name } of kinds) {
             [alices.bytesWritten(), alices.bytesRead(), bobs.bytesWritten(), bobs.bytesRead()],
             [7, 5, 5, 7]
           )
+        })
+      )
+    )
+
+    it.live(
+      "misses nothing that comes while a reader gives way between its look and its wait",
+      run(
+        Effect.gen(function* () {
+          const { open } = yield* pair
+          for (const operations of [3, 4, 5, 6, 7]) {
+            const { alices, bobs, closeAlice } = yield* open
+            const echo = Effect.forever(Effect.flatMap(bobs.read, (chunk) => bobs.write(Uint8Array.from(chunk))))
+            yield* Effect.forkScoped(Effect.ignore(echo))
+            yield* Effect.gen(function* () {
+              for (let n = 0; n < 30; n++) {
+                yield* alices.write(bytes("x"))
+                assert.strictEqual(text([yield* readExactly(alices, 1)]), "x")
+              }
+            }).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, operations))
+            yield* closeAlice
+          }
+        })
+      )
+    )
+
+    it.live(
+      "misses no room that comes while a writer gives way between its look and its wait",
+      run(
+        Effect.gen(function* () {
+          const { alices, bobs } = yield* Effect.flatMap(pair, ({ open }) => open)
+          // More than the system takes at once.
+          const large = new Uint8Array(12 * 1_048_576)
+          for (const operations of [3, 4, 5]) {
+            const writing = yield* Effect.forkChild(
+              Effect.provideService(alices.write(large), Scheduler.MaxOpsBeforeYield, operations),
+              { startImmediately: true }
+            )
+            // All that there is, before the writer comes to wait.
+            for (let got = 0; got < large.length;) got += (yield* bobs.read).length
+            yield* Fiber.join(writing)
+          }
         })
       )
     )
