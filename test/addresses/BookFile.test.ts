@@ -164,7 +164,8 @@ describe("the address book on disk", () => {
         let found: ReadonlyArray<string> = []
         const lines = yield* linesOf(Effect.tap(run(disk, known), (texts) => Effect.sync(() => (found = texts))))
         const met = before.entries.filter(({ table }) => table === "tried")
-        assert.isAbove(met.length, 20)
+        // Two of before and some of the crowd: how many depends on the secret, and that on how many runs there were before.
+        assert.isAbove(met.length, 10)
         assert.includeMembers(
           [...found],
           met.map((entry) => PeerSocketAddress.format(entry.address))
