@@ -53,10 +53,10 @@ export const make = Effect.fnUntraced(function* (file: string) {
         unwritable
       )
   })
-  const remove = files.readFileString(file).pipe(
-    Effect.flatMap((current) => (current === login ? files.remove(file) : Effect.void)),
-    Effect.ignore
-  )
+  // Looked at again: to read a pipe that is there by now would take for ever.
+  const remove = Effect.gen(function* () {
+    if ((yield* mayGo(file)) && (yield* files.readFileString(file)) === login) yield* files.remove(file)
+  }).pipe(Effect.ignore)
   yield* Effect.acquireRelease(write, () => remove)
   return Redacted.make(login)
 })

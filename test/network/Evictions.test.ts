@@ -16,9 +16,10 @@ import { PeerAdmission } from "../../src/network/PeerAdmission.ts"
 import { PeerSet } from "../../src/network/PeerSet.ts"
 import { Handshake, HandshakeError, HandshakeTimeout } from "../../src/peer/Handshake.ts"
 import { ListeningPort } from "../../src/transport/ListeningPort.ts"
-import { type ByteStream, InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
+import { InboundTransport, OutboundTransport } from "../../src/transport/Transport.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 import { seriesOf, withMetrics } from "../support/metrics.ts"
+import { silentStream } from "../support/silentStream.ts"
 import { world } from "../support/peerSetWorld.ts"
 import { countOf, elapsed, inWorld, peerFrom, startNode, until } from "../support/wholeNode.ts"
 
@@ -29,20 +30,6 @@ const ofOneNetwork = (n: number) => at(`44.1.${n >> 8}.${n & 0xff}`)
 
 /** The nth of hosts that all are in networks of their own. */
 const ofItsOwn = (n: number) => at(`${60 + (n >> 8)}.${n & 0xff}.7.7`)
-
-/** Somebody who says nothing, and leaves when told. */
-const silentStream = (
-  remoteAddress: PeerSocketAddress.PeerSocketAddress,
-  localAddress: PeerSocketAddress.PeerSocketAddress
-): ByteStream => ({
-  remoteAddress,
-  localAddress,
-  proxyAddress: undefined,
-  read: Effect.never,
-  write: () => Effect.void,
-  bytesRead: () => 0,
-  bytesWritten: () => 0
-})
 
 const evictedOf = (events: ReadonlyArray<NetworkEvent>) =>
   events.flatMap((event) => (event._tag === "PeerEvicted" ? [event] : []))

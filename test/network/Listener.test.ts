@@ -23,6 +23,7 @@ import { type ByteStream, InboundTransport, OutboundTransport, StreamClosed } fr
 import { collectEvents } from "../support/dialWorld.ts"
 import { fakePeer } from "../support/fakePeer.ts"
 import { kinds, simulated } from "../support/kinds.ts"
+import { silentStream } from "../support/silentStream.ts"
 import { elapse, turnsOfOthers } from "../support/time.ts"
 
 type Outcome = "fails" | "leaves" | "stays" | "hangs"
@@ -162,15 +163,7 @@ const arriving = (
 
 /** Hosts that knock one after the other as soon as somebody listens, or that much later. */
 const knocking = (hosts: ReadonlyArray<string>, after: Duration.Input = 0) => {
-  const streamFrom = (remote: string): ByteStream => ({
-    remoteAddress: PeerSocketAddress.fromStringUnsafe(remote),
-    localAddress,
-    proxyAddress: undefined,
-    read: Effect.never,
-    write: () => Effect.void,
-    bytesRead: () => 0,
-    bytesWritten: () => 0
-  })
+  const streamFrom = (remote: string) => silentStream(PeerSocketAddress.fromStringUnsafe(remote), localAddress)
   return arriving(hosts.map((host, at) => Effect.as(Effect.sleep(after), streamFrom(`${host}:${hosts.length - at}`))))
 }
 const address = (text: string) => PeerSocketAddress.fromStringUnsafe(text)
@@ -442,15 +435,7 @@ describe("the pace of the listener", () => {
     const stalled = (host: string) =>
       Effect.gen(function* () {
         yield* Effect.addFinalizer(() => Effect.map(Effect.sleep("1 second"), () => void closed++))
-        return {
-          remoteAddress: address(`${host}:1000`),
-          localAddress,
-          proxyAddress: undefined,
-          read: Effect.never,
-          write: () => Effect.void,
-          bytesRead: () => 0,
-          bytesWritten: () => 0
-        } satisfies ByteStream
+        return silentStream(address(`${host}:1000`), localAddress)
       })
     const world = listenerWorld(() => arriving(hosts(5).map(stalled)), { outcome: "stays", targetPeers: 25 })
     return Effect.gen(function* () {

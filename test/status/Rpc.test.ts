@@ -1,6 +1,15 @@
 /** zcashd's network methods, asked by who speaks HTTP as zcash-cli and python-bitcoinlib do. */
 import { execFile, execFileSync } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, existsSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  existsSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeFileSystem } from "@effect/platform-node"
@@ -340,6 +349,13 @@ describe("zcashd's tools", () => {
         yield* Effect.scoped(RpcCookie.make(old!)).pipe(random)
         assert.isFalse(existsSync(old!), text)
       }
+      // A pipe that took its place meanwhile is not waited for.
+      const replaced = Effect.map(RpcCookie.make(old!), () => {
+        rmSync(old!)
+        renameSync(pipe!, old!)
+      })
+      yield* Effect.scoped(replaced).pipe(random)
+      renameSync(old!, pipe!)
       assert.deepStrictEqual(readdirSync(path).toSorted(), ["free.tmp", "notes", "pipe"])
       assert.deepStrictEqual(
         [notes!, beside!].map((file) => readFileSync(file, "utf8")),
